@@ -1,0 +1,82 @@
+/* One HDF5 file that holds all of a run: weights, optimizer, metrics, history, state. Schema: io/README.md. */
+#ifndef DTRAIN_CHECKPOINT_H
+#define DTRAIN_CHECKPOINT_H
+
+#include "dtrain/metrics.h"
+#include "dtrain/model.h"
+
+/* What a resume needs beside weights, moments and metrics. */
+typedef struct {
+    int64_t step;   /* updates made */
+    int64_t tokens; /* trained on so far */
+    int64_t problems;
+    double seconds; /* of training so far, over all starts */
+    double best;    /* best exact match on the validation split; -1: none yet */
+    int64_t best_step;
+} dt_run_state;
+
+/* A checkpoint in memory. The tensors are given by reference when writing, and belong to the checkpoint when read. */
+typedef struct {
+    dt_config config;
+    dt_model_shape shape;
+    dt_layout layout;        /* of weights, m and v */
+    dt_tokenizer *tokenizer;
+    float *weights, *m, *v;  /* flat blocks of layout.count elements; m and v may be NULL when reading weights only */
+    dt_metrics *metrics;
+    dt_run_state state;
+} dt_checkpoint;
+
+/**
+ * Write a checkpoint so that, whatever happens, `path` is either the old file or the whole new one: temporary name in the same
+ * folder, close, fsync, reopen and verify, rename, fsync the folder.
+ *
+ * @return DT_ERR_CREATE, DT_ERR_IO (the temporary file is removed), DT_ERR_DATA for weights that are not finite.
+ * Collective: no; rank 0 calls it.
+ */
+dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint);
+
+typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
+
+/**
+ * Read and verify. SUMMARY: configuration, tokenizer, state, metrics; WEIGHTS: also /weights; ALL: also the moments.
+ *
+ * @param[out] checkpoint  zeroed before; dt_checkpoint_destroy it, also after an error
+ * @return DT_ERR_NO_INPUT: no such file; DT_ERR_DATA: not HDF5, not ours, truncated, of a newer format, damaged: names the file and the part
+ * Collective: no.
+ */
+dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
+void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
+
+/* Version of the HDF5 library: "1.10.8". */
+void dt_checkpoint_library(char *text, size_t size);
+
+/* ---- the run folder ---- */
+
+/* Make the folder (and its parents) and see that files can be written in it. DT_ERR_CREATE. */
+dt_status dt_run_folder_open(const char *folder);
+
+/* FOLDER/checkpoint-00001200.h5 */
+dt_status dt_run_checkpoint_path(char *path, size_t size, const char *folder, int64_t step);
+
+/* The step numbers of the checkpoints in a folder, newest first; allocated: dt_memory_free. None is not an error. */
+dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder);
+
+/* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. */
+dt_status dt_run_link(const char *folder, const char *name, int64_t step);
+
+/* Remove all but the newest `keep` checkpoints; what latest.h5 and best.h5 point to stays. keep 0: keep all. */
+dt_status dt_run_rotate(const char *folder, int64_t keep);
+
+/**
+ * The file that a person means: a checkpoint file itself, or a run folder (its best.h5, or else the newest).
+ * @return DT_ERR_NO_INPUT with what was looked for
+ */
+dt_status dt_run_resolve(char *path, size_t size, const char *name);
+
+/* Write text to FOLDER/name, whole or not at all. */
+dt_status dt_run_write_text(const char *folder, const char *name, const char *text);
+
+/* Append one line to FOLDER/log.jsonl. */
+dt_status dt_run_append_log(const char *folder, const char *line);
+
+#endif

@@ -1,0 +1,115 @@
+/* Every setting of a run, in one table: command line, ini file, checkpoint and help all read it from here. */
+#ifndef DTRAIN_CONFIG_H
+#define DTRAIN_CONFIG_H
+
+#include <stdint.h>
+
+#include "dtrain/status.h"
+
+typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD } dt_format;
+typedef enum { DT_OPTIMIZER_ADAMW } dt_optimizer_kind;
+typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
+
+/* How often: every so many steps, or every so many seconds; both 0: never. */
+typedef struct {
+    int64_t steps;
+    double seconds;
+} dt_cadence;
+
+enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024 };
+
+/* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is filled. */
+typedef struct {
+    /* run */
+    char out[DT_PATH_MAX];
+    int64_t seed;
+    int64_t steps;
+    int64_t log_level; /* dt_log_level */
+    /* batch */
+    int64_t batch;          /* problems per step, over all ranks */
+    int64_t shards;         /* logical shards: a power of two */
+    int64_t micro_batch;    /* problems per forward and backward pass */
+    int64_t ranks_per_node; /* pretend; 0: ask the machine */
+    /* data */
+    char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that stands twice is drawn twice as often */
+    int64_t digits;           /* of the operands of + - * */
+    int64_t dividend_digits;
+    int64_t divisor_digits;
+    int64_t format;         /* dt_format */
+    int64_t train_examples; /* 0: an endless stream */
+    /* model */
+    int64_t layers, width, heads;
+    double dropout;
+    /* optimizer */
+    int64_t optimizer; /* dt_optimizer_kind */
+    double lr;
+    int64_t warmup;   /* steps */
+    int64_t schedule; /* dt_schedule_kind */
+    double min_lr;    /* share of lr at the end of the cosine */
+    double beta1, beta2, epsilon;
+    double weight_decay;
+    double clip; /* global norm; 0: off */
+    /* evaluation */
+    int64_t eval_every;    /* steps */
+    int64_t eval_examples; /* problems */
+    /* checkpoints */
+    dt_cadence checkpoint_every;
+    int64_t keep;
+} dt_config;
+
+typedef enum { DT_SETTING_INT, DT_SETTING_REAL, DT_SETTING_TEXT, DT_SETTING_CHOICE, DT_SETTING_CADENCE } dt_setting_type;
+
+/* What a resume does with a setting. */
+typedef enum {
+    DT_SETTING_FIXED, /* part of what the run is: may not change */
+    DT_SETTING_FREE,  /* may change, and is reported */
+    DT_SETTING_LOCAL, /* belongs to this start on this machine: not kept in the checkpoint */
+} dt_setting_scope;
+
+typedef struct {
+    const char *name;    /* "weight-decay": the option and the key */
+    const char *section; /* "optimizer": its group in --help and in the ini file */
+    dt_setting_type type;
+    dt_setting_scope scope;
+    size_t offset;       /* in dt_config */
+    double min, max;     /* of a number; length of a text */
+    const char *choices; /* "cosine|constant", in the order of the enum */
+    const char *value;   /* "N": what --help calls the value */
+    const char *initial; /* the default, as text */
+    const char *help;
+} dt_setting;
+
+size_t dt_setting_count(void);
+const dt_setting *dt_setting_at(size_t i);
+const dt_setting *dt_setting_find(const char *name); /* NULL if there is none */
+
+/* Fill with the default job. */
+void dt_config_defaults(dt_config *config);
+
+/**
+ * Set one setting from text.
+ *
+ * @param where  how the error message calls the place: "--width" or "my.ini:12: width"
+ * @return DT_ERR_ARG with the name, the value and what is allowed
+ */
+dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text, const char *where);
+
+/* The value as text that dt_config_set reads back to the same bits. */
+void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting);
+
+/* Read an ini file over what is set. DT_ERR_NO_INPUT, DT_ERR_ARG with file and line. */
+dt_status dt_config_read(dt_config *config, const char *path);
+
+/* The same from memory; `name` stands for the file in messages. */
+dt_status dt_config_parse(dt_config *config, const char *ini, const char *name);
+
+/* The whole configuration as ini text (without LOCAL settings if kept_only), allocated: dt_memory_free. */
+dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only);
+
+/* What no single setting can know: heads divide the width, shards is a power of two, batch >= shards … */
+dt_status dt_config_check(const dt_config *config);
+
+/* "90s", "5m", "23h50m", "1d": seconds; DT_ERR_ARG otherwise. */
+dt_status dt_duration_parse(double *seconds, const char *text, const char *where);
+
+#endif

@@ -1,0 +1,33 @@
+/* Messages on standard error. */
+#include "dtrain/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Set once at start-up by main, before any other thread: configuration of the process rather than state. */
+static dt_log_level level_now = DT_LOG_INFO;
+static int rank_now = -1;
+
+void dt_log_open(dt_log_level level, int rank) {
+    level_now = level;
+    rank_now = rank;
+}
+
+dt_log_level dt_log_current(void) { return level_now; }
+
+void dt_log(dt_log_level level, const char *fmt, ...) {
+    static const char *const prefix[] = {"error: ", "warning: ", "", "debug: "};
+    if (level > level_now) return;
+    if (rank_now > 0 && level_now < DT_LOG_DEBUG) return;
+    char text[2048];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    /* One call, so that lines of several ranks do not mix. */
+    if (rank_now >= 0 && level_now >= DT_LOG_DEBUG) {
+        fprintf(stderr, "dtrain[%d]: %s%s\n", rank_now, prefix[level], text);
+    } else {
+        fprintf(stderr, "dtrain: %s%s\n", prefix[level], text);
+    }
+}
