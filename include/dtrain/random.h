@@ -25,7 +25,7 @@ void dt_random_block(uint32_t out[4], uint64_t seed, uint32_t purpose, uint32_t 
 /* Uniform in [0, n), without bias that matters (64-bit multiply); n > 0. */
 uint64_t dt_random_below(const uint32_t word[2], uint64_t n);
 
-/* Uniform in (0, 1), 24 bits. */
+/* Uniform in (0, 1): one of the 2^23 odd multiples of 2^-24. */
 float dt_random_unit(uint32_t word);
 
 /**
@@ -38,6 +38,7 @@ void dt_random_normal(float *out, uint64_t n, double deviation, uint64_t seed, u
  * Where `index` stands in a random order of 0 … n-1, without memory: a Feistel network over the next power of four,
  * walked until the result is below n.
  *
+ * @param index  below n
  * @param major  which permutation: the epoch
  */
 uint64_t dt_random_permute(uint64_t index, uint64_t n, uint64_t seed, uint32_t major);
