@@ -59,7 +59,7 @@ typedef struct {
 } dt_dropout;
 
 /* Every entry must be there. Calls may be queued; download and score wait for what they read.
-   "accumulate": add to what the output holds instead of replacing it. Names: d_x is the gradient with respect to x. */
+   "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the gradient with respect to x. */
 typedef struct {
     const char *name;        /* "cpu" */
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
@@ -95,10 +95,10 @@ typedef struct {
                                dt_tensor mean, dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
     /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, z (N,out) keeps what went into the
-       activation. With accumulate y += … (the residual); only with DT_IDENTITY. bias.buffer NULL: none. */
+       activation; with DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer NULL: none. */
     dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x, dt_tensor weight, dt_tensor bias,
-                                size_t N, size_t in, size_t out, dt_activation activation, bool accumulate);
-    /* d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y is overwritten by the gradient
+                                dt_tensor residual, size_t N, size_t in, size_t out, dt_activation activation);
+    /* d_weight += …, d_bias += … (bias.buffer NULL: none); d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y is overwritten by the gradient
        with respect to z. */
     dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight, dt_tensor d_bias, dt_tensor d_y,
                                  dt_tensor z, dt_tensor x, dt_tensor weight, size_t N, size_t in, size_t out,
@@ -112,8 +112,9 @@ typedef struct {
     dt_status (*attention_backward)(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                     const dt_packed *batch, size_t C, size_t H);
 
-    /* -- dropout -- in place: x = x * kept / (1 - p), the same for forward and backward */
-    dt_status (*dropout)(dt_backend *backend, dt_tensor x, const dt_packed *batch, size_t C, const dt_dropout *dropout);
+    /* -- dropout -- y (N,C) = residual + x * kept / (1 - p), the same kept ones for forward and backward. residual.buffer NULL: none;
+       y may be x or residual */
+    dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual, const dt_packed *batch, size_t C, const dt_dropout *dropout);
 
     /* -- loss -- logits (N,V) become their gradient (softmax - target), unnormalised, 0 where not scored, if want_gradient; adds to
        *score. matched (B), int32, optional (buffer NULL): 1 where every scored token of the problem was right. */

@@ -82,6 +82,7 @@ typedef struct {
 size_t dt_setting_count(void);
 const dt_setting *dt_setting_at(size_t i);
 const dt_setting *dt_setting_find(const char *name); /* NULL if there is none */
+const char *dt_setting_nearest(const char *name);    /* what was probably meant, or NULL */
 
 /* Fill with the default job. */
 void dt_config_defaults(dt_config *config);
