@@ -1,2 +1,3 @@
 # src/core
 dt_unit_test(random SOURCES test_random.c LINK dt_core)
+dt_unit_test(config SOURCES test_config.c LINK dt_core)

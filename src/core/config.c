@@ -1,0 +1,232 @@
+/* Settings as values: from text, to text, and whether they fit together. */
+#include "dtrain/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *field_at(dt_config *config, const dt_setting *setting) {
+    return (char *)config + setting->offset;
+}
+
+static const void *const_field_at(const dt_config *config, const dt_setting *setting) {
+    return (const char *)config + setting->offset;
+}
+
+/* The shortest text that strtod reads back to the same bits. */
+static void real_text(char *text, size_t size, double value) {
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) return;
+    }
+}
+
+static dt_status raise_range(const char *where, const char *text, double min, double max) {
+    char least[32], most[32];
+    real_text(least, sizeof least, min);
+    real_text(most, sizeof most, max);
+    DT_RAISE(DT_ERR_ARG, "%s %s: must lie between %s and %s", where, text, least, most);
+}
+
+/* ---- from text ---- */
+
+static dt_status read_int(int64_t *value, const dt_setting *setting, const char *text,
+                          const char *where) {
+    char *end;
+    errno = 0;
+    const long long number = strtoll(text, &end, 10);
+    DT_REQUIRE(*text && !isspace((unsigned char)*text) && !*end, DT_ERR_ARG,
+               "%s: \"%s\" is not a whole number", where, text);
+    if (errno == ERANGE || (double)number < setting->min || (double)number > setting->max) {
+        return raise_range(where, text, setting->min, setting->max);
+    }
+    *value = number;
+    return DT_OK;
+}
+
+static dt_status read_real(double *value, const dt_setting *setting, const char *text,
+                           const char *where) {
+    char *end;
+    const double number = strtod(text, &end);
+    /* strtod would take hexadecimal numbers, "nan" and "inf" too. */
+    DT_REQUIRE(*text && !text[strspn(text, "+-.0123456789eE")] && !*end, DT_ERR_ARG,
+               "%s: \"%s\" is not a number", where, text);
+    if (!isfinite(number) || number < setting->min || number > setting->max) {
+        return raise_range(where, text, setting->min, setting->max);
+    }
+    *value = number;
+    return DT_OK;
+}
+
+/* Whether an ini file gives a text back as it was put in. */
+static bool survives_ini(const char *text) {
+    const size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++) {
+        if (iscntrl((unsigned char)text[i])) return false;
+        if (text[i] == ';' && (i == 0 || text[i - 1] == ' ')) return false;
+    }
+    return text[0] != ' ' && text[length - 1] != ' ';
+}
+
+static dt_status read_text(char *value, const dt_setting *setting, const char *text,
+                           const char *where) {
+    const size_t length = strlen(text);
+    DT_REQUIRE(length > 0, DT_ERR_ARG, "%s: must not be empty", where);
+    DT_REQUIRE(length <= (size_t)setting->max, DT_ERR_ARG,
+               "%s: \"%s\" is %zu bytes long; %g are the most", where, text, length, setting->max);
+    DT_REQUIRE(survives_ini(text), DT_ERR_ARG,
+               "%s: \"%s\" cannot be kept in an ini file; leave out control characters, spaces at "
+               "the ends and ';' after a space",
+               where, text);
+    memset(value, 0, (size_t)setting->max + 1); /* configurations are compared as bytes */
+    memcpy(value, text, length);
+    return DT_OK;
+}
+
+static dt_status read_choice(int64_t *value, const dt_setting *setting, const char *text,
+                             const char *where) {
+    const size_t length = strlen(text);
+    const char *choice = setting->choices;
+    for (int64_t i = 0; *choice; i++) {
+        const size_t choice_length = strcspn(choice, "|");
+        if (choice_length == length && memcmp(choice, text, length) == 0) {
+            *value = i;
+            return DT_OK;
+        }
+        choice += choice_length + (choice[choice_length] == '|');
+    }
+    DT_RAISE(DT_ERR_ARG, "%s: \"%s\" is none of %s", where, text, setting->choices);
+}
+
+dt_status dt_duration_parse(double *seconds, const char *text, const char *where) {
+    static const struct {
+        char name;
+        double seconds;
+    } unit[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+    enum { UNITS = sizeof unit / sizeof *unit };
+    const double least = 0.001, most = 1e9;
+    double sum = 0;
+    size_t next = 0; /* units come in this order, each at most once */
+    const char *rest = text;
+    do {
+        const size_t digits = strspn(rest, "0123456789.");
+        char *end;
+        const double number = strtod(rest, &end);
+        size_t u = next;
+        while (u < UNITS && unit[u].name != rest[digits]) u++;
+        DT_REQUIRE(digits > 0 && end == rest + digits && u < UNITS, DT_ERR_ARG,
+                   "%s: \"%s\" is not a time; write it like 90s, 5m, 23h50m or 1d", where, text);
+        sum += number * unit[u].seconds;
+        next = u + 1;
+        rest += digits + 1;
+    } while (*rest);
+    DT_REQUIRE(sum >= least && sum <= most, DT_ERR_ARG,
+               "%s %s: must lie between %g and %.0f seconds", where, text, least, most);
+    *seconds = sum;
+    return DT_OK;
+}
+
+static dt_status read_cadence(dt_cadence *value, const dt_setting *setting, const char *text,
+                              const char *where) {
+    const size_t length = strlen(text);
+    dt_cadence cadence = {0};
+    if (length > 0 && strchr("dhms", text[length - 1])) {
+        DT_TRY(dt_duration_parse(&cadence.seconds, text, where));
+    } else {
+        DT_REQUIRE(length > 0 && !text[strspn(text, "+-0123456789")], DT_ERR_ARG,
+                   "%s: \"%s\" is neither a number of steps nor a time such as 10m", where, text);
+        DT_TRY(read_int(&cadence.steps, setting, text, where));
+    }
+    *value = cadence;
+    return DT_OK;
+}
+
+dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text,
+                        const char *where) {
+    void *field = field_at(config, setting);
+    switch (setting->type) {
+    case DT_SETTING_INT: return read_int(field, setting, text, where);
+    case DT_SETTING_REAL: return read_real(field, setting, text, where);
+    case DT_SETTING_TEXT: return read_text(field, setting, text, where);
+    case DT_SETTING_CHOICE: return read_choice(field, setting, text, where);
+    case DT_SETTING_CADENCE: return read_cadence(field, setting, text, where);
+    }
+    DT_RAISE(DT_ERR_INTERNAL, "setting %s has no type", setting->name);
+}
+
+void dt_config_defaults(dt_config *config) {
+    memset(config, 0, sizeof *config);
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        /* Cannot fail: a test sets every setting to its own default. */
+        (void)dt_config_set(config, setting, setting->initial, setting->name);
+    }
+}
+
+/* ---- to text ---- */
+
+static void choice_text(char *text, size_t size, const char *choices, int64_t value) {
+    const char *choice = choices;
+    for (int64_t i = 0; i < value && *choice; i++) {
+        choice += strcspn(choice, "|");
+        choice += *choice == '|';
+    }
+    snprintf(text, size, "%.*s", (int)strcspn(choice, "|"), choice);
+}
+
+static void cadence_text(char *text, size_t size, dt_cadence cadence) {
+    static const struct {
+        const char *name;
+        double seconds;
+    } unit[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+    if (cadence.seconds <= 0) {
+        snprintf(text, size, "%lld", (long long)cadence.steps);
+        return;
+    }
+    /* Whole numbers of a unit are exact; anything else is in seconds. */
+    size_t u = 0;
+    while (unit[u].seconds > 1 && fmod(cadence.seconds, unit[u].seconds) != 0) u++;
+    char number[32];
+    real_text(number, sizeof number, cadence.seconds / unit[u].seconds);
+    snprintf(text, size, "%s%s", number, unit[u].name);
+}
+
+void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting) {
+    const void *field = const_field_at(config, setting);
+    switch (setting->type) {
+    case DT_SETTING_INT: snprintf(text, size, "%lld", (long long)*(const int64_t *)field); break;
+    case DT_SETTING_REAL: real_text(text, size, *(const double *)field); break;
+    case DT_SETTING_TEXT: snprintf(text, size, "%s", (const char *)field); break;
+    case DT_SETTING_CHOICE:
+        choice_text(text, size, setting->choices, *(const int64_t *)field);
+        break;
+    case DT_SETTING_CADENCE: cadence_text(text, size, *(const dt_cadence *)field); break;
+    }
+}
+
+/* ---- all together ---- */
+
+dt_status dt_config_check(const dt_config *config) {
+    const long long width = config->width, heads = config->heads;
+    DT_REQUIRE(width % heads == 0, DT_ERR_ARG,
+               "--width %lld is not a multiple of --heads %lld; the next one is --width %lld",
+               width, heads, (width / heads + 1) * heads);
+
+    const long long shards = config->shards, batch = config->batch;
+    long long power = 1;
+    while (power * 2 <= shards) power *= 2;
+    DT_REQUIRE(power == shards, DT_ERR_ARG,
+               "--shards %lld is not a power of two; the nearest are %lld and %lld", shards, power,
+               power * 2);
+    DT_REQUIRE(batch >= shards, DT_ERR_ARG,
+               "--batch %lld is less than --shards %lld: each shard needs a problem; raise --batch "
+               "or lower --shards",
+               batch, shards);
+
+    DT_REQUIRE(config->ops[0] && !config->ops[strspn(config->ops, "+-*/")], DT_ERR_ARG,
+               "--ops \"%s\": use one or more of + - * and /", config->ops);
+    return DT_OK;
+}

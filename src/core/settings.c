@@ -1,0 +1,158 @@
+/* The table of all settings: whatever reads, writes or explains a setting does it from here. */
+#include <stddef.h>
+#include <string.h>
+
+#include "dtrain/config.h"
+
+/* 2^53 - 1: whole numbers up to here survive JSON and double. */
+#define EXACT 9007199254740991.0
+/* Steps are 32 bits wide where they key random numbers. */
+#define STEPS 4294967295.0
+
+/* inih cuts lines of 200 bytes. */
+enum { OUT_MAX = 180 };
+
+/* What all kinds have in common; the rest stands in the table. */
+#define SETTING(kind, setting, group, reach, field, standard, text)                                \
+    .type = DT_SETTING_##kind, .name = setting, .section = group, .scope = DT_SETTING_##reach,     \
+    .offset = offsetof(dt_config, field), .initial = standard, .help = text
+#define WHOLE(setting, group, reach, field, least, most, ...)                                      \
+    {                                                                                              \
+        SETTING(INT, setting, group, reach, field, __VA_ARGS__), .value = "N", .min = least,       \
+                                                                 .max = most                       \
+    }
+#define REAL(setting, group, reach, field, least, most, ...)                                       \
+    {                                                                                              \
+        SETTING(REAL, setting, group, reach, field, __VA_ARGS__), .value = "X", .min = least,      \
+                                                                  .max = most                      \
+    }
+#define TEXT(setting, group, reach, field, what, most, ...)                                        \
+    {                                                                                              \
+        SETTING(TEXT, setting, group, reach, field, __VA_ARGS__), .value = what, .min = 1,         \
+                                                                  .max = most                      \
+    }
+#define CHOICE(setting, group, reach, field, what, names, ...)                                     \
+    { SETTING(CHOICE, setting, group, reach, field, __VA_ARGS__), .value = what, .choices = names }
+#define CADENCE(setting, group, reach, field, ...)                                                 \
+    { SETTING(CADENCE, setting, group, reach, field, __VA_ARGS__), .value = "N|TIME", .max = STEPS }
+
+static const dt_setting table[] = {
+    TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
+         "folder of the run: its checkpoints and logs"),
+    WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2000", "updates in all"),
+    CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
+           "how much to say: error, warn, info or debug"),
+
+    WHOLE("batch", "batch", FREE, batch, 1, 16777216, "256", "problems per step, over all ranks"),
+    WHOLE("shards", "batch", FIXED, shards, 1, DT_MAX_SHARDS, "8",
+          "parts of a batch, a power of two: the most ranks a run can use"),
+    WHOLE("micro-batch", "batch", FREE, micro_batch, 1, 65536, "32",
+          "most problems per forward and backward pass"),
+    WHOLE("ranks-per-node", "batch", LOCAL, ranks_per_node, 0, 65536, "0",
+          "pretend that so many ranks make a node; 0: ask the machine"),
+
+    /* The longest problem decides the shape of the position and place tables: what problems there
+       are is fixed. */
+    TEXT("ops", "data", FIXED, ops, "OPS", DT_OPS_MAX, "+-*/",
+         "operations; one that stands twice is drawn twice as often"),
+    WHOLE("digits", "data", FIXED, digits, 1, 9, "3", "most digits of the operands of + - *"),
+    WHOLE("dividend-digits", "data", FIXED, dividend_digits, 1, 18, "4",
+          "most digits of what is divided"),
+    WHOLE("divisor-digits", "data", FIXED, divisor_digits, 1, 18, "2",
+          "most digits of what it is divided by"),
+    CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad", "scratchpad",
+           "how problems are written: plain, reverse or scratchpad"),
+    WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
+          "different training problems; 0: without end"),
+
+    WHOLE("layers", "model", FIXED, layers, 1, 1024, "4", "Transformer blocks"),
+    WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),
+    WHOLE("heads", "model", FIXED, heads, 1, 1024, "4", "attention heads; they divide the width"),
+    REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
+         "share of activations dropped in training"),
+
+    CHOICE("optimizer", "optimizer", FREE, optimizer, "NAME", "adamw", "adamw",
+           "how weights are updated: adamw"),
+    REAL("lr", "optimizer", FREE, lr, 1e-12, 10, "2e-3", "highest learning rate"),
+    WHOLE("warmup", "optimizer", FREE, warmup, 0, STEPS, "100", "steps until it is reached"),
+    CHOICE("schedule", "optimizer", FREE, schedule, "NAME", "cosine|constant", "cosine",
+           "learning rate after that: cosine or constant"),
+    REAL("min-lr", "optimizer", FREE, min_lr, 0, 1, "0.05",
+         "share of lr that the cosine ends with"),
+    REAL("beta1", "optimizer", FREE, beta1, 0, 0.9999999, "0.9", "decay of the gradient's mean"),
+    REAL("beta2", "optimizer", FREE, beta2, 0, 0.9999999, "0.99", "decay of the gradient's square"),
+    REAL("epsilon", "optimizer", FREE, epsilon, 1e-30, 1, "1e-8",
+         "keeps the update's divisor above 0"),
+    REAL("weight-decay", "optimizer", FREE, weight_decay, 0, 10, "0.05",
+         "decay of matrices, times lr"),
+    REAL("clip", "optimizer", FREE, clip, 0, 1e9, "1", "largest norm of the gradient; 0: any"),
+
+    WHOLE("eval-every", "evaluation", FREE, eval_every, 0, STEPS, "200",
+          "steps between validations; 0: never"),
+    WHOLE("eval-examples", "evaluation", FREE, eval_examples, 1, 16777216, "1024",
+          "problems per validation"),
+
+    CADENCE("checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",
+            "steps, or time such as 10m, between checkpoints; 0: only the last"),
+    WHOLE("keep", "checkpoints", FREE, keep, 0, 1000000, "3", "newest checkpoints to keep; 0: all"),
+};
+
+enum { SETTINGS = sizeof table / sizeof *table };
+
+size_t dt_setting_count(void) { return SETTINGS; }
+
+const dt_setting *dt_setting_at(size_t i) { return &table[i]; }
+
+const dt_setting *dt_setting_find(const char *name) {
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (strcmp(table[i].name, name) == 0) return &table[i];
+    }
+    return NULL;
+}
+
+/* Longer names than this are not guessed at. */
+enum { NAME_MAX_GUESSED = 31 };
+
+static size_t least(size_t a, size_t b, size_t c) {
+    const size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Letters to insert, delete, replace or swap with their neighbour to come from a to b; both at most
+   NAME_MAX_GUESSED long. Source: Damerau 1964, restricted to one edit per place. */
+static size_t edit_distance(const char *a, const char *b) {
+    size_t distance[NAME_MAX_GUESSED + 1][NAME_MAX_GUESSED + 1];
+    const size_t rows = strlen(a), columns = strlen(b);
+    for (size_t i = 0; i <= rows; i++) {
+        for (size_t j = 0; j <= columns; j++) {
+            if (i == 0 || j == 0) {
+                distance[i][j] = i + j;
+                continue;
+            }
+            distance[i][j] = least(distance[i - 1][j] + 1, distance[i][j - 1] + 1,
+                                   distance[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                distance[i - 2][j - 2] + 1 < distance[i][j]) {
+                distance[i][j] = distance[i - 2][j - 2] + 1;
+            }
+        }
+    }
+    return distance[rows][columns];
+}
+
+const char *dt_setting_nearest(const char *name) {
+    const size_t length = strlen(name);
+    if (length > NAME_MAX_GUESSED) return NULL;
+    const char *nearest = NULL;
+    size_t nearest_distance = length / 3 + 1; /* farther away it is another word */
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const size_t distance = edit_distance(name, table[i].name);
+        if (distance > length / 3 + 1 || distance >= strlen(table[i].name)) continue;
+        if (!nearest || distance < nearest_distance) {
+            nearest = table[i].name;
+            nearest_distance = distance;
+        }
+    }
+    return nearest;
+}

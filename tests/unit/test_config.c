@@ -1,0 +1,445 @@
+/* Settings: the default job, good and bad values, ini files, and that text gives back the same
+ * bits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dtrain/config.h"
+#include "dtrain/memory.h"
+
+static void assert_error(dt_status status, dt_status expected, const char *text) {
+    assert_int_equal(status, expected);
+    assert_string_equal(dt_error_text(), text);
+}
+
+static dt_status set(dt_config *config, const char *name, const char *text) {
+    char where[64];
+    snprintf(where, sizeof where, "--%s", name);
+    const dt_setting *setting = dt_setting_find(name);
+    assert_non_null(setting);
+    return dt_config_set(config, setting, text, where);
+}
+
+static void defaults_are_the_default_job(void **state) {
+    (void)state;
+    dt_config config;
+    memset(&config, 0xff, sizeof config);
+    dt_config_defaults(&config);
+    assert_string_equal(config.out, "runs/default");
+    assert_int_equal(config.seed, 1);
+    assert_int_equal(config.shards, 8);
+    assert_string_equal(config.ops, "+-*/");
+    assert_int_equal(config.format, DT_FORMAT_SCRATCHPAD);
+    assert_int_equal(config.schedule, DT_SCHEDULE_COSINE);
+    assert_int_equal(config.log_level, 2);
+    assert_true(config.lr > 0);
+    assert_true(config.checkpoint_every.steps > 0);
+    assert_int_equal(dt_config_check(&config), DT_OK);
+}
+
+static void every_default_can_be_set(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        assert_ptr_equal(dt_setting_find(setting->name), setting);
+        assert_int_equal(dt_config_set(&config, setting, setting->initial, "test"), DT_OK);
+        assert_true(strlen(setting->help) > 0);
+        assert_true(strlen(setting->value) > 0);
+    }
+    assert_null(dt_setting_find("wdith"));
+}
+
+/* No two settings share bytes of the configuration, and sections are not torn apart. */
+static void settings_do_not_overlap(void **state) {
+    (void)state;
+    unsigned char owner[sizeof(dt_config)] = {0};
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        const size_t size = setting->type == DT_SETTING_TEXT      ? (size_t)setting->max + 1
+                            : setting->type == DT_SETTING_CADENCE ? sizeof(dt_cadence)
+                                                                  : 8;
+        for (size_t at = setting->offset; at < setting->offset + size; at++) {
+            assert_true(at < sizeof owner);
+            assert_int_equal(owner[at], 0);
+            owner[at] = 1;
+        }
+        for (size_t j = 0; j + 1 < i; j++) {
+            if (strcmp(dt_setting_at(j)->section, setting->section) == 0) {
+                assert_string_equal(dt_setting_at(i - 1)->section, setting->section);
+            }
+        }
+    }
+}
+
+static void good_values_are_taken(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    assert_int_equal(set(&config, "width", "64"), DT_OK);
+    assert_int_equal(config.width, 64);
+    assert_int_equal(set(&config, "seed", "9007199254740991"), DT_OK);
+    assert_true(config.seed == INT64_C(9007199254740991));
+    assert_int_equal(set(&config, "lr", "1e-3"), DT_OK);
+    assert_true(config.lr == 1e-3);
+    assert_int_equal(set(&config, "schedule", "constant"), DT_OK);
+    assert_int_equal(config.schedule, DT_SCHEDULE_CONSTANT);
+    assert_int_equal(set(&config, "log-level", "debug"), DT_OK);
+    assert_int_equal(config.log_level, 3);
+    assert_int_equal(set(&config, "checkpoint-every", "10m"), DT_OK);
+    assert_int_equal(config.checkpoint_every.steps, 0);
+    assert_true(config.checkpoint_every.seconds == 600);
+    assert_int_equal(set(&config, "checkpoint-every", "500"), DT_OK);
+    assert_int_equal(config.checkpoint_every.steps, 500);
+    assert_true(config.checkpoint_every.seconds == 0);
+    assert_int_equal(set(&config, "out", "runs/a b=c:d"), DT_OK);
+    assert_string_equal(config.out, "runs/a b=c:d");
+}
+
+static void bad_values_are_named_and_change_nothing(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *text, *error;
+    } bad[] = {
+        {"width", "12x", "--width: \"12x\" is not a whole number"},
+        {"width", "", "--width: \"\" is not a whole number"},
+        {"width", " 12", "--width: \" 12\" is not a whole number"},
+        {"width", "12 ", "--width: \"12 \" is not a whole number"},
+        {"width", "1e2", "--width: \"1e2\" is not a whole number"},
+        {"width", "12.0", "--width: \"12.0\" is not a whole number"},
+        {"width", "0", "--width 0: must lie between 1 and 65536"},
+        {"width", "-3", "--width -3: must lie between 1 and 65536"},
+        {"width", "99999999999999999999",
+         "--width 99999999999999999999: must lie between 1 and 65536"},
+        {"seed", "-1", "--seed -1: must lie between 0 and 9007199254740991"},
+        {"seed", "9007199254740993",
+         "--seed 9007199254740993: must lie between 0 and 9007199254740991"},
+        {"lr", "5000", "--lr 5000: must lie between 1e-12 and 10"},
+        {"lr", "0", "--lr 0: must lie between 1e-12 and 10"},
+        {"lr", "1e999", "--lr 1e999: must lie between 1e-12 and 10"},
+        {"lr", "nan", "--lr: \"nan\" is not a number"},
+        {"lr", "inf", "--lr: \"inf\" is not a number"},
+        {"lr", "0x1p-3", "--lr: \"0x1p-3\" is not a number"},
+        {"lr", "1,5", "--lr: \"1,5\" is not a number"},
+        {"lr", "", "--lr: \"\" is not a number"},
+        {"lr", "e", "--lr: \"e\" is not a number"},
+        {"dropout", "1", "--dropout 1: must lie between 0 and 0.95"},
+        {"schedule", "linear", "--schedule: \"linear\" is none of cosine|constant"},
+        {"schedule", "cosine|constant",
+         "--schedule: \"cosine|constant\" is none of cosine|constant"},
+        {"schedule", "cos", "--schedule: \"cos\" is none of cosine|constant"},
+        {"schedule", "", "--schedule: \"\" is none of cosine|constant"},
+        {"out", "", "--out: must not be empty"},
+        {"ops", "+++++++++++++++++",
+         "--ops: \"+++++++++++++++++\" is 17 bytes long; 16 are the most"},
+        {"checkpoint-every", "soon",
+         "--checkpoint-every: \"soon\" is neither a number of steps nor a time such as 10m"},
+        {"checkpoint-every", "",
+         "--checkpoint-every: \"\" is neither a number of steps nor a time such as 10m"},
+        {"checkpoint-every", "-5", "--checkpoint-every -5: must lie between 0 and 4294967295"},
+        {"checkpoint-every", "m",
+         "--checkpoint-every: \"m\" is not a time; write it like 90s, 5m, 23h50m or 1d"},
+        {"checkpoint-every", "0s",
+         "--checkpoint-every 0s: must lie between 0.001 and 1000000000 seconds"},
+    };
+    dt_config before, config;
+    dt_config_defaults(&before);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        config = before;
+        assert_error(set(&config, bad[i].name, bad[i].text), DT_ERR_ARG, bad[i].error);
+        assert_memory_equal(&config, &before, sizeof config);
+    }
+    static const char *const no_ini[] = {"a ;b", ";a", " a", "a ", "a\nb", "a\tb", "a\x7f"};
+    for (size_t i = 0; i < sizeof no_ini / sizeof *no_ini; i++) {
+        assert_int_equal(set(&config, "out", no_ini[i]), DT_ERR_ARG);
+    }
+    char path[400] = {0};
+    memset(path, 'x', 181);
+    assert_int_equal(set(&config, "out", path), DT_ERR_ARG);
+}
+
+static void durations_are_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double seconds;
+    } good[] = {{"90s", 90},    {"5m", 300},     {"23h50m", 85800},   {"1d", 86400},
+                {"1.5h", 5400}, {"0.25s", 0.25}, {"1d2h3m4s", 93784}, {"2d30s", 172830}};
+    static const char *const bad[] = {"",     "90",   "s",     "5x",  "-5m",     "5m5",
+                                      "5m5h", "1h1h", "1..5s", ".s",  "1e3s",    "5 m",
+                                      "5m ",  " 5m",  "0s",    "inf", "1d0x10s", "99999999999d"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        double seconds = -1;
+        assert_int_equal(dt_duration_parse(&seconds, good[i].text, "--time-limit"), DT_OK);
+        assert_true(seconds == good[i].seconds);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        double seconds = -1;
+        assert_int_equal(dt_duration_parse(&seconds, bad[i], "--time-limit"), DT_ERR_ARG);
+        assert_true(seconds == -1);
+    }
+    double seconds;
+    assert_error(dt_duration_parse(&seconds, "90", "--time-limit"), DT_ERR_ARG,
+                 "--time-limit: \"90\" is not a time; write it like 90s, 5m, 23h50m or 1d");
+}
+
+static void nearest_names_are_guessed(void **state) {
+    (void)state;
+    assert_string_equal(dt_setting_nearest("wdith"), "width");
+    assert_string_equal(dt_setting_nearest("weight_decay"), "weight-decay");
+    assert_string_equal(dt_setting_nearest("checkpoint-evry"), "checkpoint-every");
+    assert_string_equal(dt_setting_nearest("loglevel"), "log-level");
+    assert_string_equal(dt_setting_nearest("head"), "heads");
+    assert_string_equal(dt_setting_nearest("rl"), "lr");
+    assert_null(dt_setting_nearest("xyzzy"));
+    assert_null(dt_setting_nearest(""));
+    assert_null(dt_setting_nearest("q"));
+    assert_null(dt_setting_nearest("a-name-far-longer-than-that-of-any-setting-there-is"));
+}
+
+/* Every setting away from its default. */
+static void fill_unusual(dt_config *config) {
+    static const char *const value[][2] = {
+        {"out", "runs/x y=z"},
+        {"seed", "9007199254740991"},
+        {"steps", "4294967295"},
+        {"log-level", "error"},
+        {"batch", "512"},
+        {"shards", "16"},
+        {"micro-batch", "7"},
+        {"ranks-per-node", "2"},
+        {"ops", "+*"},
+        {"digits", "9"},
+        {"dividend-digits", "18"},
+        {"divisor-digits", "3"},
+        {"format", "reverse"},
+        {"train-examples", "1000"},
+        {"layers", "2"},
+        {"width", "96"},
+        {"heads", "3"},
+        {"dropout", "0.1"},
+        {"optimizer", "adamw"},
+        {"lr", "0.00030000000000000003"},
+        {"warmup", "0"},
+        {"schedule", "constant"},
+        {"min-lr", "0.3333333333333333"},
+        {"beta1", "0.95"},
+        {"beta2", "0.999"},
+        {"epsilon", "1e-30"},
+        {"weight-decay", "0.1"},
+        {"clip", "0"},
+        {"eval-every", "0"},
+        {"eval-examples", "1"},
+        {"checkpoint-every", "0.1s"},
+        {"keep", "0"},
+    };
+    dt_config_defaults(config);
+    assert_int_equal(sizeof value / sizeof *value, dt_setting_count());
+    for (size_t i = 0; i < sizeof value / sizeof *value; i++) {
+        assert_int_equal(set(config, value[i][0], value[i][1]), DT_OK);
+    }
+}
+
+static void text_gives_back_the_same_bits(void **state) {
+    (void)state;
+    dt_config config, back;
+    fill_unusual(&config);
+    static const double real[] = {
+        0.1, 1.0 / 3, 2e-3, 4.9406564584124654e-12, 9.9999999999999982, 0x1.fffffffffffffp-10};
+    static const double seconds[] = {600,   86400,    90, 0.1, 1e9, 1234.5678901234567,
+                                     0.001, 100.0 / 3};
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        config.lr = real[i % (sizeof real / sizeof *real)];
+        config.checkpoint_every = (dt_cadence){0, seconds[i]};
+        char *ini;
+        assert_int_equal(dt_config_format(&ini, &config, false), DT_OK);
+        dt_config_defaults(&back);
+        assert_int_equal(dt_config_parse(&back, ini, "memory"), DT_OK);
+        dt_memory_free(&ini);
+        assert_memory_equal(&back, &config, sizeof config);
+    }
+    char text[DT_PATH_MAX];
+    dt_config_text(text, sizeof text, &config, dt_setting_find("schedule"));
+    assert_string_equal(text, "constant");
+    config.checkpoint_every.seconds = 5400;
+    dt_config_text(text, sizeof text, &config, dt_setting_find("checkpoint-every"));
+    assert_string_equal(text, "90m");
+    config.lr = 0.05;
+    dt_config_text(text, sizeof text, &config, dt_setting_find("lr"));
+    assert_string_equal(text, "0.05");
+}
+
+static void the_longest_folder_fits_a_line(void **state) {
+    (void)state;
+    dt_config config, back;
+    dt_config_defaults(&config);
+    char path[400] = {0};
+    memset(path, 'x', 180);
+    assert_int_equal(set(&config, "out", path), DT_OK);
+    char *ini;
+    assert_int_equal(dt_config_format(&ini, &config, false), DT_OK);
+    dt_config_defaults(&back);
+    assert_int_equal(dt_config_parse(&back, ini, "memory"), DT_OK);
+    dt_memory_free(&ini);
+    assert_memory_equal(&back, &config, sizeof config);
+}
+
+static void what_is_kept_leaves_out_local_settings(void **state) {
+    (void)state;
+    dt_config config, back;
+    fill_unusual(&config);
+    char *ini;
+    assert_int_equal(dt_config_format(&ini, &config, true), DT_OK);
+    assert_null(strstr(ini, "\nout ="));
+    assert_null(strstr(ini, "\nlog-level ="));
+    assert_null(strstr(ini, "\nranks-per-node ="));
+    assert_non_null(strstr(ini, "[run]\nseed = 9007199254740991\n"));
+    dt_config_defaults(&back);
+    assert_int_equal(dt_config_parse(&back, ini, "memory"), DT_OK);
+    dt_memory_free(&ini);
+    assert_int_equal(back.width, 96);
+    assert_string_equal(back.out, "runs/default");
+}
+
+static void good_ini_is_read(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    assert_int_equal(dt_config_parse(&config,
+                                     "\xEF\xBB\xBF# a comment\r\n\r\n"
+                                     "; another\n[model]\r\nwidth=64\r\n  \nheads : 2 ; why\n"
+                                     "[data]\nops = *\n[empty]",
+                                     "my.ini"),
+                     DT_OK);
+    assert_int_equal(config.width, 64);
+    assert_int_equal(config.heads, 2);
+    assert_string_equal(config.ops, "*");
+    assert_int_equal(config.layers, 4);
+    assert_int_equal(dt_config_parse(&config, "", "my.ini"), DT_OK);
+}
+
+static void bad_ini_is_named_and_changes_nothing(void **state) {
+    (void)state;
+    static const struct {
+        const char *ini, *error;
+    } bad[] = {
+        {"[model]\n\nwdith = 5\n",
+         "my.ini:3: there is no setting \"wdith\" (did you mean \"width\"?)"},
+        {"[model]\nxyzzy = 5\n", "my.ini:2: there is no setting \"xyzzy\""},
+        {"[model]\nwidth = 12x\n", "my.ini:2: width: \"12x\" is not a whole number"},
+        {"[model]\nwidth = 64\nwidth 5\nlayers = x\n",
+         "my.ini:3: neither \"[section]\" nor \"setting = value\" nor a comment (# or ;)"},
+        {"[model\nwidth = 5\n",
+         "my.ini:1: neither \"[section]\" nor \"setting = value\" nor a comment (# or ;)"},
+        {"width = 5\n",
+         "my.ini:1: \"width\" belongs to section [model], not before the first section"},
+        {"[data]\nwidth = 5\n", "my.ini:2: \"width\" belongs to section [model], not [data]"},
+        {"[model]\nwidth = 64\nwidth = 128\n",
+         "my.ini:3: \"width\" is set a second time; line 2 sets it too"},
+        {"[model]\nwidth = 64\n  layers = 2\n",
+         "my.ini:3: a line after a setting must not begin with a space"},
+        {"[model]\nwidth =\n", "my.ini:2: width: \"\" is not a whole number"},
+        {"[optimizer]\nlr = 5000\n[model]\nwidth = x\n",
+         "my.ini:2: lr 5000: must lie between 1e-12 and 10"},
+        {"garbage\n[model]\nwidth = 64\n",
+         "my.ini:1: neither \"[section]\" nor \"setting = value\" nor a comment (# or ;)"},
+    };
+    dt_config before, config;
+    dt_config_defaults(&before);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        config = before;
+        assert_error(dt_config_parse(&config, bad[i].ini, "my.ini"), DT_ERR_ARG, bad[i].error);
+        assert_memory_equal(&config, &before, sizeof config);
+    }
+}
+
+static void long_lines_are_an_error_not_cut(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    char ini[600] = "[model]\nwidth = 64 ;";
+    memset(ini + strlen(ini), 'x', 500);
+    assert_int_equal(dt_config_parse(&config, ini, "my.ini"), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "my.ini:2: the line is 512 bytes long"));
+    assert_int_equal(config.width, 128);
+}
+
+static void files_are_read(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    assert_error(dt_config_read(&config, "/nonexistent/my.ini"), DT_ERR_NO_INPUT,
+                 "cannot read /nonexistent/my.ini: No such file or directory");
+    assert_error(dt_config_read(&config, "/tmp"), DT_ERR_NO_INPUT,
+                 "cannot read /tmp: Is a directory");
+    assert_int_equal(dt_config_read(&config, "/dev/zero"), DT_ERR_ARG);
+
+    char path[] = "/tmp/dtrain-config-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    fputs("[model]\nwidth = 32\n", file);
+    assert_int_equal(fflush(file), 0);
+    assert_int_equal(dt_config_read(&config, path), DT_OK);
+    assert_int_equal(config.width, 32);
+    fwrite("\0", 1, 1, file);
+    fclose(file);
+    assert_int_equal(dt_config_read(&config, path), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "it is not text"));
+    unlink(path);
+}
+
+static void what_does_not_fit_together_is_refused(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    config.heads = 3;
+    assert_error(dt_config_check(&config), DT_ERR_ARG,
+                 "--width 128 is not a multiple of --heads 3; the next one is --width 129");
+    dt_config_defaults(&config);
+    config.shards = 6;
+    assert_error(dt_config_check(&config), DT_ERR_ARG,
+                 "--shards 6 is not a power of two; the nearest are 4 and 8");
+    config.shards = 8;
+    config.batch = 7;
+    assert_error(dt_config_check(&config), DT_ERR_ARG,
+                 "--batch 7 is less than --shards 8: each shard needs a problem; raise --batch or "
+                 "lower --shards");
+    dt_config_defaults(&config);
+    strcpy(config.ops, "+%");
+    assert_error(dt_config_check(&config), DT_ERR_ARG,
+                 "--ops \"+%\": use one or more of + - * and /");
+    strcpy(config.ops, "");
+    assert_int_equal(dt_config_check(&config), DT_ERR_ARG);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_default_job),
+        cmocka_unit_test(every_default_can_be_set),
+        cmocka_unit_test(settings_do_not_overlap),
+        cmocka_unit_test(good_values_are_taken),
+        cmocka_unit_test(bad_values_are_named_and_change_nothing),
+        cmocka_unit_test(durations_are_read),
+        cmocka_unit_test(nearest_names_are_guessed),
+        cmocka_unit_test(text_gives_back_the_same_bits),
+        cmocka_unit_test(the_longest_folder_fits_a_line),
+        cmocka_unit_test(what_is_kept_leaves_out_local_settings),
+        cmocka_unit_test(good_ini_is_read),
+        cmocka_unit_test(bad_ini_is_named_and_changes_nothing),
+        cmocka_unit_test(long_lines_are_an_error_not_cut),
+        cmocka_unit_test(files_are_read),
+        cmocka_unit_test(what_does_not_fit_together_is_refused),
+    };
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
