@@ -1,5 +1,4 @@
-/* The configuration as an ini file: read strictly, line by line, and written so that it reads back
- * the same. */
+/* The configuration as an ini file: read strictly, written so that it reads back the same. */
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>

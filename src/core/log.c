@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Set once at start-up by main, before any other thread: configuration of the process rather than state. */
+/* Set once at start-up by main, before any other thread: configuration of the process rather than
+ * state. */
 static dt_log_level level_now = DT_LOG_INFO;
 static int rank_now = -1;
 

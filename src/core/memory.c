@@ -12,14 +12,21 @@ typedef struct {
     size_t mapped; /* 1: from mmap, 0: from aligned_alloc */
 } header;
 
+/* The address sanitizer watches the allocator's blocks only, so that there all but the largest come
+ * from it. */
+#ifdef __SANITIZE_ADDRESS__
+enum { MAP_FROM = 1 << 30 };
+#else
 enum { MAP_FROM = 1 << 20 };
+#endif
 
 dt_status dt_memory_alloc(void *pointer, size_t count, size_t size, const char *what) {
     void *none = NULL;
     memcpy(pointer, &none, sizeof none);
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) {
-        DT_RAISE(DT_ERR_MEMORY, "%s: %zu elements of %zu bytes are more than memory can address", what, count, size);
+        DT_RAISE(DT_ERR_MEMORY, "%s: %zu elements of %zu bytes are more than memory can address",
+                 what, count, size);
     }
     bytes = dt_round_up(bytes + DT_ALIGNMENT, DT_ALIGNMENT);
     header *block;
@@ -30,8 +37,10 @@ dt_status dt_memory_alloc(void *pointer, size_t count, size_t size, const char *
         block = aligned_alloc(DT_ALIGNMENT, bytes);
         if (block) memset(block, 0, bytes);
     }
-    DT_REQUIRE(block, DT_ERR_MEMORY, "out of memory: %s need %.1f MB; lower --batch, --width or --layers, or use more nodes", what,
-               (double)bytes / 1e6);
+    DT_REQUIRE(
+        block, DT_ERR_MEMORY,
+        "out of memory: %s need %.1f MB; lower --batch, --width or --layers, or use more nodes",
+        what, (double)bytes / 1e6);
     *block = (header){bytes, bytes >= MAP_FROM};
     void *memory = (char *)block + DT_ALIGNMENT;
     memcpy(pointer, &memory, sizeof memory);
@@ -52,7 +61,8 @@ void dt_memory_free(void *pointer) {
     memcpy(pointer, &memory, sizeof memory);
 }
 
-dt_status dt_memory_grow(void *pointer, size_t *capacity, size_t count, size_t size, const char *what) {
+dt_status dt_memory_grow(void *pointer, size_t *capacity, size_t count, size_t size,
+                         const char *what) {
     if (count <= *capacity) return DT_OK;
     const size_t wanted = dt_max_size(count, dt_max_size(2 * *capacity, 16));
     void *grown;
