@@ -116,7 +116,7 @@ typedef struct {
        y may be x or residual */
     dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual, const dt_packed *batch, size_t C, const dt_dropout *dropout);
 
-    /* -- loss -- logits (N,V) become their gradient (softmax - target), unnormalised, 0 where not scored, if want_gradient; adds to
+    /* -- loss -- logits (N,V) are overwritten: with want_gradient by their gradient (softmax - target), unnormalised, 0 where not scored; adds to
        *score. matched (B), int32, optional (buffer NULL): 1 where every scored token of the problem was right. */
     dt_status (*loss)(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits, const dt_packed *batch, size_t V,
                       bool want_gradient);

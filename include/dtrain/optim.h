@@ -13,8 +13,8 @@ double dt_clip_factor(double norm, double clip);
 /* Elements of one block of the gradient norm: sums are taken per block, then over blocks in order. */
 enum { DT_NORM_BLOCK = 4096 };
 
-/* sums[i] = sum of squares of block i, for the blocks from first to last (exclusive) of `count` elements. */
-dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_buffer *gradient, size_t offset, size_t count, size_t first, size_t last);
+/* sums[i] = sum of squares of block i, for the blocks that begin in [begin, end); begin is a multiple of a block. `count`: elements in all. */
+dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, size_t count, size_t begin, size_t end);
 
 /**
  * Update elements begin … end of weights and moments in place with AdamW. Decay only where the layout says so.

@@ -1,0 +1,69 @@
+/* The CPU's buffers are host memory: pushing and pulling move nothing. */
+#include "cpu.h"
+
+dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count, const char *what) {
+    (void)backend;
+    float *data = NULL;
+    *buffer = NULL;
+    DT_TRY(dt_memory_alloc(&data, count, sizeof *data, what));
+    const dt_status status = dt_memory_alloc(buffer, 1, sizeof **buffer, what);
+    if (status != DT_OK) {
+        dt_memory_free(&data);
+        return status;
+    }
+    **buffer = (dt_buffer){.data = data, .count = count, .owned = true};
+    return DT_OK;
+}
+
+dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count, const char *what) {
+    (void)backend;
+    DT_TRY(dt_memory_alloc(buffer, 1, sizeof **buffer, what));
+    **buffer = (dt_buffer){.data = host, .count = count, .owned = false};
+    return DT_OK;
+}
+
+void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
+    (void)backend;
+    if (!*buffer) return;
+    if ((*buffer)->owned) dt_memory_free(&(*buffer)->data);
+    dt_memory_free(buffer);
+}
+
+static dt_status check_range(dt_tensor tensor, size_t count) {
+    DT_REQUIRE(tensor.buffer && tensor.offset <= tensor.buffer->count &&
+                   count <= tensor.buffer->count - tensor.offset,
+               DT_ERR_INTERNAL, "a copy of %zu elements at %zu leaves its buffer of %zu", count, tensor.offset,
+               tensor.buffer ? tensor.buffer->count : 0);
+    return DT_OK;
+}
+
+dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count) {
+    (void)backend;
+    return check_range(tensor, count);
+}
+
+dt_status cpu_pull(dt_backend *backend, dt_tensor tensor, size_t count) {
+    (void)backend;
+    return check_range(tensor, count);
+}
+
+dt_status cpu_upload(dt_backend *backend, dt_tensor to, const void *from, size_t count) {
+    (void)backend;
+    DT_TRY(check_range(to, count));
+    memcpy(cpu_f32(to), from, count * sizeof(float));
+    return DT_OK;
+}
+
+dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t count) {
+    (void)backend;
+    DT_TRY(check_range(from, count));
+    memcpy(to, cpu_f32(from), count * sizeof(float));
+    return DT_OK;
+}
+
+dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count) {
+    (void)backend;
+    DT_TRY(check_range(tensor, count));
+    memset(cpu_f32(tensor), 0, count * sizeof(float));
+    return DT_OK;
+}

@@ -1,0 +1,217 @@
+/* Greedy generation for many prompts at once, each token computed once: keys and values are cached. */
+#include <string.h>
+
+#include "internal.h"
+
+struct dt_generator {
+    dt_model *model;
+    size_t B;
+    dt_buffer *cache; /* keys, then values, of each layer: (L,2,B,T,C) */
+    dt_buffer *ids;
+    dt_packed packed; /* one token of each sequence */
+    dt_tensor length; /* (B) int32: where the new token stands */
+    dt_buffer *rows;
+    dt_tensor stream, normed, mean, rstd, qkv, attended, hidden_in, hidden, logits;
+    /* host */
+    int32_t *token, *position, *place, *offset;
+    int32_t *text; /* (B,T) */
+    size_t *count; /* (B) tokens known */
+    float *host_logits;
+};
+
+static dt_tensor cache_at(const dt_generator *g, size_t layer, bool values) {
+    const dt_model_shape *s = &g->model->shape;
+    return (dt_tensor){g->cache, (2 * layer + values) * g->B * s->T * s->C};
+}
+
+static dt_status create_rows(dt_generator *g) {
+    const dt_model_shape *s = &g->model->shape;
+    const size_t width[] = {s->C, s->C, 1, 1, 3 * s->C, s->C, s->F, s->F, s->V};
+    dt_tensor *const part[] = {&g->stream,   &g->normed,    &g->mean,   &g->rstd,  &g->qkv,
+                               &g->attended, &g->hidden_in, &g->hidden, &g->logits};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
+        part[i]->offset = used;
+        used += dt_round_up(g->B * width[i], DT_ALIGNED_FLOATS);
+    }
+    DT_TRY(g->model->backend->op->buffer_create(&g->rows, g->model->backend, used, "generation"));
+    for (size_t i = 0; i < sizeof width / sizeof *width; i++) part[i]->buffer = g->rows;
+    return DT_OK;
+}
+
+static dt_status create_ids(dt_generator *g) {
+    const size_t step = dt_round_up(g->B + 1, DT_ALIGNED_FLOATS);
+    DT_TRY(g->model->backend->op->buffer_create(&g->ids, g->model->backend, 5 * step, "generation"));
+    g->packed.token = (dt_tensor){g->ids, 0};
+    g->packed.position = (dt_tensor){g->ids, step};
+    g->packed.place = (dt_tensor){g->ids, 2 * step};
+    g->packed.offset = (dt_tensor){g->ids, 3 * step};
+    g->length = (dt_tensor){g->ids, 4 * step};
+    return DT_OK;
+}
+
+static dt_status create_host(dt_generator *g) {
+    const dt_model_shape *s = &g->model->shape;
+    DT_TRY(dt_memory_alloc(&g->token, g->B, sizeof *g->token, "generation"));
+    DT_TRY(dt_memory_alloc(&g->position, g->B, sizeof *g->position, "generation"));
+    DT_TRY(dt_memory_alloc(&g->place, g->B, sizeof *g->place, "generation"));
+    DT_TRY(dt_memory_alloc(&g->offset, g->B + 1, sizeof *g->offset, "generation"));
+    DT_TRY(dt_memory_alloc(&g->text, g->B * s->T, sizeof *g->text, "generation"));
+    DT_TRY(dt_memory_alloc(&g->count, g->B, sizeof *g->count, "generation"));
+    DT_TRY(dt_memory_alloc(&g->host_logits, g->B * s->V, sizeof *g->host_logits, "generation"));
+    for (size_t b = 0; b <= g->B; b++) g->offset[b] = (int32_t)b;
+    return DT_OK;
+}
+
+dt_status dt_generator_create(dt_generator **out, dt_model *model, size_t problems) {
+    *out = NULL;
+    dt_generator *g = NULL;
+    dt_status status;
+    const dt_model_shape *s = &model->shape;
+    DT_TRY_DONE(dt_memory_alloc(&g, 1, sizeof *g, "the generator"));
+    g->model = model;
+    g->B = problems;
+    DT_TRY_DONE(model->backend->op->buffer_create(&g->cache, model->backend, 2 * s->L * problems * s->T * s->C,
+                                                  "the key and value cache"));
+    DT_TRY_DONE(create_rows(g));
+    DT_TRY_DONE(create_ids(g));
+    DT_TRY_DONE(create_host(g));
+    *out = g;
+done:
+    if (status != DT_OK) dt_generator_destroy(&g);
+    return status;
+}
+
+void dt_generator_destroy(dt_generator **out) {
+    dt_generator *g = *out;
+    if (!g) return;
+    dt_backend *backend = g->model->backend;
+    backend->op->buffer_destroy(&g->cache, backend);
+    backend->op->buffer_destroy(&g->ids, backend);
+    backend->op->buffer_destroy(&g->rows, backend);
+    dt_memory_free(&g->token);
+    dt_memory_free(&g->position);
+    dt_memory_free(&g->place);
+    dt_memory_free(&g->offset);
+    dt_memory_free(&g->text);
+    dt_memory_free(&g->count);
+    dt_memory_free(&g->host_logits);
+    dt_memory_free(out);
+}
+
+static dt_status decode_layer(dt_generator *g, size_t l) {
+    dt_model *model = g->model;
+    const layer_offsets *o = &model->offsets.layer[l];
+    const size_t B = g->B, C = model->shape.C, F = model->shape.F;
+    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream, model_weight(model, o->attn_norm_scale),
+        model_weight(model, o->attn_norm_bias), B, C);
+    RUN(model, linear_forward, g->qkv, DT_NO_TENSOR, g->normed, model_weight(model, o->attn_qkv_weight),
+        model_weight(model, o->attn_qkv_bias), DT_NO_TENSOR, B, C, 3 * C, DT_IDENTITY);
+    RUN(model, attention_decode, g->attended, cache_at(g, l, false), cache_at(g, l, true), g->qkv, g->length, B,
+        model->shape.T, C, model->shape.H);
+    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->attended, model_weight(model, o->attn_out_weight),
+        model_weight(model, o->attn_out_bias), g->stream, B, C, C, DT_IDENTITY);
+    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream, model_weight(model, o->mlp_norm_scale),
+        model_weight(model, o->mlp_norm_bias), B, C);
+    RUN(model, linear_forward, g->hidden, g->hidden_in, g->normed, model_weight(model, o->mlp_in_weight),
+        model_weight(model, o->mlp_in_bias), DT_NO_TENSOR, B, C, F, DT_GELU);
+    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->hidden, model_weight(model, o->mlp_out_weight),
+        model_weight(model, o->mlp_out_bias), g->stream, B, F, C, DT_IDENTITY);
+    return DT_OK;
+}
+
+/* One token of each sequence in, logits of the next one out. */
+static dt_status decode(dt_generator *g) {
+    dt_model *model = g->model;
+    const model_offsets *o = &model->offsets;
+    const size_t B = g->B, C = model->shape.C;
+    g->packed.problems = g->packed.tokens = B;
+    g->packed.host_offset = g->offset;
+    RUN(model, upload, g->packed.token, g->token, B);
+    RUN(model, upload, g->packed.position, g->position, B);
+    RUN(model, upload, g->packed.place, g->place, B);
+    RUN(model, upload, g->length, g->position, B);
+    RUN(model, embed_forward, g->stream, &g->packed, model_weight(model, o->tok_embed),
+        model_weight(model, o->pos_embed), model_weight(model, o->place_embed), C);
+    for (size_t l = 0; l < model->shape.L; l++) DT_TRY(decode_layer(g, l));
+    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream, model_weight(model, o->final_norm_scale),
+        model_weight(model, o->final_norm_bias), B, C);
+    RUN(model, linear_forward, g->logits, DT_NO_TENSOR, g->normed, model_weight(model, o->tok_embed), DT_NO_TENSOR,
+        DT_NO_TENSOR, B, C, model->shape.V, DT_IDENTITY);
+    RUN(model, download, g->host_logits, g->logits, B * model->shape.V);
+    return DT_OK;
+}
+
+/* Sequence b's token at a step; a finished or unused sequence repeats its last one, and nobody looks at the result. */
+static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step, int32_t *places) {
+    const size_t T = g->model->shape.T;
+    const size_t at = g->count[b] ? dt_min_size(step, g->count[b] - 1) : 0;
+    const int32_t *text = g->text + b * T;
+    dt_tokenizer_places(places, tokenizer, text, at + 1);
+    g->token[b] = text[at];
+    g->position[b] = (int32_t)at;
+    /* An untrained model may write longer numbers than there are place ids. */
+    g->place[b] = (int32_t)dt_min_size((size_t)places[at], g->model->shape.P - 1);
+}
+
+static int32_t most_likely(const float *logit, size_t V) {
+    size_t best = 0;
+    for (size_t j = 1; j < V; j++) {
+        if (logit[j] > logit[best]) best = j;
+    }
+    return (int32_t)best;
+}
+
+/* Appends the most likely token where the sequence has reached its end; true if one is still going on. */
+static bool extend(dt_generator *g, size_t step, size_t used, bool *done) {
+    const size_t T = g->model->shape.T, V = g->model->shape.V;
+    bool going = false;
+    for (size_t b = 0; b < used; b++) {
+        if (!done[b] && step + 1 == g->count[b]) {
+            const int32_t next = most_likely(g->host_logits + b * V, V);
+            if (next == 0 || g->count[b] >= T) {
+                done[b] = true;
+            } else {
+                g->text[b * T + g->count[b]++] = next;
+            }
+        }
+        going = going || !done[b];
+    }
+    return going;
+}
+
+dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX], const char *const *prompt, size_t count,
+                           const dt_tokenizer *tokenizer) {
+    const size_t T = g->model->shape.T;
+    bool *done = NULL;
+    int32_t *places = NULL;
+    size_t *given = NULL;
+    dt_status status;
+    DT_REQUIRE(count <= g->B, DT_ERR_INTERNAL, "%zu prompts for a generator of %zu", count, g->B);
+    DT_TRY_DONE(dt_memory_alloc(&done, g->B, sizeof *done, "generation"));
+    DT_TRY_DONE(dt_memory_alloc(&places, T, sizeof *places, "generation"));
+    DT_TRY_DONE(dt_memory_alloc(&given, g->B, sizeof *given, "generation"));
+    for (size_t b = 0; b < g->B; b++) {
+        g->count[b] = 0;
+        g->text[b * T] = 0;
+        if (b >= count) continue;
+        DT_TRY_DONE(dt_tokenizer_encode(g->text + b * T, T, &g->count[b], tokenizer, prompt[b]));
+        DT_REQUIRE_DONE(g->count[b] > 0, DT_ERR_ARG, "an empty prompt has no continuation");
+        given[b] = g->count[b];
+    }
+    bool going = count > 0;
+    for (size_t step = 0; going && step < T; step++) {
+        for (size_t b = 0; b < g->B; b++) set_input(g, tokenizer, b, step, places);
+        DT_TRY_DONE(decode(g));
+        going = extend(g, step, count, done);
+    }
+    for (size_t b = 0; b < count; b++) {
+        DT_TRY_DONE(dt_tokenizer_decode(produced[b], DT_TEXT_MAX, tokenizer, g->text + b * T + given[b],
+                                        g->count[b] - given[b]));
+    }
+done:
+    dt_memory_free(&done);
+    dt_memory_free(&places);
+    dt_memory_free(&given);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* Which parameters a model has, by name, and where each lies in the flat block; their initial values. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dtrain/memory.h"
+#include "dtrain/model.h"
+#include "dtrain/random.h"
+
+enum { OUTER = 5, PER_LAYER = 12 };
+
+dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary) {
+    const size_t C = (size_t)config->width;
+    *shape = (dt_model_shape){
+        .L = (size_t)config->layers,
+        .C = C,
+        .H = (size_t)config->heads,
+        .F = 4 * C,
+        .V = vocabulary,
+        .T = dt_format_longest(config),
+        .P = dt_format_places(config) + 1,
+        .dropout = config->dropout,
+    };
+    DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu", shape->H, C);
+    return DT_OK;
+}
+
+static void append(dt_layout *layout, const char *name, size_t rows, size_t columns) {
+    dt_parameter *p = &layout->parameter[layout->parameters++];
+    snprintf(p->name, sizeof p->name, "%s", name);
+    p->rank = columns ? 2 : 1;
+    p->extent[0] = rows;
+    p->extent[1] = columns ? columns : 1;
+    p->count = rows * p->extent[1];
+    p->decayed = columns != 0;
+    p->offset = layout->count;
+    layout->count += dt_round_up(p->count, DT_ALIGNED_FLOATS);
+    layout->weights += p->count;
+}
+
+static void append_in(dt_layout *layout, size_t layer, const char *name, size_t rows, size_t columns) {
+    char full[sizeof layout->parameter->name];
+    snprintf(full, sizeof full, "layers/%zu/%s", layer, name);
+    append(layout, full, rows, columns);
+}
+
+dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape) {
+    const size_t C = shape->C, F = shape->F;
+    *layout = (dt_layout){0};
+    DT_TRY(dt_memory_alloc(&layout->parameter, OUTER + PER_LAYER * shape->L, sizeof *layout->parameter,
+                           "the parameter table"));
+    append(layout, "tok_embed", shape->V, C);
+    append(layout, "pos_embed", shape->T, C);
+    append(layout, "place_embed", shape->P, C);
+    for (size_t l = 0; l < shape->L; l++) {
+        append_in(layout, l, "attn_norm/scale", C, 0);
+        append_in(layout, l, "attn_norm/bias", C, 0);
+        append_in(layout, l, "attn_qkv/weight", 3 * C, C);
+        append_in(layout, l, "attn_qkv/bias", 3 * C, 0);
+        append_in(layout, l, "attn_out/weight", C, C);
+        append_in(layout, l, "attn_out/bias", C, 0);
+        append_in(layout, l, "mlp_norm/scale", C, 0);
+        append_in(layout, l, "mlp_norm/bias", C, 0);
+        append_in(layout, l, "mlp_in/weight", F, C);
+        append_in(layout, l, "mlp_in/bias", F, 0);
+        append_in(layout, l, "mlp_out/weight", C, F);
+        append_in(layout, l, "mlp_out/bias", C, 0);
+    }
+    append(layout, "final_norm/scale", C, 0);
+    append(layout, "final_norm/bias", C, 0);
+    return DT_OK;
+}
+
+void dt_layout_destroy(dt_layout *layout) {
+    dt_memory_free(&layout->parameter);
+    *layout = (dt_layout){0};
+}
+
+const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name) {
+    for (size_t i = 0; i < layout->parameters; i++) {
+        if (strcmp(layout->parameter[i].name, name) == 0) return &layout->parameter[i];
+    }
+    return NULL;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape, uint64_t seed) {
+    const double deviation = 0.02;
+    /* Each layer adds twice to the residual stream; this keeps its variance independent of the depth. */
+    const double residual = deviation / sqrt(2.0 * (double)shape->L);
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *p = &layout->parameter[i];
+        float *w = weights + p->offset;
+        if (p->rank == 2) {
+            const bool into_residual = ends_with(p->name, "attn_out/weight") || ends_with(p->name, "mlp_out/weight");
+            dt_random_normal(w, p->count, into_residual ? residual : deviation, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);
+        } else {
+            const float value = ends_with(p->name, "scale") ? 1.0f : 0.0f;
+            for (size_t k = 0; k < p->count; k++) w[k] = value;
+        }
+    }
+}

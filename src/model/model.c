@@ -1,0 +1,174 @@
+/* A model's memory: where parameters lie, room for one micro-batch of activations; batches go in, scores come out. */
+#include <stdio.h>
+
+#include "internal.h"
+
+static size_t offset_of(const dt_layout *layout, size_t layer, const char *name) {
+    char full[sizeof layout->parameter->name];
+    snprintf(full, sizeof full, "layers/%zu/%s", layer, name);
+    return dt_layout_find(layout, full)->offset;
+}
+
+static dt_status find_offsets(model_offsets *offsets, const dt_layout *layout, size_t L) {
+    DT_TRY(dt_memory_alloc(&offsets->layer, L, sizeof *offsets->layer, "the layer table"));
+    offsets->tok_embed = dt_layout_find(layout, "tok_embed")->offset;
+    offsets->pos_embed = dt_layout_find(layout, "pos_embed")->offset;
+    offsets->place_embed = dt_layout_find(layout, "place_embed")->offset;
+    offsets->final_norm_scale = dt_layout_find(layout, "final_norm/scale")->offset;
+    offsets->final_norm_bias = dt_layout_find(layout, "final_norm/bias")->offset;
+    for (size_t l = 0; l < L; l++) {
+        offsets->layer[l] = (layer_offsets){
+            .attn_norm_scale = offset_of(layout, l, "attn_norm/scale"),
+            .attn_norm_bias = offset_of(layout, l, "attn_norm/bias"),
+            .attn_qkv_weight = offset_of(layout, l, "attn_qkv/weight"),
+            .attn_qkv_bias = offset_of(layout, l, "attn_qkv/bias"),
+            .attn_out_weight = offset_of(layout, l, "attn_out/weight"),
+            .attn_out_bias = offset_of(layout, l, "attn_out/bias"),
+            .mlp_norm_scale = offset_of(layout, l, "mlp_norm/scale"),
+            .mlp_norm_bias = offset_of(layout, l, "mlp_norm/bias"),
+            .mlp_in_weight = offset_of(layout, l, "mlp_in/weight"),
+            .mlp_in_bias = offset_of(layout, l, "mlp_in/bias"),
+            .mlp_out_weight = offset_of(layout, l, "mlp_out/weight"),
+            .mlp_out_bias = offset_of(layout, l, "mlp_out/bias"),
+        };
+    }
+    return DT_OK;
+}
+
+/* Hands out stretches of a buffer that is created afterwards: with buffer NULL it only counts. */
+typedef struct {
+    dt_buffer *buffer;
+    size_t used;
+} arena;
+
+static dt_tensor take(arena *a, size_t count) {
+    const dt_tensor tensor = {a->buffer, a->used};
+    a->used += dt_round_up(count, DT_ALIGNED_FLOATS);
+    return tensor;
+}
+
+static void lay_out_ids(dt_model *model, arena *a) {
+    const size_t N = model->tokens;
+    model->packed = (dt_packed){
+        .offset = take(a, model->problems + 1),
+        .token = take(a, N),
+        .position = take(a, N),
+        .place = take(a, N),
+        .target = take(a, N),
+    };
+    model->matched = take(a, model->problems);
+}
+
+static void lay_out_activations(dt_model *model, arena *a) {
+    const size_t N = model->tokens, C = model->shape.C;
+    for (size_t l = 0; l < model->shape.L; l++) {
+        model->layer[l] = (layer_activations){
+            .input = take(a, N * C),
+            .attn_normed = take(a, N * C),
+            .attn_mean = take(a, N),
+            .attn_rstd = take(a, N),
+            .qkv = take(a, N * 3 * C),
+            .lse = take(a, N * model->shape.H),
+            .attended = take(a, N * C),
+            .middle = take(a, N * C),
+            .mlp_normed = take(a, N * C),
+            .mlp_mean = take(a, N),
+            .mlp_rstd = take(a, N),
+            .hidden_in = take(a, N * model->shape.F),
+            .hidden = take(a, N * model->shape.F),
+        };
+    }
+    model->output = take(a, N * C);
+    model->normed = take(a, N * C);
+    model->mean = take(a, N);
+    model->rstd = take(a, N);
+    model->logits = take(a, N * model->shape.V);
+    model->branch = take(a, N * C);
+}
+
+static void lay_out_gradients(dt_model *model, arena *a) {
+    const size_t N = model->tokens, C = model->shape.C;
+    model->d_stream = take(a, N * C);
+    model->d_branch = take(a, N * C);
+    model->d_wide = take(a, N * dt_max_size(model->shape.F, 3 * C));
+}
+
+/* Count, create, lay out. */
+static dt_status create_part(dt_model *model, dt_buffer **buffer, void (*lay_out)(dt_model *, arena *),
+                             const char *what) {
+    arena count = {NULL, 0};
+    lay_out(model, &count);
+    DT_TRY(model->backend->op->buffer_create(buffer, model->backend, count.used, what));
+    arena real = {*buffer, 0};
+    lay_out(model, &real);
+    return DT_OK;
+}
+
+dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_shape *shape, dt_buffer *weights,
+                          size_t problems, size_t tokens) {
+    *out = NULL;
+    dt_model *model = NULL;
+    dt_status status;
+    DT_TRY_DONE(dt_memory_alloc(&model, 1, sizeof *model, "the model"));
+    model->backend = backend;
+    model->shape = *shape;
+    model->weights = weights;
+    model->problems = problems;
+    model->tokens = tokens;
+    DT_TRY_DONE(dt_layout_create(&model->layout, shape));
+    DT_TRY_DONE(find_offsets(&model->offsets, &model->layout, shape->L));
+    DT_TRY_DONE(dt_memory_alloc(&model->layer, shape->L, sizeof *model->layer, "the layer table"));
+    DT_TRY_DONE(create_part(model, &model->ids, lay_out_ids, "packed batches"));
+    DT_TRY_DONE(create_part(model, &model->activations, lay_out_activations, "activations"));
+    DT_TRY_DONE(create_part(model, &model->gradients, lay_out_gradients, "gradients of activations"));
+    *out = model;
+done:
+    if (status != DT_OK) dt_model_destroy(&model);
+    return status;
+}
+
+void dt_model_destroy(dt_model **out) {
+    dt_model *model = *out;
+    if (!model) return;
+    model->backend->op->buffer_destroy(&model->ids, model->backend);
+    model->backend->op->buffer_destroy(&model->activations, model->backend);
+    model->backend->op->buffer_destroy(&model->gradients, model->backend);
+    dt_memory_free(&model->layer);
+    dt_memory_free(&model->offsets.layer);
+    dt_layout_destroy(&model->layout);
+    dt_memory_free(out);
+}
+
+const dt_layout *dt_model_layout(const dt_model *model) { return &model->layout; }
+
+dt_status model_upload(dt_model *model, const dt_batch *batch) {
+    DT_REQUIRE(batch->problems > 0 && batch->problems <= model->problems && batch->tokens <= model->tokens,
+               DT_ERR_INTERNAL, "a batch of %zu problems and %zu tokens does not fit a model with room for %zu and %zu",
+               batch->problems, batch->tokens, model->problems, model->tokens);
+    dt_packed *p = &model->packed;
+    p->problems = batch->problems;
+    p->tokens = batch->tokens;
+    p->host_offset = batch->offset;
+    RUN(model, upload, p->offset, batch->offset, batch->problems + 1);
+    RUN(model, upload, p->token, batch->token, batch->tokens);
+    RUN(model, upload, p->position, batch->position, batch->tokens);
+    RUN(model, upload, p->place, batch->place, batch->tokens);
+    RUN(model, upload, p->target, batch->target, batch->tokens);
+    return DT_OK;
+}
+
+dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched, const dt_batch *batch) {
+    DT_TRY(model_upload(model, batch));
+    DT_TRY(model_forward(model, NULL));
+    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->logits, &model->packed, model->shape.V,
+        false);
+    if (matched) RUN(model, download, matched, model->matched, batch->problems);
+    return DT_OK;
+}
+
+dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch) {
+    DT_TRY(model_upload(model, batch));
+    DT_TRY(model_forward(model, NULL));
+    RUN(model, download, logits, model->logits, batch->tokens * model->shape.V);
+    return DT_OK;
+}
