@@ -74,6 +74,7 @@ dt_status dt_format_answer(char *answer, size_t size, const char *produced, cons
 /**
  * The working for people, one step a line, numbers the normal way round: "273 * 4 = 1092".
  * Works on what the model produced, right or wrong; what cannot be understood is shown as it stands.
+ * Lines are separated by newlines; a problem without working of its own gives one line, "123 + 456 = 579".
  */
 void dt_format_working(char *text, size_t size, const char *produced, const dt_problem *problem, dt_format format);
 
@@ -89,7 +90,7 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
 void dt_tokenizer_destroy(dt_tokenizer **tokenizer);
 
 size_t dt_tokenizer_size(const dt_tokenizer *tokenizer);
-const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id);
+const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id); /* NULL if there is none */
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);
 
 /* Text to ids. DT_ERR_DATA names the first byte that is no token. */

@@ -1,0 +1,81 @@
+/* Decimal numbers as text, either end first, that never run over their buffer. */
+#include "decimal.h"
+
+#include <string.h>
+
+uint64_t dt_power_of_ten(size_t n) {
+    uint64_t power = 1;
+    while (n-- > 0) power *= 10;
+    return power;
+}
+
+size_t dt_digit_count(uint64_t n) {
+    size_t count = 1;
+    while (n >= 10) {
+        n /= 10;
+        count++;
+    }
+    return count;
+}
+
+dt_text dt_text_begin(char *buffer, size_t size) {
+    buffer[0] = '\0';
+    return (dt_text){.buffer = buffer, .size = size};
+}
+
+void dt_text_rewind(dt_text *text, size_t length) {
+    text->length = length;
+    text->buffer[length] = '\0';
+}
+
+void dt_text_char(dt_text *text, char c) {
+    if (text->length + 1 >= text->size) {
+        text->full = true;
+        return;
+    }
+    text->buffer[text->length++] = c;
+    text->buffer[text->length] = '\0';
+}
+
+void dt_text_string(dt_text *text, const char *string) {
+    dt_text_span(text, (dt_span){string, strlen(string)});
+}
+
+void dt_text_number_reversed(dt_text *text, uint64_t n) {
+    do {
+        dt_text_char(text, (char)('0' + n % 10));
+        n /= 10;
+    } while (n > 0);
+}
+
+void dt_text_number(dt_text *text, uint64_t n) {
+    char digits[24]; /* 2^64 has 20 */
+    dt_text reversed = dt_text_begin(digits, sizeof digits);
+    dt_text_number_reversed(&reversed, n);
+    dt_text_span_reversed(text, (dt_span){digits, reversed.length});
+}
+
+bool dt_span_is_number(dt_span span, dt_digit_order order) {
+    if (span.count == 0) return false;
+    for (size_t i = 0; i < span.count; i++) {
+        if (span.at[i] < '0' || span.at[i] > '9') return false;
+    }
+    return span.count == 1 || span.at[order == DT_MOST_FIRST ? 0 : span.count - 1] != '0';
+}
+
+bool dt_span_cut(dt_span *head, dt_span *rest, dt_span whole, char separator) {
+    const char *at = whole.count > 0 ? memchr(whole.at, separator, whole.count) : NULL;
+    const size_t before = at ? (size_t)(at - whole.at) : whole.count;
+    const size_t after = at ? before + 1 : before;
+    *head = (dt_span){whole.at, before};
+    *rest = (dt_span){whole.at + after, whole.count - after};
+    return at != NULL;
+}
+
+void dt_text_span(dt_text *text, dt_span span) {
+    for (size_t i = 0; i < span.count; i++) dt_text_char(text, span.at[i]);
+}
+
+void dt_text_span_reversed(dt_text *text, dt_span span) {
+    for (size_t i = span.count; i > 0; i--) dt_text_char(text, span.at[i - 1]);
+}

@@ -1,0 +1,49 @@
+/* Decimal numbers as text, either end first, in buffers of fixed size. Private to src/data. */
+#ifndef DTRAIN_DATA_DECIMAL_H
+#define DTRAIN_DATA_DECIMAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 10^n, n <= 19: the largest that 64 bits hold. */
+uint64_t dt_power_of_ten(size_t n);
+
+/* Digits of n as written; 0 has one. */
+size_t dt_digit_count(uint64_t n);
+
+/* Text that grows in a caller's buffer, is always ended by NUL and never runs over: what does not
+ * fit sets `full`. */
+typedef struct {
+    char *buffer;
+    size_t size, length;
+    bool full;
+} dt_text;
+
+/* size > 0 */
+dt_text dt_text_begin(char *buffer, size_t size);
+void dt_text_rewind(dt_text *text, size_t length); /* forget what came after that length */
+void dt_text_char(dt_text *text, char c);
+void dt_text_string(dt_text *text, const char *string);
+void dt_text_number(dt_text *text, uint64_t n);          /* most significant digit first */
+void dt_text_number_reversed(dt_text *text, uint64_t n); /* least significant digit first */
+
+/* A stretch of somebody else's text, without an end of its own. */
+typedef struct {
+    const char *at;
+    size_t count;
+} dt_span;
+
+typedef enum { DT_MOST_FIRST, DT_LEAST_FIRST } dt_digit_order;
+
+/* Digits only, at least one, and no zero before the first significant one. */
+bool dt_span_is_number(dt_span span, dt_digit_order order);
+
+/* Everything before the first `separator`; `rest` is what follows it. False, with the whole as
+ * `head`, if there is none. */
+bool dt_span_cut(dt_span *head, dt_span *rest, dt_span whole, char separator);
+
+void dt_text_span(dt_text *text, dt_span span);
+void dt_text_span_reversed(dt_text *text, dt_span span);
+
+#endif

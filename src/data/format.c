@@ -1,0 +1,238 @@
+/* How a problem is written for the model, how its answer is read back, and how long it can get. */
+#include "format.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+bool dt_format_has_working(const dt_problem *problem, dt_format format) {
+    return format == DT_FORMAT_SCRATCHPAD &&
+           (problem->operation == DT_MULTIPLY || problem->operation == DT_DIVIDE);
+}
+
+dt_digit_order dt_format_order(dt_format format) {
+    return format == DT_FORMAT_PLAIN ? DT_MOST_FIRST : DT_LEAST_FIRST;
+}
+
+/* ---- writing ---- */
+
+static void put_ordered(dt_text *text, uint64_t n, dt_digit_order order) {
+    if (order == DT_LEAST_FIRST) {
+        dt_text_number_reversed(text, n);
+    } else {
+        dt_text_number(text, n);
+    }
+}
+
+/* For each digit of b from the right: a times it, shifted, then the sum: "2901,01191+20202". */
+static void put_product_steps(dt_text *text, uint64_t a, uint64_t b) {
+    uint64_t sum = 0, scale = 1;
+    for (size_t k = 0; k == 0 || b > 0; k++) {
+        const uint64_t partial = a * (b % 10);
+        sum += partial * scale;
+        if (k > 0) dt_text_char(text, ',');
+        for (size_t zeros = 0; zeros < k; zeros++) dt_text_char(text, '0');
+        dt_text_number_reversed(text, partial);
+        if (k > 0) {
+            dt_text_char(text, '+');
+            dt_text_number_reversed(text, sum);
+        }
+        b /= 10;
+        scale *= 10;
+    }
+}
+
+/* Long division, one digit of the quotient a step: "602:2,241,46;046:9,936,1". */
+static void put_quotient_steps(dt_text *text, uint64_t a, uint64_t b) {
+    uint64_t place = 1; /* of the last digit brought down: a / place is in use */
+    while (a / place / 10 >= b) place *= 10;
+    uint64_t rest = a / place;
+    for (;;) {
+        const uint64_t digit = rest / b;
+        dt_text_number_reversed(text, rest);
+        dt_text_char(text, ':');
+        dt_text_number(text, digit);
+        dt_text_char(text, ',');
+        dt_text_number_reversed(text, digit * b);
+        dt_text_char(text, ',');
+        rest -= digit * b;
+        dt_text_number_reversed(text, rest);
+        if (place == 1) return;
+        place /= 10;
+        rest = rest * 10 + a / place % 10;
+        dt_text_char(text, ';');
+    }
+}
+
+static void put_answer(dt_text *text, const dt_problem *problem, dt_digit_order order) {
+    const uint64_t a = problem->a, b = problem->b;
+    switch (problem->operation) {
+    case DT_ADD: put_ordered(text, a + b, order); break;
+    case DT_SUBTRACT:
+        if (a < b) dt_text_char(text, '-');
+        put_ordered(text, a < b ? b - a : a - b, order);
+        break;
+    case DT_MULTIPLY: put_ordered(text, a * b, order); break;
+    case DT_DIVIDE:
+        dt_text_number(text, a / b);
+        dt_text_char(text, 'r');
+        put_ordered(text, a % b, order);
+        break;
+    case DT_OPERATIONS: break;
+    }
+}
+
+dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const dt_problem *problem,
+                          dt_format format) {
+    DT_TRY(dt_problem_check(problem));
+    DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for a problem: a buffer of 0 bytes");
+    const dt_digit_order order = dt_format_order(format);
+    dt_text out = dt_text_begin(text, size);
+    put_ordered(&out, problem->a, order);
+    dt_text_char(&out, dt_operation_symbol(problem->operation));
+    put_ordered(&out, problem->b, order);
+    dt_text_char(&out, '=');
+    *prompt_length = out.length;
+    if (dt_format_has_working(problem, format)) {
+        if (problem->operation == DT_MULTIPLY) {
+            put_product_steps(&out, problem->a, problem->b);
+        } else {
+            put_quotient_steps(&out, problem->a, problem->b);
+        }
+        dt_text_char(&out, '=');
+    }
+    put_answer(&out, problem, order);
+    dt_text_char(&out, '$');
+    DT_REQUIRE(!out.full, DT_ERR_INTERNAL,
+               "%" PRIu64 "%c%" PRIu64 " written out does not fit into %zu bytes", problem->a,
+               dt_operation_symbol(problem->operation), problem->b, size);
+    return DT_OK;
+}
+
+/* ---- reading ---- */
+
+dt_span dt_format_produced(const char *produced) {
+    size_t length = strlen(produced);
+    if (length > 0 && produced[length - 1] == '$') length--;
+    return (dt_span){produced, length};
+}
+
+static void put_people(dt_text *text, dt_span number, dt_digit_order order) {
+    if (order == DT_LEAST_FIRST) {
+        dt_text_span_reversed(text, number);
+    } else {
+        dt_text_span(text, number);
+    }
+}
+
+/* A number, after a minus sign where the answer may have one. False if it is anything else. */
+static bool put_number_answer(dt_text *text, dt_span answer, bool may_be_negative,
+                              dt_digit_order order) {
+    if (may_be_negative && answer.count > 0 && answer.at[0] == '-') {
+        answer = (dt_span){answer.at + 1, answer.count - 1};
+        if (answer.count == 1 && answer.at[0] == '0') return false;
+        dt_text_char(text, '-');
+    }
+    if (!dt_span_is_number(answer, order)) return false;
+    put_people(text, answer, order);
+    return true;
+}
+
+static bool put_division_answer(dt_text *text, dt_span answer, dt_digit_order order) {
+    dt_span quotient, remainder;
+    if (!dt_span_cut(&quotient, &remainder, answer, 'r')) return false;
+    if (!dt_span_is_number(quotient, DT_MOST_FIRST)) return false;
+    if (!dt_span_is_number(remainder, order)) return false;
+    dt_text_span(text, quotient);
+    dt_text_string(text, " r ");
+    put_people(text, remainder, order);
+    return true;
+}
+
+dt_status dt_format_answer(char *answer, size_t size, const char *produced,
+                           const dt_problem *problem, dt_format format) {
+    DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
+    const dt_digit_order order = dt_format_order(format);
+    dt_text out = dt_text_begin(answer, size);
+    dt_span written = dt_format_produced(produced);
+    if (dt_format_has_working(problem, format)) {
+        dt_span working;
+        DT_REQUIRE(dt_span_cut(&working, &written, written, '='), DT_ERR_DATA,
+                   "the model's text \"%.60s\" has no '=' between its working and an answer",
+                   produced);
+    }
+    const bool understood =
+        problem->operation == DT_DIVIDE
+            ? put_division_answer(&out, written, order)
+            : put_number_answer(&out, written, problem->operation == DT_SUBTRACT, order);
+    if (!understood || out.full) answer[0] = '\0';
+    DT_REQUIRE(understood, DT_ERR_DATA,
+               "the model's text \"%.60s\" is no answer to a problem with '%c'", produced,
+               dt_operation_symbol(problem->operation));
+    DT_REQUIRE(!out.full, DT_ERR_DATA, "the model's answer, \"%.60s\", does not fit into %zu bytes",
+               written.at, size);
+    return DT_OK;
+}
+
+/* ---- sizes ---- */
+
+typedef struct {
+    size_t length; /* characters, which are tokens */
+    size_t run;    /* digits in a row */
+} extent;
+
+static void widen(extent *widest, const dt_problem *problem, dt_format format) {
+    char text[DT_TEXT_MAX];
+    size_t prompt;
+    if (dt_format_write(text, sizeof text, &prompt, problem, format) != DT_OK) {
+        widest->length = DT_TEXT_MAX;
+        return;
+    }
+    size_t run = 0, at = 0;
+    for (; text[at]; at++) {
+        run = text[at] >= '0' && text[at] <= '9' ? run + 1 : 0;
+        if (run > widest->run) widest->run = run;
+    }
+    if (at > widest->length) widest->length = at;
+}
+
+static uint64_t nines(int64_t digits) { return dt_power_of_ten((size_t)digits) - 1; }
+
+static uint64_t least_of(int64_t digits) {
+    return digits > 1 ? dt_power_of_ten((size_t)digits - 1) : 0;
+}
+
+/*
+ * The widest problem of each operation is known, so that writing it gives the exact bound. All
+ * nines carry at every place of a sum or product. 10…0 - 9…9 is negative with a full-length result.
+ * In 9…9 / 50…0 every step has its greatest lengths (rest 49…99, digit 9, product 450…0, new rest
+ * 49…9); which divisor length gives most depends on steps times their length.
+ */
+static extent widest(const dt_config *config) {
+    const dt_format format = (dt_format)config->format;
+    const int64_t digits = config->digits;
+    extent most = {0};
+    for (const char *op = config->ops; *op; op++) {
+        switch (*op) {
+        case '+': widen(&most, &(dt_problem){DT_ADD, nines(digits), nines(digits)}, format); break;
+        case '-':
+            widen(&most, &(dt_problem){DT_SUBTRACT, least_of(digits), nines(digits)}, format);
+            break;
+        case '*':
+            widen(&most, &(dt_problem){DT_MULTIPLY, nines(digits), nines(digits)}, format);
+            break;
+        case '/':
+            for (int64_t n = 1; n <= config->divisor_digits; n++) {
+                const uint64_t divisor = 5 * dt_power_of_ten((size_t)n - 1);
+                widen(&most, &(dt_problem){DT_DIVIDE, nines(config->dividend_digits), divisor},
+                      format);
+            }
+            break;
+        default: break;
+        }
+    }
+    return most;
+}
+
+size_t dt_format_longest(const dt_config *config) { return widest(config).length; }
+
+size_t dt_format_places(const dt_config *config) { return widest(config).run; }

@@ -1,0 +1,21 @@
+/* What writing problems and reading them back share. Private to src/data. */
+#ifndef DTRAIN_DATA_FORMAT_H
+#define DTRAIN_DATA_FORMAT_H
+
+#include "decimal.h"
+#include "dtrain/data.h"
+
+/* Whether it has an answer that fits into 64 bits: DT_ERR_ARG says why not. */
+dt_status dt_problem_check(const dt_problem *problem);
+
+/* What was produced, without the end sign. */
+dt_span dt_format_produced(const char *produced);
+
+/* Whether the steps are written out before the answer. */
+bool dt_format_has_working(const dt_problem *problem, dt_format format);
+
+/* Which end of sums, differences, products and remainders comes first; a quotient's is always the
+ * most significant. */
+dt_digit_order dt_format_order(dt_format format);
+
+#endif

@@ -1,0 +1,77 @@
+/* Draws problems by number: each a pure function of the data settings, the seed, the split and its
+ * index. */
+#include <inttypes.h>
+
+#include "decimal.h"
+#include "dtrain/data.h"
+#include "dtrain/random.h"
+
+/* The rarest case, one held-out problem among the hundred that one digit gives, is missed once in
+ * 10^17. */
+enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8 };
+
+static uint32_t draw(uint32_t word, uint32_t n) { return (uint32_t)(((uint64_t)word * n) >> 32); }
+
+static dt_status draw_operation(dt_operation *operation, const dt_config *config, uint32_t word) {
+    uint32_t count = 0;
+    while (count < DT_OPS_MAX && config->ops[count]) count++;
+    DT_REQUIRE(count > 0, DT_ERR_ARG, "ops is empty: name at least one of + - * /");
+    const char symbol = config->ops[draw(word, count)];
+    for (int known = 0; known < DT_OPERATIONS; known++) {
+        if (dt_operation_symbol((dt_operation)known) == symbol) {
+            *operation = (dt_operation)known;
+            return DT_OK;
+        }
+    }
+    DT_RAISE(DT_ERR_ARG, "ops is \"%s\": '%c' is none of + - * /", config->ops, symbol);
+}
+
+/* Evenly by length first: drawn evenly by value, nine numbers in ten would have the greatest
+ * length. */
+static uint64_t draw_operand(uint32_t length_word, const uint32_t word[2], int64_t most_digits,
+                             uint64_t least) {
+    const size_t digits = 1 + draw(length_word, (uint32_t)most_digits);
+    if (digits > 1) least = dt_power_of_ten(digits - 1);
+    return least + dt_random_below(word, dt_power_of_ten(digits) - least);
+}
+
+dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_split split,
+                            uint64_t index) {
+    const uint64_t seed = (uint64_t)config->seed;
+    const uint32_t purpose = DT_RANDOM_PROBLEM + (uint32_t)split;
+    uint32_t choice[4], value[4];
+    dt_problem drawn = {0};
+    /* The operation stays over the attempts: each has its share in every split, however few
+     * problems it has there. */
+    dt_random_block(choice, seed, purpose, 0, index);
+    DT_TRY(draw_operation(&drawn.operation, config, choice[0]));
+    const bool divides = drawn.operation == DT_DIVIDE;
+    const int64_t digits_a = divides ? config->dividend_digits : config->digits;
+    const int64_t digits_b = divides ? config->divisor_digits : config->digits;
+    for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
+        dt_random_block(choice, seed, purpose, 2 * attempt + 1, index);
+        dt_random_block(value, seed, purpose, 2 * attempt + 2, index);
+        drawn.a = draw_operand(choice[0], value, digits_a, 0);
+        drawn.b = draw_operand(choice[1], value + 2, digits_b, divides);
+        if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
+        if (dt_problem_split(&drawn) == split) {
+            *problem = drawn;
+            return DT_OK;
+        }
+    }
+    DT_RAISE(DT_ERR_ARG,
+             "no %s problem to %s with operands of up to %" PRId64 " and %" PRId64
+             " digits was found in %d tries; raise --%s",
+             dt_split_name(split), dt_operation_name(drawn.operation), digits_a, digits_b, ATTEMPTS,
+             divides ? "dividend-digits" : "digits");
+}
+
+dt_status dt_problem_train(dt_problem *problem, const dt_config *config, uint64_t position) {
+    uint64_t index = position;
+    if (config->train_examples > 0) {
+        const uint64_t examples = (uint64_t)config->train_examples;
+        index = dt_random_permute(position % examples, examples, (uint64_t)config->seed,
+                                  (uint32_t)(position / examples));
+    }
+    return dt_problem_sample(problem, config, DT_TRAIN, index);
+}

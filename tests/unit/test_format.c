@@ -1,0 +1,564 @@
+/* Formats: checked by a reader of its own that redoes every step, then with wrong and senseless
+ * text. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrain/data.h"
+#include "dtrain/random.h"
+
+static const dt_format formats[] = {DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD};
+enum { FORMATS = 3 };
+
+static dt_config config_of(const char *ops, int64_t digits, int64_t dividend_digits,
+                           int64_t divisor_digits, dt_format format) {
+    dt_config config = {.seed = 11,
+                        .digits = digits,
+                        .dividend_digits = dividend_digits,
+                        .divisor_digits = divisor_digits,
+                        .format = format};
+    snprintf(config.ops, sizeof config.ops, "%s", ops);
+    return config;
+}
+
+static size_t write_problem(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format) {
+    size_t prompt = 0;
+    assert_int_equal(dt_format_write(text, DT_TEXT_MAX, &prompt, problem, format), DT_OK);
+    return prompt;
+}
+
+static void assert_written(dt_problem problem, dt_format format, const char *expected) {
+    char text[DT_TEXT_MAX];
+    const size_t prompt = write_problem(text, &problem, format);
+    assert_string_equal(text, expected);
+    assert_int_equal(prompt, strchr(expected, '=') - expected + 1);
+}
+
+static void texts_are_as_the_design_shows(void **state) {
+    (void)state;
+    const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
+                    work = DT_FORMAT_SCRATCHPAD;
+    const dt_problem sum = {DT_ADD, 123, 456}, difference = {DT_SUBTRACT, 45, 123};
+    const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
+    assert_written(sum, plain, "123+456=579$");
+    assert_written(difference, plain, "45-123=-78$");
+    assert_written(product, plain, "273*274=74802$");
+    assert_written(quotient, plain, "2060/71=29r1$");
+    assert_written(sum, reverse, "321+654=975$");
+    assert_written(difference, reverse, "54-321=-87$");
+    assert_written(product, reverse, "372*472=20847$");
+    assert_written(quotient, reverse, "0602/17=29r1$");
+    assert_written((dt_problem){DT_DIVIDE, 2083, 71}, reverse, "3802/17=29r42$");
+    assert_written(sum, work, "321+654=975$");
+    assert_written(difference, work, "54-321=-87$");
+    assert_written(product, work, "372*472=2901,01191+20202,00645+20847=20847$");
+    assert_written(quotient, work, "0602/17=602:2,241,46;046:9,936,1=29r1$");
+    assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2901=2901$");
+    assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
+                   "372*401=2901,00+2901,00372+29382=29382$");
+    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=0,00+0=0$");
+    assert_written((dt_problem){DT_DIVIDE, 5, 71}, work, "5/17=5:0,0,5=0r5$");
+    assert_written((dt_problem){DT_DIVIDE, 0, 71}, work, "0/17=0:0,0,0=0r0$");
+    assert_written((dt_problem){DT_DIVIDE, 105, 7}, work, "501/7=01:1,7,3;53:5,53,0=15r0$");
+    assert_written((dt_problem){DT_DIVIDE, 705, 7}, work, "507/7=7:1,7,0;0:0,0,0;5:0,0,5=100r5$");
+}
+
+/* ---- a reader of its own ---- */
+
+typedef struct {
+    const char *at;
+    bool failed;
+} reader;
+
+static void expect(reader *in, char c) {
+    if (*in->at == c) {
+        in->at++;
+    } else {
+        in->failed = true;
+    }
+}
+
+/* A number without needless zeros, least significant digit first if `reversed`. */
+static uint64_t take(reader *in, bool reversed) {
+    char digits[32] = {0};
+    const size_t count = strspn(in->at, "0123456789");
+    if (count == 0 || count > 19) {
+        in->failed = true;
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) digits[i] = in->at[reversed ? count - 1 - i : i];
+    if (count > 1 && digits[0] == '0') in->failed = true;
+    in->at += count;
+    return strtoull(digits, NULL, 10);
+}
+
+static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
+    char digits[32];
+    snprintf(digits, sizeof digits, "%" PRIu64, b);
+    uint64_t sum = 0, shift = 1;
+    for (size_t k = 0; k < strlen(digits); k++, shift *= 10) {
+        const uint64_t digit = (uint64_t)(digits[strlen(digits) - 1 - k] - '0');
+        if (k > 0) expect(in, ',');
+        for (size_t zero = 0; zero < k; zero++) expect(in, '0');
+        const uint64_t partial = take(in, true);
+        in->failed |= partial != a * digit;
+        sum += partial * shift;
+        if (k > 0) {
+            expect(in, '+');
+            in->failed |= take(in, true) != sum;
+        }
+    }
+    in->failed |= sum != a * b;
+}
+
+static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
+    char dividend[32], quotient[32], digits[32] = {0};
+    snprintf(dividend, sizeof dividend, "%" PRIu64, a);
+    snprintf(quotient, sizeof quotient, "%" PRIu64, a / b);
+    const size_t steps = strlen(quotient), given = strlen(dividend);
+    size_t used =
+        given - steps; /* digits of the dividend in use before the first step's last one */
+    uint64_t rest = 0;
+    for (size_t i = 0; i < used; i++) rest = rest * 10 + (uint64_t)(dividend[i] - '0');
+    for (size_t step = 0; step < steps; step++) {
+        if (step > 0) expect(in, ';');
+        rest = rest * 10 + (uint64_t)(dividend[used++] - '0');
+        in->failed |= take(in, true) != rest;
+        expect(in, ':');
+        digits[step] = *in->at;
+        const uint64_t digit = take(in, false);
+        expect(in, ',');
+        const uint64_t product = take(in, true);
+        expect(in, ',');
+        in->failed |= digit > 9 || product != digit * b || product > rest;
+        rest -= product;
+        in->failed |= rest >= b || take(in, true) != rest;
+    }
+    in->failed |= strcmp(digits, quotient) != 0 || rest != a % b;
+}
+
+/* "0 divided by 71" needs the whole dividend as its first step, which the lengths above do not
+ * give. */
+static void check_short_division(reader *in, uint64_t a) {
+    in->failed |= take(in, true) != a;
+    for (const char *c = ":0,0,"; *c; c++) expect(in, *c);
+    in->failed |= take(in, true) != a;
+}
+
+static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
+    const uint64_t a = problem->a, b = problem->b;
+    switch (problem->operation) {
+    case DT_ADD: in->failed |= take(in, reversed) != a + b; break;
+    case DT_SUBTRACT:
+        if (b > a) expect(in, '-');
+        in->failed |= take(in, reversed) != (a > b ? a - b : b - a);
+        break;
+    case DT_MULTIPLY: in->failed |= take(in, reversed) != a * b; break;
+    default:
+        in->failed |= take(in, false) != a / b;
+        expect(in, 'r');
+        in->failed |= take(in, reversed) != a % b;
+    }
+}
+
+static bool is_right(const char *text, const dt_problem *problem, dt_format format) {
+    const uint64_t a = problem->a, b = problem->b;
+    const bool reversed = format != DT_FORMAT_PLAIN;
+    reader in = {text, false};
+    in.failed |= take(&in, reversed) != a;
+    expect(&in, "+-*/"[problem->operation]);
+    in.failed |= take(&in, reversed) != b;
+    expect(&in, '=');
+    if (format == DT_FORMAT_SCRATCHPAD && problem->operation >= DT_MULTIPLY) {
+        if (problem->operation == DT_MULTIPLY) {
+            check_product_steps(&in, a, b);
+        } else if (a < b) {
+            check_short_division(&in, a);
+        } else {
+            check_quotient_steps(&in, a, b);
+        }
+        expect(&in, '=');
+    }
+    check_answer(&in, problem, reversed);
+    expect(&in, '$');
+    return !in.failed && *in.at == '\0';
+}
+
+static void people_s_answer(char text[64], const dt_problem *problem) {
+    const uint64_t a = problem->a, b = problem->b;
+    switch (problem->operation) {
+    case DT_ADD: snprintf(text, 64, "%" PRIu64, a + b); break;
+    case DT_SUBTRACT: snprintf(text, 64, "%" PRId64, (int64_t)a - (int64_t)b); break;
+    case DT_MULTIPLY: snprintf(text, 64, "%" PRIu64, a * b); break;
+    default: snprintf(text, 64, "%" PRIu64 " r %" PRIu64, a / b, a % b);
+    }
+}
+
+static size_t longest_run(const char *text) {
+    size_t longest = 0;
+    for (; *text; text++) {
+        const size_t run = strspn(text, "0123456789");
+        if (run > longest) longest = run;
+    }
+    return longest;
+}
+
+typedef struct {
+    size_t longest, places;
+} bounds;
+
+static bounds bounds_of(const dt_config *config) {
+    return (bounds){dt_format_longest(config), dt_format_places(config)};
+}
+
+static void check_problem(const dt_problem *problem, dt_format format, bounds most) {
+    char text[DT_TEXT_MAX], answer[64], expected[64];
+    const size_t prompt = write_problem(text, problem, format);
+    if (!is_right(text, problem, format)) fail_msg("%s", text);
+    people_s_answer(expected, problem);
+    assert_int_equal(dt_format_answer(answer, sizeof answer, text + prompt, problem, format),
+                     DT_OK);
+    assert_string_equal(answer, expected);
+    assert_int_equal(dt_problem_answer(answer, sizeof answer, problem), DT_OK);
+    assert_string_equal(answer, expected);
+    if (strlen(text) > most.longest) fail_msg("too long: %s", text);
+    if (longest_run(text) > most.places) fail_msg("too many digits: %s", text);
+}
+
+static void random_problems_read_back(void **state) {
+    (void)state;
+    enum { COUNT = 100000 };
+    for (size_t f = 0; f < FORMATS; f++) {
+        const dt_config small = config_of("+-*/", 3, 4, 2, formats[f]);
+        const dt_config large = config_of("+-*/", 9, 18, 18, formats[f]);
+        const bounds most_small = bounds_of(&small), most_large = bounds_of(&large);
+        for (uint64_t i = 0; i < COUNT; i++) {
+            const bool is_small = i % 2;
+            dt_problem problem;
+            assert_int_equal(dt_problem_sample(&problem, is_small ? &small : &large, DT_TRAIN, i),
+                             DT_OK);
+            check_problem(&problem, formats[f], is_small ? most_small : most_large);
+        }
+    }
+}
+
+/* ---- lengths ---- */
+
+static void measure(size_t *longest, size_t *run, dt_operation op, uint64_t a, uint64_t b,
+                    dt_format format) {
+    char text[DT_TEXT_MAX];
+    const dt_problem problem = {op, a, b};
+    write_problem(text, &problem, format);
+    if (strlen(text) > *longest) *longest = strlen(text);
+    if (longest_run(text) > *run) *run = longest_run(text);
+}
+
+static void check_exact_bounds(dt_operation op, int64_t m, int64_t n, dt_format format) {
+    static const uint64_t power[] = {1, 10, 100, 1000, 10000};
+    const char ops[] = {"+-*/"[op], '\0'};
+    const dt_config config = config_of(ops, m, m, n, format);
+    size_t longest = 0, run = 0;
+    for (uint64_t a = 0; a < power[m]; a++) {
+        for (uint64_t b = op == DT_DIVIDE; b < power[n]; b++) {
+            measure(&longest, &run, op, a, b, format);
+        }
+    }
+    assert_int_equal(dt_format_longest(&config), longest);
+    assert_int_equal(dt_format_places(&config), run);
+}
+
+static void bounds_are_exact_over_all_small_problems(void **state) {
+    (void)state;
+    for (size_t f = 0; f < FORMATS; f++) {
+        for (int op = DT_ADD; op < DT_DIVIDE; op++) {
+            for (int64_t m = 1; m <= 2; m++) check_exact_bounds((dt_operation)op, m, m, formats[f]);
+        }
+        for (int64_t m = 1; m <= 4; m++) {
+            for (int64_t n = 1; n + m <= 5; n++) check_exact_bounds(DT_DIVIDE, m, n, formats[f]);
+        }
+    }
+    check_exact_bounds(DT_MULTIPLY, 3, 3, DT_FORMAT_SCRATCHPAD);
+    check_exact_bounds(DT_DIVIDE, 4, 2, DT_FORMAT_SCRATCHPAD);
+}
+
+/* A number made of two kinds of digit, so that carries and full lengths are frequent. */
+static uint64_t extreme_number(const uint32_t word[2], uint32_t most_digits) {
+    static const char kind[] = "995410";
+    const char digit[2] = {kind[word[1] % 6], kind[(word[1] >> 8) % 6]};
+    const uint32_t digits = 1 + word[0] % most_digits;
+    uint64_t number = 1 + (word[1] >> 16) % 9;
+    for (uint32_t i = 1; i < digits; i++) {
+        number = number * 10 + (uint64_t)(digit[(word[0] >> (i + 8)) & 1] - '0');
+    }
+    return number;
+}
+
+static void bounds_hold_for_extreme_problems(void **state) {
+    (void)state;
+    for (uint64_t i = 0; i < 60000; i++) {
+        uint32_t choice[4], word[4];
+        dt_random_block(choice, 5, DT_RANDOM_TEST, 0, i);
+        dt_random_block(word, 5, DT_RANDOM_TEST, 1, i);
+        const dt_operation op = (dt_operation)(choice[0] % 4);
+        const uint32_t m = 1 + choice[1] % (op == DT_DIVIDE ? 18 : 9),
+                       n = op == DT_DIVIDE ? 1 + choice[2] % 18 : m;
+        const dt_format format = formats[choice[3] % 3];
+        const char ops[] = {"+-*/"[op], '\0'};
+        const dt_config config = config_of(ops, m, m, n, format);
+        const dt_problem problem = {op, extreme_number(word, m), extreme_number(word + 2, n)};
+        check_problem(&problem, format, bounds_of(&config));
+        assert_true(dt_format_longest(&config) < DT_TEXT_MAX);
+    }
+}
+
+static void bounds_look_at_the_operations_in_use(void **state) {
+    (void)state;
+    dt_config config = config_of("+", 3, 18, 9, DT_FORMAT_SCRATCHPAD);
+    assert_int_equal(dt_format_longest(&config), strlen("999+999=8991$"));
+    assert_int_equal(dt_format_places(&config), 4);
+    config.ops[0] = '-';
+    assert_int_equal(dt_format_longest(&config), strlen("001-999=-998$"));
+    assert_int_equal(dt_format_places(&config), 3);
+    config.ops[0] = '*';
+    assert_int_equal(dt_format_longest(&config),
+                     strlen("999*999=1998,01998+10989,001998+100899=100899$"));
+    assert_int_equal(dt_format_places(&config), 6);
+    config.ops[0] = '/';
+    assert_int_equal(dt_format_places(&config), 18);
+    snprintf(config.ops, sizeof config.ops, "+-*/");
+    assert_int_equal(dt_format_places(&config), 18);
+    config.dividend_digits = 1;
+    assert_int_equal(dt_format_places(&config), 9);
+}
+
+/* ---- reading what a model produced ---- */
+
+static void answers_are_read_strictly(void **state) {
+    (void)state;
+    static const struct {
+        dt_operation operation;
+        dt_format format;
+        const char *produced, *answer; /* NULL: refused */
+    } known[] = {
+        {DT_ADD, DT_FORMAT_PLAIN, "579$", "579"},
+        {DT_ADD, DT_FORMAT_PLAIN, "579", "579"},
+        {DT_ADD, DT_FORMAT_PLAIN, "0$", "0"},
+        {DT_ADD, DT_FORMAT_REVERSE, "975$", "579"},
+        {DT_ADD, DT_FORMAT_REVERSE, "05$", "50"},
+        {DT_SUBTRACT, DT_FORMAT_REVERSE, "-87$", "-78"},
+        {DT_SUBTRACT, DT_FORMAT_PLAIN, "-78$", "-78"},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901=2901$", "1092"},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "nonsense=2901$", "1092"},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "29r10$", "29 r 10"},
+        {DT_DIVIDE, DT_FORMAT_REVERSE, "29r01$", "29 r 10"},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "5:0,0,5=0r5$", "0 r 5"},
+        {DT_ADD, DT_FORMAT_PLAIN, "", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "$", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "$5", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "5$$", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "05$", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "00$", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "5 $", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "+5$", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "-5$", NULL},
+        {DT_ADD, DT_FORMAT_PLAIN, "5=5$", NULL},
+        {DT_ADD, DT_FORMAT_REVERSE, "50$", NULL},
+        {DT_SUBTRACT, DT_FORMAT_PLAIN, "-0$", NULL},
+        {DT_SUBTRACT, DT_FORMAT_PLAIN, "-$", NULL},
+        {DT_SUBTRACT, DT_FORMAT_PLAIN, "--5$", NULL},
+        {DT_SUBTRACT, DT_FORMAT_PLAIN, "-05$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901=2901=2901$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901=$", NULL},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "29$", NULL},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "r1$", NULL},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "29r$", NULL},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "29r1r1$", NULL},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "029r1$", NULL},
+        {DT_DIVIDE, DT_FORMAT_PLAIN, "29r-1$", NULL},
+        {DT_DIVIDE, DT_FORMAT_REVERSE, "29r10$", NULL},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char answer[16] = "untouched";
+        const dt_problem problem = {known[i].operation, 12, 34};
+        const dt_status status =
+            dt_format_answer(answer, sizeof answer, known[i].produced, &problem, known[i].format);
+        if (status != (known[i].answer ? DT_OK : DT_ERR_DATA)) fail_msg("%s", known[i].produced);
+        assert_string_equal(answer, known[i].answer ? known[i].answer : "");
+    }
+}
+
+static void assert_working(dt_problem problem, dt_format format, const char *produced,
+                           const char *expected) {
+    char text[512];
+    dt_format_working(text, sizeof text, produced, &problem, format);
+    assert_string_equal(text, expected);
+}
+
+static void working_is_shown_the_normal_way_round(void **state) {
+    (void)state;
+    const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
+                    work = DT_FORMAT_SCRATCHPAD;
+    const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
+    assert_working(product, work, "2901,01191+20202,00645+20847=20847$",
+                   "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600, sum 74802");
+    assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work, "2901,00+2901,00372+29382=29382$",
+                   "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
+    assert_working(quotient, work, "602:2,241,46;046:9,936,1=29r1$",
+                   "206 / 71 = 2, 2 * 71 = 142, rest 64\n640 / 71 = 9, 9 * 71 = 639, rest 1");
+    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "-87$", "45 - 123 = -78");
+    assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
+    assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
+    /* wrong numbers are numbers */
+    assert_working(product, work, "111,0222+333,00444+555=1$",
+                   "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400, sum 555");
+    /* what does not have the form stands as it is */
+    assert_working(product, work, "29:01,1191+20202,,006450+1,1+1,r=1=$",
+                   "29:01\n1191+20202\n\n006450+1\n1+1\nr=1");
+    assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2901,01191+20202=1$",
+                   "273 * 4 = 1092\n01191+20202");
+    assert_working(quotient, work, "602:22,241,46;046:9,936;:,,;=$",
+                   "602:22,241,46\n046:9,936\n:,,\n");
+    assert_working(quotient, work, "602:2,241,46;04", "206 / 71 = 2, 2 * 71 = 142, rest 64\n04");
+    assert_working(quotient, work, "=29r1$", "");
+    assert_working(quotient, work, "", "");
+    assert_working(quotient, plain, "29r1r$", "29r1r");
+    assert_working((dt_problem){DT_ADD, 1, 2}, plain, "$", "");
+}
+
+/* Each line of a right working, read back with scanf. */
+static void working_of_random_problems_is_true(void **state) {
+    (void)state;
+    const dt_config config = config_of("*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
+    for (uint64_t i = 0; i < 5000; i++) {
+        dt_problem problem;
+        char text[DT_TEXT_MAX], lines[4096];
+        assert_int_equal(dt_problem_sample(&problem, &config, DT_TRAIN, i), DT_OK);
+        const size_t prompt = write_problem(text, &problem, DT_FORMAT_SCRATCHPAD);
+        dt_format_working(lines, sizeof lines, text + prompt, &problem, DT_FORMAT_SCRATCHPAD);
+        uint64_t a, b, c, d, e, f, total = 0, sum = 0;
+        for (char *rest = lines, *line; (line = strsep(&rest, "\n"));) {
+            if (problem.operation == DT_MULTIPLY) {
+                const int read =
+                    sscanf(line, "%" SCNu64 " * %" SCNu64 " = %" SCNu64 ", sum %" SCNu64, &a, &b,
+                           &c, &sum);
+                total += c;
+                if (read == 3) sum = c;
+                if (read < 3 || a != problem.a || a * b != c || sum != total) fail_msg("%s", line);
+            } else {
+                const int read = sscanf(line,
+                                        "%" SCNu64 " / %" SCNu64 " = %" SCNu64 ", %" SCNu64
+                                        " * %*u = %" SCNu64 ", rest %" SCNu64,
+                                        &a, &b, &c, &d, &e, &f);
+                if (read != 6 || b != problem.b || c != d || a / b != c || b * c != e || a % b != f)
+                    fail_msg("%s", line);
+                total = total * 10 + c;
+            }
+        }
+        assert_int_equal(total, problem.operation == DT_MULTIPLY ? problem.a * problem.b
+                                                                 : problem.a / problem.b);
+    }
+}
+
+/* Text of an untrained model, or a right one with a few bytes changed. */
+static size_t senseless_text(char *text, size_t size, const dt_problem *problem, dt_format format,
+                             uint64_t i) {
+    static const char sign[] = "0123456789+-*/=r,:;$";
+    uint32_t word[4];
+    dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
+    size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);
+    if (i % 3 != 0) {
+        char right[DT_TEXT_MAX];
+        const size_t prompt = write_problem(right, problem, format);
+        length = strlen(right + prompt);
+        memcpy(text, right + prompt, length + 1);
+    }
+    for (size_t change = 0; change < (i % 3 == 0 ? length : 1 + i % 2); change++) {
+        dt_random_block(word, 4, DT_RANDOM_TEST, (uint32_t)change, i);
+        const size_t at = i % 3 == 0 ? change : length == 0 ? 0 : word[1] % length;
+        const char c =
+            word[2] % 50 == 0 ? (char)(1 + word[3] % 255) : sign[word[3] % (sizeof sign - 1)];
+        text[at] = c;
+    }
+    text[length] = '\0';
+    return length;
+}
+
+static void senseless_text_does_no_harm(void **state) {
+    (void)state;
+    enum { COUNT = 60000, GUARD = 0x5a };
+    const dt_config config = config_of("+-*/", 9, 18, 18, DT_FORMAT_PLAIN);
+    size_t understood = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_format format = formats[i % FORMATS];
+        dt_problem problem;
+        char produced[1500], text[600];
+        assert_int_equal(dt_problem_sample(&problem, &config, DT_TRAIN, i), DT_OK);
+        senseless_text(produced, sizeof produced, &problem, format, i / FORMATS);
+        const size_t size = i % 7 == 0 ? 1 + i % 30 : sizeof text - 1;
+        memset(text, GUARD, sizeof text);
+        if (dt_format_answer(text, size, produced, &problem, format) == DT_OK) {
+            understood++;
+            assert_true(strspn(text, "-0123456789 r") == strlen(text) && *text);
+        } else {
+            assert_string_equal(text, "");
+        }
+        assert_int_equal(text[size], GUARD);
+        dt_format_working(text, size, produced, &problem, format);
+        assert_true(strnlen(text, size) < size);
+        assert_int_equal(text[size], GUARD);
+    }
+    assert_true(understood > COUNT / 50);
+    char one = GUARD;
+    dt_format_working(&one, 0, "5$", &(dt_problem){DT_ADD, 2, 3}, DT_FORMAT_PLAIN);
+    assert_int_equal(one, GUARD);
+}
+
+static void what_cannot_be_written_is_refused(void **state) {
+    (void)state;
+    char text[DT_TEXT_MAX];
+    size_t prompt;
+    static const dt_problem impossible[] = {
+        {DT_DIVIDE, 1, 0},
+        {DT_ADD, UINT64_C(1000000000000000000), 1},
+        {DT_SUBTRACT, 1, UINT64_MAX},
+        {DT_MULTIPLY, 99999999999, 999999999},
+    };
+    for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
+        assert_int_equal(
+            dt_format_write(text, sizeof text, &prompt, &impossible[i], DT_FORMAT_SCRATCHPAD),
+            DT_ERR_ARG);
+    }
+    const dt_problem sum = {DT_ADD, 123, 456};
+    assert_int_equal(dt_format_write(text, 12, &prompt, &sum, DT_FORMAT_PLAIN), DT_ERR_INTERNAL);
+    assert_int_equal(dt_format_write(text, 0, &prompt, &sum, DT_FORMAT_PLAIN), DT_ERR_INTERNAL);
+    assert_int_equal(dt_format_write(text, 13, &prompt, &sum, DT_FORMAT_PLAIN), DT_OK);
+    /* larger than any configuration's, still written whole or refused */
+    const dt_problem wide = {DT_MULTIPLY, 10, 999999999999999999};
+    assert_int_equal(dt_format_write(text, sizeof text, &prompt, &wide, DT_FORMAT_SCRATCHPAD),
+                     DT_OK);
+    assert_true(is_right(text, &wide, DT_FORMAT_SCRATCHPAD));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_as_the_design_shows),
+        cmocka_unit_test(random_problems_read_back),
+        cmocka_unit_test(bounds_are_exact_over_all_small_problems),
+        cmocka_unit_test(bounds_hold_for_extreme_problems),
+        cmocka_unit_test(bounds_look_at_the_operations_in_use),
+        cmocka_unit_test(answers_are_read_strictly),
+        cmocka_unit_test(working_is_shown_the_normal_way_round),
+        cmocka_unit_test(working_of_random_problems_is_true),
+        cmocka_unit_test(senseless_text_does_no_harm),
+        cmocka_unit_test(what_cannot_be_written_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,169 @@
+/* Packed batches, token by token against ones written out by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "dtrain/data.h"
+
+/* Ids of the fixed vocabulary "$0123456789+-*" and "/=r,:;". */
+enum {
+    END,
+    ZERO,
+    ONE,
+    TWO,
+    THREE,
+    FOUR,
+    FIVE,
+    SIX,
+    SEVEN,
+    EIGHT,
+    NINE,
+    PLUS,
+    MINUS,
+    TIMES,
+    BY,
+    IS
+};
+
+static const dt_problem sum = {DT_ADD, 12, 7}, difference = {DT_SUBTRACT, 3, 8};
+
+static dt_tokenizer *create(dt_format format) {
+    dt_tokenizer *tokenizer;
+    assert_int_equal(dt_tokenizer_create(&tokenizer, format), DT_OK);
+    return tokenizer;
+}
+
+static void problems_stand_back_to_back(void **state) {
+    (void)state;
+    dt_batch batch;
+    dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
+    assert_int_equal(dt_batch_create(&batch, 3, 20), DT_OK);
+    assert_int_equal(dt_batch_append(&batch, &sum, 41, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(
+        dt_batch_append(&batch, &difference, UINT64_C(1) << 40, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    /* 12+7=19$ and 3-8=-5$ */
+    static const int32_t offset[] = {0, 7, 13};
+    static const int32_t token[] = {ONE,   TWO,   PLUS,  SEVEN, IS,    ONE, NINE,
+                                    THREE, MINUS, EIGHT, IS,    MINUS, FIVE};
+    static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5};
+    static const int32_t place[] = {1, 2, 0, 1, 0, 1, 2, 1, 0, 1, 0, 0, 1};
+    static const int32_t target[] = {-1, -1, -1, -1, ONE, NINE, END, -1, -1, -1, MINUS, FIVE, END};
+    assert_int_equal(batch.problems, 2);
+    assert_int_equal(batch.tokens, 13);
+    assert_int_equal(batch.scored, 6);
+    assert_memory_equal(batch.offset, offset, sizeof offset);
+    assert_memory_equal(batch.token, token, sizeof token);
+    assert_memory_equal(batch.position, position, sizeof position);
+    assert_memory_equal(batch.place, place, sizeof place);
+    assert_memory_equal(batch.target, target, sizeof target);
+    assert_int_equal(batch.index[0], 41);
+    assert_int_equal(batch.index[1], UINT64_C(1) << 40);
+    assert_int_equal(batch.problem[0].a, 12);
+    assert_int_equal(batch.problem[1].operation, DT_SUBTRACT);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_batch_destroy(&batch);
+    assert_null(batch.token);
+    dt_batch_destroy(&batch);
+}
+
+static void working_is_scored_too(void **state) {
+    (void)state;
+    dt_batch batch;
+    dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
+    assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
+    /* 372*4=2901=2901$ */
+    const dt_problem product = {DT_MULTIPLY, 273, 4};
+    assert_int_equal(dt_batch_append(&batch, &product, 0, DT_FORMAT_SCRATCHPAD, tokenizer), DT_OK);
+    static const int32_t target[] = {-1,  -1, -1,  -1,   -1,   TWO, NINE, ZERO,
+                                     ONE, IS, TWO, NINE, ZERO, ONE, END};
+    assert_int_equal(batch.tokens, 15);
+    assert_int_equal(batch.scored, 10);
+    assert_memory_equal(batch.target, target, sizeof target);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_batch_destroy(&batch);
+}
+
+static void a_full_batch_refuses_and_stays_as_it_is(void **state) {
+    (void)state;
+    dt_batch batch;
+    dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
+    assert_int_equal(dt_batch_create(&batch, 2, 12), DT_OK);
+    assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(dt_batch_append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer),
+                     DT_ERR_INTERNAL); /* 7 + 6 tokens */
+    assert_int_equal(batch.problems, 1);
+    assert_int_equal(batch.tokens, 7);
+    assert_int_equal(batch.scored, 3);
+    const dt_problem short_one = {DT_ADD, 1, 2};
+    assert_int_equal(dt_batch_append(&batch, &short_one, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(batch.tokens, 12);
+    assert_int_equal(dt_batch_append(&batch, &short_one, 2, DT_FORMAT_PLAIN, tokenizer),
+                     DT_ERR_INTERNAL);
+    assert_int_equal(batch.problems, 2);
+    const dt_problem undefined = {DT_DIVIDE, 1, 0};
+    dt_batch_clear(&batch);
+    assert_int_equal(dt_batch_append(&batch, &undefined, 0, DT_FORMAT_PLAIN, tokenizer),
+                     DT_ERR_ARG);
+    assert_int_equal(batch.problems + batch.tokens + batch.scored, 0);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_batch_destroy(&batch);
+}
+
+static void a_cleared_batch_is_as_new(void **state) {
+    (void)state;
+    dt_batch batch;
+    dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
+    assert_int_equal(dt_batch_create(&batch, 1, 7), DT_OK);
+    for (uint64_t round = 0; round < 3; round++) {
+        dt_batch_clear(&batch);
+        assert_int_equal(dt_batch_append(&batch, &sum, round, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+        assert_int_equal(batch.offset[0], 0);
+        assert_int_equal(batch.offset[1], 7);
+        assert_int_equal(batch.scored, 3);
+        assert_int_equal(batch.index[0], round);
+    }
+    dt_tokenizer_destroy(&tokenizer);
+    dt_batch_destroy(&batch);
+}
+
+/* The prompt ends at a byte; which token that is depends on how long the tokens are. */
+static void the_prompt_is_found_among_long_tokens(void **state) {
+    (void)state;
+    static const char *const token[] = {"$", "12+", "7=", "19"};
+    static const int32_t target[] = {-1, 3, 0};
+    dt_tokenizer *tokenizer;
+    dt_batch batch;
+    assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 4), DT_OK);
+    assert_int_equal(dt_batch_create(&batch, 1, 3), DT_OK);
+    assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(batch.tokens, 3);
+    assert_int_equal(batch.scored, 2);
+    assert_memory_equal(batch.target, target, sizeof target);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_batch_destroy(&batch);
+}
+
+static void an_impossible_batch_is_refused(void **state) {
+    (void)state;
+    dt_batch batch;
+    assert_int_equal(dt_batch_create(&batch, 1, (size_t)1 << 31), DT_ERR_ARG);
+    assert_null(batch.token);
+    assert_int_equal(dt_batch_create(&batch, SIZE_MAX, 1), DT_ERR_ARG);
+    assert_null(batch.token);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(problems_stand_back_to_back),
+        cmocka_unit_test(working_is_scored_too),
+        cmocka_unit_test(a_full_batch_refuses_and_stays_as_it_is),
+        cmocka_unit_test(a_cleared_batch_is_as_new),
+        cmocka_unit_test(the_prompt_is_found_among_long_tokens),
+        cmocka_unit_test(an_impossible_batch_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,363 @@
+/* Problems: drawn in fair shares, in disjoint splits, each epoch in a new order; read and answered
+ * as people do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrain/data.h"
+
+static dt_config config_of(const char *ops, int64_t digits) {
+    dt_config config = {.seed = 7, .digits = digits, .dividend_digits = 4, .divisor_digits = 2};
+    snprintf(config.ops, sizeof config.ops, "%s", ops);
+    return config;
+}
+
+static dt_problem sample(const dt_config *config, dt_split split, uint64_t index) {
+    dt_problem problem;
+    assert_int_equal(dt_problem_sample(&problem, config, split, index), DT_OK);
+    return problem;
+}
+
+/* The problem as a number that is the same for twins such as 3+5 and 5+3; operands below 10^9. */
+static uint64_t key_of(dt_problem problem) {
+    uint64_t a = problem.a, b = problem.b;
+    if ((problem.operation == DT_ADD || problem.operation == DT_MULTIPLY) && a > b) {
+        a = problem.b;
+        b = problem.a;
+    }
+    return ((uint64_t)problem.operation * 1000000000 + a) * 1000000000 + b;
+}
+
+static int compare_keys(const void *x, const void *y) {
+    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+static double share(size_t part, size_t whole) { return (double)part / (double)whole; }
+
+static void assert_share(double found, double expected, double tolerance, const char *what) {
+    if (found < expected - tolerance || found > expected + tolerance) {
+        fail_msg("%s: share %.4f, expected %.4f +- %.4f", what, found, expected, tolerance);
+    }
+}
+
+/* ---- sampling ---- */
+
+static void problems_are_functions_of_seed_split_and_index(void **state) {
+    (void)state;
+    dt_config config = config_of("+-*/", 3);
+    size_t same_seed = 0, same_split = 0;
+    enum { COUNT = 500 };
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_problem first = sample(&config, DT_TRAIN, i), again = sample(&config, DT_TRAIN, i);
+        assert_int_equal(key_of(first), key_of(again));
+        same_split += key_of(first) == key_of(sample(&config, DT_TEST, i));
+        config.seed++;
+        same_seed += key_of(first) == key_of(sample(&config, DT_TRAIN, i));
+        config.seed--;
+    }
+    assert_true(same_seed < COUNT / 20);
+    assert_int_equal(same_split, 0);
+}
+
+/* Other problems under the same seed would make a resumed run another run. */
+static void problems_stay_what_they_were(void **state) {
+    (void)state;
+    const dt_config config = config_of("+-*/", 3);
+    static const struct {
+        dt_split split;
+        uint64_t index;
+        dt_problem problem;
+    } known[] = {
+        {DT_TRAIN, 0, {DT_ADD, 6, 317}},
+        {DT_TRAIN, UINT64_C(1) << 40, {DT_MULTIPLY, 75, 234}},
+        {DT_TRAIN, 2, {DT_SUBTRACT, 784, 400}},
+        {DT_VALIDATION, 2, {DT_DIVIDE, 2655, 26}},
+        {DT_TEST, 1, {DT_DIVIDE, 7900, 25}},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const dt_problem drawn = sample(&config, known[i].split, known[i].index);
+        assert_int_equal(drawn.operation, known[i].problem.operation);
+        assert_int_equal(drawn.a, known[i].problem.a);
+        assert_int_equal(drawn.b, known[i].problem.b);
+    }
+}
+
+static void splits_are_disjoint_with_twins(void **state) {
+    (void)state;
+    enum { COUNT = 20000 };
+    static uint64_t train[COUNT];
+    const dt_config config = config_of("+-*/", 2);
+    for (uint64_t i = 0; i < COUNT; i++) train[i] = key_of(sample(&config, DT_TRAIN, i));
+    qsort(train, COUNT, sizeof *train, compare_keys);
+    static uint64_t validation[COUNT / 4];
+    for (uint64_t i = 0; i < COUNT / 4; i++) {
+        validation[i] = key_of(sample(&config, DT_VALIDATION, i));
+        assert_null(bsearch(&validation[i], train, COUNT, sizeof *train, compare_keys));
+    }
+    qsort(validation, COUNT / 4, sizeof *validation, compare_keys);
+    for (uint64_t i = 0; i < COUNT / 4; i++) {
+        const uint64_t key = key_of(sample(&config, DT_TEST, i));
+        assert_null(bsearch(&key, train, COUNT, sizeof *train, compare_keys));
+        assert_null(bsearch(&key, validation, COUNT / 4, sizeof *validation, compare_keys));
+    }
+}
+
+static void splits_have_their_shares(void **state) {
+    (void)state;
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        size_t count[DT_SPLITS] = {0};
+        for (uint64_t a = 0; a < 300; a++) {
+            for (uint64_t b = 0; b < 300; b++) {
+                count[dt_problem_split(&(dt_problem){(dt_operation)op, a, b})]++;
+            }
+        }
+        assert_share(share(count[DT_VALIDATION], 90000), 0.05, 0.005, "validation");
+        assert_share(share(count[DT_TEST], 90000), 0.05, 0.005, "test");
+    }
+}
+
+static void one_digit_is_enough_for_every_split(void **state) {
+    (void)state;
+    for (const char *op = "+\0-\0*\0/\0"; *op; op += 2) {
+        dt_config config = config_of(op, 1);
+        config.dividend_digits = config.divisor_digits = 1;
+        for (int split = 0; split < DT_SPLITS; split++) {
+            for (uint64_t i = 0; i < 50; i++) {
+                const dt_problem problem = sample(&config, (dt_split)split, i);
+                assert_int_equal(dt_operation_symbol(problem.operation), *op);
+                assert_int_equal(dt_problem_split(&problem), split);
+                assert_true(problem.a < 10 && problem.b < 10);
+            }
+        }
+    }
+}
+
+static void operations_and_lengths_come_in_equal_shares(void **state) {
+    (void)state;
+    enum { COUNT = 90000 };
+    size_t additions = 0, cell[3][3] = {{0}}, one_digit[10] = {0}, one_digit_all = 0;
+    const dt_config config = config_of("++*", 3);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_problem problem = sample(&config, DT_TRAIN, i);
+        additions += problem.operation == DT_ADD;
+        cell[problem.a < 10    ? 0
+             : problem.a < 100 ? 1
+                               : 2][problem.b < 10    ? 0
+                                    : problem.b < 100 ? 1
+                                                      : 2]++;
+        assert_true(problem.a < 1000 && problem.b < 1000);
+        if (problem.b < 10) {
+            one_digit[problem.b]++;
+            one_digit_all++;
+        }
+    }
+    assert_share(share(additions, COUNT), 2.0 / 3, 0.01, "additions");
+    for (size_t i = 0; i < 9; i++) {
+        assert_share(share(cell[i / 3][i % 3], COUNT), 1.0 / 9, 0.01, "lengths");
+    }
+    for (size_t i = 0; i < 10; i++) {
+        assert_share(share(one_digit[i], one_digit_all), 0.1, 0.02, "one digit");
+    }
+}
+
+static void divisions_have_all_kinds(void **state) {
+    (void)state;
+    enum { COUNT = 40000 };
+    size_t exact = 0, quotient_zero = 0, remainder = 0, longest = 0;
+    const dt_config config = config_of("/", 3);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_problem problem = sample(&config, DT_TRAIN, i);
+        assert_true(problem.b > 0 && problem.b < 100 && problem.a < 10000);
+        exact += problem.a % problem.b == 0 && problem.a > 0;
+        quotient_zero += problem.a < problem.b;
+        remainder += problem.a % problem.b != 0;
+        longest += problem.a >= 1000 && problem.b >= 10;
+    }
+    assert_share(share(exact, COUNT), 0.22, 0.05, "exact");
+    assert_share(share(quotient_zero, COUNT), 0.24, 0.04, "quotient 0");
+    assert_share(share(remainder, COUNT), 0.74, 0.05, "remainder");
+    assert_share(share(longest, COUNT), 0.125, 0.01, "4 by 2 digits");
+}
+
+static void every_epoch_is_a_fresh_permutation(void **state) {
+    (void)state;
+    enum { COUNT = 1000, EPOCHS = 3 };
+    static uint64_t expected[COUNT], order[EPOCHS][COUNT], sorted[COUNT];
+    dt_config config = config_of("+-*/", 3);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        dt_problem problem;
+        assert_int_equal(dt_problem_train(&problem, &config, i), DT_OK);
+        expected[i] = key_of(sample(&config, DT_TRAIN, i));
+        assert_int_equal(key_of(problem), expected[i]);
+    }
+    qsort(expected, COUNT, sizeof *expected, compare_keys);
+    config.train_examples = COUNT;
+    for (uint64_t epoch = 0; epoch < EPOCHS; epoch++) {
+        size_t same = 0;
+        for (uint64_t i = 0; i < COUNT; i++) {
+            dt_problem problem;
+            assert_int_equal(dt_problem_train(&problem, &config, epoch * COUNT + i), DT_OK);
+            order[epoch][i] = key_of(problem);
+            same += epoch > 0 && order[epoch][i] == order[epoch - 1][i];
+        }
+        memcpy(sorted, order[epoch], sizeof sorted);
+        qsort(sorted, COUNT, sizeof *sorted, compare_keys);
+        assert_memory_equal(sorted, expected, sizeof sorted);
+        assert_true(same < COUNT / 20);
+    }
+}
+
+static void sampling_refuses_unknown_operations(void **state) {
+    (void)state;
+    dt_problem problem;
+    const dt_config none = config_of("", 3), power = config_of("^", 3);
+    assert_int_equal(dt_problem_sample(&problem, &none, DT_TRAIN, 0), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "ops is empty"));
+    assert_int_equal(dt_problem_sample(&problem, &power, DT_TRAIN, 0), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "'^'"));
+}
+
+/* ---- reading and answering ---- */
+
+static void people_s_problems_are_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        dt_problem problem;
+    } good[] = {
+        {"273*274", {DT_MULTIPLY, 273, 274}},
+        {" 2060 / 71 ", {DT_DIVIDE, 2060, 71}},
+        {"12 - 3 =", {DT_SUBTRACT, 12, 3}},
+        {"12-3=\n", {DT_SUBTRACT, 12, 3}},
+        {"007+0", {DT_ADD, 7, 0}},
+        {"3×4", {DT_MULTIPLY, 3, 4}},
+        {"3 · 4", {DT_MULTIPLY, 3, 4}},
+        {"8÷2", {DT_DIVIDE, 8, 2}},
+        {"8−2", {DT_SUBTRACT, 8, 2}},
+        {"999999999999999999/0000000000000000000000001", {DT_DIVIDE, 999999999999999999, 1}},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        dt_problem problem;
+        assert_int_equal(dt_problem_parse(&problem, good[i].text), DT_OK);
+        assert_int_equal(problem.operation, good[i].problem.operation);
+        assert_int_equal(problem.a, good[i].problem.a);
+        assert_int_equal(problem.b, good[i].problem.b);
+    }
+}
+
+static void what_is_no_problem_is_refused_with_a_sentence(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        {"", "a number is missing at its end"},
+        {"   ", "a number is missing at its end"},
+        {"12", "one of + - * / is missing at its end"},
+        {"12 +", "a number is missing at its end"},
+        {"x", "a number is missing at character 1, \"x\""},
+        {"1 2", "one of + - * / is missing at character 3, \"2\""},
+        {"1.5+2", "one of + - * / is missing at character 2, \".\""},
+        {"-3+4", "operands are natural numbers"},
+        {"3*-4", "operands are natural numbers"},
+        {"3--4", "operands are natural numbers"},
+        {"3×−4", "minus sign at character 3, \"−\""},
+        {"3+4+5", "something follows the problem at character 4, \"+\""},
+        {"3+4==", "something follows the problem at character 5, \"=\""},
+        {"3+4=7", "something follows the problem at character 5, \"7\""},
+        {"1000000000000000000+1", "more than the 18 digits"},
+        {"1*99999999999999999999999", "more than the 18 digits"},
+        {"3\x1b+4", "one of + - * / is missing at character 2, \"?\""},
+        {"3\xff", "one of + - * / is missing at character 2"},
+        {"3\xc3", "one of + - * / is missing at character 2"},
+        {"ääääääääääääääääääääääääääääääääääääääää",
+         "...\": a number is missing at character 1, \"ä\""},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        dt_problem problem = {DT_DIVIDE, 1, 2};
+        assert_int_equal(dt_problem_parse(&problem, bad[i].text), DT_ERR_ARG);
+        if (!strstr(dt_error_text(), bad[i].says)) fail_msg("%s: %s", bad[i].text, dt_error_text());
+        assert_int_equal(problem.b, 2);
+    }
+}
+
+static void answers_are_as_people_write_them(void **state) {
+    (void)state;
+    static const struct {
+        dt_problem problem;
+        const char *answer;
+    } known[] = {
+        {{DT_ADD, 123, 456}, "579"},
+        {{DT_SUBTRACT, 45, 123}, "-78"},
+        {{DT_SUBTRACT, 5, 5}, "0"},
+        {{DT_MULTIPLY, 273, 274}, "74802"},
+        {{DT_DIVIDE, 2060, 71}, "29 r 1"},
+        {{DT_DIVIDE, 142, 71}, "2 r 0"},
+        {{DT_DIVIDE, 5, 71}, "0 r 5"},
+        {{DT_MULTIPLY, 999999999, 999999999}, "999999998000000001"},
+        {{DT_ADD, 999999999999999999, 999999999999999999}, "1999999999999999998"},
+    };
+    char text[32];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        assert_int_equal(dt_problem_answer(text, sizeof text, &known[i].problem), DT_OK);
+        assert_string_equal(text, known[i].answer);
+    }
+    assert_int_equal(dt_problem_answer(text, sizeof text, &(dt_problem){DT_DIVIDE, 5, 0}),
+                     DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "division by zero"));
+    const dt_problem large = {DT_MULTIPLY, 999999999999999999, 999};
+    assert_int_equal(dt_problem_answer(text, sizeof text, &large), DT_ERR_ARG);
+    const dt_problem small = {DT_ADD, 123, 456};
+    assert_int_equal(dt_problem_answer(text, 3, &small), DT_ERR_INTERNAL);
+    assert_int_equal(dt_problem_answer(text, 4, &small), DT_OK);
+}
+
+static void the_domain_names_what_lies_outside(void **state) {
+    (void)state;
+    const dt_config config = config_of("+/", 3);
+    static const struct {
+        dt_problem problem;
+        const char *says; /* NULL: inside */
+    } known[] = {
+        {{DT_ADD, 999, 0}, NULL},
+        {{DT_DIVIDE, 9999, 99}, NULL},
+        {{DT_ADD, 1000, 1}, "1000 has 4 digits"},
+        {{DT_ADD, 1, 1000}, "larger --digits"},
+        {{DT_DIVIDE, 10000, 7}, "larger --dividend-digits"},
+        {{DT_DIVIDE, 7, 100}, "larger --divisor-digits"},
+        {{DT_DIVIDE, 7, 0}, "division by zero"},
+        {{DT_MULTIPLY, 7, 7}, "trained on +/ only"},
+        {{DT_SUBTRACT, 7, 7}, "'-' among --ops"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const dt_status status = dt_problem_in_domain(&known[i].problem, &config);
+        assert_int_equal(status, known[i].says ? DT_ERR_ARG : DT_OK);
+        if (known[i].says && !strstr(dt_error_text(), known[i].says))
+            fail_msg("%s", dt_error_text());
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(problems_are_functions_of_seed_split_and_index),
+        cmocka_unit_test(problems_stay_what_they_were),
+        cmocka_unit_test(splits_are_disjoint_with_twins),
+        cmocka_unit_test(splits_have_their_shares),
+        cmocka_unit_test(one_digit_is_enough_for_every_split),
+        cmocka_unit_test(operations_and_lengths_come_in_equal_shares),
+        cmocka_unit_test(divisions_have_all_kinds),
+        cmocka_unit_test(every_epoch_is_a_fresh_permutation),
+        cmocka_unit_test(sampling_refuses_unknown_operations),
+        cmocka_unit_test(people_s_problems_are_read),
+        cmocka_unit_test(what_is_no_problem_is_refused_with_a_sentence),
+        cmocka_unit_test(answers_are_as_people_write_them),
+        cmocka_unit_test(the_domain_names_what_lies_outside),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
