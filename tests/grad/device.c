@@ -1,0 +1,156 @@
+/* Tensors that live twice: on a device, between guards, and in double precision beside it. */
+#include "device.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
+static const float GUARD_VALUE = 12345.678f;
+static const double TOLERANCE = 1e-4;
+
+void device_expect_ok(dt_status status, const char *what, const char *file, int line) {
+    if (status == DT_OK) return;
+    print_error("%s: %s (%s)\n", what, dt_error_text(), dt_error_place());
+    _fail(file, line);
+}
+
+int device_open(void **state) {
+    dt_backend *backend = NULL;
+    if (dt_backend_cpu_open(&backend) != DT_OK) {
+        print_error("%s\n", dt_error_text());
+        return -1;
+    }
+    *state = backend;
+    return 0;
+}
+
+int device_close(void **state) {
+    dt_backend *backend = *state;
+    backend->op->close(&backend);
+    return backend ? -1 : 0;
+}
+
+/* A guarded tensor of NaN; host is left to the caller. */
+static device_tensor create(const char *name, dt_backend *backend, size_t count) {
+    device_tensor t = {.name = name, .backend = backend, .count = count};
+    const size_t whole = count + 2 * GUARD;
+    float *words = reference_alloc(whole, sizeof *words);
+    for (size_t i = 0; i < whole; i++) {
+        words[i] = i < GUARD || i >= GUARD + count ? GUARD_VALUE : NAN;
+    }
+    expect_ok(backend->op->buffer_create(&t.buffer, backend, whole, name));
+    expect_ok(backend->op->upload(backend, (dt_tensor){t.buffer, 0}, words, whole));
+    t.at = (dt_tensor){t.buffer, GUARD};
+    free(words);
+    return t;
+}
+
+device_tensor device_blank(const char *name, dt_backend *backend, size_t count) {
+    device_tensor t = create(name, backend, count);
+    t.host = reference_doubles(count);
+    return t;
+}
+
+device_tensor device_from(const char *name, dt_backend *backend, const double *values,
+                          size_t count) {
+    device_tensor t = create(name, backend, count);
+    float *words = reference_alloc(count, sizeof *words);
+    for (size_t i = 0; i < count; i++) words[i] = (float)values[i];
+    expect_ok(backend->op->upload(backend, t.at, words, count));
+    t.host = fixture_copy(values, count);
+    free(words);
+    return t;
+}
+
+device_tensor device_random(const char *name, dt_backend *backend, size_t count, double centre,
+                            double scale, fixture_random *random) {
+    double *values = fixture_values(count, centre, scale, random);
+    const device_tensor t = device_from(name, backend, values, count);
+    free(values);
+    return t;
+}
+
+double *device_read(const device_tensor *tensor) {
+    float *words = reference_alloc(tensor->count, sizeof *words);
+    double *values = reference_doubles(tensor->count);
+    expect_ok(tensor->backend->op->download(tensor->backend, words, tensor->at, tensor->count));
+    for (size_t i = 0; i < tensor->count; i++) values[i] = (double)words[i];
+    free(words);
+    return values;
+}
+
+void device_destroy(device_tensor *first, ...) {
+    va_list rest;
+    va_start(rest, first);
+    for (device_tensor *t = first; t; t = va_arg(rest, device_tensor *)) {
+        if (t->buffer) t->backend->op->buffer_destroy(&t->buffer, t->backend);
+        free(t->host);
+        *t = device_none();
+    }
+    va_end(rest);
+}
+
+static void expect_one(const char *what, const char *file, int line, const device_tensor *t) {
+    char text[200];
+    snprintf(text, sizeof text, "%s: %s", what, t->name);
+    double *actual = device_read(t);
+    fixture_expect_close(text, actual, t->host, t->count, TOLERANCE, file, line);
+    free(actual);
+
+    float guard[2 * GUARD];
+    dt_backend *const backend = t->backend;
+    expect_ok(backend->op->download(backend, guard, (dt_tensor){t->buffer, 0}, GUARD));
+    expect_ok(backend->op->download(backend, guard + GUARD, dt_tensor_at(t->at, t->count), GUARD));
+    for (size_t i = 0; i < 2 * GUARD; i++) {
+        if (guard[i] == GUARD_VALUE) continue;
+        print_error("%s: written %s its %zu elements\n", text, i < GUARD ? "before" : "behind",
+                    t->count);
+        _fail(file, line);
+    }
+}
+
+void device_expect(const char *what, const char *file, int line, const device_tensor *first, ...) {
+    va_list rest;
+    va_start(rest, first);
+    for (const device_tensor *t = first; t; t = va_arg(rest, const device_tensor *)) {
+        if (t->buffer) expect_one(what, file, line, t);
+    }
+    va_end(rest);
+}
+
+dt_tensor device_ints(dt_buffer **buffer, dt_backend *backend, const int32_t *values,
+                      size_t count) {
+    expect_ok(backend->op->buffer_create(buffer, backend, count, "integers of a test"));
+    const dt_tensor at = {*buffer, 0};
+    expect_ok(backend->op->upload(backend, at, values, count));
+    return at;
+}
+
+void device_batch_create(device_batch *device, dt_backend *backend, const dt_batch *batch) {
+    const size_t B = batch->problems, N = batch->tokens;
+    *device = (device_batch){.backend = backend};
+    device->packed = (dt_packed){
+        .problems = B,
+        .tokens = N,
+        .offset = device_ints(&device->offset, backend, batch->offset, B + 1),
+        .token = device_ints(&device->token, backend, batch->token, N),
+        .position = device_ints(&device->position, backend, batch->position, N),
+        .place = device_ints(&device->place, backend, batch->place, N),
+        .target = device_ints(&device->target, backend, batch->target, N),
+        .host_offset = batch->offset,
+    };
+}
+
+void device_batch_destroy(device_batch *device) {
+    const dt_backend_table *op = device->backend->op;
+    op->buffer_destroy(&device->offset, device->backend);
+    op->buffer_destroy(&device->token, device->backend);
+    op->buffer_destroy(&device->position, device->backend);
+    op->buffer_destroy(&device->place, device->backend);
+    op->buffer_destroy(&device->target, device->backend);
+}

@@ -1,0 +1,63 @@
+/* Tensors that live twice: on a device, between guards, and in double precision beside it. */
+#ifndef DTRAIN_TESTS_DEVICE_H
+#define DTRAIN_TESTS_DEVICE_H
+
+#include "fixture.h"
+
+/* The backend's operation works on `at`, the reference on `host`; then both must hold the same. */
+typedef struct {
+    const char *name;
+    dt_backend *backend;
+    dt_buffer *buffer;
+    dt_tensor at;
+    double *host;
+    size_t count;
+} device_tensor;
+
+/* The same random numbers on both sides. */
+device_tensor device_random(const char *name, dt_backend *backend, size_t count, double centre,
+                            double scale, fixture_random *random);
+/* For what an operation must replace: NaN on the device, zeros beside it. */
+device_tensor device_blank(const char *name, dt_backend *backend, size_t count);
+/* Values that floats can hold. */
+device_tensor device_from(const char *name, dt_backend *backend, const double *values,
+                          size_t count);
+/* An optional argument that is left out. */
+static inline device_tensor device_none(void) { return (device_tensor){0}; }
+
+/* Allocated, as doubles: free(). */
+double *device_read(const device_tensor *tensor);
+/* Frees all of them; the list ends with NULL. */
+void device_destroy(device_tensor *first, ...) __attribute__((sentinel));
+
+/* The device holds what stands in host, to 1e-4 of the largest, and nothing was written outside;
+   inputs too belong in the list, which ends with NULL. The first argument names the case. */
+#define expect_device(what, ...) device_expect((what), __FILE__, __LINE__, __VA_ARGS__)
+void device_expect(const char *what, const char *file, int line, const device_tensor *first, ...)
+    __attribute__((sentinel));
+
+/* ---- int32 ---- */
+
+dt_tensor device_ints(dt_buffer **buffer, dt_backend *backend, const int32_t *values, size_t count);
+
+/* A batch's arrays on the device. */
+typedef struct {
+    dt_backend *backend;
+    dt_buffer *offset, *token, *position, *place, *target;
+    dt_packed packed;
+} device_batch;
+
+void device_batch_create(device_batch *device, dt_backend *backend, const dt_batch *batch);
+void device_batch_destroy(device_batch *device);
+
+/* ---- calls ---- */
+
+/* Fails the test with the error's own sentence. */
+#define expect_ok(call) device_expect_ok((call), #call, __FILE__, __LINE__)
+void device_expect_ok(dt_status status, const char *what, const char *file, int line);
+
+/* cmocka's group fixtures: *state is the CPU backend. */
+int device_open(void **state);
+int device_close(void **state);
+
+#endif

@@ -1,0 +1,152 @@
+/* Attention inside packed problems, forward, backward and one token at a time, against the
+ * double-precision reference. */
+#include "device.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static const fixture_lengths BATCHES[] = {
+    {{1}}, {{1, 1, 1}}, {{17}}, {{16, 32}}, {{2, 1, 16, 3, 33}}, {{64, 63, 65}}, {{31, 1, 150, 7}},
+};
+
+/* Head widths 1, 7, 8, 16, 32, 40, 64, 128; heads that are no power of two. */
+static const struct {
+    size_t C, H;
+} SHAPES[] = {{1, 1},  {3, 3},  {5, 5},  {8, 1},   {24, 3},  {21, 3},  {32, 1}, {96, 3},
+              {40, 1}, {80, 2}, {64, 4}, {160, 5}, {128, 2}, {128, 1}, {48, 6}};
+
+static void forward_backward_check(dt_backend *backend, const fixture_lengths *lengths, size_t C,
+                                   size_t H, double scale) {
+    fixture_random random = {C * 100 + H};
+    dt_batch batch;
+    device_batch device;
+    fixture_batch_create(&batch, lengths, 2, 2, &random);
+    device_batch_create(&device, backend, &batch);
+    const size_t N = batch.tokens;
+    char what[100];
+    snprintf(what, sizeof what, "attention of %zu tokens in %zu problems, C %zu, H %zu, within %g",
+             N, batch.problems, C, H, scale);
+
+    device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, scale, &random);
+    device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
+    reference_attention_forward(y.host, lse.host, qkv.host, &batch, C, H);
+    expect_device(what, &y, &lse, &qkv, NULL);
+
+    device_tensor d_y = device_random("d_y", backend, N * C, 0, 1, &random);
+    device_tensor d_qkv = device_blank("d_qkv", backend, N * 3 * C);
+    expect_ok(backend->op->attention_backward(backend, d_qkv.at, d_y.at, y.at, lse.at, qkv.at,
+                                              &device.packed, C, H));
+    reference_attention_backward(d_qkv.host, d_y.host, qkv.host, &batch, C, H);
+    expect_device(what, &d_qkv, &d_y, &y, &lse, &qkv, NULL);
+
+    device_destroy(&qkv, &y, &lse, &d_y, &d_qkv, NULL);
+    device_batch_destroy(&device);
+    fixture_batch_destroy(&batch);
+}
+
+static void forward_and_backward_agree(void **state) {
+    for (size_t b = 0; b < LENGTH(BATCHES); b++) {
+        for (size_t i = 0; i < LENGTH(SHAPES); i++) {
+            forward_backward_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H, 1.5);
+        }
+    }
+}
+
+/* Scores in the hundreds: the largest is taken off before exp. */
+static void large_scores_stay_finite(void **state) {
+    forward_backward_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
+    forward_backward_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
+}
+
+/* Sequences that stand at different lengths are fed one token each, until the longest has ended. */
+typedef struct {
+    dt_backend *backend;
+    const dt_batch *batch;
+    size_t T, C, H;
+    device_tensor k_cache, v_cache;
+} decode_run;
+
+/* How many tokens of problem b are in the caches before round r: they start one after another. */
+static size_t decode_length(const dt_batch *batch, size_t b, size_t round) {
+    const size_t whole = (size_t)(batch->offset[b + 1] - batch->offset[b]);
+    const size_t begun = round > b ? round - b : 0;
+    return begun < whole ? begun : whole - 1; /* a sequence that has ended repeats its last token */
+}
+
+static void decode_round(const decode_run *run, const double *qkv, const double *y, size_t round) {
+    const size_t B = run->batch->problems, C = run->C;
+    double *rows = reference_doubles(B * 3 * C), *expected = reference_doubles(B * C);
+    int32_t *length = reference_alloc(B, sizeof *length);
+    for (size_t b = 0; b < B; b++) {
+        const size_t t = decode_length(run->batch, b, round), n = (size_t)run->batch->offset[b] + t;
+        length[b] = (int32_t)t;
+        memcpy(rows + b * 3 * C, qkv + n * 3 * C, 3 * C * sizeof *rows);
+        memcpy(expected + b * C, y + n * C, C * sizeof *expected);
+        memcpy(run->k_cache.host + (b * run->T + t) * C, qkv + n * 3 * C + C, C * sizeof *rows);
+        memcpy(run->v_cache.host + (b * run->T + t) * C, qkv + n * 3 * C + 2 * C, C * sizeof *rows);
+    }
+    dt_buffer *buffer = NULL;
+    const dt_tensor at = device_ints(&buffer, run->backend, length, B);
+    device_tensor row = device_from("qkv", run->backend, rows, B * 3 * C);
+    device_tensor out = device_blank("y", run->backend, B * C);
+    expect_ok(run->backend->op->attention_decode(
+        run->backend, out.at, run->k_cache.at, run->v_cache.at, row.at, at, B, run->T, C, run->H));
+    memcpy(out.host, expected, B * C * sizeof *expected);
+    char what[80];
+    snprintf(what, sizeof what, "decode of C %zu, H %zu, round %zu", C, run->H, round);
+    expect_device(what, &out, &row, &run->k_cache, &run->v_cache, NULL);
+    device_destroy(&row, &out, NULL);
+    run->backend->op->buffer_destroy(&buffer, run->backend);
+    free(rows);
+    free(expected);
+    free(length);
+}
+
+static void decode_check(dt_backend *backend, const fixture_lengths *lengths, size_t C, size_t H) {
+    fixture_random random = {C + H};
+    dt_batch batch;
+    device_batch device;
+    fixture_batch_create(&batch, lengths, 2, 2, &random);
+    device_batch_create(&device, backend, &batch);
+    const size_t N = batch.tokens, T = 80;
+    device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, 1.5, &random);
+    device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
+    double *forward = device_read(&y);
+
+    /* What stands in the caches behind a sequence must not matter, and must stay. */
+    decode_run run = {.backend = backend, .batch = &batch, .T = T, .C = C, .H = H};
+    run.k_cache = device_random("k_cache", backend, batch.problems * T * C, 0, 9, &random);
+    run.v_cache = device_random("v_cache", backend, batch.problems * T * C, 0, 9, &random);
+    for (size_t round = 0; round < T; round++) decode_round(&run, qkv.host, forward, round);
+
+    free(forward);
+    device_destroy(&qkv, &y, &lse, &run.k_cache, &run.v_cache, NULL);
+    device_batch_destroy(&device);
+    fixture_batch_destroy(&batch);
+}
+
+static void decode_gives_the_rows_of_forward(void **state) {
+    decode_check(*state, &(fixture_lengths){{1}}, 8, 1);
+    decode_check(*state, &(fixture_lengths){{17, 1, 65}}, 24, 3);
+    decode_check(*state, &(fixture_lengths){{5, 79, 33, 16}}, 80, 2);
+    decode_check(*state, &(fixture_lengths){{30, 2}}, 3, 3);
+    decode_check(*state, &(fixture_lengths){{80, 12, 47}}, 128, 4);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forward_and_backward_agree),
+        cmocka_unit_test(large_scores_stay_finite),
+        cmocka_unit_test(decode_gives_the_rows_of_forward),
+    };
+    return cmocka_run_group_tests(tests, device_open, device_close);
+}

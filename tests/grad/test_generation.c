@@ -1,0 +1,145 @@
+/* Greedy generation with its cache of keys and values, against running the model on the whole text
+ * for every token. */
+#include "rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const rig_choice CHOICES[] = {
+    {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 12},
+    {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 40, .heads = 1, .problems = 12},
+    {.format = DT_FORMAT_SCRATCHPAD, .layers = 3, .width = 15, .heads = 3, .problems = 12},
+};
+
+enum { PROMPTS = 7 };
+
+/* How texts ended. */
+typedef struct {
+    size_t by_end, by_context;
+} endings;
+
+/* What is given of training problem number i. */
+static void prompt_write(char text[DT_TEXT_MAX], const rig *r, uint64_t i) {
+    dt_problem problem;
+    size_t given;
+    expect_ok(dt_problem_train(&problem, &r->config, i));
+    expect_ok(dt_format_write(text, DT_TEXT_MAX, &given, &problem, (dt_format)r->config.format));
+    text[given] = '\0';
+}
+
+/* The logits behind the last of `count` tokens: (V). */
+static void last_logits(float *logits, const rig *r, const int32_t *id, size_t count) {
+    dt_batch batch;
+    float *all = reference_alloc(count * r->shape.V, sizeof *all);
+    fixture_random random = {1};
+    fixture_batch_create(&batch, &(fixture_lengths){{count}}, r->shape.V, 1, &random);
+    memcpy(batch.token, id, count * sizeof *id);
+    dt_tokenizer_places(batch.place, r->tokenizer, id, count);
+    for (size_t n = 0; n < count; n++) {
+        /* Longer numbers than any problem has: their digits share the last place. */
+        if (batch.place[n] >= (int32_t)r->shape.P) batch.place[n] = (int32_t)r->shape.P - 1;
+    }
+    expect_ok(dt_model_logits(r->model, all, &batch));
+    memcpy(logits, all + (count - 1) * r->shape.V, r->shape.V * sizeof *logits);
+    free(all);
+    fixture_batch_destroy(&batch);
+}
+
+/* The token has the highest logit, give or take what rounding may decide. */
+static void expect_likely(const rig *r, const int32_t *id, size_t count, int32_t next,
+                          const char *prompt) {
+    float *logits = reference_alloc(r->shape.V, sizeof *logits), most = 0;
+    last_logits(logits, r, id, count);
+    for (size_t v = 0; v < r->shape.V; v++) most = logits[v] > most || v == 0 ? logits[v] : most;
+    if (logits[next] < most - 1e-4f) {
+        fail_msg("after %s token %zu is '%s' with logit %g; the highest is %g", prompt, count,
+                 dt_tokenizer_token(r->tokenizer, next), (double)logits[next], (double)most);
+    }
+    free(logits);
+}
+
+static void expect_greedy(endings *ended, const rig *r, const char *prompt, const char *produced) {
+    int32_t id[2 * DT_TEXT_MAX];
+    size_t given, made;
+    expect_ok(dt_tokenizer_encode(id, DT_TEXT_MAX, &given, r->tokenizer, prompt));
+    expect_ok(dt_tokenizer_encode(id + given, DT_TEXT_MAX, &made, r->tokenizer, produced));
+    assert_true(given + made <= r->shape.T);
+    for (size_t i = 0; i < made; i++) {
+        assert_true(id[given + i] != 0);
+        expect_likely(r, id, given + i, id[given + i], prompt);
+    }
+    if (given + made == r->shape.T) {
+        ended->by_context++;
+        return;
+    }
+    ended->by_end++;
+    expect_likely(r, id, given + made, 0, prompt);
+}
+
+static void texts_are_those_of_the_whole_model(void **state) {
+    endings ended = {0};
+    for (size_t c = 0; c < sizeof CHOICES / sizeof *CHOICES; c++) {
+        rig r;
+        rig_create(&r, *state, &CHOICES[c]);
+        assert_true(r.batch.tokens >= r.shape.T);
+        dt_generator *generator = NULL;
+        expect_ok(dt_generator_create(&generator, r.model, PROMPTS));
+        char(*text)[DT_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *text);
+        char(*produced)[DT_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *produced);
+        const char *prompt[PROMPTS];
+        /* All of its room, then less, over caches that are no longer empty. */
+        const size_t counts[] = {PROMPTS, 4, 1};
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+            const size_t count = counts[k];
+            for (size_t i = 0; i < count; i++) {
+                prompt_write(text[i], &r, 10 * count + i);
+                prompt[i] = text[i];
+                memset(produced[i], 'x', sizeof produced[i]);
+            }
+            expect_ok(dt_generator_run(generator, produced, prompt, count, r.tokenizer));
+            for (size_t i = 0; i < count; i++) expect_greedy(&ended, &r, prompt[i], produced[i]);
+        }
+        dt_generator_destroy(&generator);
+        assert_null(generator);
+        free(text);
+        free(produced);
+        rig_destroy(&r);
+    }
+    assert_true(ended.by_end > 0);
+    assert_true(ended.by_context > 0);
+}
+
+static void bad_prompts_are_refused(void **state) {
+    rig r;
+    rig_create(&r, *state, &CHOICES[0]);
+    dt_generator *generator = NULL;
+    expect_ok(dt_generator_create(&generator, r.model, 2));
+    char(*produced)[DT_TEXT_MAX] = reference_alloc(3, sizeof *produced);
+    char longer[DT_TEXT_MAX];
+    memset(longer, '1', sizeof longer);
+    longer[r.shape.T + 1] = '\0';
+    const char *const good[] = {"1+2=", "3+4=", "5+6="}, *const empty[] = {"1+2=", ""};
+    const char *const foreign[] = {"1+2=", "1@2="}, *const too_long[] = {"1+2=", longer};
+    assert_int_equal(dt_generator_run(generator, produced, good, 3, r.tokenizer), DT_ERR_INTERNAL);
+    assert_int_equal(dt_generator_run(generator, produced, empty, 2, r.tokenizer), DT_ERR_ARG);
+    assert_int_equal(dt_generator_run(generator, produced, foreign, 2, r.tokenizer), DT_ERR_DATA);
+    assert_int_not_equal(dt_generator_run(generator, produced, too_long, 2, r.tokenizer), DT_OK);
+    expect_ok(dt_generator_run(generator, produced, good, 0, r.tokenizer));
+    expect_ok(dt_generator_run(generator, produced, good, 2, r.tokenizer));
+    dt_generator_destroy(&generator);
+    free(produced);
+    rig_destroy(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_those_of_the_whole_model),
+        cmocka_unit_test(bad_prompts_are_refused),
+    };
+    return cmocka_run_group_tests(tests, device_open, device_close);
+}

@@ -1,0 +1,311 @@
+/* The whole model on packed batches of real problems: logits, scores and gradients against the
+ * double-precision reference. */
+#include "rig.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dtrain/memory.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static const dt_step_key KEY = {.seed = 5, .step = 7, .first_problem = 100};
+
+/* Head widths 8, 40, 1 and 5; odd widths; one layer and several. */
+static const rig_choice CHOICES[] = {
+    {.format = DT_FORMAT_PLAIN, .layers = 1, .width = 8, .heads = 1, .problems = 1},
+    {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 9},
+    {.format = DT_FORMAT_REVERSE, .layers = 2, .width = 40, .heads = 1, .problems = 7},
+    {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 3, .heads = 3, .problems = 5},
+    {.format = DT_FORMAT_SCRATCHPAD, .layers = 3, .width = 15, .heads = 3, .problems = 6},
+    {.format = DT_FORMAT_SCRATCHPAD, .layers = 2, .width = 32, .heads = 4, .problems = 5},
+};
+
+/* ---- parameters ---- */
+
+static void layout_is_the_schema(void **state) {
+    (void)state;
+    const dt_model_shape shape = {.L = 3, .C = 10, .H = 2, .F = 30, .V = 17, .T = 9, .P = 4};
+    dt_layout layout, schema;
+    expect_ok(dt_layout_create(&layout, &shape));
+    reference_layout_create(&schema, &shape);
+    assert_int_equal(layout.parameters, schema.parameters);
+    assert_int_equal(layout.weights, schema.weights);
+    size_t end = 0;
+    for (size_t i = 0; i < schema.parameters; i++) {
+        const dt_parameter *p = &layout.parameter[i], *s = &schema.parameter[i];
+        assert_string_equal(p->name, s->name);
+        assert_int_equal(p->count, s->count);
+        assert_int_equal(p->rank, s->rank);
+        for (size_t k = 0; k < s->rank; k++) assert_int_equal(p->extent[k], s->extent[k]);
+        assert_true(p->decayed == s->decayed);
+        assert_int_equal(p->offset % DT_ALIGNED_FLOATS, 0);
+        assert_true(p->offset >= end);
+        end = p->offset + p->count;
+        assert_ptr_equal(dt_layout_find(&layout, s->name), p);
+    }
+    assert_true(layout.count >= end);
+    assert_null(dt_layout_find(&layout, "layers/3/attn_qkv/weight"));
+    assert_null(dt_layout_find(&layout, "tok"));
+    free(schema.parameter);
+    dt_layout_destroy(&layout);
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Normal numbers: the mean and the mean square lie within five of their standard deviations. */
+static void expect_normal(const float *w, size_t count, double deviation) {
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)w[i];
+        squares += (double)w[i] * (double)w[i];
+    }
+    const double n = (double)count, variance = deviation * deviation;
+    assert_true(fabs(sum / n) < 5 * deviation / sqrt(n));
+    assert_true(fabs(squares / n - variance) < 5 * variance * sqrt(2 / n));
+}
+
+static void initial_weights_are_those_of_gpt2(void **state) {
+    (void)state;
+    const dt_model_shape shape = {.L = 2, .C = 35, .H = 5, .F = 140, .V = 19, .T = 60, .P = 7};
+    dt_layout layout;
+    expect_ok(dt_layout_create(&layout, &shape));
+    float *w = reference_alloc(layout.count, sizeof *w),
+          *other = reference_alloc(layout.count, sizeof *w);
+    dt_model_initialise(w, &layout, &shape, 1);
+    dt_model_initialise(other, &layout, &shape, 2);
+    size_t end = 0;
+    for (size_t i = 0; i < layout.parameters; i++) {
+        const dt_parameter *p = &layout.parameter[i];
+        for (; end < p->offset; end++) assert_true(w[end] == 0);
+        end += p->count;
+        if (p->rank == 2) {
+            const bool residual = ends_with(p->name, "_out/weight");
+            expect_normal(w + p->offset, p->count, residual ? 0.02 / sqrt(2.0 * 2) : 0.02);
+            assert_memory_not_equal(w + p->offset, other + p->offset, p->count * sizeof *w);
+            continue;
+        }
+        for (size_t k = p->offset; k < end; k++)
+            assert_true(w[k] == (ends_with(p->name, "scale") ? 1 : 0));
+    }
+    /* Tensors of one shape are not copies of each other. */
+    assert_memory_not_equal(w + dt_layout_find(&layout, "layers/0/mlp_in/weight")->offset,
+                            w + dt_layout_find(&layout, "layers/1/mlp_in/weight")->offset,
+                            35 * 140 * sizeof *w);
+    free(w);
+    free(other);
+    dt_layout_destroy(&layout);
+}
+
+/* ---- forward ---- */
+
+static void logits_and_scores_agree(void **state) {
+    for (size_t i = 0; i < LENGTH(CHOICES); i++) {
+        rig r;
+        rig_create(&r, *state, &CHOICES[i]);
+        const size_t count = r.batch.tokens * r.shape.V;
+        float *words = reference_alloc(count, sizeof *words);
+        double *logits = reference_doubles(count), *expected = reference_doubles(count);
+        dt_score score = {1, 2, 3, 4, 5}, expected_score = score;
+        int32_t *matched = reference_alloc(r.batch.problems, sizeof *matched);
+        int32_t *expected_matched = reference_alloc(r.batch.problems, sizeof *matched);
+
+        expect_ok(dt_model_logits(r.model, words, &r.batch));
+        for (size_t j = 0; j < count; j++) logits[j] = (double)words[j];
+        reference_model_run(&expected_score, expected, NULL, r.exact, r.layout, &r.shape, &r.batch,
+                            NULL);
+        expect_close("logits", logits, expected, count, 1e-4);
+
+        expect_ok(dt_model_evaluate(r.model, &score, matched, &r.batch));
+        expect_close("loss", &score.loss, &expected_score.loss, 1, 1e-5);
+        assert_true(score.scored == expected_score.scored &&
+                    score.correct == expected_score.correct);
+        assert_true(score.problems == expected_score.problems &&
+                    score.exact == expected_score.exact);
+        assert_true(score.scored == 2 + (double)r.batch.scored);
+        dt_score ignored = {0};
+        reference_loss(&ignored, expected_matched, NULL, expected, &r.batch, r.shape.V);
+        assert_memory_equal(matched, expected_matched, r.batch.problems * sizeof *matched);
+        free(words);
+        free(logits);
+        free(expected);
+        free(matched);
+        free(expected_matched);
+        rig_destroy(&r);
+    }
+}
+
+static void a_batch_without_room_is_refused(void **state) {
+    rig r;
+    rig_create(&r, *state, &CHOICES[1]);
+    dt_batch larger;
+    dt_score score = {0};
+    rig_batch_create(&larger, &r, 0, CHOICES[1].problems + 1);
+    assert_int_equal(dt_model_evaluate(r.model, &score, NULL, &larger), DT_ERR_INTERNAL);
+    assert_true(score.problems == 0);
+    dt_batch_destroy(&larger);
+    rig_destroy(&r);
+}
+
+/* ---- backward ---- */
+
+static void gradients_agree(void **state) {
+    for (size_t i = 0; i < LENGTH(CHOICES); i++) {
+        rig r;
+        rig_create(&r, *state, &CHOICES[i]);
+        dt_score score = {1, 2, 3, 4, 5}, expected_score = score;
+        double *expected = reference_doubles(r.layout->count);
+        reference_model_run(&expected_score, NULL, expected, r.exact, r.layout, &r.shape, &r.batch,
+                            NULL);
+        double *gradient = rig_gradient(&r, &score, &r.batch, &KEY);
+        rig_expect_gradient(&r, gradient, expected, 1e-4);
+        expect_close("loss", &score.loss, &expected_score.loss, 1, 1e-5);
+        assert_true(score.scored == expected_score.scored &&
+                    score.correct == expected_score.correct);
+        assert_true(score.problems == expected_score.problems &&
+                    score.exact == expected_score.exact);
+        free(gradient);
+        free(expected);
+        rig_destroy(&r);
+    }
+}
+
+static double reference_loss_of(void *context) {
+    const rig *r = context;
+    dt_score score = {0};
+    reference_model_run(&score, NULL, NULL, r->exact, r->layout, &r->shape, &r->batch, NULL);
+    return score.loss;
+}
+
+/* On sampled parameters of every tensor the reference's gradient is the slope of its loss, on real
+ * problems too. */
+static void reference_gradient_is_the_slope(void **state) {
+    enum { SAMPLES = 3 };
+    const rig_choice choice = {
+        .format = DT_FORMAT_SCRATCHPAD, .layers = 2, .width = 12, .heads = 3, .problems = 3};
+    rig r;
+    rig_create(&r, *state, &choice);
+    fixture_random random = {11};
+    dt_score score = {0};
+    double *gradient = reference_doubles(r.layout->count);
+    reference_model_run(&score, NULL, gradient, r.exact, r.layout, &r.shape, &r.batch, NULL);
+    for (size_t i = 0; i < r.layout->parameters; i++) {
+        const dt_parameter *p = &r.layout->parameter[i];
+        double largest = 0;
+        for (size_t k = 0; k < p->count; k++)
+            largest = fmax(largest, fabs(gradient[p->offset + k]));
+        assert_true(largest > 0);
+        for (size_t k = 0; k < SAMPLES; k++) {
+            const size_t at = p->offset + fixture_below(&random, p->count);
+            const double slope = fixture_slope(&r.exact[at], reference_loss_of, &r);
+            if (fabs(slope - gradient[at]) <= 1e-6 * largest) continue;
+            fail_msg("%s, element %zu: %.9g, the slope is %.9g", p->name, at - p->offset,
+                     gradient[at], slope);
+        }
+    }
+    free(gradient);
+    rig_destroy(&r);
+}
+
+static void the_gradient_is_added_to(void **state) {
+    rig r;
+    rig_create(&r, *state, &CHOICES[1]);
+    dt_backend *backend = *state;
+    const size_t count = r.layout->count;
+    dt_score score = {0};
+    double *once = rig_gradient(&r, &score, &r.batch, &KEY), *twice = reference_doubles(count);
+    float *words = reference_alloc(count, sizeof *words);
+    dt_buffer *buffer = NULL;
+    expect_ok(backend->op->buffer_create(&buffer, backend, count, "gradient"));
+    for (int i = 0; i < 2; i++)
+        expect_ok(dt_model_backward(r.model, &score, buffer, &r.batch, &KEY));
+    expect_ok(backend->op->download(backend, words, (dt_tensor){buffer, 0}, count));
+    for (size_t i = 0; i < count; i++) {
+        twice[i] = (double)words[i];
+        once[i] *= 2;
+    }
+    rig_expect_gradient(&r, twice, once, 1e-5);
+    assert_true(score.problems == 3 * (double)r.batch.problems);
+    backend->op->buffer_destroy(&buffer, backend);
+    free(words);
+    free(once);
+    free(twice);
+    rig_destroy(&r);
+}
+
+/* The second half first, so that nothing of an earlier, larger batch is left over unnoticed. */
+static void micro_batches_add_up(void **state) {
+    rig_choice choice = CHOICES[4];
+    for (int dropout = 0; dropout < 2; dropout++) {
+        choice.dropout = dropout ? 0.2 : 0;
+        rig r;
+        rig_create(&r, *state, &choice);
+        dt_batch first, second;
+        const size_t cut = 2, rest = choice.problems - cut;
+        rig_batch_create(&first, &r, 0, cut);
+        rig_batch_create(&second, &r, cut, rest);
+        dt_step_key second_key = KEY;
+        second_key.first_problem += cut;
+        dt_score score = {0}, whole_score = {0};
+        double *whole = rig_gradient(&r, &whole_score, &r.batch, &KEY);
+        double *sum = rig_gradient(&r, &score, &second, &second_key);
+        double *part = rig_gradient(&r, &score, &first, &KEY);
+        for (size_t i = 0; i < r.layout->count; i++) sum[i] += part[i];
+        rig_expect_gradient(&r, sum, whole, 1e-5);
+        expect_close("loss", &score.loss, &whole_score.loss, 1, 1e-6);
+        assert_true(score.scored == whole_score.scored && score.problems == whole_score.problems);
+        assert_true(score.correct == whole_score.correct && score.exact == whole_score.exact);
+        free(whole);
+        free(sum);
+        free(part);
+        dt_batch_destroy(&first);
+        dt_batch_destroy(&second);
+        rig_destroy(&r);
+    }
+}
+
+/* Whatever another model computed before: the same batch gives the same bits. */
+static void the_same_batch_gives_the_same_bits(void **state) {
+    rig_choice choice = CHOICES[5];
+    choice.dropout = 0.1;
+    rig r, other;
+    rig_create(&r, *state, &choice);
+    rig_create(&other, *state, &choice);
+    dt_batch fewer;
+    rig_batch_create(&fewer, &r, 2, 3);
+    dt_score score = {0}, other_score = {0}, ignored = {0};
+    free(rig_gradient(&other, &ignored, &fewer, &KEY));
+    double *one = rig_gradient(&r, &score, &r.batch, &KEY);
+    double *two = rig_gradient(&other, &other_score, &other.batch, &KEY);
+    assert_memory_equal(one, two, r.layout->count * sizeof *one);
+    assert_memory_equal(&score, &other_score, sizeof score);
+    free(one);
+    free(two);
+    dt_batch_destroy(&fewer);
+    rig_destroy(&r);
+    rig_destroy(&other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layout_is_the_schema),
+        cmocka_unit_test(initial_weights_are_those_of_gpt2),
+        cmocka_unit_test(logits_and_scores_agree),
+        cmocka_unit_test(a_batch_without_room_is_refused),
+        cmocka_unit_test(gradients_agree),
+        cmocka_unit_test(reference_gradient_is_the_slope),
+        cmocka_unit_test(the_gradient_is_added_to),
+        cmocka_unit_test(micro_batches_add_up),
+        cmocka_unit_test(the_same_batch_gives_the_same_bits),
+    };
+    return cmocka_run_group_tests(tests, device_open, device_close);
+}

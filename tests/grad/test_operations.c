@@ -1,0 +1,370 @@
+/* Every operation of a backend but attention, forward and backward, against the double-precision
+ * reference. */
+#include "device.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static const fixture_lengths BATCHES[] = {
+    {{1}}, {{1, 1, 1}}, {{17}}, {{1, 16, 3, 33}}, {{65, 1, 100}}, {{31, 15, 1, 7, 48, 2}},
+};
+
+/* ---- memory ---- */
+
+static void memory_is_zeroed_and_copied(void **state) {
+    dt_backend *backend = *state;
+    const dt_backend_table *op = backend->op;
+    enum { COUNT = 100 };
+    dt_buffer *buffer = NULL;
+    expect_ok(op->buffer_create(&buffer, backend, COUNT, "numbers"));
+    float back[COUNT], some[10];
+    for (size_t i = 0; i < LENGTH(some); i++) some[i] = (float)i + 0.5f;
+    expect_ok(op->download(backend, back, (dt_tensor){buffer, 0}, COUNT));
+    for (size_t i = 0; i < COUNT; i++) assert_true(back[i] == 0);
+
+    expect_ok(op->upload(backend, (dt_tensor){buffer, 7}, some, LENGTH(some)));
+    expect_ok(op->fill_zero(backend, (dt_tensor){buffer, 9}, 2));
+    expect_ok(op->download(backend, back, (dt_tensor){buffer, 0}, COUNT));
+    for (size_t i = 0; i < COUNT; i++) {
+        const bool written = i >= 7 && i < 17 && i != 9 && i != 10;
+        assert_true(back[i] == (written ? some[i - 7] : 0));
+    }
+    op->buffer_destroy(&buffer, backend);
+    assert_null(buffer);
+}
+
+static void attached_memory_is_pushed_and_pulled(void **state) {
+    dt_backend *backend = *state;
+    const dt_backend_table *op = backend->op;
+    float host[48] = {1, 2, 3}, back[3];
+    dt_buffer *buffer = NULL;
+    expect_ok(op->buffer_attach(&buffer, backend, host, LENGTH(host), "a window"));
+    const dt_tensor at = {buffer, 0};
+    expect_ok(op->push(backend, at, LENGTH(host)));
+    expect_ok(op->download(backend, back, at, 3));
+    assert_memory_equal(back, host, sizeof back);
+    expect_ok(op->fill_zero(backend, dt_tensor_at(at, 1), 1));
+    expect_ok(op->pull(backend, at, LENGTH(host)));
+    assert_true(host[0] == 1 && host[1] == 0 && host[2] == 3);
+    op->buffer_destroy(&buffer, backend);
+    assert_null(buffer);
+    assert_true(host[2] == 3);
+}
+
+/* ---- embedding ---- */
+
+static void embed_check(dt_backend *backend, const fixture_lengths *lengths, size_t C) {
+    enum { V = 20, T = 100, P = 10 };
+    fixture_random random = {C};
+    dt_batch batch;
+    device_batch device;
+    fixture_batch_create(&batch, lengths, V, P, &random);
+    device_batch_create(&device, backend, &batch);
+    char what[80];
+    snprintf(what, sizeof what, "embedding of %zu tokens, width %zu", batch.tokens, C);
+
+    device_tensor tok = device_random("tok_embed", backend, V * C, 0, 1, &random);
+    device_tensor pos = device_random("pos_embed", backend, T * C, 0, 1, &random);
+    device_tensor place = device_random("place_embed", backend, P * C, 0, 1, &random);
+    device_tensor x = device_blank("x", backend, batch.tokens * C);
+    expect_ok(
+        backend->op->embed_forward(backend, x.at, &device.packed, tok.at, pos.at, place.at, C));
+    reference_embed_forward(x.host, &batch, tok.host, pos.host, place.host, C);
+    expect_device(what, &x, &tok, &pos, &place, NULL);
+
+    /* The tables serve as what the gradients hold already, x as its own gradient. */
+    expect_ok(
+        backend->op->embed_backward(backend, tok.at, pos.at, place.at, &device.packed, x.at, C));
+    reference_embed_backward(tok.host, pos.host, place.host, &batch, x.host, C);
+    expect_device(what, &tok, &pos, &place, &x, NULL);
+
+    device_destroy(&tok, &pos, &place, &x, NULL);
+    device_batch_destroy(&device);
+    fixture_batch_destroy(&batch);
+}
+
+static void embed_agrees(void **state) {
+    const size_t width[] = {1, 5, 8, 33, 40, 128};
+    for (size_t b = 0; b < LENGTH(BATCHES); b++) {
+        for (size_t i = 0; i < LENGTH(width); i++) embed_check(*state, &BATCHES[b], width[i]);
+    }
+}
+
+/* ---- layer norm ---- */
+
+static void norm_check(dt_backend *backend, size_t N, size_t C, double centre, double scale_x) {
+    fixture_random random = {N + C};
+    char what[80];
+    snprintf(what, sizeof what, "norm of (%zu,%zu) around %g", N, C, centre);
+    device_tensor x = device_random("x", backend, N * C, centre, scale_x, &random);
+    device_tensor scale = device_random("scale", backend, C, 1, 0.5, &random);
+    device_tensor bias = device_random("bias", backend, C, 0, 1, &random);
+    device_tensor y = device_blank("y", backend, N * C);
+    device_tensor mean = device_blank("mean", backend, N), rstd = device_blank("rstd", backend, N);
+    expect_ok(
+        backend->op->norm_forward(backend, y.at, mean.at, rstd.at, x.at, scale.at, bias.at, N, C));
+    reference_norm_forward(y.host, mean.host, rstd.host, x.host, scale.host, bias.host, N, C);
+    expect_device(what, &y, &mean, &rstd, &x, &scale, &bias, NULL);
+
+    device_tensor d_y = device_random("d_y", backend, N * C, 0, 1, &random);
+    device_tensor d_x = device_random("d_x", backend, N * C, 0, 1, &random);
+    device_tensor d_scale = device_random("d_scale", backend, C, 0, 1, &random);
+    device_tensor d_bias = device_random("d_bias", backend, C, 0, 1, &random);
+    expect_ok(backend->op->norm_backward(backend, d_x.at, d_scale.at, d_bias.at, d_y.at, x.at,
+                                         mean.at, rstd.at, scale.at, N, C));
+    reference_norm_backward(d_x.host, d_scale.host, d_bias.host, d_y.host, x.host, scale.host, N,
+                            C);
+    expect_device(what, &d_x, &d_scale, &d_bias, &d_y, &x, &mean, &rstd, &scale, NULL);
+    device_destroy(&x, &scale, &bias, &y, &mean, &rstd, &d_y, &d_x, &d_scale, &d_bias, NULL);
+}
+
+static void norm_agrees(void **state) {
+    const struct {
+        size_t N, C;
+    } shape[] = {{1, 1}, {1, 8}, {3, 5}, {2, 16}, {7, 33}, {65, 40}, {130, 128}, {2, 1000}};
+    for (size_t i = 0; i < LENGTH(shape); i++) norm_check(*state, shape[i].N, shape[i].C, 0.3, 2);
+}
+
+/* The square of the mean must not swallow the variance. */
+static void norm_keeps_small_differences(void **state) {
+    norm_check(*state, 5, 40, 100, 1);
+    norm_check(*state, 5, 24, -300, 1);
+}
+
+/* Rows without variance, where epsilon alone keeps the result finite. */
+static void norm_of_constant_rows_is_the_bias(void **state) {
+    norm_check(*state, 3, 8, 0.75, 0);
+    norm_check(*state, 3, 21, 2, 0);
+}
+
+/* ---- linear ---- */
+
+typedef struct {
+    size_t N, in, out;
+} linear_shape;
+
+static const linear_shape LINEAR[] = {
+    {1, 1, 1},   {1, 5, 3},     {3, 1, 7},     {2, 21, 20},  {7, 33, 20},    {17, 96, 24},
+    {5, 128, 9}, {64, 40, 120}, {130, 24, 96}, {33, 17, 15}, {200, 128, 64},
+};
+
+enum { NO_RESIDUAL, OWN_RESIDUAL, RESIDUAL_IS_Y };
+
+static void linear_forward_check(dt_backend *backend, const linear_shape *s,
+                                 dt_activation activation, bool with_bias, int residual_kind,
+                                 double scale) {
+    const size_t N = s->N, in = s->in, out = s->out;
+    fixture_random random = {N + in + out};
+    char what[120];
+    snprintf(what, sizeof what,
+             "linear forward N %zu in %zu out %zu activation %d bias %d residual %d", N, in, out,
+             activation, with_bias, residual_kind);
+    device_tensor x = device_random("x", backend, N * in, 0, scale, &random);
+    device_tensor weight = device_random("weight", backend, out * in, 0, 1, &random);
+    device_tensor bias = device_none(), z = device_none(), residual = device_none(), y;
+    if (with_bias) bias = device_random("bias", backend, out, 0, 1, &random);
+    if (activation == DT_GELU) z = device_blank("z", backend, N * out);
+    if (residual_kind == OWN_RESIDUAL) {
+        residual = device_random("residual", backend, N * out, 0, 2, &random);
+    }
+    y = residual_kind == RESIDUAL_IS_Y ? device_random("y", backend, N * out, 0, 2, &random)
+                                       : device_blank("y", backend, N * out);
+
+    double *before = residual_kind == OWN_RESIDUAL ? fixture_copy(residual.host, N * out)
+                                                   : fixture_copy(y.host, N * out);
+    expect_ok(backend->op->linear_forward(backend, y.at, z.at, x.at, weight.at, bias.at,
+                                          residual_kind == RESIDUAL_IS_Y ? y.at : residual.at, N,
+                                          in, out, activation));
+    reference_linear_forward(y.host, z.host, x.host, weight.host, bias.host, N, in, out,
+                             activation);
+    for (size_t i = 0; i < N * out; i++) y.host[i] += before[i];
+    expect_device(what, &y, &z, &x, &weight, &bias, &residual, NULL);
+    free(before);
+    device_destroy(&x, &weight, &bias, &z, &residual, &y, NULL);
+}
+
+static void linear_forward_agrees(void **state) {
+    for (size_t i = 0; i < LENGTH(LINEAR); i++) {
+        for (int bias = 0; bias < 2; bias++) {
+            linear_forward_check(*state, &LINEAR[i], DT_GELU, bias, NO_RESIDUAL, 1);
+            for (int residual = NO_RESIDUAL; residual <= RESIDUAL_IS_Y; residual++) {
+                linear_forward_check(*state, &LINEAR[i], DT_IDENTITY, bias, residual, 1);
+            }
+        }
+    }
+}
+
+static void linear_backward_check(dt_backend *backend, const linear_shape *s,
+                                  dt_activation activation, bool with_bias, bool with_d_x,
+                                  double scale) {
+    const size_t N = s->N, in = s->in, out = s->out;
+    fixture_random random = {N + in + out};
+    char what[120];
+    snprintf(what, sizeof what,
+             "linear backward N %zu in %zu out %zu activation %d d_bias %d d_x %d", N, in, out,
+             activation, with_bias, with_d_x);
+    device_tensor x = device_random("x", backend, N * in, 0, 1, &random);
+    device_tensor weight = device_random("weight", backend, out * in, 0, 1, &random);
+    device_tensor d_y = device_random("d_y", backend, N * out, 0, 1, &random);
+    device_tensor d_weight = device_random("d_weight", backend, out * in, 0, 1, &random);
+    device_tensor z = device_none(), d_bias = device_none(), d_x = device_none();
+    if (activation == DT_GELU) z = device_random("z", backend, N * out, 0, scale, &random);
+    if (with_bias) d_bias = device_random("d_bias", backend, out, 0, 1, &random);
+    if (with_d_x) d_x = device_blank("d_x", backend, N * in);
+    expect_ok(backend->op->linear_backward(backend, d_x.at, d_weight.at, d_bias.at, d_y.at, z.at,
+                                           x.at, weight.at, N, in, out, activation));
+    /* d_y becomes the gradient with respect to z; without an activation it stays. */
+    double *d_y_before = fixture_copy(d_y.host, N * out);
+    reference_linear_backward(d_x.host, d_weight.host, d_bias.host, d_y.host, d_y_before, z.host,
+                              x.host, weight.host, N, in, out, activation);
+    expect_device(what, &d_x, &d_weight, &d_bias, &d_y, &z, &x, &weight, NULL);
+    free(d_y_before);
+    device_destroy(&x, &weight, &d_y, &d_weight, &z, &d_bias, &d_x, NULL);
+}
+
+static void linear_backward_agrees(void **state) {
+    for (size_t i = 0; i < LENGTH(LINEAR); i++) {
+        for (int choice = 0; choice < 8; choice++) {
+            linear_backward_check(*state, &LINEAR[i], choice & 1 ? DT_GELU : DT_IDENTITY,
+                                  choice & 2, choice & 4, 3);
+        }
+    }
+}
+
+/* Far out GELU is the identity or zero, its slope one or zero: never infinity or NaN. */
+static void gelu_stays_finite(void **state) {
+    const double scale[] = {10, 100, 1e4};
+    for (size_t i = 0; i < LENGTH(scale); i++) {
+        linear_forward_check(*state, &(linear_shape){20, 3, 37}, DT_GELU, true, NO_RESIDUAL,
+                             scale[i]);
+        linear_backward_check(*state, &(linear_shape){20, 3, 37}, DT_GELU, true, true, scale[i]);
+    }
+}
+
+/* A weight that has become NaN shows, whatever it goes through. */
+static void gelu_keeps_nan(void **state) {
+    dt_backend *backend = *state;
+    const double one = 1;
+    device_tensor x = device_from("x", backend, &one, 1), y = device_blank("y", backend, 1);
+    device_tensor weight = device_blank("weight", backend, 1), z = device_blank("z", backend, 1);
+    expect_ok(backend->op->linear_forward(backend, y.at, z.at, x.at, weight.at, DT_NO_TENSOR,
+                                          DT_NO_TENSOR, 1, 1, 1, DT_GELU));
+    double *actual = device_read(&y);
+    assert_true(isnan(actual[0]));
+    free(actual);
+    device_destroy(&x, &y, &weight, &z, NULL);
+}
+
+/* ---- loss ---- */
+
+static void expect_score(const char *what, const dt_score *actual, const dt_score *expected) {
+    expect_close(what, &actual->loss, &expected->loss, 1, 1e-5);
+    assert_true(actual->scored == expected->scored);
+    assert_true(actual->correct == expected->correct);
+    assert_true(actual->problems == expected->problems);
+    assert_true(actual->exact == expected->exact);
+}
+
+static void loss_check(dt_backend *backend, const fixture_lengths *lengths, size_t V, double scale,
+                       bool want_gradient) {
+    fixture_random random = {V};
+    dt_batch batch;
+    device_batch device;
+    fixture_batch_create(&batch, lengths, V, 2, &random);
+    device_batch_create(&device, backend, &batch);
+    char what[80];
+    snprintf(what, sizeof what, "loss of (%zu,%zu) within %g", batch.tokens, V, scale);
+    device_tensor logits = device_random("logits", backend, batch.tokens * V, 0, scale, &random);
+    /* Half of the problems right, so that both verdicts occur. */
+    for (size_t n = 0; n < batch.tokens; n++) {
+        const size_t target = (size_t)batch.target[n];
+        if (batch.target[n] >= 0 && batch.position[n] % 4)
+            logits.host[n * V + target] = 1.5 * scale;
+    }
+    device_tensor used = device_from("logits", backend, logits.host, logits.count);
+
+    dt_score score = {1, 2, 3, 4, 5}, expected = score;
+    int32_t *matched = reference_alloc(batch.problems, sizeof *matched);
+    int32_t *expected_matched = reference_alloc(batch.problems, sizeof *matched);
+    memset(matched, 0x7f, batch.problems * sizeof *matched);
+    dt_buffer *buffer = NULL;
+    const dt_tensor at = device_ints(&buffer, backend, matched, batch.problems);
+    const dt_tensor given = want_gradient ? DT_NO_TENSOR : at;
+    expect_ok(backend->op->loss(backend, &score, given, used.at, &device.packed, V, want_gradient));
+    reference_loss(&expected, expected_matched, used.host, used.host, &batch, V);
+    expect_score(what, &score, &expected);
+    if (want_gradient) {
+        expect_device(what, &used, NULL);
+    } else {
+        expect_ok(backend->op->download(backend, matched, at, batch.problems));
+        assert_memory_equal(matched, expected_matched, batch.problems * sizeof *matched);
+    }
+    backend->op->buffer_destroy(&buffer, backend);
+    free(matched);
+    free(expected_matched);
+    device_destroy(&logits, &used, NULL);
+    device_batch_destroy(&device);
+    fixture_batch_destroy(&batch);
+}
+
+static void loss_agrees(void **state) {
+    const size_t vocabulary[] = {2, 3, 16, 20, 33, 64};
+    for (size_t b = 0; b < LENGTH(BATCHES); b++) {
+        for (size_t i = 0; i < LENGTH(vocabulary); i++) {
+            loss_check(*state, &BATCHES[b], vocabulary[i], 3, true);
+            loss_check(*state, &BATCHES[b], vocabulary[i], 3, false);
+        }
+    }
+}
+
+/* The largest logit is taken off before exp. */
+static void loss_of_large_logits_is_finite(void **state) {
+    loss_check(*state, &BATCHES[3], 20, 80, true);
+    loss_check(*state, &BATCHES[3], 20, 1e4, true);
+}
+
+static void loss_keeps_nan(void **state) {
+    dt_backend *backend = *state;
+    const int32_t offset[] = {0, 1}, target[] = {1};
+    const double row[3] = {0, NAN, 2};
+    dt_buffer *target_buffer = NULL, *offset_buffer = NULL;
+    device_tensor logits = device_from("logits", backend, row, 3);
+    const dt_packed packed = {.problems = 1,
+                              .tokens = 1,
+                              .host_offset = offset,
+                              .offset = device_ints(&offset_buffer, backend, offset, 2),
+                              .target = device_ints(&target_buffer, backend, target, 1)};
+    dt_score score = {0};
+    expect_ok(backend->op->loss(backend, &score, DT_NO_TENSOR, logits.at, &packed, 3, true));
+    assert_true(isnan(score.loss));
+    backend->op->buffer_destroy(&offset_buffer, backend);
+    backend->op->buffer_destroy(&target_buffer, backend);
+    device_destroy(&logits, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_zeroed_and_copied),
+        cmocka_unit_test(attached_memory_is_pushed_and_pulled),
+        cmocka_unit_test(embed_agrees),
+        cmocka_unit_test(norm_agrees),
+        cmocka_unit_test(norm_keeps_small_differences),
+        cmocka_unit_test(norm_of_constant_rows_is_the_bias),
+        cmocka_unit_test(linear_forward_agrees),
+        cmocka_unit_test(linear_backward_agrees),
+        cmocka_unit_test(gelu_stays_finite),
+        cmocka_unit_test(gelu_keeps_nan),
+        cmocka_unit_test(loss_agrees),
+        cmocka_unit_test(loss_of_large_logits_is_finite),
+        cmocka_unit_test(loss_keeps_nan),
+    };
+    return cmocka_run_group_tests(tests, device_open, device_close);
+}
