@@ -1,0 +1,130 @@
+/* What the commands share: parsed options, the open ranks and devices, sharded evaluation. */
+#ifndef DTRAIN_APP_H
+#define DTRAIN_APP_H
+
+#include "dtrain/checkpoint.h"
+#include "dtrain/comm.h"
+#include "dtrain/log.h"
+#include "dtrain/memory.h"
+#include "dtrain/optim.h"
+#include "dtrain/random.h"
+
+/* ---- options ---- */
+
+typedef enum { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_ASK, COMMAND_INFO, COMMAND_DATA, COMMANDS } command_kind;
+
+/* The command line as given; strings belong to argv. */
+typedef struct {
+    command_kind command;
+    const char **setting; /* by dt_setting_at's index: the text given, or NULL */
+    const char *config_file;
+    const char *resume;
+    bool fresh;
+    bool check_gradients;
+    bool json;
+    bool show_work;
+    bool tsv;
+    bool tokens;
+    dt_split split;
+    int64_t count;
+    int64_t first;
+    const char *dump_logits;
+    const char *target;      /* the checkpoint or run */
+    char **expression;       /* (expressions) what to ask */
+    size_t expressions;
+} app_options;
+
+/* Does this command use all ranks? Looks at the first word only. */
+bool options_need_ranks(int argc, char **argv);
+
+/* Parse; DT_ERR_ARG where argp has already said why, in which case dt_error_text() is empty. Answers --help itself. */
+dt_status options_parse(app_options *options, int argc, char **argv);
+void options_destroy(app_options *options);
+
+/* Put the settings file, then the command line, on top of `config`. */
+dt_status options_apply(dt_config *config, const app_options *options);
+
+/* ---- session ---- */
+
+/* What is open while a command runs. comm is NULL for commands that need no ranks. */
+typedef struct {
+    dt_comm *comm;
+    dt_backend *host;   /* works on host memory: updates, sums */
+    dt_backend *device; /* runs the model; the same as host for the CPU backend */
+} session;
+
+dt_status session_open(session *s);
+void session_close(session *s);
+
+/* Who runs on what, in a few lines; warnings about threads and cores. Collective. */
+dt_status session_announce(session *s);
+
+/* Open a checkpoint's model on the session's device. Gives back everything with loaded_close. */
+typedef struct {
+    dt_checkpoint checkpoint;
+    dt_buffer *weights;
+    dt_model *model;
+    size_t problems; /* room for */
+} loaded_model;
+
+dt_status loaded_open(loaded_model *loaded, session *s, const char *name, size_t problems);
+void loaded_close(loaded_model *loaded, session *s);
+
+/* ---- evaluation ---- */
+
+/* Operand lengths run from 1 to this; index 0 is unused. */
+enum { LENGTHS = DT_DIVISION_DIGITS_MAX + 1 };
+
+/* Counts of one (operation, length of a, length of b). Exact whole numbers in double. */
+typedef struct {
+    double problems;
+    double exact;   /* the answer is right */
+    double working; /* so is every character that leads to it */
+} eval_cell;
+
+typedef struct {
+    dt_score total; /* loss and token accuracy on the given text; exact: the whole text */
+    double answered; /* right answers over all */
+    eval_cell cell[DT_OPERATIONS][LENGTHS][LENGTHS];
+} eval_result;
+
+/**
+ * Evaluate problems 0 … count-1 of a split, cut into chunks of fixed size that the ranks share out, so that the result does not
+ * depend on their number. Collective.
+ *
+ * @param generate  answer those problems whose text is not reproduced exactly by generation, to see whether the answer is right all
+ *                  the same; otherwise only an exact text counts
+ */
+dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config, const dt_tokenizer *tokenizer,
+                   dt_split split, size_t count, bool generate);
+
+/* Sum of an operation's cells. */
+eval_cell eval_operation(const eval_result *result, dt_operation operation);
+
+enum { EVAL_CHUNK = 64 }; /* problems */
+
+/* ---- commands ---- */
+
+dt_status command_train(session *s, const app_options *options);
+dt_status command_eval(session *s, const app_options *options);
+dt_status command_ask(session *s, const app_options *options);
+dt_status command_info(session *s, const app_options *options);
+dt_status command_data(session *s, const app_options *options);
+
+/* Fill a batch with training problems first … first+count-1 of a step. */
+dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer, int64_t step, size_t first,
+                           size_t count);
+
+/**
+ * Compare each parameter's gradient with a finite difference of the loss along it; prints a table. Not collective.
+ *
+ * @param weights  what device_weights is attached to; moved and put back
+ * @return DT_ERR_INTERNAL naming the parameter that is off
+ */
+dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights, const dt_config *config,
+                          const dt_tokenizer *tokenizer);
+
+/* Seconds since some moment in the past; never runs backwards. */
+double seconds_now(void);
+
+#endif

@@ -1,0 +1,91 @@
+/* The ask command: a trained model calculates what people type. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app.h"
+
+typedef struct {
+    loaded_model loaded;
+    dt_generator *generator;
+    bool show_work;
+} asking;
+
+/* One expression to one answer on standard output. */
+static dt_status answer_one(asking *a, const char *expression) {
+    const dt_config *config = &a->loaded.checkpoint.config;
+    dt_problem problem;
+    DT_TRY(dt_problem_parse(&problem, expression));
+    DT_TRY(dt_problem_in_domain(&problem, config));
+    char prompt[DT_TEXT_MAX], produced[1][DT_TEXT_MAX], answer[64];
+    size_t given;
+    DT_TRY(dt_format_write(prompt, sizeof prompt, &given, &problem, (dt_format)config->format));
+    prompt[given] = '\0';
+    DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1, a->loaded.checkpoint.tokenizer));
+    if (a->show_work) {
+        char working[4 * DT_TEXT_MAX];
+        dt_format_working(working, sizeof working, produced[0], &problem, (dt_format)config->format);
+        fputs(working, stdout);
+        const size_t length = strlen(working);
+        if (length && working[length - 1] != '\n') putchar('\n');
+    }
+    DT_REQUIRE(dt_format_answer(answer, sizeof answer, produced[0], &problem, (dt_format)config->format) == DT_OK, DT_ERR_DATA,
+               "%s: the model wrote \"%s\", which is no answer; it needs more training", expression, produced[0]);
+    printf("%s\n", answer);
+    return DT_OK;
+}
+
+/* A line that is no problem is reported on standard error; its answer is an empty line, so that answers stay beside questions. */
+static dt_status answer_lines(asking *a) {
+    const bool talks = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    char *text = NULL;
+    size_t capacity = 0;
+    int64_t number = 0;
+    dt_status first_error = DT_OK;
+    if (talks) printf("Type a problem such as 273*274 or 2060/71; an empty line or Ctrl-D ends.\n");
+    for (;;) {
+        if (talks) {
+            printf("> ");
+            fflush(stdout);
+        }
+        ssize_t length = getline(&text, &capacity, stdin);
+        if (length < 0) break;
+        number++;
+        while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) text[--length] = '\0';
+        if (length == 0) {
+            if (talks) break;
+            putchar('\n');
+            continue;
+        }
+        const dt_status status = answer_one(a, text);
+        if (status == DT_OK) {
+            fflush(stdout);
+            continue;
+        }
+        if (talks) {
+            printf("%s\n", dt_error_text());
+            continue;
+        }
+        putchar('\n');
+        dt_log_error("line %lld: %s", (long long)number, dt_error_text());
+        if (first_error == DT_OK) first_error = status;
+    }
+    if (talks) putchar('\n');
+    free(text);
+    DT_REQUIRE(first_error == DT_OK, first_error, "some lines have no answer");
+    return DT_OK;
+}
+
+dt_status command_ask(session *s, const app_options *options) {
+    asking a = {.show_work = options->show_work};
+    dt_status status;
+    DT_TRY_DONE(loaded_open(&a.loaded, s, options->target, 1));
+    DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
+    if (!options->expressions) DT_TRY_DONE(answer_lines(&a));
+    for (size_t i = 0; i < options->expressions; i++) DT_TRY_DONE(answer_one(&a, options->expression[i]));
+done:
+    dt_generator_destroy(&a.generator);
+    loaded_close(&a.loaded, s);
+    return status;
+}

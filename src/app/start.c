@@ -1,0 +1,149 @@
+/* How a start begins: anew, from a checkpoint, or not at all because the run is finished. Rank 0 decides. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "trainer.h"
+
+/* May these settings go on with that checkpoint? Lists what is different. */
+static dt_status compare_settings(char *changed, size_t size, const dt_config *before, const dt_config *now, const char *path) {
+    size_t used = 0;
+    changed[0] = '\0';
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        if (setting->scope == DT_SETTING_LOCAL) continue;
+        char was[DT_PATH_MAX], is[DT_PATH_MAX];
+        dt_config_text(was, sizeof was, before, setting);
+        dt_config_text(is, sizeof is, now, setting);
+        if (strcmp(was, is) == 0) continue;
+        DT_REQUIRE(setting->scope == DT_SETTING_FREE, DT_ERR_ARG,
+                   "%s was trained with --%s %s, which cannot become %s on the way; leave the option out, or start another run with "
+                   "--out DIR or --fresh",
+                   path, setting->name, was, is);
+        const int n = snprintf(changed + used, size - used, "%s%s %s -> %s", used ? ", " : "", setting->name, was, is);
+        used = dt_min_size(size - 1, used + (size_t)n);
+    }
+    return DT_OK;
+}
+
+/* The newest checkpoint of the folder that is whole; those that are not are named and passed over. */
+static dt_status read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder, bool *found) {
+    int64_t *steps = NULL;
+    size_t count = 0;
+    *found = false;
+    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < count && !*found; i++) {
+        DT_TRY_DONE(dt_run_checkpoint_path(path, size, folder, steps[i]));
+        status = dt_checkpoint_read(checkpoint, path, DT_READ_ALL);
+        *found = status == DT_OK;
+        if (*found) break;
+        dt_checkpoint_destroy(checkpoint);
+        if (status != DT_ERR_DATA) goto done;
+        dt_log_warn("%s; trying the one before it", dt_error_text());
+    }
+    DT_REQUIRE_DONE(*found || !count, DT_ERR_DATA,
+                    "none of the %zu checkpoints in %s can be read; move them away, or start over with --fresh", count, folder);
+done:
+    dt_memory_free(&steps);
+    return status;
+}
+
+/* A name beside the folder that is still free: runs/default.20260131-120000. */
+static dt_status set_aside(const char *folder) {
+    struct stat there;
+    if (stat(folder, &there) != 0) return DT_OK;
+    char aside[DT_PATH_MAX + 32], stamp[32];
+    const time_t now = time(NULL);
+    struct tm parts;
+    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", gmtime_r(&now, &parts));
+    int tries = 0;
+    do {
+        snprintf(aside, sizeof aside, tries ? "%s.%s-%d" : "%s.%s", folder, stamp, tries);
+    } while (stat(aside, &there) == 0 && ++tries < 1000);
+    DT_REQUIRE(rename(folder, aside) == 0, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", folder, aside, strerror(errno));
+    dt_log_info("--fresh: what was in %s is now in %s", folder, aside);
+    return DT_OK;
+}
+
+static bool given(const app_options *options, const char *name) {
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        if (strcmp(dt_setting_at(i)->name, name) == 0) return options->setting[i] != NULL;
+    }
+    return false;
+}
+
+/* --resume FILE without --out goes on in the file's own folder. */
+static void folder_of(char *folder, size_t size, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (slash) {
+        snprintf(folder, size, "%.*s", (int)(slash - path), path);
+    } else {
+        snprintf(folder, size, ".");
+    }
+}
+
+/* Going on from an older file in its own folder would leave two futures there. */
+static dt_status check_no_newer(const char *folder, int64_t step) {
+    int64_t *steps = NULL;
+    size_t count = 0;
+    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
+    const int64_t newest = count ? steps[0] : 0;
+    dt_memory_free(&steps);
+    DT_REQUIRE(newest <= step, DT_ERR_ARG,
+               "%s has a checkpoint of step %lld, newer than the step %lld to go on from; give the new branch a folder of its own "
+               "with --out DIR",
+               folder, (long long)newest, (long long)step);
+    return DT_OK;
+}
+
+static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options, bool *found) {
+    *found = false;
+    if (options->resume) {
+        DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->resume));
+        DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
+        *found = true;
+        if (!given(options, "out")) folder_of(plan->config.out, sizeof plan->config.out, plan->path);
+        return check_no_newer(plan->config.out, checkpoint->state.step);
+    }
+    if (options->fresh) return options->check_gradients ? DT_OK : set_aside(plan->config.out);
+    return read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, found);
+}
+
+static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options, size_t ranks) {
+    dt_config_defaults(&plan->config);
+    DT_TRY(options_apply(&plan->config, options));
+    DT_REQUIRE(!(options->fresh && options->resume), DT_ERR_ARG, "--fresh and --resume contradict each other; leave one out");
+    DT_TRY(dt_config_check(&plan->config));
+    bool found;
+    DT_TRY(find_checkpoint(plan, checkpoint, options, &found));
+    plan->kind = START_NEW;
+    if (found) {
+        dt_config next = checkpoint->config;
+        DT_TRY(options_apply(&next, options));
+        memcpy(next.out, plan->config.out, sizeof next.out);
+        DT_TRY(dt_config_check(&next));
+        DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next, plan->path));
+        plan->config = next;
+        plan->state = checkpoint->state;
+        plan->kind = plan->state.step >= next.steps ? START_FINISHED : START_RESUME;
+    }
+    DT_REQUIRE(ranks <= (size_t)plan->config.shards, DT_ERR_ARG,
+               "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s", ranks,
+               (long long)plan->config.shards, (long long)plan->config.shards,
+               found ? "" : ", or give a larger power of two with --shards");
+    if (plan->kind == START_FINISHED || options->check_gradients) return DT_OK;
+    return dt_run_folder_open(plan->config.out);
+}
+
+dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s, const app_options *options) {
+    memset(plan, 0, sizeof *plan);
+    dt_status status = DT_OK;
+    if (dt_comm_rank(s->comm) == 0) status = decide(plan, checkpoint, options, dt_comm_size(s->comm));
+    DT_TRY(dt_comm_agree(s->comm, status));
+    DT_TRY(dt_comm_broadcast(s->comm, plan, sizeof *plan));
+    dt_log_open((dt_log_level)plan->config.log_level, (int)dt_comm_rank(s->comm));
+    return dt_comm_split_nodes(s->comm, (size_t)plan->config.ranks_per_node);
+}

@@ -1,0 +1,139 @@
+/* The state of a run: shared windows, buffers on them, and how they are filled. */
+#include <string.h>
+
+#include "trainer.h"
+#include "trainer_shared.h"
+
+static dt_status open_windows(trainer *t) {
+    const size_t bytes = t->layout.count * sizeof(float);
+    const size_t blocks = (t->layout.count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
+    dt_comm *comm = t->s->comm;
+    DT_TRY(dt_window_create(&t->weights_window, comm, bytes, "weights"));
+    DT_TRY(dt_window_create(&t->m_window, comm, bytes, "first moments"));
+    DT_TRY(dt_window_create(&t->v_window, comm, bytes, "second moments"));
+    DT_TRY(dt_window_create(&t->blocks_window, comm, blocks * sizeof(double), "norms of blocks"));
+    t->weights_memory = dt_window_memory(t->weights_window);
+    t->m_memory = dt_window_memory(t->m_window);
+    t->v_memory = dt_window_memory(t->v_window);
+    t->blocks = dt_window_memory(t->blocks_window);
+    return dt_reducer_create(&t->reducer, comm, t->layout.count, (size_t)t->config.shards, DT_NORM_BLOCK);
+}
+
+static dt_status attach(trainer *t) {
+    dt_backend *host = t->s->host, *device = t->s->device;
+    const size_t count = t->layout.count, slots = dt_reducer_slots(t->reducer);
+    DT_TRY(host->op->buffer_attach(&t->weights, host, t->weights_memory, count, "weights"));
+    DT_TRY(host->op->buffer_attach(&t->m, host, t->m_memory, count, "first moments"));
+    DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, count, "second moments"));
+    DT_TRY(device->op->buffer_attach(&t->device_weights, device, t->weights_memory, count, "weights"));
+    DT_TRY(dt_memory_alloc(&t->slot, slots, sizeof(dt_buffer *), "the table of gradient buffers"));
+    for (size_t i = 0; i < slots; i++) {
+        DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), count, "gradients"));
+    }
+    return DT_OK;
+}
+
+/* What one rank can do alone. */
+static dt_status open_model(trainer *t) {
+    const size_t problems = dt_min_size((size_t)t->config.micro_batch, (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
+    const size_t room = dt_max_size(problems, EVAL_CHUNK);
+    DT_TRY(attach(t));
+    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights, room, room * t->shape.T));
+    DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
+    return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double), "scores of shards");
+}
+
+static dt_status shape_of(trainer *t) {
+    DT_TRY(dt_tokenizer_create(&t->tokenizer, (dt_format)t->config.format));
+    DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->tokenizer)));
+    return dt_layout_create(&t->layout, &t->shape);
+}
+
+dt_status trainer_create(trainer *t, session *s, const dt_config *config) {
+    *t = (trainer){.s = s, .config = *config, .state.best = -1};
+    DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
+    DT_TRY(open_windows(t));
+    return dt_comm_agree(s->comm, open_model(t));
+}
+
+void trainer_destroy(trainer *t) {
+    if (!t->s) return;
+    dt_backend *host = t->s->host, *device = t->s->device;
+    dt_model_destroy(&t->model);
+    dt_batch_destroy(&t->batch);
+    dt_memory_free(&t->shared);
+    for (size_t i = 0; t->slot && i < dt_reducer_slots(t->reducer); i++) {
+        if (t->slot[i]) device->op->buffer_destroy(&t->slot[i], device);
+    }
+    dt_memory_free(&t->slot);
+    if (t->device_weights) device->op->buffer_destroy(&t->device_weights, device);
+    dt_buffer **const own[] = {&t->weights, &t->m, &t->v};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (*own[i]) host->op->buffer_destroy(own[i], host);
+    }
+    dt_reducer_destroy(&t->reducer);
+    dt_window_destroy(&t->blocks_window);
+    dt_window_destroy(&t->v_window);
+    dt_window_destroy(&t->m_window);
+    dt_window_destroy(&t->weights_window);
+    dt_tokenizer_destroy(&t->tokenizer);
+    dt_layout_destroy(&t->layout);
+    dt_metrics_clear(&t->metrics);
+    *t = (trainer){0};
+}
+
+/* All ranks of a node see the weights; their devices get them. */
+static dt_status publish(trainer *t) {
+    DT_TRY(dt_comm_barrier(t->s->comm));
+    return t->s->device->op->push(t->s->device, (dt_tensor){t->device_weights, 0}, t->layout.count);
+}
+
+dt_status trainer_initialise(trainer *t) {
+    if (dt_comm_local_rank(t->s->comm) == 0) {
+        dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed);
+    }
+    return publish(t);
+}
+
+/* Rank 0's block to the first rank of every node, a piece at a time: the others have no room for a copy. */
+static dt_status spread(trainer *t, float *window, const float *from) {
+    enum { PIECE = 1 << 18 };
+    float *piece;
+    DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&piece, PIECE, sizeof *piece, "a piece of a checkpoint")));
+    dt_status status = DT_OK;
+    for (size_t at = 0; status == DT_OK && at < t->layout.count; at += PIECE) {
+        const size_t count = dt_min_size(PIECE, t->layout.count - at);
+        if (from) memcpy(piece, from + at, count * sizeof *piece);
+        status = dt_comm_broadcast(t->s->comm, piece, count * sizeof *piece);
+        if (dt_comm_local_rank(t->s->comm) == 0) memcpy(window + at, piece, count * sizeof *piece);
+    }
+    dt_memory_free(&piece);
+    return status;
+}
+
+dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint) {
+    DT_TRY(spread(t, t->weights_memory, checkpoint ? checkpoint->weights : NULL));
+    DT_TRY(spread(t, t->m_memory, checkpoint ? checkpoint->m : NULL));
+    DT_TRY(spread(t, t->v_memory, checkpoint ? checkpoint->v : NULL));
+    if (checkpoint && checkpoint->metrics) {
+        t->metrics = *checkpoint->metrics;
+        *checkpoint->metrics = (dt_metrics){0};
+        t->state = checkpoint->state;
+    }
+    DT_TRY(dt_comm_broadcast(t->s->comm, &t->state, sizeof t->state));
+    return publish(t);
+}
+
+dt_checkpoint trainer_view(trainer *t) {
+    return (dt_checkpoint){
+        .config = t->config,
+        .shape = t->shape,
+        .layout = t->layout,
+        .tokenizer = t->tokenizer,
+        .weights = t->weights_memory,
+        .m = t->m_memory,
+        .v = t->v_memory,
+        .metrics = &t->metrics,
+        .state = t->state,
+    };
+}

@@ -1,0 +1,8 @@
+/* What a rank tells the others about each of its shards in every step: one small message instead of several. */
+#ifndef DTRAIN_TRAINER_SHARED_H
+#define DTRAIN_TRAINER_SHARED_H
+
+enum { SHARED_LOSS, SHARED_SCORED, SHARED_CORRECT, SHARED_PROBLEMS, SHARED_EXACT, SHARED_TOKENS, SHARED_STOP, SHARED_CHECKPOINT,
+       SHARED_FAILED, SHARED };
+
+#endif
