@@ -36,7 +36,8 @@ const char *dt_comm_library(const dt_comm *comm); /* "Open MPI 4.1.4" */
 const char *dt_comm_host(const dt_comm *comm, size_t rank);
 
 /**
- * Agree on a status: the error of the lowest rank that has one becomes everybody's, text included, so that rank 0 can print it.
+ * Agree on a status: the error of the lowest rank that has one becomes everybody's, text included, so that rank 0 can print it;
+ * on the others it begins with that rank and its host, unless that is rank 0.
  * Call it after local work that may fail, before the next collective.
  */
 dt_status dt_comm_agree(dt_comm *comm, dt_status local);

@@ -1,0 +1,145 @@
+/* How long the gradient sum takes beside MPI_Allreduce and memcpy of the same bytes, by number of
+   bytes.
+
+   mpirun -np 2 build/bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m LARGEST_MB] [-j]
+   -j prints one JSON object a line. Times are of the slowest rank, in the fastest repetition:
+   others on the machine only add. */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dtrain/comm.h"
+#include "dtrain/log.h"
+#include "dtrain/memory.h"
+
+typedef struct {
+    size_t ranks_per_node, repetitions, largest_mb;
+    bool json;
+} options;
+
+/* What is compared, on this rank. */
+typedef struct {
+    dt_comm *comm;
+    dt_reducer *reducer;
+    float *in, *out;
+    size_t count, shards;
+} contest;
+
+static dt_status with_reducer(contest *c) {
+    size_t begin, end;
+    dt_shard_range(&begin, &end, c->shards, dt_comm_size(c->comm), dt_comm_rank(c->comm));
+    for (size_t shard = begin; shard < end; shard++) {
+        dt_reducer_begin_shard(c->reducer);
+        dt_reducer_end_shard(c->reducer);
+    }
+    float *sum;
+    DT_TRY(dt_reducer_sum(c->reducer, &sum, &begin, &end));
+    return dt_comm_node_barrier(c->comm);
+}
+
+static dt_status with_allreduce(contest *c) {
+    MPI_Allreduce(c->in, c->out, (int)c->count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    return DT_OK;
+}
+
+static dt_status with_memcpy(contest *c) {
+    memcpy(c->out, c->in, c->count * sizeof *c->in);
+    return DT_OK;
+}
+
+/* Fresh numbers, as a backward pass would have left them. */
+static void fill(contest *c) {
+    for (size_t slot = 0; slot < dt_reducer_slots(c->reducer); slot++) {
+        float *gradient = dt_reducer_slot(c->reducer, slot);
+        for (size_t i = 0; i < c->count; i++) gradient[i] = 1.0f;
+    }
+    for (size_t i = 0; i < c->count; i++) c->in[i] = 1.0f;
+}
+
+static dt_status measure(double *seconds, contest *c, dt_status (*run)(contest *),
+                         size_t repetitions) {
+    for (size_t i = 0; i < repetitions + 1;
+         i++) { /* the first touches pages and opens connections */
+        fill(c);
+        DT_TRY(dt_comm_barrier(c->comm));
+        const double start = MPI_Wtime();
+        DT_TRY(run(c));
+        double slowest = MPI_Wtime() - start;
+        MPI_Allreduce(MPI_IN_PLACE, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+        if (i <= 1 || slowest < *seconds) *seconds = slowest;
+    }
+    return DT_OK;
+}
+
+static void report(const contest *c, const options *o, double reducer, double allreduce,
+                   double copy) {
+    if (dt_comm_rank(c->comm) != 0) return;
+    const double mb = (double)(c->count * sizeof(float)) / 1e6;
+    if (o->json) {
+        printf("{\"bench\": \"reduce\", \"ranks\": %zu, \"nodes\": %zu, \"shards\": %zu, "
+               "\"bytes\": %zu, "
+               "\"reducer_s\": %.9f, \"allreduce_s\": %.9f, \"memcpy_s\": %.9f}\n",
+               dt_comm_size(c->comm), dt_comm_nodes(c->comm), c->shards, c->count * sizeof(float),
+               reducer, allreduce, copy);
+    } else {
+        printf("%8.1f MB  reducer %8.3f ms  MPI_Allreduce %8.3f ms  memcpy %8.3f ms  ratio %.3f\n",
+               mb, 1e3 * reducer, 1e3 * allreduce, 1e3 * copy, reducer / allreduce);
+    }
+    fflush(stdout);
+}
+
+static dt_status compare(dt_comm *comm, const options *o, size_t count) {
+    contest c = {.comm = comm, .count = count, .shards = 1};
+    while (c.shards < dt_comm_size(comm)) c.shards *= 2;
+    double reducer = 0, allreduce = 0, copy = 0;
+    dt_status status;
+    DT_TRY_DONE(dt_reducer_create(&c.reducer, comm, count, c.shards, 4096));
+    status = dt_memory_alloc(&c.in, count, sizeof *c.in, "input");
+    if (status == DT_OK) status = dt_memory_alloc(&c.out, count, sizeof *c.out, "output");
+    DT_TRY_DONE(dt_comm_agree(comm, status));
+    DT_TRY_DONE(measure(&reducer, &c, with_reducer, o->repetitions));
+    DT_TRY_DONE(measure(&allreduce, &c, with_allreduce, o->repetitions));
+    DT_TRY_DONE(measure(&copy, &c, with_memcpy, o->repetitions));
+    report(&c, o, reducer, allreduce, copy);
+done:
+    dt_memory_free(&c.out);
+    dt_memory_free(&c.in);
+    dt_reducer_destroy(&c.reducer);
+    return status;
+}
+
+static bool read_options(options *o, int argc, char **argv) {
+    for (int option; (option = getopt(argc, argv, "k:r:m:j")) != -1;) {
+        switch (option) {
+        case 'k': o->ranks_per_node = strtoul(optarg, NULL, 10); break;
+        case 'r': o->repetitions = strtoul(optarg, NULL, 10); break;
+        case 'm': o->largest_mb = strtoul(optarg, NULL, 10); break;
+        case 'j': o->json = true; break;
+        default: return false;
+        }
+    }
+    return o->repetitions > 0;
+}
+
+int main(int argc, char **argv) {
+    dt_comm *comm;
+    options o = {.repetitions = 21, .largest_mb = 64};
+    dt_status status = dt_comm_open(&comm, &argc, &argv);
+    if (status == DT_OK && !read_options(&o, argc, argv)) {
+        status =
+            dt_error_raise(DT_ERR_ARG, __FILE__, __LINE__,
+                           "usage: bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m MB] [-j]");
+    }
+    if (status == DT_OK) status = dt_comm_split_nodes(comm, o.ranks_per_node);
+    for (size_t mb = 1; status == DT_OK && mb <= o.largest_mb; mb *= 2) {
+        status = compare(comm, &o, mb << 18);
+    }
+    if (status != DT_OK) {
+        if (!comm || dt_comm_rank(comm) == 0) dt_log_error("%s", dt_error_text());
+        if (status == DT_ERR_COMM) dt_comm_abort(comm, dt_status_exit_code(status));
+    }
+    const dt_status closed = dt_comm_close(&comm);
+    return dt_status_exit_code(status != DT_OK ? status : closed);
+}
