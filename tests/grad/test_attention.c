@@ -2,6 +2,7 @@
  * double-precision reference. */
 #include "device.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,6 +65,29 @@ static void forward_and_backward_agree(void **state) {
 static void large_scores_stay_finite(void **state) {
     forward_backward_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
     forward_backward_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
+}
+
+/* A key that has become NaN shows in every token that sees it, and in no other. */
+static void nan_is_kept(void **state) {
+    dt_backend *backend = *state;
+    enum { N = 4 };
+    const int32_t offset[] = {0, 3, 4};
+    double qkv[N * 3];
+    for (size_t i = 0; i < N * 3; i++) qkv[i] = 1 + (double)i;
+    qkv[1 * 3 + 1] = NAN; /* k of token 1 */
+    device_tensor in = device_from("qkv", backend, qkv, N * 3);
+    device_tensor y = device_blank("y", backend, N), lse = device_blank("lse", backend, N);
+    dt_buffer *buffer = NULL;
+    const dt_packed packed = {.problems = 2,
+                              .tokens = N,
+                              .offset = device_ints(&buffer, backend, offset, 3),
+                              .host_offset = offset};
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, in.at, &packed, 1, 1));
+    double *actual = device_read(&y);
+    for (size_t n = 0; n < N; n++) assert_true(isnan(actual[n]) == (n == 1 || n == 2));
+    free(actual);
+    backend->op->buffer_destroy(&buffer, backend);
+    device_destroy(&in, &y, &lse, NULL);
 }
 
 /* Sequences that stand at different lengths are fed one token each, until the longest has ended. */
@@ -146,6 +170,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_and_backward_agree),
         cmocka_unit_test(large_scores_stay_finite),
+        cmocka_unit_test(nan_is_kept),
         cmocka_unit_test(decode_gives_the_rows_of_forward),
     };
     return cmocka_run_group_tests(tests, device_open, device_close);

@@ -239,6 +239,37 @@ static void linear_backward_agrees(void **state) {
     }
 }
 
+/* To float precision, so that it is GPT-2's approximation and no other: the exact one is 5e-4 away.
+ */
+static void gelu_is_the_tanh_one(void **state) {
+    dt_backend *backend = *state;
+    enum { N = 1201 };
+    const double one = 1;
+    double grid[N], slope[N], ones[N];
+    for (int i = 0; i < N; i++) {
+        grid[i] = (double)(float)((i - N / 2) / 100.0);
+        slope[i] = reference_gelu_derivative(grid[i]);
+        ones[i] = 1;
+    }
+    device_tensor x = device_from("x", backend, grid, N),
+                  weight = device_from("weight", backend, &one, 1);
+    device_tensor y = device_blank("y", backend, N), z = device_blank("z", backend, N);
+    device_tensor d_y = device_from("d_y", backend, ones, N);
+    device_tensor d_weight = device_from("d_weight", backend, &one, 1);
+    expect_ok(backend->op->linear_forward(backend, y.at, z.at, x.at, weight.at, DT_NO_TENSOR,
+                                          DT_NO_TENSOR, N, 1, 1, DT_GELU));
+    expect_ok(backend->op->linear_backward(backend, DT_NO_TENSOR, d_weight.at, DT_NO_TENSOR, d_y.at,
+                                           z.at, x.at, weight.at, N, 1, 1, DT_GELU));
+    double *value = device_read(&y), *d_z = device_read(&d_y);
+    for (int i = 0; i < N; i++) {
+        assert_true(fabs(value[i] - reference_gelu(grid[i])) < 1e-6 * (1 + fabs(grid[i])));
+        assert_true(fabs(d_z[i] - slope[i]) < 2e-6);
+    }
+    free(value);
+    free(d_z);
+    device_destroy(&x, &weight, &y, &z, &d_y, &d_weight, NULL);
+}
+
 /* Far out GELU is the identity or zero, its slope one or zero: never infinity or NaN. */
 static void gelu_stays_finite(void **state) {
     const double scale[] = {10, 100, 1e4};
@@ -360,6 +391,7 @@ int main(void) {
         cmocka_unit_test(norm_of_constant_rows_is_the_bias),
         cmocka_unit_test(linear_forward_agrees),
         cmocka_unit_test(linear_backward_agrees),
+        cmocka_unit_test(gelu_is_the_tanh_one),
         cmocka_unit_test(gelu_stays_finite),
         cmocka_unit_test(gelu_keeps_nan),
         cmocka_unit_test(loss_agrees),

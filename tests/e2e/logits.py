@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""Recomputes a batch's logits from a checkpoint in numpy, in double precision, by the file's schema alone.
+
+    dtrain eval CHECKPOINT --dump-logits FILE.json
+    logits.py CHECKPOINT FILE.json
+
+Prints the largest difference. Exit code 0: every logit agrees to 1e-4, absolute plus relative; 1: one does not, or
+a file cannot be read or does not fit the schema.
+"""
+import json
+import sys
+
+import h5py
+import numpy as np
+
+TOLERANCE = 1e-4
+NORM_EPSILON = 1e-5
+
+
+class Mismatch(Exception):
+    """A file that is not what the schema says."""
+
+
+def require(condition, sentence):
+    if not condition:
+        raise Mismatch(sentence)
+
+
+class Checkpoint:
+    """The parts of a checkpoint that the forward pass needs."""
+
+    def __init__(self, path):
+        with h5py.File(path, "r") as file:
+            kind = file.attrs["format"]
+            kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+            require(kind == "dtrain-checkpoint", f"{path}: format is {kind!r}")
+            require(int(file.attrs["format_version"]) == 1, f"{path}: unknown format_version")
+            self.layers = int(file["config"].attrs["layers"])
+            self.heads = int(file["config"].attrs["heads"])
+            self.width = int(file["config"].attrs["width"])
+            self.vocabulary = [
+                word.decode() if isinstance(word, bytes) else str(word)
+                for word in file["tokenizer/vocab"][:]
+            ]
+            self.weights = {}
+            file["weights"].visititems(self._keep)
+        self._check_shapes()
+
+    def _keep(self, name, item):
+        if isinstance(item, h5py.Dataset):
+            require(item.dtype == np.float32, f"/weights/{name} is {item.dtype}, not float32")
+            self.weights[name] = item[:].astype(np.float64)
+
+    def _check_shapes(self):
+        width, hidden = self.width, self.weights["layers/0/mlp_in/weight"].shape[0]
+        require(width % self.heads == 0, f"{self.heads} heads do not divide the width {width}")
+        positions, places = self.weights["pos_embed"].shape[0], self.weights["place_embed"].shape[0]
+        expected = {
+            "tok_embed": (len(self.vocabulary), width),
+            "pos_embed": (positions, width),
+            "place_embed": (places, width),
+            "final_norm/scale": (width,),
+            "final_norm/bias": (width,),
+        }
+        for layer in range(self.layers):
+            for name, shape in {
+                "attn_norm/scale": (width,),
+                "attn_norm/bias": (width,),
+                "attn_qkv/weight": (3 * width, width),
+                "attn_qkv/bias": (3 * width,),
+                "attn_out/weight": (width, width),
+                "attn_out/bias": (width,),
+                "mlp_norm/scale": (width,),
+                "mlp_norm/bias": (width,),
+                "mlp_in/weight": (hidden, width),
+                "mlp_in/bias": (hidden,),
+                "mlp_out/weight": (width, hidden),
+                "mlp_out/bias": (width,),
+            }.items():
+                expected[f"layers/{layer}/{name}"] = shape
+        actual = {name: value.shape for name, value in self.weights.items()}
+        for name in sorted(set(expected) | set(actual)):
+            require(
+                actual.get(name) == expected.get(name),
+                f"/weights/{name} is {actual.get(name)}, the schema says {expected.get(name)}",
+            )
+
+    def linear(self, name, x):
+        return x @ self.weights[name + "/weight"].T + self.weights[name + "/bias"]
+
+    def norm(self, name, x):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = (centred**2).mean(axis=-1, keepdims=True)
+        scaled = centred / np.sqrt(variance + NORM_EPSILON)
+        return scaled * self.weights[name + "/scale"] + self.weights[name + "/bias"]
+
+    def places(self, tokens):
+        """1 for the first digit of a number as written, 2 for the next; 0 for what is no digit."""
+        places = []
+        for token in tokens:
+            is_digit = self.vocabulary[token] in tuple("0123456789")
+            places.append((places[-1] if places else 0) + 1 if is_digit else 0)
+        return places
+
+    def attention(self, qkv):
+        """Causal, over the whole of one problem: (n, 3C) to (n, C)."""
+        count, depth = len(qkv), self.width // self.heads
+        q, k, v = (
+            part.reshape(count, self.heads, depth).transpose(1, 0, 2) for part in np.split(qkv, 3, axis=1)
+        )
+        score = q @ k.transpose(0, 2, 1) / np.sqrt(depth)
+        score = np.where(np.tril(np.ones((count, count), dtype=bool)), score, -np.inf)
+        share = np.exp(score - score.max(axis=-1, keepdims=True))
+        share /= share.sum(axis=-1, keepdims=True)
+        return (share @ v).transpose(1, 0, 2).reshape(count, self.width)
+
+    def logits(self, tokens):
+        """Of one problem: (n tokens) to (n, V)."""
+        weights = self.weights
+        x = (
+            weights["tok_embed"][tokens]
+            + weights["pos_embed"][: len(tokens)]
+            + weights["place_embed"][self.places(tokens)]
+        )
+        for layer in range(self.layers):
+            at = f"layers/{layer}/"
+            attended = self.attention(self.linear(at + "attn_qkv", self.norm(at + "attn_norm", x)))
+            x = x + self.linear(at + "attn_out", attended)
+            hidden = gelu(self.linear(at + "mlp_in", self.norm(at + "mlp_norm", x)))
+            x = x + self.linear(at + "mlp_out", hidden)
+        return self.norm("final_norm", x) @ weights["tok_embed"].T
+
+
+def gelu(z):
+    return 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
+
+
+def compare(checkpoint, batch):
+    """The largest difference, the largest one as a share of what is allowed, and how many logits there are."""
+    largest, excess, count = 0.0, 0.0, 0
+    texts, tokens, logits = batch["problems"], batch["tokens"], batch["logits"]
+    require(len(texts) > 0, "the batch is empty")
+    require(len(texts) == len(tokens) == len(logits), "problems, tokens and logits differ in number")
+    for text, ids, rows in zip(texts, tokens, logits):
+        written = "".join(checkpoint.vocabulary[token] for token in ids)
+        require(text.startswith(written), f"the tokens say {written!r}, the problem is {text!r}")
+        actual = np.array(rows, dtype=np.float64)
+        expected = checkpoint.logits(ids)
+        require(actual.shape == expected.shape, f"logits are {actual.shape}, not {expected.shape}: {text}")
+        difference = np.abs(actual - expected)
+        # A NaN is no agreement.
+        difference[~np.isfinite(actual)] = np.inf
+        largest = max(largest, float(difference.max()))
+        excess = max(excess, float((difference / (TOLERANCE * (1 + np.abs(expected)))).max()))
+        count += actual.size
+    return largest, excess, count
+
+
+def main(arguments):
+    if len(arguments) != 3:
+        print(__doc__, file=sys.stderr)
+        return 1
+    try:
+        checkpoint = Checkpoint(arguments[1])
+        with open(arguments[2], encoding="utf-8") as file:
+            batch = json.load(file)
+        largest, excess, count = compare(checkpoint, batch)
+    except (Mismatch, OSError, KeyError, IndexError, ValueError) as error:
+        print(f"logits.py: {error!r}", file=sys.stderr)
+        return 1
+    verdict = "agree" if excess <= 1 else "DIFFER"
+    print(f"{count} logits of {len(batch['problems'])} problems {verdict}: largest difference {largest:.3g}, "
+          f"{excess:.3g} of what is allowed")
+    return 0 if excess <= 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
