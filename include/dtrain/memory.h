@@ -28,8 +28,12 @@ static inline size_t dt_max_size(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Before a hot function: compiled once per vector width, chosen when the program is loaded, so that one build runs on
    any x86-64 node. Elsewhere the compiler's baseline already has vectors (NEON). Sanitizers cannot follow the dispatch. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(DT_NO_CLONES)
+#if !defined(__x86_64__) || defined(__SANITIZE_ADDRESS__) || defined(DT_NO_CLONES)
+#define DT_HOT
+#elif __GNUC__ >= 12
 #define DT_HOT __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__GNUC__) && !defined(__clang__) /* cannot choose by level yet */
+#define DT_HOT __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define DT_HOT
 #endif

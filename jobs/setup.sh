@@ -1,0 +1,118 @@
+# shellcheck shell=bash
+# What the scripts of this folder share: packages, building, and the environment of MPI. To be sourced.
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# say LINE…: to people, on standard error.
+say() { printf '%s\n' "$@" >&2; }
+
+# is_there WAYS: whether one thing of packages.txt is there.
+is_there() {
+    if [[ $1 == *" or "* ]]; then
+        is_there "${1%% or *}" || is_there "${1#* or }"
+        return
+    fi
+    local kind=${1%% *} name=${1#* } least
+    case $kind in
+    program)
+        least=${name#*>=}
+        name=${name%%>=*}
+        command -v "$name" >/dev/null || return 1
+        [[ $least == "$name" ]] || sort -C -V <<<"$least"$'\n'"$("$name" --version | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1)"
+        ;;
+    header) "${CC:-cc}" -E -x c - <<<"#include <$name>" >/dev/null 2>&1 ;;
+    module) pkg-config --exists "$name" 2>/dev/null ;;
+    python) /usr/bin/python3 -c "import $name" 2>/dev/null ;;
+    *)
+        say "packages.txt: \"$1\": no such way of looking"
+        return 2
+        ;;
+    esac
+}
+
+# find_missing PURPOSE…: fills missing_packages and missing_things.
+find_missing() {
+    missing_packages=() missing_things=()
+    local purpose way packages thing
+    while IFS='|' read -r purpose way packages thing; do
+        read -r purpose <<<"$purpose"
+        read -r way <<<"$way"
+        [[ -z $purpose || $purpose == \#* || " $* " != *" $purpose "* ]] && continue
+        is_there "$way" && continue
+        read -ra packages <<<"$packages"
+        missing_packages+=("${packages[@]}")
+        missing_things+=("${thing# } ($way)")
+    done <"$repo/jobs/packages.txt"
+}
+
+# apt_install PACKAGE…: as root, or through sudo where that needs no question or there is somebody to answer it.
+apt_install() {
+    local as_root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null || return 1
+        [[ -t 0 ]] || sudo -n true 2>/dev/null || return 1
+        as_root=(sudo)
+    fi
+    say "Installing with apt-get: $*"
+    "${as_root[@]}" apt-get update -qq &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+}
+
+# ensure_packages PURPOSE…: install what is missing, or say what it is and fail.
+ensure_packages() {
+    find_missing "$@"
+    ((${#missing_things[@]} == 0)) && return
+    if command -v apt-get >/dev/null && apt_install "${missing_packages[@]}"; then
+        find_missing "$@"
+        ((${#missing_things[@]} == 0)) && return
+    fi
+    say "" "Missing:"
+    printf '  - %s\n' "${missing_things[@]}" >&2
+    if command -v apt-get >/dev/null; then
+        say "Ask an administrator for: apt-get install ${missing_packages[*]}"
+    else
+        say "Install these with your system's packages (often named …-devel), or on a cluster load the" \
+            "modules that hold them. pkg-config finds a module through PKG_CONFIG_PATH, the compiler" \
+            "a header through CPATH, a program is found through PATH. Then run this again."
+    fi
+    return 1
+}
+
+# build FOLDER OPTION…: configure and build.
+build() {
+    local folder=$1 generator=()
+    shift
+    [[ -e $folder/CMakeCache.txt ]] || ! command -v ninja >/dev/null || generator=(-G Ninja)
+    cmake -S "$repo" -B "$folder" "${generator[@]}" "$@" >"$folder.log" 2>&1 || {
+        cat "$folder.log" >&2
+        return 1
+    }
+    rm -f "$folder.log"
+    cmake --build "$folder" --parallel "$(nproc)"
+}
+
+physical_cores() {
+    local cores
+    cores=$(lscpu -p=Core,Socket 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+    ((cores > 0)) || cores=$(nproc)
+    echo $((cores < $(nproc) ? cores : $(nproc)))
+}
+
+# mpi_environment RANKS: what mpirun needs to start so many ranks on this machine. What is set already stays.
+mpi_environment() {
+    # One thread each: the ranks share the cores among them.
+    export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
+    # Where PoCL is installed, hwloc's OpenCL plugin takes the signal USR1 away.
+    export HWLOC_COMPONENTS=${HWLOC_COMPONENTS:--opencl}
+    # Open MPI kills ranks one second after asking them to stop; a large checkpoint may take longer.
+    export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-20}
+    if ((EUID == 0)); then
+        export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+        export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 # Open MPI 5
+    fi
+    if (($1 > $(physical_cores))); then
+        export OMPI_MCA_rmaps_base_oversubscribe=1
+        export PRTE_MCA_rmaps_default_mapping_policy=${PRTE_MCA_rmaps_default_mapping_policy:-:oversubscribe}
+        export OMPI_MCA_mpi_yield_when_idle=1
+    fi
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Builds dtrain with its tests and runs them all; the same in CI.
+#
+#   jobs/test.sh            everything but what takes minutes each (label "long")
+#   LONG=1 jobs/test.sh     that as well
+set -euo pipefail
+# shellcheck source=jobs/setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$repo"
+
+passed=0 failed=0
+
+# run_check TITLE PROGRAM TARGET: build a target that checks the sources; it counts as one test.
+run_check() {
+    if ! is_there "program $2"; then
+        say "" "== $1: skipped, $2 is not there"
+        return
+    fi
+    local log
+    if log=$(cmake --build build --target "$3" 2>&1); then
+        say "" "== $1: passed"
+        passed=$((passed + 1))
+    else
+        say "" "== $1: FAILED (cmake --build build --target $3)" "$log"
+        failed=$((failed + 1))
+    fi
+}
+
+# run_tests TITLE FOLDER OPTION…: run ctest and count its tests.
+run_tests() {
+    local title=$1 folder=$2 log of bad
+    shift 2
+    log=$(mktemp)
+    say "" "== $title"
+    # ctest's own code is taken from its last lines, which name every test that failed.
+    ctest --test-dir "$folder" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$log" || true
+    if [[ $(grep -E 'tests? failed out of' "$log") =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+        bad=${BASH_REMATCH[1]} of=${BASH_REMATCH[2]}
+    else
+        bad=1 of=1
+    fi
+    rm -f "$log"
+    passed=$((passed + of - bad)) failed=$((failed + bad))
+}
+
+ensure_packages build test
+ensure_packages style || say "Going on without: nothing that is built depends on these."
+mpi_environment 8
+
+build build -DCMAKE_BUILD_TYPE=Release -DDTRAIN_TESTS=ON -DDTRAIN_WERROR=ON
+run_check "layout of the code" clang-format-14 format-check
+run_check "scripts" shellcheck shellcheck
+run_check "likely defects" run-clang-tidy-14 tidy
+without_long=(-LE '^long$')
+[[ -z ${LONG:-} ]] || without_long=()
+run_tests "all tests" build "${without_long[@]}"
+
+# The preset "sanitize" of CMakePresets.json.
+build build-sanitize --preset sanitize
+run_tests "unit and io tests with the address and undefined-behaviour sanitizers" build-sanitize -L '^(unit|io)$' -LE '^long$'
+
+say "" "In all, in $SECONDS seconds:"
+echo "$passed passed, $failed failed"
+((failed == 0))
