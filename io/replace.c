@@ -49,7 +49,7 @@ dt_status dt_file_folder(char *folder, size_t size, const char *path) {
                        : slash == path ? snprintf(folder, size, "/")
                                        : snprintf(folder, size, "%.*s", (int)(slash - path), path);
     DT_REQUIRE(length >= 0 && (size_t)length < size, DT_ERR_CREATE,
-               "cannot create %s: the name is too long", path);
+               "cannot create %.80s…: the name is too long", path);
     return DT_OK;
 }
 
@@ -91,7 +91,7 @@ dt_status dt_replacement_name(dt_replacement *replacement, const char *path) {
         snprintf(replacement->temporary, sizeof replacement->temporary, "%s/.%s.tmp.%s.%ld", folder,
                  slash ? slash + 1 : path, host, (long)getpid());
     DT_REQUIRE(length >= 0 && (size_t)length < sizeof replacement->temporary, DT_ERR_CREATE,
-               "cannot create %s: the name is too long", path);
+               "cannot create %.80s…: the name is too long", path);
     snprintf(replacement->path, sizeof replacement->path, "%s", path);
     return DT_OK;
 }

@@ -17,7 +17,7 @@
 static dt_status join(char *path, size_t size, const char *folder, const char *name) {
     const int length = snprintf(path, size, "%s/%s", folder, name);
     DT_REQUIRE(length >= 0 && (size_t)length < size, DT_ERR_CREATE,
-               "the name %s/%s is too long (%zu bytes at most)", folder, name, size - 1);
+               "the name %.80s…/%.80s is too long (%zu bytes at most)", folder, name, size - 1);
     return DT_OK;
 }
 
@@ -73,7 +73,7 @@ dt_status dt_run_folder_open(const char *folder) {
     const size_t length = strlen(folder);
     DT_REQUIRE(length > 0, DT_ERR_CREATE, "the name of the run's folder is empty");
     DT_REQUIRE(length < sizeof part, DT_ERR_CREATE,
-               "cannot create the folder %s: the name is too long", folder);
+               "cannot create the folder %.80s…: the name is too long", folder);
     memcpy(part, folder, length + 1);
     for (size_t i = 1; i < length; i++) {
         if (folder[i] != '/' || folder[i - 1] == '/') continue;
@@ -160,15 +160,25 @@ done:
 }
 
 /* The step of the checkpoint that a link points to; -1: no link, or not to a checkpoint. */
-static int64_t linked_step(const char *folder, const char *name) {
-    char path[DT_PATH_MAX], target[DT_PATH_MAX];
-    const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (length < 0 || (size_t)length >= sizeof path) return -1;
-    const ssize_t got = readlink(path, target, sizeof target - 1);
+static int64_t linked_step(DIR *entries, const char *name) {
+    char target[DT_PATH_MAX];
+    const ssize_t got = readlinkat(dirfd(entries), name, target, sizeof target - 1);
     if (got <= 0) return -1;
     target[got] = '\0';
     const char *slash = strrchr(target, '/');
     return step_of(slash ? slash + 1 : target);
+}
+
+/* Whether any link of the folder points to the checkpoint of a step. */
+static bool is_linked(const char *folder, int64_t step) {
+    DIR *entries = opendir(folder);
+    if (!entries) return true; /* what cannot be looked at is not removed */
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(entries));) {
+        found = linked_step(entries, entry->d_name) == step;
+    }
+    closedir(entries);
+    return found;
 }
 
 dt_status dt_run_rotate(const char *folder, int64_t keep) {
@@ -178,9 +188,8 @@ dt_status dt_run_rotate(const char *folder, int64_t keep) {
     dt_status status = DT_OK;
     char path[DT_PATH_MAX], text[128];
     DT_TRY(dt_run_checkpoints(&steps, &count, folder));
-    const int64_t latest = linked_step(folder, "latest.h5"), best = linked_step(folder, "best.h5");
-    for (size_t i = 0; i < count; i++) {
-        if ((int64_t)i < keep || steps[i] == latest || steps[i] == best) continue;
+    for (size_t i = (size_t)keep; i < count; i++) {
+        if (is_linked(folder, steps[i])) continue;
         DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
         DT_REQUIRE_DONE(unlink(path) == 0 || errno == ENOENT, DT_ERR_IO, "cannot remove %s: %s",
                         path, dt_file_reason(errno, text));
@@ -219,7 +228,7 @@ dt_status dt_run_resolve(char *path, size_t size, const char *name) {
     DT_REQUIRE(S_ISREG(info.st_mode), DT_ERR_NO_INPUT,
                "cannot read %s: it is neither a checkpoint nor a run folder", name);
     const size_t length = strlen(name);
-    DT_REQUIRE(length < size, DT_ERR_NO_INPUT, "cannot read %s: the name is too long", name);
+    DT_REQUIRE(length < size, DT_ERR_NO_INPUT, "cannot read %.80s…: the name is too long", name);
     memcpy(path, name, length + 1);
     return DT_OK;
 }
