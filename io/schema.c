@@ -83,9 +83,11 @@ dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t
 /* ---- attributes ---- */
 
 const dt_field dt_state_field[DT_STATE_FIELDS] = {
-    INT64_FIELD(dt_run_state, step),     INT64_FIELD(dt_run_state, tokens),
-    INT64_FIELD(dt_run_state, problems), FLOAT64_FIELD(dt_run_state, seconds),
-    FLOAT64_FIELD(dt_run_state, best),   INT64_FIELD(dt_run_state, best_step),
+    INT64_FIELD(dt_run_state, step),      INT64_FIELD(dt_run_state, tokens),
+    INT64_FIELD(dt_run_state, problems),  FLOAT64_FIELD(dt_run_state, seconds),
+    FLOAT64_FIELD(dt_run_state, best),    INT64_FIELD(dt_run_state, best_step),
+    INT64_FIELD(dt_run_state, stale),     INT64_FIELD(dt_run_state, skipped),
+    INT64_FIELD(dt_run_state, rollbacks),
 };
 
 typedef struct {

@@ -37,7 +37,7 @@ typedef struct {
 } dt_field;
 
 /* The attributes of /state: members of dt_run_state. */
-enum { DT_STATE_FIELDS = 6 };
+enum { DT_STATE_FIELDS = 9 };
 extern const dt_field dt_state_field[DT_STATE_FIELDS];
 
 /* Metrics of one kind: 1-D arrays of equal length in the file, rows of structs in memory. */

@@ -11,8 +11,11 @@ typedef struct {
     int64_t tokens; /* trained on so far */
     int64_t problems;
     double seconds; /* of training so far, over all starts */
-    double best;    /* best exact match on the validation split; -1: none yet */
-    int64_t best_step;
+    double best;    /* best value of the metric on the validation split */
+    int64_t best_step; /* -1: none yet */
+    int64_t stale;     /* validations since then */
+    int64_t skipped;   /* updates left out because something was not finite */
+    int64_t rollbacks; /* returns to an earlier checkpoint: shifts the training data */
 } dt_run_state;
 
 /* A checkpoint in memory. The tensors are given by reference when writing, and belong to the checkpoint when read. */
@@ -47,6 +50,9 @@ typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
 void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
 
+/* XXH3-64 of memory: whether two copies of the weights are the same. */
+uint64_t dt_fingerprint(const void *bytes, size_t size);
+
 /* Version of the HDF5 library: "1.10.8". */
 void dt_checkpoint_library(char *text, size_t size);
 
@@ -64,7 +70,8 @@ dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder)
 /* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. */
 dt_status dt_run_link(const char *folder, const char *name, int64_t step);
 
-/* Remove all but the newest `keep` checkpoints; what latest.h5 and best.h5 point to stays. keep 0: keep all. */
+/* Remove all but the newest `keep` checkpoints; what any symbolic link in the folder points to stays: latest.h5, best.h5, and
+   whatever a person has pinned by such a link. keep 0: keep all. */
 dt_status dt_run_rotate(const char *folder, int64_t keep);
 
 /**

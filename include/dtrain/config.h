@@ -9,11 +9,13 @@
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD } dt_format;
 typedef enum { DT_OPTIMIZER_ADAMW } dt_optimizer_kind;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
+typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
-/* How often: every so many steps, or every so many seconds; both 0: never. */
+/* How often: every so many steps, or seconds, or epochs; all 0: never. */
 typedef struct {
     int64_t steps;
     double seconds;
+    int64_t epochs;
 } dt_cadence;
 
 enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024 };
@@ -25,6 +27,8 @@ typedef struct {
     int64_t seed;
     int64_t steps;
     int64_t log_level; /* dt_log_level */
+    double time_limit;    /* seconds for this start; 0: none but the batch system's */
+    double stall_timeout; /* seconds without progress after which a rank counts as stuck; 0: never */
     /* batch */
     int64_t batch;          /* problems per step, over all ranks */
     int64_t shards;         /* logical shards: a power of two */
@@ -39,6 +43,8 @@ typedef struct {
     int64_t train_examples; /* 0: an endless stream */
     /* model */
     int64_t layers, width, heads;
+    int64_t context; /* tokens of the longest problem; 0: as the data needs */
+    int64_t places;  /* digits of the longest number; 0: as the data needs */
     double dropout;
     /* optimizer */
     int64_t optimizer; /* dt_optimizer_kind */
@@ -52,12 +58,15 @@ typedef struct {
     /* evaluation */
     int64_t eval_every;    /* steps */
     int64_t eval_examples; /* problems */
+    int64_t metric;        /* dt_metric_kind: what the best model is chosen by */
+    int64_t patience;      /* validations without a better value before training ends; 0: never */
+    double min_delta;      /* how much better counts */
     /* checkpoints */
     dt_cadence checkpoint_every;
     int64_t keep;
 } dt_config;
 
-typedef enum { DT_SETTING_INT, DT_SETTING_REAL, DT_SETTING_TEXT, DT_SETTING_CHOICE, DT_SETTING_CADENCE } dt_setting_type;
+typedef enum { DT_SETTING_INT, DT_SETTING_REAL, DT_SETTING_TEXT, DT_SETTING_CHOICE, DT_SETTING_CADENCE, DT_SETTING_DURATION } dt_setting_type;
 
 /* What a resume does with a setting. */
 typedef enum {

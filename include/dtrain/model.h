@@ -11,7 +11,7 @@ typedef struct {
     double dropout;
 } dt_model_shape;
 
-/* From the settings: F = 4C, T = the longest problem, P = places + 1. */
+/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit. */
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
 
 /* One named tensor in the flat block of all parameters. */

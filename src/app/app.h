@@ -19,6 +19,7 @@ typedef struct {
     const char **setting; /* by dt_setting_at's index: the text given, or NULL */
     const char *config_file;
     const char *resume;
+    const char *init_from;
     bool fresh;
     bool check_gradients;
     bool json;
@@ -85,8 +86,17 @@ typedef struct {
 typedef struct {
     dt_score total; /* loss and token accuracy on the given text; exact: the whole text */
     double answered; /* right answers over all */
+    bool interrupted; /* a signal asked for a stop: nothing else here counts */
     eval_cell cell[DT_OPERATIONS][LENGTHS][LENGTHS];
 } eval_result;
+
+enum { EVAL_CHUNK = 64 }; /* problems */
+
+/* Called with each chunk of an evaluation that is done, so that others can see it go on. */
+typedef struct {
+    void (*call)(void *context);
+    void *context;
+} eval_progress;
 
 /**
  * Evaluate problems 0 … count-1 of a split, cut into chunks of fixed size that the ranks share out, so that the result does not
@@ -94,14 +104,13 @@ typedef struct {
  *
  * @param generate  answer those problems whose text is not reproduced exactly by generation, to see whether the answer is right all
  *                  the same; otherwise only an exact text counts
+ * @param progress  NULL: nobody wants to know
  */
 dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config, const dt_tokenizer *tokenizer,
-                   dt_split split, size_t count, bool generate);
+                   dt_split split, size_t count, bool generate, const eval_progress *progress);
 
 /* Sum of an operation's cells. */
 eval_cell eval_operation(const eval_result *result, dt_operation operation);
-
-enum { EVAL_CHUNK = 64 }; /* problems */
 
 /* ---- commands ---- */
 
@@ -111,9 +120,8 @@ dt_status command_ask(session *s, const app_options *options);
 dt_status command_info(session *s, const app_options *options);
 dt_status command_data(session *s, const app_options *options);
 
-/* Fill a batch with training problems first … first+count-1 of a step. */
-dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer, int64_t step, size_t first,
-                           size_t count);
+/* Fill a batch with `count` training problems from `position` on, counted over the whole run. */
+dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer, uint64_t position, size_t count);
 
 /**
  * Compare each parameter's gradient with a finite difference of the loss along it; prints a table. Not collective.

@@ -150,7 +150,7 @@ dt_status command_eval(session *s, const app_options *options) {
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
     const size_t count = options->count < 0 ? 4096 : (size_t)options->count;
     DT_REQUIRE_DONE(count > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
-    DT_TRY_DONE(evaluate(result, s, loaded.model, &config, c->tokenizer, options->split, count, true));
+    DT_TRY_DONE(evaluate(result, s, loaded.model, &config, c->tokenizer, options->split, count, true, NULL));
     if (dt_comm_rank(s->comm) == 0) {
         if (options->json) {
             print_json(result, options->target, c, options->split);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "signals.h"
 
 static size_t length_of(uint64_t number) {
     size_t length = 1;
@@ -21,7 +22,7 @@ typedef struct {
     double *count;       /* (ranks, CELLS) */
 } evaluator;
 
-enum { SCORES = 5, CELLS = DT_OPERATIONS * LENGTHS * LENGTHS * 3 };
+enum { SCORES = 6, CELLS = DT_OPERATIONS * LENGTHS * LENGTHS * 3 };
 
 static eval_cell *cell_of(eval_cell *cells, const dt_problem *problem) {
     return &cells[((size_t)problem->operation * LENGTHS + length_of(problem->a)) * LENGTHS + length_of(problem->b)];
@@ -77,7 +78,7 @@ static dt_status evaluate_chunk(evaluator *e, eval_cell *cells, double *score, d
         cell->exact += right[i];
         cell->working += e->matched[i] != 0;
     }
-    memcpy(score, (double[SCORES]){sum.loss, sum.scored, sum.correct, sum.problems, sum.exact}, SCORES * sizeof *score);
+    memcpy(score, (double[SCORES]){sum.loss, sum.scored, sum.correct, sum.problems, sum.exact, 0}, SCORES * sizeof *score);
     return DT_OK;
 }
 
@@ -110,6 +111,7 @@ static void add_up(eval_result *result, const evaluator *e, size_t chunks, size_
         result->total.correct += s[2];
         result->total.problems += s[3];
         result->total.exact += s[4];
+        result->interrupted = result->interrupted || s[5] > 0;
     }
     eval_cell *cell = &result->cell[0][0][0];
     for (size_t r = 0; r < ranks; r++) {
@@ -124,7 +126,7 @@ static void add_up(eval_result *result, const evaluator *e, size_t chunks, size_
 }
 
 dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config, const dt_tokenizer *tokenizer,
-                   dt_split split, size_t count, bool generate) {
+                   dt_split split, size_t count, bool generate, const eval_progress *progress) {
     const size_t chunks = (count + EVAL_CHUNK - 1) / EVAL_CHUNK, ranks = dt_comm_size(s->comm), me = dt_comm_rank(s->comm);
     evaluator e = {0};
     memset(result, 0, sizeof *result);
@@ -133,8 +135,13 @@ dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_co
     dt_status status = evaluator_open(&e, model, config, chunks, ranks, generate);
     for (size_t c = begin; status == DT_OK && c < end; c++) {
         const size_t first = c * EVAL_CHUNK;
+        if (signals_stop()) {
+            e.chunk_score[c * SCORES + 5] = 1;
+            continue;
+        }
         status = evaluate_chunk(&e, (eval_cell *)(void *)(e.count + me * CELLS), e.chunk_score + c * SCORES, model, config,
                                 tokenizer, split, first, dt_min_size(EVAL_CHUNK, count - first));
+        if (progress) progress->call(progress->context);
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     DT_TRY_DONE(dt_comm_share(s->comm, e.chunk_score, chunks, SCORES));

@@ -84,10 +84,8 @@ dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights
     dt_batch batch = {0};
     dt_score score = {0};
     dt_status status;
-    dt_config plain = *config;
-    plain.batch = PROBLEMS;
     DT_TRY_DONE(dt_batch_create(&batch, PROBLEMS, PROBLEMS * dt_format_longest(config)));
-    DT_TRY_DONE(fill_train_batch(&batch, &plain, tokenizer, 0, 0, PROBLEMS));
+    DT_TRY_DONE(fill_train_batch(&batch, config, tokenizer, 0, PROBLEMS));
     DT_TRY_DONE(device->op->buffer_create(&gradient, device, layout->count, "gradients"));
     DT_TRY_DONE(dt_memory_alloc(&host, layout->count, sizeof *host, "gradients"));
     DT_TRY_DONE(dt_model_backward(model, &score, gradient, &batch, NULL));

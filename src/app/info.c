@@ -1,6 +1,7 @@
 /* The info command: what a checkpoint holds. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 
@@ -69,7 +70,10 @@ dt_status command_info(session *s, const app_options *options) {
     (void)s;
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
-    dt_status status = dt_run_resolve(path, sizeof path, options->target);
+    /* Of a run, the newest says most: the best may be long past. */
+    char newest[DT_PATH_MAX];
+    snprintf(newest, sizeof newest, "%.900s/latest.h5", options->target);
+    dt_status status = dt_run_resolve(path, sizeof path, access(newest, F_OK) == 0 ? newest : options->target);
     if (status == DT_OK) status = dt_checkpoint_read(&checkpoint, path, DT_READ_SUMMARY);
     if (status == DT_OK) (options->json ? print_json : print_text)(path, &checkpoint);
     dt_checkpoint_destroy(&checkpoint);

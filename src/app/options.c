@@ -13,6 +13,7 @@ enum {
     KEY_SETTING = 0x1000, /* + its index */
     KEY_CONFIG = 0x100,
     KEY_RESUME,
+    KEY_INIT_FROM,
     KEY_FRESH,
     KEY_CHECK_GRADIENTS,
     KEY_JSON,
@@ -38,6 +39,7 @@ typedef struct {
 static const action ACTIONS[] = {
     {{"config", KEY_CONFIG, "FILE", 0, "read settings from an ini file; the command line wins", 1}, FOR_TRAIN | FOR_DATA},
     {{"resume", KEY_RESUME, "FILE", 0, "go on from this checkpoint, rather than from the newest of --out", 1}, FOR_TRAIN},
+    {{"init-from", KEY_INIT_FROM, "FILE", 0, "begin a new run with the weights of this checkpoint", 1}, FOR_TRAIN},
     {{"fresh", KEY_FRESH, NULL, 0, "start over; a folder that is there is renamed, never deleted", 1}, FOR_TRAIN},
     {{"check-gradients", KEY_CHECK_GRADIENTS, NULL, 0,
       "compare the gradient of each parameter with finite differences, and end", 1}, FOR_TRAIN},
@@ -125,6 +127,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     switch (key) {
     case KEY_CONFIG: options->config_file = text; return 0;
     case KEY_RESUME: options->resume = text; return 0;
+    case KEY_INIT_FROM: options->init_from = text; return 0;
     case KEY_FRESH: options->fresh = true; return 0;
     case KEY_CHECK_GRADIENTS: options->check_gradients = true; return 0;
     case KEY_JSON: options->json = true; return 0;

@@ -1,5 +1,6 @@
 /* How a start begins: anew, from a checkpoint, or not at all because the run is finished. Rank 0 decides. */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,14 +29,15 @@ static dt_status compare_settings(char *changed, size_t size, const dt_config *b
     return DT_OK;
 }
 
-/* The newest checkpoint of the folder that is whole; those that are not are named and passed over. */
-static dt_status read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder, bool *found) {
+dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder, int64_t before, bool *found) {
     int64_t *steps = NULL;
-    size_t count = 0;
+    size_t count = 0, tried = 0;
     *found = false;
     DT_TRY(dt_run_checkpoints(&steps, &count, folder));
     dt_status status = DT_OK;
     for (size_t i = 0; i < count && !*found; i++) {
+        if (steps[i] >= before) continue;
+        tried++;
         DT_TRY_DONE(dt_run_checkpoint_path(path, size, folder, steps[i]));
         status = dt_checkpoint_read(checkpoint, path, DT_READ_ALL);
         *found = status == DT_OK;
@@ -44,8 +46,9 @@ static dt_status read_newest(dt_checkpoint *checkpoint, char *path, size_t size,
         if (status != DT_ERR_DATA) goto done;
         dt_log_warn("%s; trying the one before it", dt_error_text());
     }
-    DT_REQUIRE_DONE(*found || !count, DT_ERR_DATA,
-                    "none of the %zu checkpoints in %s can be read; move them away, or start over with --fresh", count, folder);
+    DT_REQUIRE_DONE(*found || !tried, DT_ERR_DATA,
+                    "none of the %zu checkpoints in %s can be read; move them away, or start over with --fresh", tried, folder);
+    status = DT_OK;
 done:
     dt_memory_free(&steps);
     return status;
@@ -109,17 +112,62 @@ static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint, co
         return check_no_newer(plan->config.out, checkpoint->state.step);
     }
     if (options->fresh) return options->check_gradients ? DT_OK : set_aside(plan->config.out);
-    return read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, found);
+    return start_read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX, found);
+}
+
+/* Weights of another run: the model's settings are that one's, everything else is new. */
+static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options) {
+    DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->init_from));
+    DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
+    dt_config next;
+    dt_config_defaults(&next);
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        if (strcmp(setting->section, "model") != 0 && strcmp(setting->section, "data") != 0) continue;
+        char was[DT_PATH_MAX];
+        dt_config_text(was, sizeof was, &checkpoint->config, setting);
+        DT_TRY(dt_config_set(&next, setting, was, setting->name));
+    }
+    DT_TRY(options_apply(&next, options));
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        const bool shapes = setting->scope == DT_SETTING_FIXED &&
+                            (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
+        char was[DT_PATH_MAX], is[DT_PATH_MAX];
+        dt_config_text(was, sizeof was, &checkpoint->config, setting);
+        dt_config_text(is, sizeof is, &next, setting);
+        DT_REQUIRE(!shapes || strcmp(was, is) == 0, DT_ERR_ARG,
+                   "the weights of %s are those of a model with --%s %s; they do not fit --%s %s", plan->path, setting->name, was,
+                   setting->name, is);
+    }
+    memcpy(next.out, plan->config.out, sizeof next.out);
+    plan->config = next;
+    plan->kind = START_FROM_WEIGHTS;
+    snprintf(plan->changed, sizeof plan->changed, "weights from %.150s, step %lld", plan->path, (long long)checkpoint->state.step);
+    return DT_OK;
+}
+
+/* Lengths that follow from the data at first become part of the run: later data has to fit them. */
+static dt_status settle_shape(dt_config *config) {
+    dt_model_shape shape;
+    DT_TRY(dt_model_shape_from(&shape, config, 1));
+    config->context = (int64_t)shape.T;
+    config->places = (int64_t)shape.P - 1;
+    return DT_OK;
 }
 
 static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options, size_t ranks) {
     dt_config_defaults(&plan->config);
     DT_TRY(options_apply(&plan->config, options));
     DT_REQUIRE(!(options->fresh && options->resume), DT_ERR_ARG, "--fresh and --resume contradict each other; leave one out");
+    DT_REQUIRE(!(options->init_from && options->resume), DT_ERR_ARG,
+               "--init-from begins a new run and --resume goes on with an old one; leave one out");
     DT_TRY(dt_config_check(&plan->config));
     bool found;
     DT_TRY(find_checkpoint(plan, checkpoint, options, &found));
     plan->kind = START_NEW;
+    if (!found && options->init_from) DT_TRY(take_weights(plan, checkpoint, options));
+    if (!found) DT_TRY(settle_shape(&plan->config));
     if (found) {
         dt_config next = checkpoint->config;
         DT_TRY(options_apply(&next, options));
@@ -128,8 +176,12 @@ static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_o
         DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next, plan->path));
         plan->config = next;
         plan->state = checkpoint->state;
-        plan->kind = plan->state.step >= next.steps ? START_FINISHED : START_RESUME;
+        const bool finished = plan->state.step >= next.steps || trainer_patience_over(&next, &plan->state);
+        plan->kind = finished ? START_FINISHED : START_RESUME;
     }
+    DT_TRY(dt_config_check(&plan->config));
+    dt_model_shape shape;
+    DT_TRY(dt_model_shape_from(&shape, &plan->config, 1)); /* do the problems fit? */
     DT_REQUIRE(ranks <= (size_t)plan->config.shards, DT_ERR_ARG,
                "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s", ranks,
                (long long)plan->config.shards, (long long)plan->config.shards,

@@ -1,52 +1,38 @@
-/* The training command: the loop over steps, with validations, checkpoints and stopping on request. */
-#include <signal.h>
+/* The training command: the loop over steps, with validations, checkpoints and stopping in time. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "deadline.h"
+#include "signals.h"
 #include "trainer.h"
-
-/* Set by signals, looked at between steps. */
-static volatile sig_atomic_t stop_signal, checkpoint_signal;
-
-static void on_stop(int number) { stop_signal = number; }
-static void on_checkpoint(int number) { checkpoint_signal = number; }
-
-/* After MPI_Init, whose libraries may install handlers of their own. */
-static void catch_signals(void) {
-    const struct sigaction stop = {.sa_handler = on_stop}, checkpoint = {.sa_handler = on_checkpoint};
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGUSR1, &stop, NULL);
-    sigaction(SIGUSR2, &checkpoint, NULL);
-}
-
-/* A rank that caught nothing itself was told by another. */
-static const char *stop_reason(void) {
-    switch (stop_signal) {
-    case SIGINT: return "signal INT";
-    case SIGTERM: return "signal TERM";
-    case SIGUSR1: return "signal USR1";
-    default: return "signal to another rank";
-    }
-}
 
 /* What the loop remembers between steps. */
 typedef struct {
-    double last_checkpoint, last_line; /* seconds_now() */
-    int64_t line_step, line_tokens, written_step;
-    double line_seconds;
     bool leads; /* rank 0: it writes and speaks */
+    deadline until;
+    double step_seconds;       /* the longest step lately */
+    double validation_seconds; /* the last one */
+    double last_checkpoint;    /* seconds_now() */
+    double retry_at;           /* of a write that failed; 0: none did */
+    bool pending;              /* a checkpoint is due and the one before it was still being written */
+    int checkpoints_served;    /* asked for by signal */
+    int skipped_in_a_row;
+    int rollbacks_here; /* to about the same step */
+    int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
+    double last_line;
+    int64_t line_step, line_tokens;
+    double line_seconds;
 } loop_state;
+
+/* Why the loop ended. */
+typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME } end_kind;
 
 static void utc_now(char *text, size_t size) {
     const time_t now = time(NULL);
     struct tm parts;
     strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
 }
-
-static dt_history_row *this_start(trainer *t) { return &t->metrics.history[t->metrics.history_count - 1]; }
 
 static dt_status begin_history(trainer *t, const start_plan *plan) {
     dt_history_row row = {
@@ -61,30 +47,21 @@ static dt_status begin_history(trainer *t, const start_plan *plan) {
     return dt_metrics_add_history(&t->metrics, &row);
 }
 
-/* Write this moment; rank 0 only. `best`: it is the best so far. */
-static dt_status write_checkpoint(trainer *t, loop_state *loop, bool best) {
-    const double start = seconds_now();
-    char path[DT_PATH_MAX];
-    const dt_checkpoint view = trainer_view(t);
-    DT_TRY(dt_run_checkpoint_path(path, sizeof path, t->config.out, t->state.step));
-    DT_TRY(dt_checkpoint_write(path, &view));
-    DT_TRY(dt_run_link(t->config.out, "latest.h5", t->state.step));
-    if (best) DT_TRY(dt_run_link(t->config.out, "best.h5", t->state.step));
-    DT_TRY(dt_run_rotate(t->config.out, t->config.keep));
-    loop->last_checkpoint = seconds_now();
-    loop->written_step = t->state.step;
-    dt_log_debug("wrote %s in %.3f s", path, loop->last_checkpoint - start);
-    return DT_OK;
+/* ---- telling ---- */
+
+/* A log that cannot be written is no reason to lose a run. */
+static void append_log(const trainer *t, const char *line) {
+    if (dt_run_append_log(t->config.out, line) == DT_OK) return;
+    dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
 }
 
-static dt_status log_line(trainer *t, const char *line) { return dt_run_append_log(t->config.out, line); }
-
-static dt_status tell_progress(trainer *t, loop_state *loop, const dt_train_row *row) {
+static void tell_progress(trainer *t, loop_state *loop, const dt_train_row *row) {
     loop->line_tokens += row->tokens;
     loop->line_seconds += row->seconds;
     const double now = seconds_now();
     const bool last = t->state.step == t->config.steps;
-    if (!last && now - loop->last_line < 5) return DT_OK;
+    if (!last && now - loop->last_line < 5) return;
     const double rate = (double)loop->line_tokens / loop->line_seconds;
     const double step_seconds = loop->line_seconds / (double)(t->state.step - loop->line_step);
     const double left = step_seconds * (double)(t->config.steps - t->state.step);
@@ -99,10 +76,10 @@ static dt_status tell_progress(trainer *t, loop_state *loop, const dt_train_row 
     loop->line_step = t->state.step;
     loop->line_tokens = 0;
     loop->line_seconds = 0;
-    return log_line(t, line);
+    append_log(t, line);
 }
 
-static dt_status tell_validation(trainer *t, const dt_validation_row *row, bool improved) {
+static void tell_validation(const trainer *t, const dt_validation_row *row, bool improved) {
     char parts[160] = "", json[160] = "";
     size_t used = 0, json_used = 0;
     for (int op = 0; op < DT_OPERATIONS; op++) {
@@ -118,81 +95,182 @@ static dt_status tell_validation(trainer *t, const dt_validation_row *row, bool 
     snprintf(line, sizeof line,
              "{\"event\":\"validation\",\"step\":%lld,\"loss\":%.9g,\"token_accuracy\":%.6f,\"exact_match\":%.6f%s}",
              (long long)row->step, row->loss, row->token_accuracy, row->exact_match, json);
-    return log_line(t, line);
+    append_log(t, line);
 }
 
-static bool due(int64_t every, const trainer *t) {
-    return every > 0 && (t->state.step % every == 0 || t->state.step == t->config.steps);
+/* ---- checkpoints ---- */
+
+static bool validation_due(const trainer *t) {
+    const int64_t every = t->config.eval_every;
+    return every > 0 && t->state.step > 0 && (t->state.step % every == 0 || t->state.step == t->config.steps);
+}
+
+static bool checkpoint_due(const trainer *t, const loop_state *loop) {
+    const dt_cadence *every = &t->config.checkpoint_every;
+    if (every->steps > 0) return t->state.step % every->steps == 0;
+    if (every->seconds > 0) return seconds_now() - loop->last_checkpoint >= every->seconds;
+    if (every->epochs > 0 && t->config.train_examples > 0) {
+        const int64_t length = every->epochs * t->config.train_examples;
+        return t->state.problems / length != (t->state.problems - t->config.batch) / length;
+    }
+    return false;
+}
+
+/* Hand this moment to the writer, now or as soon as it has room; flags -1: only if an earlier one is still owed. Rank 0 only. */
+static void request_checkpoint(trainer *t, loop_state *loop, int flags) {
+    bool accepted = false;
+    const char *failure = writer_failure(t->writer);
+    if (failure) {
+        dt_log_warn("%s; the run goes on, and the next try is in 30 s", failure);
+        loop->retry_at = seconds_now() + 30;
+    }
+    if (loop->retry_at > 0 && seconds_now() >= loop->retry_at) {
+        loop->retry_at = 0;
+        loop->pending = true;
+    }
+    if (flags < 0 && !loop->pending) return;
+    if (flags > WRITE_LATEST) flags |= WRITE_MUST;
+    if (writer_submit(t->writer, flags < 0 ? WRITE_LATEST : flags, &accepted) != DT_OK) {
+        dt_log_warn("%s; the run goes on without this checkpoint", dt_error_text());
+        dt_error_clear();
+    }
+    loop->pending = !accepted;
+    if (accepted) loop->last_checkpoint = seconds_now();
+}
+
+/* ---- the loop ---- */
+
+/* A validation, if one is due at this step and has not been made. Collective. */
+static dt_status validate_if_due(trainer *t, loop_state *loop, bool *improved, bool *interrupted) {
+    *improved = *interrupted = false;
+    if (!validation_due(t)) return DT_OK;
+    dt_validation_row row;
+    DT_TRY(trainer_compare_nodes(t));
+    DT_TRY(trainer_validate(t, &row, improved, interrupted));
+    if (*interrupted) return DT_OK;
+    loop->validation_seconds = row.seconds;
+    if (loop->leads) tell_validation(t, &row, *improved);
+    return DT_OK;
+}
+
+/* Several updates in a row were left out: go back. Gives up when that does not help. Collective. */
+static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request *request) {
+    enum { IN_A_ROW = 3, ROLLBACKS = 3 };
+    loop->skipped_in_a_row = request->skipped ? loop->skipped_in_a_row + 1 : 0;
+    if (!request->skipped) return DT_OK;
+    dt_log_warn("loss or gradient of step %lld is not finite: nothing was updated", (long long)t->state.step - 1);
+    if (loop->skipped_in_a_row < IN_A_ROW) return DT_OK;
+    const bool again = loop->rollbacks_here > 0 && t->state.step <= loop->rollback_step;
+    loop->rollbacks_here = again ? loop->rollbacks_here + 1 : 1;
+    DT_REQUIRE(loop->rollbacks_here <= ROLLBACKS, DT_ERR_UNAVAILABLE,
+               "the run diverges again and again, lastly at step %lld, after %d returns to earlier checkpoints; lower --lr, or raise "
+               "--warmup, or lower --clip, and start again to go on from the last healthy checkpoint",
+               (long long)t->state.step, ROLLBACKS);
+    const int64_t diverged_at = t->state.step;
+    /* What it went back to did not help: farther. */
+    DT_TRY(trainer_roll_back(t, again ? loop->rollback_target : INT64_MAX));
+    loop->rollback_step = diverged_at + 2 * IN_A_ROW;
+    loop->rollback_target = t->state.step;
+    loop->skipped_in_a_row = 0;
+    loop->line_step = t->state.step;
+    return DT_OK;
 }
 
 /* After a step: measure, write, tell. Collective. */
-static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *row, const step_request *request) {
-    dt_status status = DT_OK;
-    if (loop->leads) {
-        status = dt_metrics_add_train(&t->metrics, row);
-        if (status == DT_OK) status = tell_progress(t, loop, row);
-    }
-    DT_TRY(dt_comm_agree(t->s->comm, status));
+static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *row, const step_request *request, bool *interrupted) {
     bool improved = false;
-    /* Asked to stop, there is no time for a validation. */
-    if (due(t->config.eval_every, t) && !request->stop) {
-        dt_validation_row measured;
-        DT_TRY(trainer_validate(t, &measured, &improved));
-        if (loop->leads) {
-            status = dt_metrics_add_validation(&t->metrics, &measured);
-            if (status == DT_OK) status = tell_validation(t, &measured, improved);
-        }
-    }
-    const bool last = request->stop || t->state.step == t->config.steps;
-    if (loop->leads && last) {
-        dt_history_row *start = this_start(t);
-        if (t->state.step == t->config.steps) {
-            snprintf(start->stopped, sizeof start->stopped, "finished");
-        } else {
-            snprintf(start->stopped, sizeof start->stopped, "%s", stop_reason());
-        }
-    }
-    const bool write = last || improved || request->checkpoint || due(t->config.checkpoint_every.steps, t);
-    if (loop->leads && status == DT_OK && write) status = write_checkpoint(t, loop, improved);
-    return dt_comm_agree(t->s->comm, status);
-}
-
-static dt_status train_loop(trainer *t, bool *stopped) {
-    loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0, .last_checkpoint = seconds_now(), .last_line = seconds_now(),
-                       .line_step = t->state.step};
-    *stopped = false;
-    while (t->state.step < t->config.steps && !*stopped) {
-        const double interval = t->config.checkpoint_every.seconds;
-        step_request request = {
-            .stop = stop_signal != 0,
-            .checkpoint = checkpoint_signal != 0 || (loop.leads && interval > 0 && seconds_now() - loop.last_checkpoint > interval),
-        };
-        if (request.checkpoint) checkpoint_signal = 0;
-        dt_train_row row;
-        DT_TRY(trainer_step(t, &row, &request));
-        DT_TRY(after_step(t, &loop, &row, &request));
-        *stopped = request.stop && t->state.step < t->config.steps;
+    *interrupted = false;
+    if (loop->leads) tell_progress(t, loop, row);
+    if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
+    if (loop->leads) {
+        const bool due = improved || request->checkpoint || checkpoint_due(t, loop);
+        request_checkpoint(t, loop, !due ? -1 : improved ? WRITE_BEST : WRITE_LATEST);
     }
     return DT_OK;
+}
+
+/* What rank 0 wants to happen with this step. */
+static step_request ask_for(const trainer *t, loop_state *loop) {
+    step_request request = {0};
+    if (!loop->leads) return request;
+    const double step = loop->step_seconds + loop->validation_seconds;
+    request.stop_after = deadline_near(&loop->until, step, writer_write_seconds(t->writer));
+    request.checkpoint = signals_checkpoints() != loop->checkpoints_served;
+    loop->checkpoints_served = signals_checkpoints();
+    return request;
+}
+
+static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
+    bool improved, interrupted;
+    *end = END_STEPS;
+    /* Stopped between a step and its validation: that one comes first. */
+    const size_t count = t->metrics.validation_count;
+    int64_t validated = loop->leads && count ? t->metrics.validation[count - 1].step : -1;
+    DT_TRY(dt_comm_max(t->s->comm, &validated));
+    if (validated < t->state.step) {
+        DT_TRY(validate_if_due(t, loop, &improved, &interrupted));
+        if (loop->leads && improved) request_checkpoint(t, loop, WRITE_BEST);
+    }
+    while (t->state.step < t->config.steps) {
+        if (trainer_patience_over(&t->config, &t->state)) {
+            *end = END_PATIENCE;
+            break;
+        }
+        dt_train_row row;
+        step_request request = ask_for(t, loop);
+        DT_TRY(trainer_step(t, &row, &request));
+        if (request.stop) {
+            *end = END_SIGNAL;
+            break;
+        }
+        loop->step_seconds = row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
+        DT_TRY(handle_skipped(t, loop, &request));
+        DT_TRY(after_step(t, loop, &row, &request, &interrupted));
+        if (interrupted || (request.stop_after && t->state.step < t->config.steps)) {
+            *end = interrupted ? END_SIGNAL : END_TIME;
+            break;
+        }
+    }
+    return DT_OK;
+}
+
+/* The last checkpoint, with the reason for the end. Rank 0 only. */
+static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
+    const char *reason[] = {"finished", "finished (early stopping)", signals_name(signals_stop()), loop->until.what};
+    dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
+    const dt_status before = writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
+    const bool written = before == DT_OK && end == END_SIGNAL && writer_written_step(t->writer) == t->state.step && signals_stop();
+    if (written) return DT_OK;
+    writer_lock(t->writer);
+    snprintf(row->stopped, sizeof row->stopped, "%s", reason[end]);
+    writer_unlock(t->writer);
+    bool accepted;
+    const bool best = t->state.best_step == t->state.step;
+    DT_TRY(writer_submit(t->writer, WRITE_MUST | (best ? WRITE_BEST : 0), &accepted));
+    return writer_drain(t->writer);
 }
 
 static void announce_run(const trainer *t, const start_plan *plan, session *s) {
     const dt_config *c = &t->config;
     dt_log_info("model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu", t->layout.weights,
                 t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
-    if (plan->kind == START_NEW) {
-        dt_log_info("new run in %s: %lld steps of %lld problems in %lld shards, seed %lld", c->out, (long long)c->steps,
-                    (long long)c->batch, (long long)c->shards, (long long)c->seed);
+    if (plan->kind == START_RESUME) {
+        const dt_history_row *before = t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
+        char best[96] = "no validation yet", epoch[48] = "";
+        if (t->state.best_step >= 0) {
+            snprintf(best, sizeof best, "best %s %.4f at %lld", trainer_metric_name(c), t->state.best, (long long)t->state.best_step);
+        }
+        if (c->train_examples > 0) {
+            snprintf(epoch, sizeof epoch, ", epoch %.2f", (double)t->state.problems / (double)c->train_examples);
+        }
+        dt_log_info("resuming %s from step %lld%s (%s; was %lld rank%s, now %zu)", c->out, (long long)t->state.step, epoch, best,
+                    before ? (long long)before->ranks : 0, before && before->ranks == 1 ? "" : "s", dt_comm_size(s->comm));
+        if (*plan->changed) dt_log_info("changed: %s", plan->changed);
         return;
     }
-    const dt_history_row *before = t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
-    char best[96] = "no validation yet";
-    if (t->state.best >= 0) {
-        snprintf(best, sizeof best, "best exact match %.4f at %lld", t->state.best, (long long)t->state.best_step);
-    }
-    dt_log_info("resuming %s from step %lld (%s; was %lld ranks, now %zu)", c->out, (long long)t->state.step, best,
-                before ? (long long)before->ranks : 0, dt_comm_size(s->comm));
-    if (*plan->changed) dt_log_info("changed: %s", plan->changed);
+    dt_log_info("new run in %s: %lld steps of %lld problems in %lld shards, seed %lld", c->out, (long long)c->steps,
+                (long long)c->batch, (long long)c->shards, (long long)c->seed);
+    if (plan->kind == START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
 }
 
 static dt_status write_settings(const trainer *t) {
@@ -206,11 +284,12 @@ static dt_status write_settings(const trainer *t) {
 /* Fill the trainer as planned. Collective. */
 static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkpoint) {
     const bool leads = dt_comm_rank(t->s->comm) == 0;
-    if (plan->kind == START_RESUME) {
-        DT_TRY(trainer_load(t, leads ? checkpoint : NULL));
-    } else {
+    if (plan->kind == START_NEW) {
         DT_TRY(trainer_initialise(t));
+    } else {
+        DT_TRY(trainer_load(t, leads ? checkpoint : NULL, plan->kind == START_FROM_WEIGHTS));
     }
+    dt_checkpoint_destroy(checkpoint);
     dt_status status = DT_OK;
     if (leads) {
         announce_run(t, plan, t->s);
@@ -220,30 +299,80 @@ static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkp
     return dt_comm_agree(t->s->comm, status);
 }
 
-static void tell_end(const trainer *t, bool stopped) {
-    if (stopped) {
-        dt_log_info("stopped at step %lld of %lld, with a checkpoint; start dtrain again to go on", (long long)t->state.step,
-                    (long long)t->config.steps);
+static void tell_end(const trainer *t, end_kind end, const char *limit) {
+    const dt_run_state *state = &t->state;
+    if (end == END_SIGNAL || end == END_TIME) {
+        dt_log_info("stopped at step %lld of %lld (%s), with a checkpoint; start dtrain again to go on", (long long)state->step,
+                    (long long)t->config.steps, end == END_TIME ? limit : signals_name(signals_stop()));
         return;
     }
-    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s; best exact match %.4f; the model is %s/%s",
-                (long long)t->state.step, (long long)t->state.problems, (long long)t->state.tokens, t->state.seconds, t->state.best,
-                t->config.out, t->state.best >= 0 ? "best.h5" : "latest.h5");
+    if (end == END_PATIENCE) {
+        dt_log_info("stopped early: no better %s in the last %lld validations", trainer_metric_name(&t->config), (long long)state->stale);
+    }
+    char best[96] = "";
+    if (state->best_step >= 0) {
+        snprintf(best, sizeof best, "; best %s %.4f at step %lld", trainer_metric_name(&t->config), state->best,
+                 (long long)state->best_step);
+    }
+    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s%s; the model is %s/%s", (long long)state->step,
+                (long long)state->problems, (long long)state->tokens, state->seconds, best, t->config.out,
+                state->best_step >= 0 ? "best.h5" : "latest.h5");
+}
+
+/* The others are stuck: save the last completed step, if it is whole, before the job is ended. */
+static void save_last(void *context) {
+    trainer *t = context;
+    bool accepted;
+    if (writer_submit(t->writer, WRITE_MUST, &accepted) == DT_OK) writer_drain(t->writer);
+}
+
+/* Threads on, loop, threads off. Collective. */
+static dt_status train(trainer *t, const deadline *until, end_kind *end) {
+    loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0, .until = *until, .last_checkpoint = seconds_now(),
+                       .last_line = seconds_now(), .line_step = t->state.step};
+    dt_status status = DT_OK;
+    if (loop.leads) {
+        status = writer_open(&t->writer, trainer_view, t);
+    } else {
+        signals_catch(NULL);
+    }
+    DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
+    DT_TRY_DONE(watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
+    status = train_loop(t, &loop, end);
+    if (status == DT_OK && loop.leads) status = finish(t, &loop, *end);
+    status = dt_comm_agree(t->s->comm, status);
+    if (status == DT_OK) tell_end(t, *end, loop.until.what);
+done:
+    watchdog_close(&t->watchdog);
+    writer_close(&t->writer);
+    return status;
+}
+
+static void tell_finished(const start_plan *plan) {
+    const bool patience = trainer_patience_over(&plan->config, &plan->state);
+    char best[96] = "";
+    if (plan->state.best_step >= 0) {
+        snprintf(best, sizeof best, ", best %s %.4f at step %lld", trainer_metric_name(&plan->config), plan->state.best,
+                 (long long)plan->state.best_step);
+    }
+    dt_log_info("%s is finished: %lld steps%s; the model is %s/%s; to train it further give %s", plan->config.out,
+                (long long)plan->state.step, best, plan->config.out, plan->state.best_step >= 0 ? "best.h5" : "latest.h5",
+                patience ? "--patience 0 or a larger one" : "a larger --steps N");
 }
 
 dt_status command_train(session *s, const app_options *options) {
+    const double start = seconds_now();
     start_plan plan;
     dt_checkpoint checkpoint = {0};
     trainer t = {0};
-    bool stopped = false;
+    end_kind end = END_STEPS;
     dt_status status;
     DT_TRY_DONE(start_decide(&plan, &checkpoint, s, options));
-    DT_TRY_DONE(session_announce(s));
     if (plan.kind == START_FINISHED && !options->check_gradients) {
-        dt_log_info("%s is finished: %lld steps, best exact match %.4f; the model is %s; to train it further give --steps N", plan.config.out,
-                    (long long)plan.state.step, plan.state.best, plan.path);
+        tell_finished(&plan);
         goto done;
     }
+    DT_TRY_DONE(session_announce(s));
     DT_TRY_DONE(trainer_create(&t, s, &plan.config));
     if (options->check_gradients) {
         DT_TRY_DONE(trainer_initialise(&t));
@@ -255,11 +384,9 @@ dt_status command_train(session *s, const app_options *options) {
         goto done;
     }
     DT_TRY_DONE(begin(&t, &plan, &checkpoint));
-    dt_checkpoint_destroy(&checkpoint);
-    catch_signals();
-    DT_TRY_DONE(train_loop(&t, &stopped));
-    tell_end(&t, stopped);
-    if (stopped) status = DT_ERR_STOPPED;
+    const deadline until = deadline_find(start, plan.config.time_limit);
+    DT_TRY_DONE(train(&t, &until, &end));
+    if (end == END_SIGNAL || end == END_TIME) status = DT_ERR_STOPPED;
 done:
     trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);

@@ -50,7 +50,7 @@ static dt_status shape_of(trainer *t) {
 }
 
 dt_status trainer_create(trainer *t, session *s, const dt_config *config) {
-    *t = (trainer){.s = s, .config = *config, .state.best = -1};
+    *t = (trainer){.s = s, .config = *config, .state = {.best = -1, .best_step = -1}};
     DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
     DT_TRY(open_windows(t));
     return dt_comm_agree(s->comm, open_model(t));
@@ -90,6 +90,9 @@ static dt_status publish(trainer *t) {
 
 dt_status trainer_initialise(trainer *t) {
     if (dt_comm_local_rank(t->s->comm) == 0) {
+        memset(t->weights_memory, 0, t->layout.count * sizeof *t->weights_memory);
+        memset(t->m_memory, 0, t->layout.count * sizeof *t->m_memory);
+        memset(t->v_memory, 0, t->layout.count * sizeof *t->v_memory);
         dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed);
     }
     return publish(t);
@@ -111,11 +114,13 @@ static dt_status spread(trainer *t, float *window, const float *from) {
     return status;
 }
 
-dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint) {
+dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only) {
     DT_TRY(spread(t, t->weights_memory, checkpoint ? checkpoint->weights : NULL));
+    if (weights_only) return publish(t);
     DT_TRY(spread(t, t->m_memory, checkpoint ? checkpoint->m : NULL));
     DT_TRY(spread(t, t->v_memory, checkpoint ? checkpoint->v : NULL));
-    if (checkpoint && checkpoint->metrics) {
+    if (checkpoint) {
+        dt_metrics_clear(&t->metrics);
         t->metrics = *checkpoint->metrics;
         *checkpoint->metrics = (dt_metrics){0};
         t->state = checkpoint->state;
@@ -124,8 +129,9 @@ dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint) {
     return publish(t);
 }
 
-dt_checkpoint trainer_view(trainer *t) {
-    return (dt_checkpoint){
+void trainer_view(dt_checkpoint *view, void *context) {
+    trainer *t = context;
+    *view = (dt_checkpoint){
         .config = t->config,
         .shape = t->shape,
         .layout = t->layout,

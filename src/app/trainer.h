@@ -3,6 +3,8 @@
 #define DTRAIN_TRAINER_H
 
 #include "app.h"
+#include "watchdog.h"
+#include "writer.h"
 
 typedef struct {
     session *s;
@@ -24,43 +26,61 @@ typedef struct {
     dt_batch batch;
     double *shared;   /* (shards, SHARED) what the ranks tell each other in every step */
 
-    dt_metrics metrics;  /* complete on rank 0 only */
-    dt_run_state state;  /* the same on all ranks */
+    /* Changed under the writer's lock: together they are what a checkpoint holds. */
+    dt_metrics metrics; /* complete on rank 0 only */
+    dt_run_state state; /* the same on all ranks */
+
+    writer *writer;     /* rank 0 only, else NULL */
+    watchdog *watchdog; /* while training */
 } trainer;
 
 /* What a rank tells the others in every step, beside its gradient. */
 typedef struct {
-    bool stop;       /* a signal has asked for an end */
-    bool checkpoint; /* it is time for a checkpoint */
+    bool stop;       /* out: a signal has asked for an end, and the step was not made */
+    bool stop_after; /* in and out: this step is the last one there is time for */
+    bool checkpoint; /* in and out: it is time for a checkpoint */
+    bool skipped;    /* out: something was not finite, so that nothing was updated */
 } step_request;
 
 /* Windows, model and buffers for the configuration; weights and moments are zero. Collective. */
 dt_status trainer_create(trainer *t, session *s, const dt_config *config);
 void trainer_destroy(trainer *t);
 
-/* Fresh weights. Collective. */
+/* Fresh weights, moments of zero. Collective. */
 dt_status trainer_initialise(trainer *t);
 
-/* Rank 0's checkpoint to all nodes; NULL on the other ranks. Its metrics move to the trainer. Collective. */
-dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint);
+/* Rank 0's checkpoint to all nodes; NULL on the other ranks. Its metrics move to the trainer. Nobody else may look at the state
+   meanwhile. Collective. */
+dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only);
 
 /**
- * One update. Collective.
+ * One update, entered in the metrics. Collective.
  *
- * @param[out]    row       what was measured, the same on all ranks but for the seconds
- * @param[in,out] request   this rank's requests; afterwards those of any rank
+ * @param[out]    row      what was measured, the same on all ranks but for the seconds
+ * @param[in,out] request  this rank's requests; afterwards those of any rank
  */
 dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request);
 
-/* Validation over all ranks; updates the best value. *improved: it is the best so far. Collective. */
-dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved);
+/**
+ * Validation over all ranks, entered in the metrics. Collective.
+ *
+ * @param[out] improved     it is the best so far
+ * @param[out] interrupted  a signal came: nothing was measured
+ */
+dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, bool *interrupted);
 
-/* What a checkpoint of this moment holds, by reference. */
-dt_checkpoint trainer_view(trainer *t);
+/* So many validations in a row were no better that training ends. */
+bool trainer_patience_over(const dt_config *config, const dt_run_state *state);
+
+/* "exact match" */
+const char *trainer_metric_name(const dt_config *config);
+
+/* What a checkpoint of this moment holds, by reference; a writer_view. */
+void trainer_view(dt_checkpoint *view, void *trainer);
 
 /* ---- how a start begins ---- */
 
-typedef enum { START_NEW, START_RESUME, START_FINISHED } start_kind;
+typedef enum { START_NEW, START_FROM_WEIGHTS, START_RESUME, START_FINISHED } start_kind;
 
 /* Decided by rank 0, then the same on all. */
 typedef struct {
@@ -71,7 +91,28 @@ typedef struct {
     char changed[256];         /* "lr 0.002 -> 0.001, …" */
 } start_plan;
 
+/**
+ * The newest checkpoint of a folder that is whole and older than step `before`; damaged ones are named and passed over. Not collective.
+ *
+ * @param[out] path   of that file
+ * @param[out] found  false: there is no checkpoint
+ * @return DT_ERR_DATA if there are some, and none can be read
+ */
+dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder, int64_t before, bool *found);
+
 /* Look at the options and the run folder, decide, open the folder. On rank 0 *checkpoint holds what is resumed. Collective. */
 dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s, const app_options *options);
+
+/* ---- when a run diverges ---- */
+
+/**
+ * Go back to the last healthy checkpoint, or to the beginning, and on over other data. Collective.
+ *
+ * @param before  only to steps before this one
+ */
+dt_status trainer_roll_back(trainer *t, int64_t before);
+
+/* Whether all nodes hold the same weights, bit for bit; DT_ERR_UNAVAILABLE names the node that does not. Collective. */
+dt_status trainer_compare_nodes(trainer *t);
 
 #endif

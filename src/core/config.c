@@ -133,15 +133,27 @@ static dt_status read_cadence(dt_cadence *value, const dt_setting *setting, cons
                               const char *where) {
     const size_t length = strlen(text);
     dt_cadence cadence = {0};
+    char number[32];
     if (length > 0 && strchr("dhms", text[length - 1])) {
         DT_TRY(dt_duration_parse(&cadence.seconds, text, where));
+    } else if (length > 1 && length < sizeof number && text[length - 1] == 'e') {
+        snprintf(number, sizeof number, "%.*s", (int)length - 1, text);
+        DT_TRY(read_int(&cadence.epochs, setting, number, where));
     } else {
         DT_REQUIRE(length > 0 && !text[strspn(text, "+-0123456789")], DT_ERR_ARG,
-                   "%s: \"%s\" is neither a number of steps nor a time such as 10m", where, text);
+                   "%s: \"%s\" is neither a number of steps, nor a time such as 10m, nor epochs such as 2e", where, text);
         DT_TRY(read_int(&cadence.steps, setting, text, where));
     }
     *value = cadence;
     return DT_OK;
+}
+
+static dt_status read_duration(double *value, const char *text, const char *where) {
+    if (strcmp(text, "0") == 0) {
+        *value = 0;
+        return DT_OK;
+    }
+    return dt_duration_parse(value, text, where);
 }
 
 dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text,
@@ -153,6 +165,7 @@ dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char
     case DT_SETTING_TEXT: return read_text(field, setting, text, where);
     case DT_SETTING_CHOICE: return read_choice(field, setting, text, where);
     case DT_SETTING_CADENCE: return read_cadence(field, setting, text, where);
+    case DT_SETTING_DURATION: return read_duration(field, text, where);
     }
     DT_RAISE(DT_ERR_INTERNAL, "setting %s has no type", setting->name);
 }
@@ -182,6 +195,10 @@ static void cadence_text(char *text, size_t size, dt_cadence cadence) {
         const char *name;
         double seconds;
     } unit[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+    if (cadence.epochs > 0) {
+        snprintf(text, size, "%llde", (long long)cadence.epochs);
+        return;
+    }
     if (cadence.seconds <= 0) {
         snprintf(text, size, "%lld", (long long)cadence.steps);
         return;
@@ -204,6 +221,9 @@ void dt_config_text(char *text, size_t size, const dt_config *config, const dt_s
         choice_text(text, size, setting->choices, *(const int64_t *)field);
         break;
     case DT_SETTING_CADENCE: cadence_text(text, size, *(const dt_cadence *)field); break;
+    case DT_SETTING_DURATION:
+        cadence_text(text, size, (dt_cadence){.seconds = *(const double *)field});
+        break;
     }
 }
 
@@ -226,6 +246,10 @@ dt_status dt_config_check(const dt_config *config) {
                "or lower --shards",
                batch, shards);
 
+    DT_REQUIRE(config->checkpoint_every.epochs == 0 || config->train_examples > 0, DT_ERR_ARG,
+               "--checkpoint-every %llde: an endless stream of problems has no epochs; give steps or a time, or "
+               "--train-examples",
+               (long long)config->checkpoint_every.epochs);
     DT_REQUIRE(config->ops[0] && !config->ops[strspn(config->ops, "+-*/")], DT_ERR_ARG,
                "--ops \"%s\": use one or more of + - * and /", config->ops);
     return DT_OK;

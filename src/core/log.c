@@ -19,7 +19,7 @@ dt_log_level dt_log_current(void) { return level_now; }
 void dt_log(dt_log_level level, const char *fmt, ...) {
     static const char *const prefix[] = {"error: ", "warning: ", "", "debug: "};
     if (level > level_now) return;
-    if (rank_now > 0 && level_now < DT_LOG_DEBUG) return;
+    if (rank_now > 0 && (level_now < DT_LOG_DEBUG || level == DT_LOG_INFO)) return;
     char text[2048];
     va_list args;
     va_start(args, fmt);

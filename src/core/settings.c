@@ -34,6 +34,8 @@ enum { OUT_MAX = 180 };
         SETTING(CADENCE, setting, group, reach, field, __VA_ARGS__), RANGE(0, STEPS),              \
             .value = "N|TIME"                                                                      \
     }
+#define DURATION(setting, group, reach, field, ...)                                                \
+    { SETTING(DURATION, setting, group, reach, field, __VA_ARGS__), .value = "TIME", .max = 1e9 }
 
 static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
@@ -42,6 +44,10 @@ static const dt_setting table[] = {
     WHOLE("steps", "run", FREE, steps, 1, STEPS, "2000", "updates in all"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
+    DURATION("time-limit", "run", LOCAL, time_limit, "0",
+             "stop in time, with a checkpoint, such as 90s or 23h50m; 0: only when a Slurm allocation ends"),
+    DURATION("stall-timeout", "run", LOCAL, stall_timeout, "10m",
+             "end the job when a rank makes no progress for so long; 0: never"),
 
     WHOLE("batch", "batch", FREE, batch, 1, 16777216, "256", "problems per step, over all ranks"),
     WHOLE("shards", "batch", FIXED, shards, 1, DT_MAX_SHARDS, "8",
@@ -51,14 +57,12 @@ static const dt_setting table[] = {
     WHOLE("ranks-per-node", "batch", LOCAL, ranks_per_node, 0, 65536, "0",
           "pretend that so many ranks make a node; 0: ask the machine"),
 
-    /* The longest problem decides the shape of the position and place tables: what problems there
-       are is fixed. */
-    TEXT("ops", "data", FIXED, ops, "OPS", DT_OPS_MAX, "+-*/",
+    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+-*/",
          "operations; one that stands twice is drawn twice as often"),
-    WHOLE("digits", "data", FIXED, digits, 1, 9, "3", "most digits of the operands of + - *"),
-    WHOLE("dividend-digits", "data", FIXED, dividend_digits, 1, 18, "4",
+    WHOLE("digits", "data", FREE, digits, 1, 9, "3", "most digits of the operands of + - *"),
+    WHOLE("dividend-digits", "data", FREE, dividend_digits, 1, 18, "4",
           "most digits of what is divided"),
-    WHOLE("divisor-digits", "data", FIXED, divisor_digits, 1, 18, "2",
+    WHOLE("divisor-digits", "data", FREE, divisor_digits, 1, 18, "2",
           "most digits of what it is divided by"),
     CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad", "scratchpad",
            "how problems are written: plain, reverse or scratchpad"),
@@ -68,6 +72,10 @@ static const dt_setting table[] = {
     WHOLE("layers", "model", FIXED, layers, 1, 1024, "4", "Transformer blocks"),
     WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),
     WHOLE("heads", "model", FIXED, heads, 1, 1024, "4", "attention heads; they divide the width"),
+    WHOLE("context", "model", FIXED, context, 0, 65536, "0",
+          "tokens of the longest problem; 0: as the data needs"),
+    WHOLE("places", "model", FIXED, places, 0, 4096, "0",
+          "digits of the longest number; 0: as the data needs"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 
@@ -91,9 +99,14 @@ static const dt_setting table[] = {
           "steps between validations; 0: never"),
     WHOLE("eval-examples", "evaluation", FREE, eval_examples, 1, 16777216, "1024",
           "problems per validation"),
+    CHOICE("metric", "evaluation", FREE, metric, "NAME", "exact-match|token-accuracy|loss", "exact-match",
+           "what the best model is chosen by: exact-match, token-accuracy or loss"),
+    WHOLE("patience", "evaluation", FREE, patience, 0, STEPS, "0",
+          "validations without a better value before training ends; 0: never"),
+    REAL("min-delta", "evaluation", FREE, min_delta, 0, 1e9, "0", "by how much a value must be better to count"),
 
     CADENCE("checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",
-            "steps, or time such as 10m, between checkpoints; 0: only the last"),
+            "steps, time such as 10m, or epochs such as 2e, between checkpoints; 0: only the last"),
     WHOLE("keep", "checkpoints", FREE, keep, 0, 1000000, "3", "newest checkpoints to keep; 0: all"),
 };
 

@@ -17,11 +17,19 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .H = (size_t)config->heads,
         .F = 4 * C,
         .V = vocabulary,
-        .T = dt_format_longest(config),
-        .P = dt_format_places(config) + 1,
+        .T = config->context ? (size_t)config->context : dt_format_longest(config),
+        .P = (config->places ? (size_t)config->places : dt_format_places(config)) + 1,
         .dropout = config->dropout,
     };
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu", shape->H, C);
+    DT_REQUIRE(dt_format_longest(config) <= shape->T, DT_ERR_ARG,
+               "problems of up to %zu tokens do not fit a model with --context %zu; lower --digits, --dividend-digits or "
+               "--divisor-digits, or start another run with a longer context",
+               dt_format_longest(config), shape->T);
+    DT_REQUIRE(dt_format_places(config) < shape->P, DT_ERR_ARG,
+               "numbers of up to %zu digits do not fit a model with --places %zu; lower the digits, or start another run with more "
+               "places",
+               dt_format_places(config), shape->P - 1);
     return DT_OK;
 }
 

@@ -69,7 +69,8 @@ CPU_INLINE vec vec_exp(vec x) {
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
     const ivec exponent = (ivec)shifted << 23;
-    return (vec)((ivec)p + exponent);
+    /* The low bits of a NaN would have gone into the exponent. */
+    return vec_choose(x == x, (vec)((ivec)p + exponent), x);
 }
 
 /* ---- the operations, one file per subject ---- */

@@ -1,0 +1,47 @@
+/* Finds out how long there is, and whether another step fits. */
+#include "deadline.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Seconds left of the Slurm job as Slurm itself tells, -1 if it does not. The environment has the end only since Slurm 23. */
+static double slurm_seconds_left(void) {
+    const char *job = getenv("SLURM_JOB_ID"), *end = getenv("SLURM_JOB_END_TIME");
+    if (!job || !*job || job[strspn(job, "0123456789_")]) return -1;
+    if (end && strtod(end, NULL) > 0) return strtod(end, NULL) - (double)time(NULL);
+    char command[128], text[64] = "";
+    snprintf(command, sizeof command, "squeue -h -j %s -o %%L 2>/dev/null", job);
+    FILE *pipe = popen(command, "r");
+    if (!pipe) return -1;
+    const bool read = fgets(text, sizeof text, pipe) != NULL;
+    pclose(pipe);
+    if (!read) return -1;
+    /* [days-][hours:]minutes:seconds */
+    int days = 0;
+    const char *rest = text;
+    if (strchr(text, '-')) {
+        days = atoi(text);
+        rest = strchr(text, '-') + 1;
+    }
+    int part[3] = {0};
+    const int parts = sscanf(rest, "%d:%d:%d", &part[0], &part[1], &part[2]);
+    if (parts < 2) return -1; /* UNLIMITED, INVALID */
+    const double seconds = parts == 3 ? 3600.0 * part[0] + 60.0 * part[1] + part[2] : 60.0 * part[0] + part[1];
+    return 86400.0 * days + seconds;
+}
+
+deadline deadline_find(double start, double limit) {
+    deadline d = {.at = INFINITY, .what = "no limit"};
+    if (limit > 0) d = (deadline){start + limit, "time limit"};
+    const double left = slurm_seconds_left();
+    if (left >= 0 && seconds_now() + left < d.at) d = (deadline){seconds_now() + left, "end of the Slurm allocation"};
+    return d;
+}
+
+bool deadline_near(const deadline *d, double step_seconds, double write_seconds) {
+    /* Twice what was measured, and a second for ending the processes. */
+    return seconds_now() + 2 * (step_seconds + write_seconds) + 1 > d->at;
+}

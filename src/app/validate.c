@@ -1,0 +1,83 @@
+/* Validation while training: the measurement, and whether it is the best so far. */
+#include <math.h>
+
+#include "trainer.h"
+
+static double metric_of(const dt_config *config, const dt_validation_row *row) {
+    switch ((dt_metric_kind)config->metric) {
+    case DT_METRIC_TOKEN_ACCURACY: return row->token_accuracy;
+    case DT_METRIC_LOSS: return row->loss;
+    case DT_METRIC_EXACT_MATCH: break;
+    }
+    return row->exact_match;
+}
+
+/* By more than min-delta; the first finite value always is. A NaN never is. */
+static bool is_better(const dt_config *config, const dt_run_state *state, double value) {
+    if (!isfinite(value)) return false;
+    if (state->best_step < 0) return true;
+    return config->metric == DT_METRIC_LOSS ? value < state->best - config->min_delta : value > state->best + config->min_delta;
+}
+
+static void fill_row(dt_validation_row *row, const eval_result *result) {
+    const dt_score *total = &result->total;
+    row->loss = total->loss / total->scored;
+    row->perplexity = exp(row->loss);
+    row->token_accuracy = total->correct / total->scored;
+    row->exact_match = result->answered / total->problems;
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        const eval_cell sum = eval_operation(result, (dt_operation)op);
+        row->exact_match_of[op] = sum.problems > 0 ? sum.exact / sum.problems : NAN;
+    }
+}
+
+static dt_status record(trainer *t, const dt_validation_row *row, bool *improved) {
+    if (dt_comm_rank(t->s->comm) == 0) DT_TRY(dt_metrics_add_validation(&t->metrics, row));
+    const double value = metric_of(&t->config, row);
+    *improved = is_better(&t->config, &t->state, value);
+    t->state.stale = *improved ? 0 : t->state.stale + 1;
+    if (*improved) {
+        t->state.best = value;
+        t->state.best_step = t->state.step;
+    }
+    return DT_OK;
+}
+
+static void beat_chunk(void *context) {
+    trainer *t = context;
+    watchdog_beat(t->watchdog, BEAT_COMPUTE, t->state.step);
+}
+
+dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, bool *interrupted) {
+    const double start = seconds_now();
+    eval_result *result;
+    const eval_progress progress = {beat_chunk, t};
+    *row = (dt_validation_row){.step = t->state.step};
+    *improved = false;
+    DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
+    dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, DT_VALIDATION, (size_t)t->config.eval_examples,
+                                false, &progress);
+    *interrupted = result->interrupted;
+    if (status == DT_OK && !*interrupted) {
+        fill_row(row, result);
+        row->seconds = seconds_now() - start;
+        writer_lock(t->writer);
+        status = record(t, row, improved);
+        writer_unlock(t->writer);
+    }
+    dt_memory_free(&result);
+    return status;
+}
+
+bool trainer_patience_over(const dt_config *config, const dt_run_state *state) {
+    return config->patience > 0 && state->stale >= config->patience;
+}
+
+const char *trainer_metric_name(const dt_config *config) {
+    switch ((dt_metric_kind)config->metric) {
+    case DT_METRIC_TOKEN_ACCURACY: return "token accuracy";
+    case DT_METRIC_LOSS: return "loss";
+    case DT_METRIC_EXACT_MATCH: break;
+    }
+    return "exact match";
+}
