@@ -55,7 +55,8 @@ apt_install() {
     fi
     say "Installing with apt-get: $*"
     "${as_root[@]}" apt-get update -qq &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
+            -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@" </dev/null >&2
 }
 
 # ensure_packages PURPOSE…: install what is missing, or say what it is and fail.
