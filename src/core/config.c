@@ -131,17 +131,19 @@ dt_status dt_duration_parse(double *seconds, const char *text, const char *where
 
 static dt_status read_cadence(dt_cadence *value, const dt_setting *setting, const char *text,
                               const char *where) {
-    const size_t length = strlen(text);
+    const size_t length = strlen(text), digits = strspn(text, "0123456789");
     dt_cadence cadence = {0};
-    char number[32];
-    if (length > 0 && strchr("dhms", text[length - 1])) {
-        DT_TRY(dt_duration_parse(&cadence.seconds, text, where));
-    } else if (length > 1 && length < sizeof number && text[length - 1] == 'e') {
-        snprintf(number, sizeof number, "%.*s", (int)length - 1, text);
+    if (digits > 0 && strcmp(text + digits, "e") == 0) {
+        char number[32];
+        snprintf(number, sizeof number, "%.*s", (int)digits, text);
         DT_TRY(read_int(&cadence.epochs, setting, number, where));
+    } else if (length > 0 && strchr("dhms", text[length - 1])) {
+        DT_TRY(dt_duration_parse(&cadence.seconds, text, where));
     } else {
         DT_REQUIRE(length > 0 && !text[strspn(text, "+-0123456789")], DT_ERR_ARG,
-                   "%s: \"%s\" is neither a number of steps, nor a time such as 10m, nor epochs such as 2e", where, text);
+                   "%s: \"%s\" is neither a number of steps, nor a time such as 10m, nor epochs "
+                   "such as 2e",
+                   where, text);
         DT_TRY(read_int(&cadence.steps, setting, text, where));
     }
     *value = cadence;
@@ -247,7 +249,8 @@ dt_status dt_config_check(const dt_config *config) {
                batch, shards);
 
     DT_REQUIRE(config->checkpoint_every.epochs == 0 || config->train_examples > 0, DT_ERR_ARG,
-               "--checkpoint-every %llde: an endless stream of problems has no epochs; give steps or a time, or "
+               "--checkpoint-every %llde: an endless stream of problems has no epochs; give steps "
+               "or a time, or "
                "--train-examples",
                (long long)config->checkpoint_every.epochs);
     DT_REQUIRE(config->ops[0] && !config->ops[strspn(config->ops, "+-*/")], DT_ERR_ARG,

@@ -45,7 +45,8 @@ static const dt_setting table[] = {
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
     DURATION("time-limit", "run", LOCAL, time_limit, "0",
-             "stop in time, with a checkpoint, such as 90s or 23h50m; 0: only when a Slurm allocation ends"),
+             "stop in time, with a checkpoint, such as 90s or 23h50m; 0: only when a Slurm "
+             "allocation ends"),
     DURATION("stall-timeout", "run", LOCAL, stall_timeout, "10m",
              "end the job when a rank makes no progress for so long; 0: never"),
 
@@ -99,11 +100,12 @@ static const dt_setting table[] = {
           "steps between validations; 0: never"),
     WHOLE("eval-examples", "evaluation", FREE, eval_examples, 1, 16777216, "1024",
           "problems per validation"),
-    CHOICE("metric", "evaluation", FREE, metric, "NAME", "exact-match|token-accuracy|loss", "exact-match",
-           "what the best model is chosen by: exact-match, token-accuracy or loss"),
+    CHOICE("metric", "evaluation", FREE, metric, "NAME", "exact-match|token-accuracy|loss",
+           "exact-match", "what the best model is chosen by: exact-match, token-accuracy or loss"),
     WHOLE("patience", "evaluation", FREE, patience, 0, STEPS, "0",
           "validations without a better value before training ends; 0: never"),
-    REAL("min-delta", "evaluation", FREE, min_delta, 0, 1e9, "0", "by how much a value must be better to count"),
+    REAL("min-delta", "evaluation", FREE, min_delta, 0, 1e9, "0",
+         "by how much a value must be better to count"),
 
     CADENCE("checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",
             "steps, time such as 10m, or epochs such as 2e, between checkpoints; 0: only the last"),

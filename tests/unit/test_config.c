@@ -101,6 +101,13 @@ static void good_values_are_taken(void **state) {
     assert_int_equal(set(&config, "checkpoint-every", "500"), DT_OK);
     assert_int_equal(config.checkpoint_every.steps, 500);
     assert_true(config.checkpoint_every.seconds == 0);
+    assert_int_equal(set(&config, "checkpoint-every", "2e"), DT_OK);
+    assert_int_equal(config.checkpoint_every.steps, 0);
+    assert_int_equal(config.checkpoint_every.epochs, 2);
+    assert_int_equal(set(&config, "time-limit", "23h50m"), DT_OK);
+    assert_true(config.time_limit == 85800);
+    assert_int_equal(set(&config, "time-limit", "0"), DT_OK);
+    assert_true(config.time_limit == 0);
     assert_int_equal(set(&config, "out", "runs/a b=c:d"), DT_OK);
     assert_string_equal(config.out, "runs/a b=c:d");
 }
@@ -142,9 +149,20 @@ static void bad_values_are_named_and_change_nothing(void **state) {
         {"ops", "+++++++++++++++++",
          "--ops: \"+++++++++++++++++\" is 17 bytes long; 16 are the most"},
         {"checkpoint-every", "soon",
-         "--checkpoint-every: \"soon\" is neither a number of steps nor a time such as 10m"},
+         "--checkpoint-every: \"soon\" is neither a number of steps, nor a time such as 10m, nor "
+         "epochs such as 2e"},
         {"checkpoint-every", "",
-         "--checkpoint-every: \"\" is neither a number of steps nor a time such as 10m"},
+         "--checkpoint-every: \"\" is neither a number of steps, nor a time such as 10m, nor "
+         "epochs such as 2e"},
+        {"checkpoint-every", "some",
+         "--checkpoint-every: \"some\" is neither a number of steps, nor a time such as 10m, nor "
+         "epochs such as 2e"},
+        {"checkpoint-every", "99999999999e",
+         "--checkpoint-every 99999999999: must lie between 0 and 4294967295"},
+        {"time-limit", "90",
+         "--time-limit: \"90\" is not a time; write it like 90s, 5m, 23h50m or 1d"},
+        {"time-limit", "-5m",
+         "--time-limit: \"-5m\" is not a time; write it like 90s, 5m, 23h50m or 1d"},
         {"checkpoint-every", "-5", "--checkpoint-every -5: must lie between 0 and 4294967295"},
         {"checkpoint-every", "m",
          "--checkpoint-every: \"m\" is not a time; write it like 90s, 5m, 23h50m or 1d"},
@@ -213,6 +231,8 @@ static void fill_unusual(dt_config *config) {
         {"seed", "9007199254740991"},
         {"steps", "4294967295"},
         {"log-level", "error"},
+        {"time-limit", "90s"},
+        {"stall-timeout", "0"},
         {"batch", "512"},
         {"shards", "16"},
         {"micro-batch", "7"},
@@ -226,8 +246,9 @@ static void fill_unusual(dt_config *config) {
         {"layers", "2"},
         {"width", "96"},
         {"heads", "3"},
+        {"context", "100"},
+        {"places", "12"},
         {"dropout", "0.1"},
-        {"optimizer", "adamw"},
         {"lr", "0.00030000000000000003"},
         {"warmup", "0"},
         {"schedule", "constant"},
@@ -239,33 +260,56 @@ static void fill_unusual(dt_config *config) {
         {"clip", "0"},
         {"eval-every", "0"},
         {"eval-examples", "1"},
-        {"checkpoint-every", "0.1s"},
+        {"metric", "loss"},
+        {"patience", "5"},
+        {"min-delta", "0.001"},
+        {"checkpoint-every", "3e"},
         {"keep", "0"},
     };
     dt_config_defaults(config);
-    assert_int_equal(sizeof value / sizeof *value, dt_setting_count());
     for (size_t i = 0; i < sizeof value / sizeof *value; i++) {
         assert_int_equal(set(config, value[i][0], value[i][1]), DT_OK);
     }
 }
 
+/* A setting that the list above forgets would not be looked at. */
+static void unusual_is_unusual(void **state) {
+    (void)state;
+    dt_config config;
+    fill_unusual(&config);
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        if (setting->type == DT_SETTING_CHOICE && !strchr(setting->choices, '|')) continue;
+        char text[DT_PATH_MAX];
+        dt_config_text(text, sizeof text, &config, setting);
+        if (strcmp(text, setting->initial) == 0) fail_msg("%s has its default", setting->name);
+    }
+}
+
+static void assert_comes_back(const dt_config *config) {
+    dt_config back;
+    char *ini;
+    assert_int_equal(dt_config_format(&ini, config, false), DT_OK);
+    dt_config_defaults(&back);
+    assert_int_equal(dt_config_parse(&back, ini, "memory"), DT_OK);
+    dt_memory_free(&ini);
+    assert_memory_equal(&back, config, sizeof back);
+}
+
 static void text_gives_back_the_same_bits(void **state) {
     (void)state;
-    dt_config config, back;
+    dt_config config;
     fill_unusual(&config);
+    assert_comes_back(&config);
     static const double real[] = {
         0.1, 1.0 / 3, 2e-3, 4.9406564584124654e-12, 9.9999999999999982, 0x1.fffffffffffffp-10};
     static const double seconds[] = {600,   86400,    90, 0.1, 1e9, 1234.5678901234567,
                                      0.001, 100.0 / 3};
     for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
         config.lr = real[i % (sizeof real / sizeof *real)];
-        config.checkpoint_every = (dt_cadence){0, seconds[i]};
-        char *ini;
-        assert_int_equal(dt_config_format(&ini, &config, false), DT_OK);
-        dt_config_defaults(&back);
-        assert_int_equal(dt_config_parse(&back, ini, "memory"), DT_OK);
-        dt_memory_free(&ini);
-        assert_memory_equal(&back, &config, sizeof config);
+        config.checkpoint_every = (dt_cadence){.seconds = seconds[i]};
+        config.stall_timeout = seconds[i];
+        assert_comes_back(&config);
     }
     char text[DT_PATH_MAX];
     dt_config_text(text, sizeof text, &config, dt_setting_find("schedule"));
@@ -280,17 +324,12 @@ static void text_gives_back_the_same_bits(void **state) {
 
 static void the_longest_folder_fits_a_line(void **state) {
     (void)state;
-    dt_config config, back;
+    dt_config config;
     dt_config_defaults(&config);
     char path[400] = {0};
     memset(path, 'x', 180);
     assert_int_equal(set(&config, "out", path), DT_OK);
-    char *ini;
-    assert_int_equal(dt_config_format(&ini, &config, false), DT_OK);
-    dt_config_defaults(&back);
-    assert_int_equal(dt_config_parse(&back, ini, "memory"), DT_OK);
-    dt_memory_free(&ini);
-    assert_memory_equal(&back, &config, sizeof config);
+    assert_comes_back(&config);
 }
 
 static void what_is_kept_leaves_out_local_settings(void **state) {
@@ -419,6 +458,12 @@ static void what_does_not_fit_together_is_refused(void **state) {
     strcpy(config.ops, "+%");
     assert_error(dt_config_check(&config), DT_ERR_ARG,
                  "--ops \"+%\": use one or more of + - * and /");
+    dt_config_defaults(&config);
+    config.checkpoint_every = (dt_cadence){.epochs = 2};
+    assert_int_equal(dt_config_check(&config), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "--checkpoint-every 2e: "));
+    config.train_examples = 1000;
+    assert_int_equal(dt_config_check(&config), DT_OK);
     strcpy(config.ops, "");
     assert_int_equal(dt_config_check(&config), DT_ERR_ARG);
 }
@@ -432,6 +477,7 @@ int main(void) {
         cmocka_unit_test(bad_values_are_named_and_change_nothing),
         cmocka_unit_test(durations_are_read),
         cmocka_unit_test(nearest_names_are_guessed),
+        cmocka_unit_test(unusual_is_unusual),
         cmocka_unit_test(text_gives_back_the_same_bits),
         cmocka_unit_test(the_longest_folder_fits_a_line),
         cmocka_unit_test(what_is_kept_leaves_out_local_settings),
