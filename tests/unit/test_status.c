@@ -150,8 +150,9 @@ static void the_log_says_what_the_level_asks_for(void **state) {
         {DT_LOG_WARN, -1, "dtrain: error: e1\ndtrain: warning: w\n"},
         {DT_LOG_INFO, 0, "dtrain: error: e1\ndtrain: warning: w\ndtrain: i\n"},
         {DT_LOG_INFO, 1, ""},
-        {DT_LOG_DEBUG, 2,
-         "dtrain[2]: error: e1\ndtrain[2]: warning: w\ndtrain[2]: i\ndtrain[2]: debug: d\n"},
+        {DT_LOG_DEBUG, 0,
+         "dtrain[0]: error: e1\ndtrain[0]: warning: w\ndtrain[0]: i\ndtrain[0]: debug: d\n"},
+        {DT_LOG_DEBUG, 2, "dtrain[2]: error: e1\ndtrain[2]: warning: w\ndtrain[2]: debug: d\n"},
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         char text[400];
