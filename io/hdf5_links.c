@@ -83,8 +83,10 @@ static dt_status read_heap(links *l, uint64_t address) {
     unsigned char start[32];
     DT_TRY(dt_hdf5_metadata(start, l->in, address, sizeof start, part));
     const uint64_t size = load64(start + 8);
-    DT_USABLE(memcmp(start, "HEAP", 5) == 0 && size > 0 && size <= l->in->unread, l->in, part,
+    DT_USABLE(memcmp(start, "HEAP", 5) == 0 && size > 0, l->in, part,
               "its list of names is damaged");
+    DT_USABLE(size <= l->in->unread, l->in, part,
+              "its list of names is larger than the file, or parts of the file overlap");
     l->names_size = (size_t)size;
     DT_TRY(dt_memory_alloc(&l->names, l->names_size, 1, "names"));
     return dt_hdf5_metadata(l->names, l->in, load64(start + 24), l->names_size, part);

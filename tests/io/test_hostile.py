@@ -373,7 +373,28 @@ def userblock(whole, path):
             source.copy(name, file)
 
 
+def links_at(data, header):
+    """Where an object header says where its group's links are: the data of its message 0x11."""
+    at, end = header + 16, header + 16 + int.from_bytes(data[header + 8:header + 12], "little")
+    while at < end:
+        kind, size = int.from_bytes(data[at:at + 2], "little"), int.from_bytes(data[at + 2:at + 4], "little")
+        if kind == 0x11:
+            return slice(at + 8, at + 24)
+        at += 8 + size
+
+
+def inside_itself(whole, path):
+    """Both groups of layers hold the group that holds them: 2^40 objects, if one believed it."""
+    with h5py.File(whole) as file:
+        outer, *inner = [h5py.h5o.get_info(file["weights/layers" + name].id).addr for name in ("", "/0", "/1")]
+    data = bytearray(whole.read_bytes())
+    for group in inner:
+        data[links_at(data, group)] = data[links_at(data, outer)]
+    path.write_bytes(data)
+
+
 REWRITTEN = [
+    ("groups inside themselves", ("overlap",), inside_itself),
     ("h5repack", (), lambda whole, path: repack(whole, path, [])),
     ("h5repack --latest", ("superblock version",), lambda whole, path: repack(whole, path, ["--latest"])),
     ("a user block", ("not an HDF5 file",), userblock),
