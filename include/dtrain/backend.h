@@ -1,4 +1,5 @@
-/* The one table of operations that a compute device fills in. Model code never knows where it runs. */
+/* The one table of operations that a compute device fills in. Model code never knows where it runs.
+ */
 #ifndef DTRAIN_BACKEND_H
 #define DTRAIN_BACKEND_H
 
@@ -6,12 +7,14 @@
 
 #include "dtrain/status.h"
 
-/* Shapes: N packed tokens, B problems, T longest context, C width, F MLP width, H heads, D head width, L layers, V vocabulary. */
+/* Shapes: N packed tokens, B problems, T longest context, C width, F MLP width, H heads, D head
+ * width, L layers, V vocabulary. */
 
 typedef struct dt_backend dt_backend;
 typedef struct dt_buffer dt_buffer; /* a stretch of the device's memory; each backend has its own */
 
-/* Where a tensor starts: element `offset` (4-byte elements) of a buffer. Row-major, float32 unless said. */
+/* Where a tensor starts: element `offset` (4-byte elements) of a buffer. Row-major, float32 unless
+ * said. */
 typedef struct {
     dt_buffer *buffer;
     size_t offset;
@@ -21,13 +24,13 @@ typedef enum { DT_IDENTITY, DT_GELU } dt_activation;
 
 /* A packed batch on the device; int32 tensors as in dt_batch. */
 typedef struct {
-    size_t problems;    /* B */
-    size_t tokens;      /* N */
-    dt_tensor offset;   /* (B+1) */
-    dt_tensor token;    /* (N) */
-    dt_tensor position; /* (N) */
-    dt_tensor place;    /* (N) */
-    dt_tensor target;   /* (N), -1: not scored */
+    size_t problems;            /* B */
+    size_t tokens;              /* N */
+    dt_tensor offset;           /* (B+1) */
+    dt_tensor token;            /* (N) */
+    dt_tensor position;         /* (N) */
+    dt_tensor place;            /* (N) */
+    dt_tensor target;           /* (N), -1: not scored */
     const int32_t *host_offset; /* (B+1) the same on the host, for launching */
 } dt_packed;
 
@@ -44,11 +47,13 @@ typedef struct {
 typedef struct {
     float lr, beta1, beta2, epsilon;
     float decay;          /* 0 for tensors that are not decayed */
-    float gradient_scale; /* multiplies the summed gradient: 1/scored tokens, times the clipping factor */
+    float gradient_scale; /* multiplies the summed gradient: 1/scored tokens, times the clipping
+                             factor */
     float correction1, correction2; /* 1/(1 - beta^t) */
 } dt_adamw;
 
-/* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number, position, channel) alone. */
+/* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,
+ * position, channel) alone. */
 typedef struct {
     float probability;
     uint64_t seed;
@@ -59,7 +64,8 @@ typedef struct {
 } dt_dropout;
 
 /* Every entry must be there. Calls may be queued; download and score wait for what they read.
-   "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the gradient with respect to x. */
+   "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the gradient
+   with respect to x. */
 typedef struct {
     const char *name;        /* "cpu" */
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
@@ -69,10 +75,13 @@ typedef struct {
     /* -- memory -- */
 
     /* Zeroed device memory of count 4-byte elements. */
-    dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t count, const char *what);
-    /* A buffer whose truth is in host memory (a shared window): push copies host to device, pull device to host; both are no
-       copies where the device can work on host memory itself. The memory stays the caller's and must outlive the buffer. */
-    dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t count, const char *what);
+    dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t count,
+                               const char *what);
+    /* A buffer whose truth is in host memory (a shared window): push copies host to device, pull
+       device to host; both are no copies where the device can work on host memory itself. The
+       memory stays the caller's and must outlive the buffer. */
+    dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+                               const char *what);
     void (*buffer_destroy)(dt_buffer **buffer, dt_backend *backend);
     dt_status (*push)(dt_backend *backend, dt_tensor tensor, size_t count);
     dt_status (*pull)(dt_backend *backend, dt_tensor tensor, size_t count);
@@ -81,54 +90,65 @@ typedef struct {
     dt_status (*fill_zero)(dt_backend *backend, dt_tensor tensor, size_t count);
 
     /* -- embedding -- x (N,C) = tok_embed[token] + pos_embed[position] + place_embed[place] */
-    dt_status (*embed_forward)(dt_backend *backend, dt_tensor x, const dt_packed *batch, dt_tensor tok_embed, dt_tensor pos_embed,
-                               dt_tensor place_embed, size_t C);
+    dt_status (*embed_forward)(dt_backend *backend, dt_tensor x, const dt_packed *batch,
+                               dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
+                               size_t C);
     /* Accumulates into the three tables' gradients, rows in ascending order. */
-    dt_status (*embed_backward)(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed, dt_tensor d_place_embed,
-                                const dt_packed *batch, dt_tensor d_x, size_t C);
+    dt_status (*embed_backward)(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
+                                dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
+                                size_t C);
 
     /* -- layer norm -- y (N,C); mean, rstd (N) are kept for the backward pass */
-    dt_status (*norm_forward)(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd, dt_tensor x, dt_tensor scale,
-                              dt_tensor bias, size_t N, size_t C);
+    dt_status (*norm_forward)(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
+                              dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
     /* Accumulates into d_x (the residual stream's gradient), d_scale and d_bias. */
-    dt_status (*norm_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias, dt_tensor d_y, dt_tensor x,
-                               dt_tensor mean, dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
+    dt_status (*norm_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale,
+                               dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
+                               dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
-    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, z (N,out) keeps what went into the
-       activation; with DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer NULL: none. */
-    dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x, dt_tensor weight, dt_tensor bias,
-                                dt_tensor residual, size_t N, size_t in, size_t out, dt_activation activation);
-    /* d_weight += …, d_bias += … (bias.buffer NULL: none); d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y is overwritten by the gradient
-       with respect to z. */
-    dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight, dt_tensor d_bias, dt_tensor d_y,
-                                 dt_tensor z, dt_tensor x, dt_tensor weight, size_t N, size_t in, size_t out,
+    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, z
+       (N,out) keeps what went into the activation; with DT_IDENTITY residual (N,out) is added (it
+       may be y itself). bias.buffer, residual.buffer NULL: none. */
+    dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+                                dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                                size_t in, size_t out, dt_activation activation);
+    /* d_weight += …, d_bias += … (bias.buffer NULL: none); d_x is replaced (d_x.buffer NULL: not
+       wanted). With DT_GELU, d_y is overwritten by the gradient with respect to z. */
+    dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
+                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                                 dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
 
-    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C), heads of D = C/H, scaled by 1/sqrt(D);
-       lse (N,H) keeps log(sum(exp(score))) for the backward pass. */
-    dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
-                                   size_t H);
+    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C), heads of D = C/H, scaled
+       by 1/sqrt(D); lse (N,H) keeps log(sum(exp(score))) for the backward pass. */
+    dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                   const dt_packed *batch, size_t C, size_t H);
     /* d_qkv (N,3C) is replaced. */
-    dt_status (*attention_backward)(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y, dt_tensor lse, dt_tensor qkv,
+    dt_status (*attention_backward)(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y,
+                                    dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                     const dt_packed *batch, size_t C, size_t H);
 
-    /* -- dropout -- y (N,C) = residual + x * kept / (1 - p), the same kept ones for forward and backward. residual.buffer NULL: none;
-       y may be x or residual */
-    dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual, const dt_packed *batch, size_t C, const dt_dropout *dropout);
+    /* -- dropout -- y (N,C) = residual + x * kept / (1 - p), the same kept ones for forward and
+       backward. residual.buffer NULL: none; y may be x or residual */
+    dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                         const dt_packed *batch, size_t C, const dt_dropout *dropout);
 
-    /* -- loss -- logits (N,V) are overwritten: with want_gradient by their gradient (softmax - target), unnormalised, 0 where not scored; adds to
-       *score. matched (B), int32, optional (buffer NULL): 1 where every scored token of the problem was right. */
-    dt_status (*loss)(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits, const dt_packed *batch, size_t V,
-                      bool want_gradient);
+    /* -- loss -- logits (N,V) are overwritten: with want_gradient by their gradient (softmax -
+     *target), unnormalised, 0 where not scored; adds to score. matched (B), int32, optional (buffer
+     *NULL): 1 where every scored token of the problem was right. */
+    dt_status (*loss)(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
+                      const dt_packed *batch, size_t V, bool want_gradient);
 
-    /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C) to the caches (B,T,C) at place length[b] (int32)
-       and attends over 0 … length[b]; y (B,C). */
-    dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache, dt_tensor v_cache, dt_tensor qkv,
-                                  dt_tensor length, size_t B, size_t T, size_t C, size_t H);
+    /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C) to the caches
+       (B,T,C) at place length[b] (int32) and attends over 0 … length[b]; y (B,C). */
+    dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
+                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                                  size_t T, size_t C, size_t H);
 
-    /* -- the update; the trainer runs these on the host's backend, on slices of the shared windows -- */
-    dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v, dt_tensor gradient, size_t count,
-                       const dt_adamw *constants);
+    /* -- the update; the trainer runs these on the host's backend, on slices of the shared windows
+     * -- */
+    dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
+                       dt_tensor gradient, size_t count, const dt_adamw *constants);
     /* Sum of squares in a fixed order, in double. */
     dt_status (*square_sum)(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 } dt_backend_table;
@@ -141,7 +161,8 @@ struct dt_backend {
 /**
  * Open the CPU backend: CBLAS with one thread.
  *
- * Runs the self-test of BLAS first: products of every kind the model uses, beside a plain double loop.
+ * Runs the self-test of BLAS first: products of every kind the model uses, beside a plain double
+ * loop.
  * @return DT_ERR_UNAVAILABLE naming library, kernel and product if BLAS computes wrongly
  */
 dt_status dt_backend_cpu_open(dt_backend **backend);

@@ -1,4 +1,5 @@
-/* One HDF5 file that holds all of a run: weights, optimizer, metrics, history, state. Schema: io/README.md. */
+/* One HDF5 file that holds all of a run: weights, optimizer, metrics, history, state. Schema:
+ * io/README.md. */
 #ifndef DTRAIN_CHECKPOINT_H
 #define DTRAIN_CHECKPOINT_H
 
@@ -10,42 +11,45 @@ typedef struct {
     int64_t step;   /* updates made */
     int64_t tokens; /* trained on so far */
     int64_t problems;
-    double seconds; /* of training so far, over all starts */
-    double best;    /* best value of the metric on the validation split */
+    double seconds;    /* of training so far, over all starts */
+    double best;       /* best value of the metric on the validation split */
     int64_t best_step; /* -1: none yet */
     int64_t stale;     /* validations since then */
     int64_t skipped;   /* updates left out because something was not finite */
     int64_t rollbacks; /* returns to an earlier checkpoint: shifts the training data */
 } dt_run_state;
 
-/* A checkpoint in memory. The tensors are given by reference when writing, and belong to the checkpoint when read. */
+/* A checkpoint in memory. The tensors are given by reference when writing, and belong to the
+ * checkpoint when read. */
 typedef struct {
     dt_config config;
     dt_model_shape shape;
-    dt_layout layout;        /* of weights, m and v */
+    dt_layout layout; /* of weights, m and v */
     dt_tokenizer *tokenizer;
-    float *weights, *m, *v;  /* flat blocks of layout.count elements; m and v may be NULL when reading weights only */
+    float *weights, *m, *v; /* flat blocks of layout.count elements; m and v may be NULL when
+                               reading weights only */
     dt_metrics *metrics;
     dt_run_state state;
 } dt_checkpoint;
 
 /**
- * Write a checkpoint so that, whatever happens, `path` is either the old file or the whole new one: temporary name in the same
- * folder, close, fsync, reopen and verify, rename, fsync the folder.
+ * Write a checkpoint so that, whatever happens, `path` is either the old file or the whole new one:
+ * temporary name in the same folder, close, fsync, reopen and verify, rename, fsync the folder.
  *
- * @return DT_ERR_CREATE, DT_ERR_IO (the temporary file is removed), DT_ERR_DATA for weights that are not finite.
- * Collective: no; rank 0 calls it.
+ * @return DT_ERR_CREATE, DT_ERR_IO (the temporary file is removed), DT_ERR_DATA for weights that
+ * are not finite. Collective: no; rank 0 calls it.
  */
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint);
 
 typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 
 /**
- * Read and verify. SUMMARY: configuration, tokenizer, state, metrics; WEIGHTS: also /weights; ALL: also the moments.
+ * Read and verify. SUMMARY: configuration, tokenizer, state, metrics; WEIGHTS: also /weights; ALL:
+ * also the moments.
  *
  * @param[out] checkpoint  zeroed before; dt_checkpoint_destroy it, also after an error
- * @return DT_ERR_NO_INPUT: no such file; DT_ERR_DATA: not HDF5, not ours, truncated, of a newer format, damaged: names the file and the part
- * Collective: no.
+ * @return DT_ERR_NO_INPUT: no such file; DT_ERR_DATA: not HDF5, not ours, truncated, of a newer
+ * format, damaged: names the file and the part Collective: no.
  */
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
 void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
@@ -64,18 +68,20 @@ dt_status dt_run_folder_open(const char *folder);
 /* FOLDER/checkpoint-00001200.h5 */
 dt_status dt_run_checkpoint_path(char *path, size_t size, const char *folder, int64_t step);
 
-/* The step numbers of the checkpoints in a folder, newest first; allocated: dt_memory_free. None is not an error. */
+/* The step numbers of the checkpoints in a folder, newest first; allocated: dt_memory_free. None is
+ * not an error. */
 dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder);
 
 /* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. */
 dt_status dt_run_link(const char *folder, const char *name, int64_t step);
 
-/* Remove all but the newest `keep` checkpoints; what any symbolic link in the folder points to stays: latest.h5, best.h5, and
-   whatever a person has pinned by such a link. keep 0: keep all. */
+/* Remove all but the newest `keep` checkpoints; what any symbolic link in the folder points to
+   stays: latest.h5, best.h5, and whatever a person has pinned by such a link. keep 0: keep all. */
 dt_status dt_run_rotate(const char *folder, int64_t keep);
 
 /**
- * The file that a person means: a checkpoint file itself, or a run folder (its best.h5, or else the newest).
+ * The file that a person means: a checkpoint file itself, or a run folder (its best.h5, or else the
+ * newest).
  * @return DT_ERR_NO_INPUT with what was looked for
  */
 dt_status dt_run_resolve(char *path, size_t size, const char *name);

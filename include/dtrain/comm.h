@@ -16,7 +16,8 @@ typedef struct dt_comm dt_comm;
  */
 dt_status dt_comm_open(dt_comm **comm, int *argc, char ***argv);
 
-/* Pretend that each k consecutive ranks of a node are a node of their own; 0: as the machine has it. Before any window. */
+/* Pretend that each k consecutive ranks of a node are a node of their own; 0: as the machine has
+ * it. Before any window. */
 dt_status dt_comm_split_nodes(dt_comm *comm, size_t ranks_per_node);
 
 /* End MPI. Leaves NULL. */
@@ -27,7 +28,7 @@ _Noreturn void dt_comm_abort(dt_comm *comm, int exit_code);
 
 size_t dt_comm_rank(const dt_comm *comm);
 size_t dt_comm_size(const dt_comm *comm);
-size_t dt_comm_node(const dt_comm *comm);  /* number of this rank's node */
+size_t dt_comm_node(const dt_comm *comm); /* number of this rank's node */
 size_t dt_comm_nodes(const dt_comm *comm);
 size_t dt_comm_local_rank(const dt_comm *comm); /* number on its node */
 size_t dt_comm_local_size(const dt_comm *comm);
@@ -36,9 +37,9 @@ const char *dt_comm_library(const dt_comm *comm); /* "Open MPI 4.1.4" */
 const char *dt_comm_host(const dt_comm *comm, size_t rank);
 
 /**
- * Agree on a status: the error of the lowest rank that has one becomes everybody's, text included, so that rank 0 can print it;
- * on the others it begins with that rank and its host, unless that is rank 0.
- * Call it after local work that may fail, before the next collective.
+ * Agree on a status: the error of the lowest rank that has one becomes everybody's, text included,
+ * so that rank 0 can print it; on the others it begins with that rank and its host, unless that is
+ * rank 0. Call it after local work that may fail, before the next collective.
  */
 dt_status dt_comm_agree(dt_comm *comm, dt_status local);
 
@@ -51,13 +52,16 @@ dt_status dt_comm_broadcast(dt_comm *comm, void *bytes, size_t count);
 /* The largest value over ranks, for flags such as "stop now". */
 dt_status dt_comm_max(dt_comm *comm, int64_t *value);
 
-/* One double of each rank, by rank, on all of them. all: (size). For timings and memory, which need no canonical order. */
+/* One double of each rank, by rank, on all of them. all: (size). For timings and memory, which need
+ * no canonical order. */
 dt_status dt_comm_gather(dt_comm *comm, double *all, double mine);
 
-/* Which shards a rank computes: begin … end. Contiguous, as even as can be, in rank order. Not collective. */
+/* Which shards a rank computes: begin … end. Contiguous, as even as can be, in rank order. Not
+ * collective. */
 void dt_shard_range(size_t *begin, size_t *end, size_t shards, size_t size, size_t rank);
 
-/* Every shard's values (per_shard doubles each) to all ranks; each rank has filled in those of its own range. all: (shards * per_shard). */
+/* Every shard's values (per_shard doubles each) to all ranks; each rank has filled in those of its
+ * own range. all: (shards * per_shard). */
 dt_status dt_comm_share(dt_comm *comm, double *all, size_t shards, size_t per_shard);
 
 /* ---- memory shared by the ranks of a node ---- */
@@ -74,34 +78,40 @@ void *dt_window_memory(const dt_window *window);
 typedef struct dt_reducer dt_reducer;
 
 /**
- * Buffers and plan for summing gradients of `count` floats over `shards` shards in one canonical binary tree.
+ * Buffers and plan for summing gradients of `count` floats over `shards` shards in one canonical
+ * binary tree.
  *
- * The sum of shards 2i and 2i+1 of one level is shard i of the next, left + right, whatever the number of ranks.
+ * The sum of shards 2i and 2i+1 of one level is shard i of the next, left + right, whatever the
+ * number of ranks.
  * @param block  slices start at multiples of this many elements
  */
-dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards, size_t block);
+dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
+                            size_t block);
 void dt_reducer_destroy(dt_reducer **reducer);
 
-/* How many gradient buffers this rank has, and each of them: `count` floats in the node's window. Not collective. */
+/* How many gradient buffers this rank has, and each of them: `count` floats in the node's window.
+ * Not collective. */
 size_t dt_reducer_slots(const dt_reducer *reducer);
 float *dt_reducer_slot(const dt_reducer *reducer, size_t slot);
 
-/* The slot in which the gradient of the next shard of this rank's range belongs; its old content is the last step's. Not collective. */
+/* The slot in which the gradient of the next shard of this rank's range belongs; its old content is
+ * the last step's. Not collective. */
 size_t dt_reducer_begin_shard(dt_reducer *reducer);
 
 /* That gradient is complete: sums whatever subtrees it completes. Not collective. */
 void dt_reducer_end_shard(dt_reducer *reducer);
 
 /**
- * Sum over all ranks. After the call this rank may read (and the others do not write) elements begin … end of the sum;
- * the slices of a node's ranks cover all elements.
- * The next dt_reducer_begin_shard needs a dt_comm_node_barrier before it.
+ * Sum over all ranks. After the call this rank may read (and the others do not write) elements
+ * begin … end of the sum; the slices of a node's ranks cover all elements. The next
+ * dt_reducer_begin_shard needs a dt_comm_node_barrier before it.
  *
  * @param[out] sum  where element 0 of the sum would be
  */
 dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t *end);
 
 /* Seconds this rank has spent so far: adding, exchanging between nodes, waiting for others. */
-void dt_reducer_times(const dt_reducer *reducer, double *adding, double *exchanging, double *waiting);
+void dt_reducer_times(const dt_reducer *reducer, double *adding, double *exchanging,
+                      double *waiting);
 
 #endif

@@ -1,4 +1,5 @@
-/* Every setting of a run, in one table: command line, ini file, checkpoint and help all read it from here. */
+/* Every setting of a run, in one table: command line, ini file, checkpoint and help all read it
+ * from here. */
 #ifndef DTRAIN_CONFIG_H
 #define DTRAIN_CONFIG_H
 
@@ -20,15 +21,17 @@ typedef struct {
 
 enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024 };
 
-/* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is filled. */
+/* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
+ * filled. */
 typedef struct {
     /* run */
     char out[DT_PATH_MAX];
     int64_t seed;
     int64_t steps;
     int64_t log_level; /* dt_log_level */
-    double time_limit;    /* seconds for this start; 0: none but the batch system's */
-    double stall_timeout; /* seconds without progress after which a rank counts as stuck; 0: never */
+    double time_limit; /* seconds for this start; 0: none but the batch system's */
+    double
+        stall_timeout; /* seconds without progress after which a rank counts as stuck; 0: never */
     /* batch */
     int64_t batch;          /* problems per step, over all ranks */
     int64_t shards;         /* logical shards: a power of two */
@@ -66,7 +69,14 @@ typedef struct {
     int64_t keep;
 } dt_config;
 
-typedef enum { DT_SETTING_INT, DT_SETTING_REAL, DT_SETTING_TEXT, DT_SETTING_CHOICE, DT_SETTING_CADENCE, DT_SETTING_DURATION } dt_setting_type;
+typedef enum {
+    DT_SETTING_INT,
+    DT_SETTING_REAL,
+    DT_SETTING_TEXT,
+    DT_SETTING_CHOICE,
+    DT_SETTING_CADENCE,
+    DT_SETTING_DURATION
+} dt_setting_type;
 
 /* What a resume does with a setting. */
 typedef enum {
@@ -102,7 +112,8 @@ void dt_config_defaults(dt_config *config);
  * @param where  how the error message calls the place: "--width" or "my.ini:12: width"
  * @return DT_ERR_ARG with the name, the value and what is allowed
  */
-dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text, const char *where);
+dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text,
+                        const char *where);
 
 /* The value as text that dt_config_set reads back to the same bits. */
 void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting);
@@ -113,10 +124,12 @@ dt_status dt_config_read(dt_config *config, const char *path);
 /* The same from memory; `name` stands for the file in messages. */
 dt_status dt_config_parse(dt_config *config, const char *ini, const char *name);
 
-/* The whole configuration as ini text (without LOCAL settings if kept_only), allocated: dt_memory_free. */
+/* The whole configuration as ini text (without LOCAL settings if kept_only), allocated:
+ * dt_memory_free. */
 dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only);
 
-/* What no single setting can know: heads divide the width, shards is a power of two, batch >= shards … */
+/* What no single setting can know: heads divide the width, shards is a power of two, batch >=
+ * shards … */
 dt_status dt_config_check(const dt_config *config);
 
 /* "90s", "5m", "23h50m", "1d": seconds; DT_ERR_ARG otherwise. */

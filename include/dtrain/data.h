@@ -1,4 +1,5 @@
-/* Arithmetic problems, how they are written, as tokens, and packed into batches. Pure functions of (configuration, index). */
+/* Arithmetic problems, how they are written, as tokens, and packed into batches. Pure functions of
+ * (configuration, index). */
 #ifndef DTRAIN_DATA_H
 #define DTRAIN_DATA_H
 
@@ -14,7 +15,8 @@ typedef struct {
     uint64_t a, b;
 } dt_problem;
 
-/* Longest text of a problem, working included, that any configuration can ask for; buffers of this size always do. */
+/* Longest text of a problem, working included, that any configuration can ask for; buffers of this
+ * size always do. */
 enum { DT_TEXT_MAX = 1024, DT_DIGITS_MAX = 9, DT_DIVISION_DIGITS_MAX = 18 };
 
 /* '+', '-', '*', '/' and "add", "subtract", "multiply", "divide"; "train", "validation", "test". */
@@ -24,20 +26,25 @@ const char *dt_split_name(dt_split split);
 
 /* ---- problems ---- */
 
-/* Which split a problem belongs to: a hash of it, the same for a+b and b+a (a*b and b*a), whatever the seed. 5 % are validation, 5 % test. */
+/* Which split a problem belongs to: a hash of it, the same for a+b and b+a (a*b and b*a), whatever
+ * the seed. 5 % are validation, 5 % test. */
 dt_split dt_problem_split(const dt_problem *problem);
 
 /**
  * Problem number `index` of a split: a pure function of (data settings, seed, split, index).
  *
- * Lengths are drawn evenly, then a number of that length; one division in eight is made exact; the divisor is never 0.
- * @return DT_ERR_ARG if the domain is so small that the split has no such problem (names the setting to raise)
+ * Lengths are drawn evenly, then a number of that length; one division in eight is made exact; the
+ * divisor is never 0.
+ * @return DT_ERR_ARG if the domain is so small that the split has no such problem (names the
+ * setting to raise)
  */
-dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_split split, uint64_t index);
+dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_split split,
+                            uint64_t index);
 
 /**
- * Training problem `position` (counted over the whole run: step * batch + place in the batch). With train-examples N, a fresh
- * permutation of the first N problems in each epoch; otherwise an endless stream.
+ * Training problem `position` (counted over the whole run: step * batch + place in the batch). With
+ * train-examples N, a fresh permutation of the first N problems in each epoch; otherwise an endless
+ * stream.
  */
 dt_status dt_problem_train(dt_problem *problem, const dt_config *config, uint64_t position);
 
@@ -50,17 +57,20 @@ dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem);
  */
 dt_status dt_problem_parse(dt_problem *problem, const char *text);
 
-/* Whether this problem lies in the domain the configuration trains on; if not, DT_ERR_ARG says why. */
+/* Whether this problem lies in the domain the configuration trains on; if not, DT_ERR_ARG says why.
+ */
 dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *config);
 
 /* ---- formats ---- */
 
 /**
- * Write a problem the way the model sees it, ending with '$': "372*472=2901,01191+20202,00645+20847=20847$".
+ * Write a problem the way the model sees it, ending with '$':
+ * "372*472=2901,01191+20202,00645+20847=20847$".
  *
  * @param[out] prompt_length  how many bytes are given; what follows must be produced
  */
-dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const dt_problem *problem, dt_format format);
+dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const dt_problem *problem,
+                          dt_format format);
 
 /* The longest text the configuration can produce, in tokens, '$' included. */
 size_t dt_format_longest(const dt_config *config);
@@ -69,14 +79,17 @@ size_t dt_format_longest(const dt_config *config);
  * What the model produced after the prompt, as people write it: the answer alone ("29 r 1").
  * @return DT_ERR_DATA if it is not an answer in this format
  */
-dt_status dt_format_answer(char *answer, size_t size, const char *produced, const dt_problem *problem, dt_format format);
+dt_status dt_format_answer(char *answer, size_t size, const char *produced,
+                           const dt_problem *problem, dt_format format);
 
 /**
  * The working for people, one step a line, numbers the normal way round: "273 * 4 = 1092".
- * Works on what the model produced, right or wrong; what cannot be understood is shown as it stands.
- * Lines are separated by newlines; a problem without working of its own gives one line, "123 + 456 = 579".
+ * Works on what the model produced, right or wrong; what cannot be understood is shown as it
+ * stands. Lines are separated by newlines; a problem without working of its own gives one line,
+ * "123 + 456 = 579".
  */
-void dt_format_working(char *text, size_t size, const char *produced, const dt_problem *problem, dt_format format);
+void dt_format_working(char *text, size_t size, const char *produced, const dt_problem *problem,
+                       dt_format format);
 
 /* ---- tokenizer ---- */
 
@@ -85,25 +98,30 @@ typedef struct dt_tokenizer dt_tokenizer;
 /* The token strings a format needs; id 0 is the end "$". */
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format);
 
-/* From the strings of a checkpoint: `count` NUL-terminated ones, copied. DT_ERR_DATA for doubles or empty ones. */
+/* From the strings of a checkpoint: `count` NUL-terminated ones, copied. DT_ERR_DATA for doubles or
+ * empty ones. */
 dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count);
 void dt_tokenizer_destroy(dt_tokenizer **tokenizer);
 
 size_t dt_tokenizer_size(const dt_tokenizer *tokenizer);
-const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id); /* NULL if there is none */
+const char *dt_tokenizer_token(const dt_tokenizer *tokenizer,
+                               int32_t id); /* NULL if there is none */
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);
 
 /* Text to ids. DT_ERR_DATA names the first byte that is no token. */
-dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count, const dt_tokenizer *tokenizer, const char *text);
+dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
+                              const dt_tokenizer *tokenizer, const char *text);
 
 /* Ids to text. */
-dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *tokenizer, const int32_t *id, size_t count);
+dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *tokenizer,
+                              const int32_t *id, size_t count);
 
 /**
- * The place of each token in its number: 1 for the first digit as written, 2 for the next …, 0 for what is no digit. Depends on
- * what stands before alone, so that generation computes it as it goes.
+ * The place of each token in its number: 1 for the first digit as written, 2 for the next …, 0 for
+ * what is no digit. Depends on what stands before alone, so that generation computes it as it goes.
  */
-void dt_tokenizer_places(int32_t *place, const dt_tokenizer *tokenizer, const int32_t *id, size_t count);
+void dt_tokenizer_places(int32_t *place, const dt_tokenizer *tokenizer, const int32_t *id,
+                         size_t count);
 
 /* Longest run of digits any problem of this configuration contains; place ids go from 0 to this. */
 size_t dt_format_places(const dt_config *config);
@@ -112,15 +130,15 @@ size_t dt_format_places(const dt_config *config);
 
 /* Problems back to back, without padding: B problems, N tokens. Each array is the batch's own. */
 typedef struct {
-    size_t problems;   /* B */
-    size_t tokens;     /* N: a text of n tokens gives n - 1 inputs */
-    size_t scored;     /* targets that count */
-    int32_t *offset;   /* (B+1) first token of each problem */
-    int32_t *token;    /* (N) */
-    int32_t *position; /* (N) within its problem */
-    int32_t *place;    /* (N) */
-    int32_t *target;   /* (N) the next token, or -1 where the loss does not count (the prompt) */
-    uint64_t *index;   /* (B) the problem's number in its split, for what is keyed by it */
+    size_t problems;     /* B */
+    size_t tokens;       /* N: a text of n tokens gives n - 1 inputs */
+    size_t scored;       /* targets that count */
+    int32_t *offset;     /* (B+1) first token of each problem */
+    int32_t *token;      /* (N) */
+    int32_t *position;   /* (N) within its problem */
+    int32_t *place;      /* (N) */
+    int32_t *target;     /* (N) the next token, or -1 where the loss does not count (the prompt) */
+    uint64_t *index;     /* (B) the problem's number in its split, for what is keyed by it */
     dt_problem *problem; /* (B) */
     size_t problem_capacity, token_capacity;
 } dt_batch;
@@ -131,7 +149,7 @@ void dt_batch_destroy(dt_batch *batch);
 void dt_batch_clear(dt_batch *batch);
 
 /* Append one problem. DT_ERR_INTERNAL if there is no room. */
-dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index, dt_format format,
-                          const dt_tokenizer *tokenizer);
+dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
+                          dt_format format, const dt_tokenizer *tokenizer);
 
 #endif

@@ -4,7 +4,8 @@
 
 typedef enum { DT_LOG_ERROR, DT_LOG_WARN, DT_LOG_INFO, DT_LOG_DEBUG } dt_log_level;
 
-/* Who is speaking: rank -1 before the ranks are known. Ranks other than 0 speak at level debug only, and leave out what is for people. */
+/* Who is speaking: rank -1 before the ranks are known. Ranks other than 0 speak at level debug
+ * only, and leave out what is for people. */
 void dt_log_open(dt_log_level level, int rank);
 dt_log_level dt_log_current(void);
 

@@ -39,8 +39,8 @@ typedef struct {
     size_t history_count, history_capacity;
 } dt_metrics;
 
-/* Append a row. Rows of the same or a later step are dropped first: after a return to an earlier checkpoint they are measured again,
-   and a curve has no two points at one step. DT_ERR_MEMORY. */
+/* Append a row. Rows of the same or a later step are dropped first: after a return to an earlier
+   checkpoint they are measured again, and a curve has no two points at one step. DT_ERR_MEMORY. */
 dt_status dt_metrics_add_train(dt_metrics *metrics, const dt_train_row *row);
 dt_status dt_metrics_add_validation(dt_metrics *metrics, const dt_validation_row *row);
 

@@ -11,7 +11,8 @@ typedef struct {
     double dropout;
 } dt_model_shape;
 
-/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit. */
+/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit.
+ */
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
 
 /* One named tensor in the flat block of all parameters. */
@@ -19,16 +20,16 @@ typedef struct {
     char name[48]; /* "layers/0/attn_qkv/weight" */
     size_t offset; /* first element; a multiple of DT_ALIGNED_FLOATS */
     size_t count;
-    size_t rank;   /* 1 or 2 */
+    size_t rank; /* 1 or 2 */
     size_t extent[2];
-    bool decayed;  /* matrices are decayed, norms and biases are not */
+    bool decayed; /* matrices are decayed, norms and biases are not */
 } dt_parameter;
 
 /* All parameters, in the order in which the forward pass meets them; owned by the layout. */
 typedef struct {
     dt_parameter *parameter;
     size_t parameters;
-    size_t count;  /* elements of the flat block, gaps included (the gaps stay zero) */
+    size_t count;   /* elements of the flat block, gaps included (the gaps stay zero) */
     size_t weights; /* elements without gaps */
 } dt_layout;
 
@@ -37,23 +38,27 @@ void dt_layout_destroy(dt_layout *layout);
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
 
 /* Initial weights: N(0, 0.02), residual outputs divided by sqrt(2L), norms 1, biases 0 (GPT-2). */
-void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape, uint64_t seed);
+void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
+                         uint64_t seed);
 
 typedef struct dt_model dt_model;
 
 /**
  * A model with room for the activations of one micro-batch.
  *
- * @param weights  attached buffer of layout.count elements, kept by reference; must outlive the model
+ * @param weights  attached buffer of layout.count elements, kept by reference; must outlive the
+ * model
  * @param problems, tokens  the most a batch holds
  */
-dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_shape *shape, dt_buffer *weights, size_t problems,
-                          size_t tokens);
+dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_shape *shape,
+                          dt_buffer *weights, size_t problems, size_t tokens);
 void dt_model_destroy(dt_model **model);
 const dt_layout *dt_model_layout(const dt_model *model);
 
-/* Forward pass and loss, without gradients or dropout; adds to *score. matched (B) on the host, or NULL. */
-dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched, const dt_batch *batch);
+/* Forward pass and loss, without gradients or dropout; adds to *score. matched (B) on the host, or
+ * NULL. */
+dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
+                            const dt_batch *batch);
 
 /* Logits (N,V) to the host. */
 dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch);
@@ -66,11 +71,11 @@ typedef struct {
 } dt_step_key;
 
 /**
- * Forward and backward pass: the gradient of the loss summed over scored tokens (not averaged) is added to `gradient`,
- * a buffer of layout.count elements; adds to *score.
+ * Forward and backward pass: the gradient of the loss summed over scored tokens (not averaged) is
+ * added to `gradient`, a buffer of layout.count elements; adds to *score.
  */
-dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient, const dt_batch *batch, const dt_step_key *key);
-
+dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient,
+                            const dt_batch *batch, const dt_step_key *key);
 
 /* ---- generation ---- */
 
@@ -85,7 +90,7 @@ void dt_generator_destroy(dt_generator **generator);
  *
  * @param[out] produced  (count) texts of at most DT_TEXT_MAX bytes, without the '$'
  */
-dt_status dt_generator_run(dt_generator *generator, char (*produced)[DT_TEXT_MAX], const char *const *prompt, size_t count,
-                           const dt_tokenizer *tokenizer);
+dt_status dt_generator_run(dt_generator *generator, char (*produced)[DT_TEXT_MAX],
+                           const char *const *prompt, size_t count, const dt_tokenizer *tokenizer);
 
 #endif

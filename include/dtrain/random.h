@@ -1,4 +1,5 @@
-/* Counter-based random numbers (Philox 4x32-10): nothing to save but the seed; any element at any time. */
+/* Counter-based random numbers (Philox 4x32-10): nothing to save but the seed; any element at any
+ * time. */
 #ifndef DTRAIN_RANDOM_H
 #define DTRAIN_RANDOM_H
 
@@ -17,10 +18,11 @@ typedef enum {
 /**
  * Four independent 32-bit numbers for (seed, purpose, major, minor).
  *
- * Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; Random123's philox4x32, 10 rounds;
- * key = seed, counter = (minor low, minor high, major, purpose).
+ * Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; Random123's
+ * philox4x32, 10 rounds; key = seed, counter = (minor low, minor high, major, purpose).
  */
-void dt_random_block(uint32_t out[4], uint64_t seed, uint32_t purpose, uint32_t major, uint64_t minor);
+void dt_random_block(uint32_t out[4], uint64_t seed, uint32_t purpose, uint32_t major,
+                     uint64_t minor);
 
 /* Uniform in [0, n), without bias that matters (64-bit multiply); n > 0. */
 uint64_t dt_random_below(const uint32_t word[2], uint64_t n);
@@ -29,14 +31,15 @@ uint64_t dt_random_below(const uint32_t word[2], uint64_t n);
 float dt_random_unit(uint32_t word);
 
 /**
- * Fill n floats with normal numbers of the given standard deviation (Box-Muller, computed in double).
- * Element i is a function of (seed, purpose, major, i) alone.
+ * Fill n floats with normal numbers of the given standard deviation (Box-Muller, computed in
+ * double). Element i is a function of (seed, purpose, major, i) alone.
  */
-void dt_random_normal(float *out, uint64_t n, double deviation, uint64_t seed, uint32_t purpose, uint32_t major);
+void dt_random_normal(float *out, uint64_t n, double deviation, uint64_t seed, uint32_t purpose,
+                      uint32_t major);
 
 /**
- * Where `index` stands in a random order of 0 … n-1, without memory: a Feistel network over the next power of four,
- * walked until the result is below n.
+ * Where `index` stands in a random order of 0 … n-1, without memory: a Feistel network over the
+ * next power of four, walked until the result is below n.
  *
  * @param index  below n
  * @param major  which permutation: the epoch

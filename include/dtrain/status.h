@@ -33,7 +33,8 @@ int dt_status_exit_code(dt_status status);
 dt_status dt_error_raise(dt_status code, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* This thread's last error: never NULL; "" and DT_OK if there was none. Valid until the next one. */
+/* This thread's last error: never NULL; "" and DT_OK if there was none. Valid until the next one.
+ */
 const char *dt_error_text(void);
 const char *dt_error_place(void); /* "file.c:123" */
 dt_status dt_error_code(void);
@@ -60,7 +61,8 @@ dt_status dt_error_adopt(dt_status code, const char *place, const char *text);
         if (dt_try_status != DT_OK) return dt_try_status;                                          \
     } while (0)
 
-/* The same in a function that has to give something back first: it has a variable `status` and a label `done`. */
+/* The same in a function that has to give something back first: it has a variable `status` and a
+ * label `done`. */
 #define DT_TRY_DONE(expression)                                                                    \
     do {                                                                                           \
         status = (expression);                                                                     \

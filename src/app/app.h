@@ -11,7 +11,14 @@
 
 /* ---- options ---- */
 
-typedef enum { COMMAND_TRAIN, COMMAND_EVAL, COMMAND_ASK, COMMAND_INFO, COMMAND_DATA, COMMANDS } command_kind;
+typedef enum {
+    COMMAND_TRAIN,
+    COMMAND_EVAL,
+    COMMAND_ASK,
+    COMMAND_INFO,
+    COMMAND_DATA,
+    COMMANDS
+} command_kind;
 
 /* The command line as given; strings belong to argv. */
 typedef struct {
@@ -30,15 +37,16 @@ typedef struct {
     int64_t count;
     int64_t first;
     const char *dump_logits;
-    const char *target;      /* the checkpoint or run */
-    char **expression;       /* (expressions) what to ask */
+    const char *target; /* the checkpoint or run */
+    char **expression;  /* (expressions) what to ask */
     size_t expressions;
 } app_options;
 
 /* Does this command use all ranks? Looks at the first word only. */
 bool options_need_ranks(int argc, char **argv);
 
-/* Parse; DT_ERR_ARG where argp has already said why, in which case dt_error_text() is empty. Answers --help itself. */
+/* Parse; DT_ERR_ARG where argp has already said why, in which case dt_error_text() is empty.
+ * Answers --help itself. */
 dt_status options_parse(app_options *options, int argc, char **argv);
 void options_destroy(app_options *options);
 
@@ -84,8 +92,8 @@ typedef struct {
 } eval_cell;
 
 typedef struct {
-    dt_score total; /* loss and token accuracy on the given text; exact: the whole text */
-    double answered; /* right answers over all */
+    dt_score total;   /* loss and token accuracy on the given text; exact: the whole text */
+    double answered;  /* right answers over all */
     bool interrupted; /* a signal asked for a stop: nothing else here counts */
     eval_cell cell[DT_OPERATIONS][LENGTHS][LENGTHS];
 } eval_result;
@@ -99,15 +107,16 @@ typedef struct {
 } eval_progress;
 
 /**
- * Evaluate problems 0 … count-1 of a split, cut into chunks of fixed size that the ranks share out, so that the result does not
- * depend on their number. Collective.
+ * Evaluate problems 0 … count-1 of a split, cut into chunks of fixed size that the ranks share out,
+ * so that the result does not depend on their number. Collective.
  *
- * @param generate  answer those problems whose text is not reproduced exactly by generation, to see whether the answer is right all
- *                  the same; otherwise only an exact text counts
+ * @param generate  answer those problems whose text is not reproduced exactly by generation, to see
+ * whether the answer is right all the same; otherwise only an exact text counts
  * @param progress  NULL: nobody wants to know
  */
-dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config, const dt_tokenizer *tokenizer,
-                   dt_split split, size_t count, bool generate, const eval_progress *progress);
+dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
+                   const dt_tokenizer *tokenizer, dt_split split, size_t count, bool generate,
+                   const eval_progress *progress);
 
 /* Sum of an operation's cells. */
 eval_cell eval_operation(const eval_result *result, dt_operation operation);
@@ -121,16 +130,18 @@ dt_status command_info(session *s, const app_options *options);
 dt_status command_data(session *s, const app_options *options);
 
 /* Fill a batch with `count` training problems from `position` on, counted over the whole run. */
-dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer, uint64_t position, size_t count);
+dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
+                           uint64_t position, size_t count);
 
 /**
- * Compare each parameter's gradient with a finite difference of the loss along it; prints a table. Not collective.
+ * Compare each parameter's gradient with a finite difference of the loss along it; prints a table.
+ * Not collective.
  *
  * @param weights  what device_weights is attached to; moved and put back
  * @return DT_ERR_INTERNAL naming the parameter that is off
  */
-dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights, const dt_config *config,
-                          const dt_tokenizer *tokenizer);
+dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights,
+                          const dt_config *config, const dt_tokenizer *tokenizer);
 
 /* Seconds since some moment in the past; never runs backwards. */
 double seconds_now(void);

@@ -22,21 +22,27 @@ static dt_status answer_one(asking *a, const char *expression) {
     size_t given;
     DT_TRY(dt_format_write(prompt, sizeof prompt, &given, &problem, (dt_format)config->format));
     prompt[given] = '\0';
-    DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1, a->loaded.checkpoint.tokenizer));
+    DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1,
+                            a->loaded.checkpoint.tokenizer));
     if (a->show_work) {
         char working[4 * DT_TEXT_MAX];
-        dt_format_working(working, sizeof working, produced[0], &problem, (dt_format)config->format);
+        dt_format_working(working, sizeof working, produced[0], &problem,
+                          (dt_format)config->format);
         fputs(working, stdout);
         const size_t length = strlen(working);
         if (length && working[length - 1] != '\n') putchar('\n');
     }
-    DT_REQUIRE(dt_format_answer(answer, sizeof answer, produced[0], &problem, (dt_format)config->format) == DT_OK, DT_ERR_DATA,
-               "%s: the model wrote \"%s\", which is no answer; it needs more training", expression, produced[0]);
+    DT_REQUIRE(dt_format_answer(answer, sizeof answer, produced[0], &problem,
+                                (dt_format)config->format) == DT_OK,
+               DT_ERR_DATA,
+               "%s: the model wrote \"%s\", which is no answer; it needs more training", expression,
+               produced[0]);
     printf("%s\n", answer);
     return DT_OK;
 }
 
-/* A line that is no problem is reported on standard error; its answer is an empty line, so that answers stay beside questions. */
+/* A line that is no problem is reported on standard error; its answer is an empty line, so that
+ * answers stay beside questions. */
 static dt_status answer_lines(asking *a) {
     const bool talks = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     char *text = NULL;
@@ -52,7 +58,8 @@ static dt_status answer_lines(asking *a) {
         ssize_t length = getline(&text, &capacity, stdin);
         if (length < 0) break;
         number++;
-        while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) text[--length] = '\0';
+        while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+            text[--length] = '\0';
         if (length == 0) {
             if (talks) break;
             putchar('\n');
@@ -83,7 +90,8 @@ dt_status command_ask(session *s, const app_options *options) {
     DT_TRY_DONE(loaded_open(&a.loaded, s, options->target, 1));
     DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
     if (!options->expressions) DT_TRY_DONE(answer_lines(&a));
-    for (size_t i = 0; i < options->expressions; i++) DT_TRY_DONE(answer_one(&a, options->expression[i]));
+    for (size_t i = 0; i < options->expressions; i++)
+        DT_TRY_DONE(answer_one(&a, options->expression[i]));
 done:
     dt_generator_destroy(&a.generator);
     loaded_close(&a.loaded, s);

@@ -23,15 +23,19 @@ static void print_tokens(const dt_tokenizer *tokenizer, const char *text, const 
 static void print_line(const line *l, const app_options *options, const dt_tokenizer *tokenizer) {
     const char symbol = dt_operation_symbol(l->problem.operation);
     if (options->json) {
-        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%" PRIu64 ",\"b\":%" PRIu64 ",\"answer\":\"%s\",\"text\":\"%s\",\"given\":%zu,"
-               "\"tokens\":[", l->index, symbol, l->problem.a, l->problem.b, l->answer, l->text, l->given);
+        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%" PRIu64 ",\"b\":%" PRIu64
+               ",\"answer\":\"%s\",\"text\":\"%s\",\"given\":%zu,"
+               "\"tokens\":[",
+               l->index, symbol, l->problem.a, l->problem.b, l->answer, l->text, l->given);
         print_tokens(tokenizer, l->text, ",");
         printf("]}\n");
     } else if (options->tsv) {
-        printf("%" PRId64 "\t%c\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\n", l->index, symbol, l->problem.a, l->problem.b, l->answer, l->text);
+        printf("%" PRId64 "\t%c\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\n", l->index, symbol,
+               l->problem.a, l->problem.b, l->answer, l->text);
     } else {
         char asked[128];
-        snprintf(asked, sizeof asked, "%" PRIu64 " %c %" PRIu64 " = %s", l->problem.a, symbol, l->problem.b, l->answer);
+        snprintf(asked, sizeof asked, "%" PRIu64 " %c %" PRIu64 " = %s", l->problem.a, symbol,
+                 l->problem.b, l->answer);
         printf("%-28s %s", asked, l->text);
         if (options->tokens) {
             printf("   ");
@@ -49,7 +53,8 @@ static dt_status make_line(line *l, const dt_config *config, dt_split split, int
         DT_TRY(dt_problem_sample(&l->problem, config, split, (uint64_t)index));
     }
     DT_TRY(dt_problem_answer(l->answer, sizeof l->answer, &l->problem));
-    return dt_format_write(l->text, sizeof l->text, &l->given, &l->problem, (dt_format)config->format);
+    return dt_format_write(l->text, sizeof l->text, &l->given, &l->problem,
+                           (dt_format)config->format);
 }
 
 dt_status command_data(session *s, const app_options *options) {

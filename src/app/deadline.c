@@ -7,7 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Seconds left of the Slurm job as Slurm itself tells, -1 if it does not. The environment has the end only since Slurm 23. */
+/* Seconds left of the Slurm job as Slurm itself tells, -1 if it does not. The environment has the
+ * end only since Slurm 23. */
 static double slurm_seconds_left(void) {
     const char *job = getenv("SLURM_JOB_ID"), *end = getenv("SLURM_JOB_END_TIME");
     if (!job || !*job || job[strspn(job, "0123456789_")]) return -1;
@@ -29,7 +30,8 @@ static double slurm_seconds_left(void) {
     int part[3] = {0};
     const int parts = sscanf(rest, "%d:%d:%d", &part[0], &part[1], &part[2]);
     if (parts < 2) return -1; /* UNLIMITED, INVALID */
-    const double seconds = parts == 3 ? 3600.0 * part[0] + 60.0 * part[1] + part[2] : 60.0 * part[0] + part[1];
+    const double seconds =
+        parts == 3 ? 3600.0 * part[0] + 60.0 * part[1] + part[2] : 60.0 * part[0] + part[1];
     return 86400.0 * days + seconds;
 }
 
@@ -37,7 +39,8 @@ deadline deadline_find(double start, double limit) {
     deadline d = {.at = INFINITY, .what = "no limit"};
     if (limit > 0) d = (deadline){start + limit, "time limit"};
     const double left = slurm_seconds_left();
-    if (left >= 0 && seconds_now() + left < d.at) d = (deadline){seconds_now() + left, "end of the Slurm allocation"};
+    if (left >= 0 && seconds_now() + left < d.at)
+        d = (deadline){seconds_now() + left, "end of the Slurm allocation"};
     return d;
 }
 

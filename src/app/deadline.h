@@ -9,7 +9,8 @@ typedef struct {
     const char *what; /* "time limit", "end of the Slurm allocation" */
 } deadline;
 
-/* The nearer of limit seconds after start (0: none) and the end of the Slurm job this process belongs to. */
+/* The nearer of limit seconds after start (0: none) and the end of the Slurm job this process
+ * belongs to. */
 deadline deadline_find(double start, double limit);
 
 /**

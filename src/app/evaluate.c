@@ -1,4 +1,5 @@
-/* Measures a model on problems of a split, shared out over ranks; the result does not depend on how many there are. */
+/* Measures a model on problems of a split, shared out over ranks; the result does not depend on how
+ * many there are. */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,11 +26,12 @@ typedef struct {
 enum { SCORES = 6, CELLS = DT_OPERATIONS * LENGTHS * LENGTHS * 3 };
 
 static eval_cell *cell_of(eval_cell *cells, const dt_problem *problem) {
-    return &cells[((size_t)problem->operation * LENGTHS + length_of(problem->a)) * LENGTHS + length_of(problem->b)];
+    return &cells[((size_t)problem->operation * LENGTHS + length_of(problem->a)) * LENGTHS +
+                  length_of(problem->b)];
 }
 
-static dt_status fill_chunk(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer, dt_split split,
-                            size_t first, size_t count) {
+static dt_status fill_chunk(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
+                            dt_split split, size_t first, size_t count) {
     dt_batch_clear(batch);
     for (size_t i = 0; i < count; i++) {
         dt_problem problem;
@@ -39,15 +41,18 @@ static dt_status fill_chunk(dt_batch *batch, const dt_config *config, const dt_t
     return DT_OK;
 }
 
-/* The problems whose text was not reproduced are answered in full: a slip in the working need not spoil the answer. */
-static dt_status answer_rest(evaluator *e, bool *right, const dt_config *config, const dt_tokenizer *tokenizer) {
+/* The problems whose text was not reproduced are answered in full: a slip in the working need not
+ * spoil the answer. */
+static dt_status answer_rest(evaluator *e, bool *right, const dt_config *config,
+                             const dt_tokenizer *tokenizer) {
     const char *prompt[EVAL_CHUNK];
     size_t which[EVAL_CHUNK], count = 0;
     for (size_t i = 0; i < e->batch.problems; i++) {
         right[i] = e->matched[i];
         if (right[i] || !e->generator) continue;
         size_t given;
-        DT_TRY(dt_format_write(e->prompt[count], DT_TEXT_MAX, &given, &e->batch.problem[i], (dt_format)config->format));
+        DT_TRY(dt_format_write(e->prompt[count], DT_TEXT_MAX, &given, &e->batch.problem[i],
+                               (dt_format)config->format));
         e->prompt[count][given] = '\0';
         prompt[count] = e->prompt[count];
         which[count++] = i;
@@ -58,15 +63,17 @@ static dt_status answer_rest(evaluator *e, bool *right, const dt_config *config,
         const dt_problem *problem = &e->batch.problem[which[k]];
         char answer[64], wanted[64];
         DT_TRY(dt_problem_answer(wanted, sizeof wanted, problem));
-        const dt_status understood = dt_format_answer(answer, sizeof answer, e->produced[k], problem, (dt_format)config->format);
+        const dt_status understood = dt_format_answer(answer, sizeof answer, e->produced[k],
+                                                      problem, (dt_format)config->format);
         right[which[k]] = understood == DT_OK && strcmp(answer, wanted) == 0;
     }
     dt_error_clear();
     return DT_OK;
 }
 
-static dt_status evaluate_chunk(evaluator *e, eval_cell *cells, double *score, dt_model *model, const dt_config *config,
-                                const dt_tokenizer *tokenizer, dt_split split, size_t first, size_t count) {
+static dt_status evaluate_chunk(evaluator *e, eval_cell *cells, double *score, dt_model *model,
+                                const dt_config *config, const dt_tokenizer *tokenizer,
+                                dt_split split, size_t first, size_t count) {
     DT_TRY(fill_chunk(&e->batch, config, tokenizer, split, first, count));
     dt_score sum = {0};
     DT_TRY(dt_model_evaluate(model, &sum, e->matched, &e->batch));
@@ -78,12 +85,13 @@ static dt_status evaluate_chunk(evaluator *e, eval_cell *cells, double *score, d
         cell->exact += right[i];
         cell->working += e->matched[i] != 0;
     }
-    memcpy(score, (double[SCORES]){sum.loss, sum.scored, sum.correct, sum.problems, sum.exact, 0}, SCORES * sizeof *score);
+    memcpy(score, (double[SCORES]){sum.loss, sum.scored, sum.correct, sum.problems, sum.exact, 0},
+           SCORES * sizeof *score);
     return DT_OK;
 }
 
-static dt_status evaluator_open(evaluator *e, dt_model *model, const dt_config *config, size_t chunks, size_t ranks,
-                                bool generate) {
+static dt_status evaluator_open(evaluator *e, dt_model *model, const dt_config *config,
+                                size_t chunks, size_t ranks, bool generate) {
     DT_TRY(dt_batch_create(&e->batch, EVAL_CHUNK, EVAL_CHUNK * dt_format_longest(config)));
     DT_TRY(dt_memory_alloc(&e->chunk_score, chunks, SCORES * sizeof(double), "evaluation"));
     DT_TRY(dt_memory_alloc(&e->count, ranks, CELLS * sizeof(double), "evaluation"));
@@ -102,7 +110,8 @@ static void evaluator_close(evaluator *e) {
     dt_memory_free(&e->prompt);
 }
 
-/* Scores are added in the order of the chunks; counts are whole numbers, which any order adds exactly. */
+/* Scores are added in the order of the chunks; counts are whole numbers, which any order adds
+ * exactly. */
 static void add_up(eval_result *result, const evaluator *e, size_t chunks, size_t ranks) {
     for (size_t c = 0; c < chunks; c++) {
         const double *s = e->chunk_score + c * SCORES;
@@ -122,12 +131,15 @@ static void add_up(eval_result *result, const evaluator *e, size_t chunks, size_
             cell[i].working += from[i].working;
         }
     }
-    for (int op = 0; op < DT_OPERATIONS; op++) result->answered += eval_operation(result, (dt_operation)op).exact;
+    for (int op = 0; op < DT_OPERATIONS; op++)
+        result->answered += eval_operation(result, (dt_operation)op).exact;
 }
 
-dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config, const dt_tokenizer *tokenizer,
-                   dt_split split, size_t count, bool generate, const eval_progress *progress) {
-    const size_t chunks = (count + EVAL_CHUNK - 1) / EVAL_CHUNK, ranks = dt_comm_size(s->comm), me = dt_comm_rank(s->comm);
+dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
+                   const dt_tokenizer *tokenizer, dt_split split, size_t count, bool generate,
+                   const eval_progress *progress) {
+    const size_t chunks = (count + EVAL_CHUNK - 1) / EVAL_CHUNK, ranks = dt_comm_size(s->comm),
+                 me = dt_comm_rank(s->comm);
     evaluator e = {0};
     memset(result, 0, sizeof *result);
     size_t begin, end;
@@ -139,8 +151,9 @@ dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_co
             e.chunk_score[c * SCORES + 5] = 1;
             continue;
         }
-        status = evaluate_chunk(&e, (eval_cell *)(void *)(e.count + me * CELLS), e.chunk_score + c * SCORES, model, config,
-                                tokenizer, split, first, dt_min_size(EVAL_CHUNK, count - first));
+        status = evaluate_chunk(&e, (eval_cell *)(void *)(e.count + me * CELLS),
+                                e.chunk_score + c * SCORES, model, config, tokenizer, split, first,
+                                dt_min_size(EVAL_CHUNK, count - first));
         if (progress) progress->call(progress->context);
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, status));

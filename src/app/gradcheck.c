@@ -15,12 +15,13 @@ typedef struct {
 } subject;
 
 /* The loss with the weights of one parameter moved by factor * direction. */
-static dt_status loss_beside(double *loss, const subject *on, const dt_parameter *p, const float *kept, const float *direction,
-                             double factor) {
+static dt_status loss_beside(double *loss, const subject *on, const dt_parameter *p,
+                             const float *kept, const float *direction, double factor) {
     dt_score score = {0};
     dt_backend *device = on->s->device;
     for (size_t i = 0; i < p->count; i++) {
-        on->weights[p->offset + i] = (float)((double)kept[i] + factor * (double)direction[p->offset + i]);
+        on->weights[p->offset + i] =
+            (float)((double)kept[i] + factor * (double)direction[p->offset + i]);
     }
     DT_TRY(device->op->push(device, (dt_tensor){on->device_weights, p->offset}, p->count));
     DT_TRY(dt_model_evaluate(on->model, &score, NULL, on->batch));
@@ -28,17 +29,21 @@ static dt_status loss_beside(double *loss, const subject *on, const dt_parameter
     return DT_OK;
 }
 
-/* The loss along the gradient's own direction in one tensor: its slope there is the gradient's length. */
-static dt_status check_one(double *analytic, double *numeric, const subject *on, const float *gradient, const dt_parameter *p) {
+/* The loss along the gradient's own direction in one tensor: its slope there is the gradient's
+ * length. */
+static dt_status check_one(double *analytic, double *numeric, const subject *on,
+                           const float *gradient, const dt_parameter *p) {
     double square = 0;
-    for (size_t i = 0; i < p->count; i++) square += (double)gradient[p->offset + i] * (double)gradient[p->offset + i];
+    for (size_t i = 0; i < p->count; i++)
+        square += (double)gradient[p->offset + i] * (double)gradient[p->offset + i];
     *analytic = sqrt(square);
     *numeric = 0;
     if (*analytic == 0) return DT_OK;
     float *kept = NULL;
     dt_status status;
     double before = 0, after = 0;
-    /* A change of the loss of about one nat in some thousands: far above the rounding of float32, still close to linear. */
+    /* A change of the loss of about one nat in some thousands: far above the rounding of float32,
+     * still close to linear. */
     const double reach = fmin(1.0 / *analytic, 0.05), factor = reach / *analytic;
     DT_TRY_DONE(dt_memory_alloc(&kept, p->count, sizeof *kept, "a copy of a parameter"));
     memcpy(kept, on->weights + p->offset, p->count * sizeof *kept);
@@ -68,14 +73,15 @@ static dt_status check_all(const subject *on, const float *gradient) {
             worst_name = p->name;
         }
     }
-    DT_REQUIRE(worst <= tolerance, DT_ERR_INTERNAL, "the gradient of %s is off by %.1f %% from a finite difference", worst_name,
+    DT_REQUIRE(worst <= tolerance, DT_ERR_INTERNAL,
+               "the gradient of %s is off by %.1f %% from a finite difference", worst_name,
                100 * worst);
     printf("gradients agree with finite differences: largest error %.1e (%s)\n", worst, worst_name);
     return DT_OK;
 }
 
-dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights, const dt_config *config,
-                          const dt_tokenizer *tokenizer) {
+dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights,
+                          const dt_config *config, const dt_tokenizer *tokenizer) {
     enum { PROBLEMS = 16 };
     const dt_layout *layout = dt_model_layout(model);
     dt_backend *device = s->device;

@@ -1,4 +1,5 @@
-/* The program: opens what a command needs, runs it, says what went wrong, and alone decides how the process ends. */
+/* The program: opens what a command needs, runs it, says what went wrong, and alone decides how the
+ * process ends. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,10 +15,12 @@ static dt_status run(session *s, const app_options *options) {
     case COMMAND_DATA: return command_data(s, options);
     case COMMANDS: break;
     }
-    return dt_error_raise(DT_ERR_INTERNAL, __FILE__, __LINE__, "command %d is unknown", (int)options->command);
+    return dt_error_raise(DT_ERR_INTERNAL, __FILE__, __LINE__, "command %d is unknown",
+                          (int)options->command);
 }
 
-/* The level given on the command line counts from the first message on; a wrong one is reported later, with the other settings. */
+/* The level given on the command line counts from the first message on; a wrong one is reported
+ * later, with the other settings. */
 static void open_log(const app_options *options, int rank) {
     dt_config config;
     dt_config_defaults(&config);

@@ -27,8 +27,13 @@ enum {
     KEYS_END,
 };
 
-enum { FOR_TRAIN = 1 << COMMAND_TRAIN, FOR_EVAL = 1 << COMMAND_EVAL, FOR_ASK = 1 << COMMAND_ASK,
-       FOR_INFO = 1 << COMMAND_INFO, FOR_DATA = 1 << COMMAND_DATA };
+enum {
+    FOR_TRAIN = 1 << COMMAND_TRAIN,
+    FOR_EVAL = 1 << COMMAND_EVAL,
+    FOR_ASK = 1 << COMMAND_ASK,
+    FOR_INFO = 1 << COMMAND_INFO,
+    FOR_DATA = 1 << COMMAND_DATA
+};
 
 /* An option that is no setting, and the commands that know it. */
 typedef struct {
@@ -37,30 +42,44 @@ typedef struct {
 } action;
 
 static const action ACTIONS[] = {
-    {{"config", KEY_CONFIG, "FILE", 0, "read settings from an ini file; the command line wins", 1}, FOR_TRAIN | FOR_DATA},
-    {{"resume", KEY_RESUME, "FILE", 0, "go on from this checkpoint, rather than from the newest of --out", 1}, FOR_TRAIN},
-    {{"init-from", KEY_INIT_FROM, "FILE", 0, "begin a new run with the weights of this checkpoint", 1}, FOR_TRAIN},
-    {{"fresh", KEY_FRESH, NULL, 0, "start over; a folder that is there is renamed, never deleted", 1}, FOR_TRAIN},
+    {{"config", KEY_CONFIG, "FILE", 0, "read settings from an ini file; the command line wins", 1},
+     FOR_TRAIN | FOR_DATA},
+    {{"resume", KEY_RESUME, "FILE", 0,
+      "go on from this checkpoint, rather than from the newest of --out", 1},
+     FOR_TRAIN},
+    {{"init-from", KEY_INIT_FROM, "FILE", 0, "begin a new run with the weights of this checkpoint",
+      1},
+     FOR_TRAIN},
+    {{"fresh", KEY_FRESH, NULL, 0, "start over; a folder that is there is renamed, never deleted",
+      1},
+     FOR_TRAIN},
     {{"check-gradients", KEY_CHECK_GRADIENTS, NULL, 0,
-      "compare the gradient of each parameter with finite differences, and end", 1}, FOR_TRAIN},
+      "compare the gradient of each parameter with finite differences, and end", 1},
+     FOR_TRAIN},
     {{"json", KEY_JSON, NULL, 0, "print JSON", 1}, FOR_EVAL | FOR_INFO | FOR_DATA},
-    {{"show-work", KEY_SHOW_WORK, NULL, 0, "print the working, one step a line, before the answer", 1}, FOR_ASK},
-    {{"tsv", KEY_TSV, NULL, 0, "print index, op, a, b, answer, text, separated by tabs", 1}, FOR_DATA},
+    {{"show-work", KEY_SHOW_WORK, NULL, 0, "print the working, one step a line, before the answer",
+      1},
+     FOR_ASK},
+    {{"tsv", KEY_TSV, NULL, 0, "print index, op, a, b, answer, text, separated by tabs", 1},
+     FOR_DATA},
     {{"tokens", KEY_TOKENS, NULL, 0, "print the tokens, too", 1}, FOR_DATA},
     {{"split", KEY_SPLIT, "NAME", 0, "train, validation or test", 1}, FOR_EVAL | FOR_DATA},
     {{"count", KEY_COUNT, "N", 0, "how many problems", 1}, FOR_EVAL | FOR_DATA},
     {{"first", KEY_FIRST, "N", 0, "number of the first problem", 1}, FOR_DATA},
     {{"dump-logits", KEY_DUMP_LOGITS, "FILE", 0,
-      "write the logits of the first problems as JSON, for checking by other programs", 1}, FOR_EVAL},
+      "write the logits of the first problems as JSON, for checking by other programs", 1},
+     FOR_EVAL},
 };
 enum { ACTION_COUNT = sizeof ACTIONS / sizeof *ACTIONS };
 
 /* Which settings a command knows, by section. */
 static bool knows(command_kind command, const dt_setting *setting) {
     if (command == COMMAND_TRAIN) return true;
-    if (command == COMMAND_DATA) return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
+    if (command == COMMAND_DATA)
+        return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
     if (strcmp(setting->name, "log-level") == 0) return true;
-    return command == COMMAND_EVAL && (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0);
+    return command == COMMAND_EVAL &&
+           (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0);
 }
 
 typedef struct {
@@ -71,19 +90,25 @@ typedef struct {
 
 static const command_help HELP[COMMANDS] = {
     [COMMAND_TRAIN] = {"train", "",
-                       "Train a small Transformer on arithmetic, alone or under mpirun, the same bits on any number of ranks."
-                       "\vWithout options it trains the default job in runs/default, and goes on where that folder stands. "
+                       "Train a small Transformer on arithmetic, alone or under mpirun, the same "
+                       "bits on any number of ranks."
+                       "\vWithout options it trains the default job in runs/default, and goes on "
+                       "where that folder stands. "
                        "Other commands: dtrain eval, ask, info, data; each has its own --help."},
     [COMMAND_EVAL] = {"eval", "CHECKPOINT|RUN",
-                      "Measure a trained model on problems it has never seen: exact answers, by operation and length of the operands."},
+                      "Measure a trained model on problems it has never seen: exact answers, by "
+                      "operation and length of the operands."},
     [COMMAND_ASK] = {"ask", "CHECKPOINT|RUN [EXPRESSION...]",
-                     "Let a trained model calculate: 273*274 or 2060/71. Without an expression it reads them from standard input, "
+                     "Let a trained model calculate: 273*274 or 2060/71. Without an expression it "
+                     "reads them from standard input, "
                      "one a line, and prints one answer a line."},
-    [COMMAND_INFO] = {"info", "CHECKPOINT|RUN", "Show what a checkpoint holds: model, settings, progress."},
+    [COMMAND_INFO] = {"info", "CHECKPOINT|RUN",
+                      "Show what a checkpoint holds: model, settings, progress."},
     [COMMAND_DATA] = {"data", "", "Print problems, as people see them and as the model does."},
 };
 
-static error_t parse_count(int64_t *value, const char *text, const char *option, struct argp_state *state) {
+static error_t parse_count(int64_t *value, const char *text, const char *option,
+                           struct argp_state *state) {
     char *end;
     errno = 0;
     const long long number = strtoll(text, &end, 10);
@@ -118,7 +143,8 @@ static error_t take_argument(app_options *options, char *text, struct argp_state
         return 0;
     }
     argp_error(state, "\"%s\" is neither a command nor an option%s", text,
-               options->command == COMMAND_TRAIN ? "; the commands are train, eval, ask, info, data" : "");
+               options->command == COMMAND_TRAIN ? "; the commands are train, eval, ask, info, data"
+                                                 : "");
     return EINVAL;
 }
 
@@ -140,8 +166,10 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     case KEY_DUMP_LOGITS: options->dump_logits = text; return 0;
     case ARGP_KEY_ARG: return take_argument(options, text, state);
     case ARGP_KEY_END:
-        if (!options->target && options->command != COMMAND_TRAIN && options->command != COMMAND_DATA) {
-            argp_error(state, "which checkpoint? Give a file or a run folder, such as runs/default");
+        if (!options->target && options->command != COMMAND_TRAIN &&
+            options->command != COMMAND_DATA) {
+            argp_error(state,
+                       "which checkpoint? Give a file or a run folder, such as runs/default");
             return EINVAL;
         }
         return 0;
@@ -169,8 +197,11 @@ static void list_options(struct argp_option *list, command_kind command) {
             section = setting->section;
             list[n++] = (struct argp_option){.doc = section, .group = ++group};
         }
-        list[n++] = (struct argp_option){.name = setting->name, .key = KEY_SETTING + (int)i, .arg = setting->value,
-                                         .doc = setting->help, .group = group};
+        list[n++] = (struct argp_option){.name = setting->name,
+                                         .key = KEY_SETTING + (int)i,
+                                         .arg = setting->value,
+                                         .doc = setting->help,
+                                         .group = group};
     }
     list[n] = (struct argp_option){0};
 }
@@ -191,8 +222,9 @@ bool options_need_ranks(int argc, char **argv) {
     const command_kind command = command_of(argc, argv, &named);
     /* Help is for one reader. */
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-?") == 0 || strcmp(argv[i], "--usage") == 0 ||
-            strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-?") == 0 ||
+            strcmp(argv[i], "--usage") == 0 || strcmp(argv[i], "--version") == 0 ||
+            strcmp(argv[i], "-V") == 0) {
             return false;
         }
     }
@@ -201,22 +233,31 @@ bool options_need_ranks(int argc, char **argv) {
 
 dt_status options_parse(app_options *options, int argc, char **argv) {
     bool named;
-    *options = (app_options){.command = command_of(argc, argv, &named), .split = DT_TEST, .count = -1};
+    *options =
+        (app_options){.command = command_of(argc, argv, &named), .split = DT_TEST, .count = -1};
     if (options->command == COMMAND_DATA) options->split = DT_TRAIN;
-    DT_TRY(dt_memory_alloc(&options->setting, dt_setting_count(), sizeof *options->setting, "options"));
-    DT_TRY(dt_memory_alloc(&options->expression, (size_t)argc, sizeof *options->expression, "options"));
+    DT_TRY(dt_memory_alloc(&options->setting, dt_setting_count(), sizeof *options->setting,
+                           "options"));
+    DT_TRY(dt_memory_alloc(&options->expression, (size_t)argc, sizeof *options->expression,
+                           "options"));
     struct argp_option *list;
-    DT_TRY(dt_memory_alloc(&list, 2 * dt_setting_count() + ACTION_COUNT + 1, sizeof *list, "options"));
+    DT_TRY(
+        dt_memory_alloc(&list, 2 * dt_setting_count() + ACTION_COUNT + 1, sizeof *list, "options"));
     list_options(list, options->command);
-    const struct argp parser = {.options = list, .parser = parse_one, .args_doc = HELP[options->command].arguments,
+    const struct argp parser = {.options = list,
+                                .parser = parse_one,
+                                .args_doc = HELP[options->command].arguments,
                                 .doc = HELP[options->command].help};
     char name[32];
-    snprintf(name, sizeof name, "dtrain%s%s", named ? " " : "", named ? HELP[options->command].name : "");
+    snprintf(name, sizeof name, "dtrain%s%s", named ? " " : "",
+             named ? HELP[options->command].name : "");
     const int skip = named ? 1 : 0;
     char *own_name = argv[skip];
     argv[skip] = name;
-    const bool asks = !options_need_ranks(argc, argv) && options->command <= COMMAND_EVAL; /* --help and its like: argp exits */
-    const error_t error = argp_parse(&parser, argc - skip, argv + skip, asks ? 0 : ARGP_NO_EXIT, NULL, options);
+    const bool asks = !options_need_ranks(argc, argv) &&
+                      options->command <= COMMAND_EVAL; /* --help and its like: argp exits */
+    const error_t error =
+        argp_parse(&parser, argc - skip, argv + skip, asks ? 0 : ARGP_NO_EXIT, NULL, options);
     argv[skip] = own_name;
     dt_memory_free(&list);
     if (error) {

@@ -1,4 +1,5 @@
-/* When a run diverges: back to a healthy state. And whether all nodes still hold the same weights. */
+/* When a run diverges: back to a healthy state. And whether all nodes still hold the same weights.
+ */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,14 +17,16 @@ static dt_status set_branch_aside(const char *folder, int64_t after) {
         char path[DT_PATH_MAX], aside[DT_PATH_MAX + 16];
         DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
         snprintf(aside, sizeof aside, "%s.diverged", path);
-        DT_REQUIRE_DONE(rename(path, aside) == 0, DT_ERR_IO, "%s cannot be renamed to %s: %s", path, aside, strerror(errno));
+        DT_REQUIRE_DONE(rename(path, aside) == 0, DT_ERR_IO, "%s cannot be renamed to %s: %s", path,
+                        aside, strerror(errno));
     }
 done:
     dt_memory_free(&steps);
     return status;
 }
 
-/* Rank 0 reads; *found also without an error when there is nothing to go back to but the beginning. */
+/* Rank 0 reads; *found also without an error when there is nothing to go back to but the beginning.
+ */
 static dt_status find_healthy(trainer *t, dt_checkpoint *checkpoint, int64_t before, bool *found) {
     char path[DT_PATH_MAX];
     *found = false;
@@ -46,8 +49,8 @@ static void keep_history(trainer *t, dt_metrics *before, const dt_run_state *sta
     if (t->metrics.history_count) {
         dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
         const size_t used = strlen(row->changed);
-        snprintf(row->changed + used, sizeof row->changed - used, "%srolled back %lld -> %lld", used ? ", " : "",
-                 (long long)state->step, (long long)t->state.step);
+        snprintf(row->changed + used, sizeof row->changed - used, "%srolled back %lld -> %lld",
+                 used ? ", " : "", (long long)state->step, (long long)t->state.step);
     }
     t->state.skipped = state->skipped;
     t->state.seconds = state->seconds;
@@ -82,8 +85,8 @@ dt_status trainer_roll_back(trainer *t, int64_t before) {
     status = restart_from(t, &checkpoint, found, leads);
     writer_unlock(t->writer);
     if (status == DT_OK) {
-        dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems", (long long)from,
-                    (long long)t->state.step);
+        dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems",
+                    (long long)from, (long long)t->state.step);
     }
 done:
     dt_checkpoint_destroy(&checkpoint);
@@ -100,14 +103,18 @@ dt_status trainer_compare_nodes(trainer *t) {
     const double none = -1;
     double mine = none;
     if (dt_comm_local_rank(comm) == 0) {
-        mine = (double)(dt_fingerprint(t->weights_memory, t->layout.count * sizeof *t->weights_memory) >> 12);
+        mine = (double)(dt_fingerprint(t->weights_memory,
+                                       t->layout.count * sizeof *t->weights_memory) >>
+                        12);
     }
     DT_TRY_DONE(dt_comm_agree(comm, dt_memory_alloc(&print, size, sizeof *print, "fingerprints")));
     DT_TRY_DONE(dt_comm_gather(comm, print, mine));
     for (size_t r = 1; r < size; r++) {
         DT_REQUIRE_DONE(print[r] == none || print[r] == print[0], DT_ERR_UNAVAILABLE,
-                        "at step %lld the weights on %s (from rank %zu on) differ from those on %s: memory or a processor there has "
-                        "calculated wrongly; leave that node out, and start again to go on from the last checkpoint",
+                        "at step %lld the weights on %s (from rank %zu on) differ from those on "
+                        "%s: memory or a processor there has "
+                        "calculated wrongly; leave that node out, and start again to go on from "
+                        "the last checkpoint",
                         (long long)t->state.step, dt_comm_host(comm, r), r, dt_comm_host(comm, 0));
     }
 done:

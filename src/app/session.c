@@ -41,9 +41,11 @@ static void warn_threads(size_t ranks_here, double cores) {
         const char *text = getenv(NAMES[i]);
         const double threads = text ? strtod(text, NULL) : 0;
         if (threads > 1 && threads * (double)ranks_here > cores) {
-            dt_log_warn("%s=%s: %zu ranks with %s BLAS threads each would crowd %.0f cores; one thread per rank is used, "
-                        "which the same bits on any number of ranks need anyway; use more ranks instead",
-                        NAMES[i], text, ranks_here, text, cores);
+            dt_log_warn(
+                "%s=%s: %zu ranks with %s BLAS threads each would crowd %.0f cores; one thread per "
+                "rank is used, "
+                "which the same bits on any number of ranks need anyway; use more ranks instead",
+                NAMES[i], text, ranks_here, text, cores);
             return;
         }
     }
@@ -53,9 +55,11 @@ dt_status session_announce(session *s) {
     const size_t size = dt_comm_size(s->comm), nodes = dt_comm_nodes(s->comm);
     double *cores = NULL;
     dt_status status;
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&cores, size, sizeof *cores, "the table of cores")));
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_memory_alloc(&cores, size, sizeof *cores, "the table of cores")));
     DT_TRY_DONE(dt_comm_gather(s->comm, cores, (double)usable_cores()));
-    /* Bound ranks see their own cores only: what the node's ranks see together is at most their sum. */
+    /* Bound ranks see their own cores only: what the node's ranks see together is at most their
+     * sum. */
     const size_t here = dt_comm_local_size(s->comm);
     double most = 0, sum = 0;
     for (size_t r = 0; r < here; r++) {
@@ -64,16 +68,17 @@ dt_status session_announce(session *s) {
     }
     const double online = (double)sysconf(_SC_NPROCESSORS_ONLN);
     const double machine = fmax(most, fmin(sum, online));
-    dt_log_info("%zu rank%s on %zu node%s (%s), %s", size, size == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s",
-                dt_comm_host(s->comm, 0), dt_comm_library(s->comm));
-    dt_log_info("backend %s: %s per rank, %.0f core%s", s->device->op->name, s->device->op->description, machine,
-                machine > 1 ? "s" : "");
-    dt_log_debug("on %s: node %zu, number %zu of %zu there, %.0f cores", dt_comm_host(s->comm, dt_comm_rank(s->comm)),
-                 dt_comm_node(s->comm), dt_comm_local_rank(s->comm), here, cores[dt_comm_rank(s->comm)]);
+    dt_log_info("%zu rank%s on %zu node%s (%s), %s", size, size == 1 ? "" : "s", nodes,
+                nodes == 1 ? "" : "s", dt_comm_host(s->comm, 0), dt_comm_library(s->comm));
+    dt_log_info("backend %s: %s per rank, %.0f core%s", s->device->op->name,
+                s->device->op->description, machine, machine > 1 ? "s" : "");
+    dt_log_debug("on %s: node %zu, number %zu of %zu there, %.0f cores",
+                 dt_comm_host(s->comm, dt_comm_rank(s->comm)), dt_comm_node(s->comm),
+                 dt_comm_local_rank(s->comm), here, cores[dt_comm_rank(s->comm)]);
     warn_threads(here, machine);
     if ((double)here > machine) {
-        dt_log_warn("%zu ranks share %.0f core%s: right results, but no faster than %.0f rank%s", here, machine,
-                    machine > 1 ? "s" : "", machine, machine > 1 ? "s" : "");
+        dt_log_warn("%zu ranks share %.0f core%s: right results, but no faster than %.0f rank%s",
+                    here, machine, machine > 1 ? "s" : "", machine, machine > 1 ? "s" : "");
     }
 done:
     dt_memory_free(&cores);
@@ -87,11 +92,14 @@ dt_status loaded_open(loaded_model *loaded, session *s, const char *name, size_t
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
     const dt_checkpoint *c = &loaded->checkpoint;
     if (status == DT_OK) {
-        status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights, c->layout.count, "weights");
+        status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
+                                              c->layout.count, "weights");
     }
-    if (status == DT_OK) status = s->device->op->push(s->device, (dt_tensor){loaded->weights, 0}, c->layout.count);
+    if (status == DT_OK)
+        status = s->device->op->push(s->device, (dt_tensor){loaded->weights, 0}, c->layout.count);
     if (status == DT_OK) {
-        status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, problems, problems * c->shape.T);
+        status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, problems,
+                                 problems * c->shape.T);
     }
     return status;
 }

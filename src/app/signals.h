@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /**
- * Catch INT, TERM and USR1 (stop with a checkpoint) and USR2 (checkpoint and go on); a second INT ends the process at once.
- * After MPI_Init, whose libraries may install handlers of their own.
+ * Catch INT, TERM and USR1 (stop with a checkpoint) and USR2 (checkpoint and go on); a second INT
+ * ends the process at once. After MPI_Init, whose libraries may install handlers of their own.
  *
  * @param wake  posted at each signal; NULL: nobody waits
  */

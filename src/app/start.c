@@ -1,4 +1,5 @@
-/* How a start begins: anew, from a checkpoint, or not at all because the run is finished. Rank 0 decides. */
+/* How a start begins: anew, from a checkpoint, or not at all because the run is finished. Rank 0
+ * decides. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +10,8 @@
 #include "trainer.h"
 
 /* May these settings go on with that checkpoint? Lists what is different. */
-static dt_status compare_settings(char *changed, size_t size, const dt_config *before, const dt_config *now, const char *path) {
+static dt_status compare_settings(char *changed, size_t size, const dt_config *before,
+                                  const dt_config *now, const char *path) {
     size_t used = 0;
     changed[0] = '\0';
     for (size_t i = 0; i < dt_setting_count(); i++) {
@@ -20,16 +22,19 @@ static dt_status compare_settings(char *changed, size_t size, const dt_config *b
         dt_config_text(is, sizeof is, now, setting);
         if (strcmp(was, is) == 0) continue;
         DT_REQUIRE(setting->scope == DT_SETTING_FREE, DT_ERR_ARG,
-                   "%s was trained with --%s %s, which cannot become %s on the way; leave the option out, or start another run with "
+                   "%s was trained with --%s %s, which cannot become %s on the way; leave the "
+                   "option out, or start another run with "
                    "--out DIR or --fresh",
                    path, setting->name, was, is);
-        const int n = snprintf(changed + used, size - used, "%s%s %s -> %s", used ? ", " : "", setting->name, was, is);
+        const int n = snprintf(changed + used, size - used, "%s%s %s -> %s", used ? ", " : "",
+                               setting->name, was, is);
         used = dt_min_size(size - 1, used + (size_t)n);
     }
     return DT_OK;
 }
 
-dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder, int64_t before, bool *found) {
+dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder,
+                            int64_t before, bool *found) {
     int64_t *steps = NULL;
     size_t count = 0, tried = 0;
     *found = false;
@@ -46,8 +51,10 @@ dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, 
         if (status != DT_ERR_DATA) goto done;
         dt_log_warn("%s; trying the one before it", dt_error_text());
     }
-    DT_REQUIRE_DONE(*found || !tried, DT_ERR_DATA,
-                    "none of the %zu checkpoints in %s can be read; move them away, or start over with --fresh", tried, folder);
+    DT_REQUIRE_DONE(
+        *found || !tried, DT_ERR_DATA,
+        "none of the %zu checkpoints in %s can be read; move them away, or start over with --fresh",
+        tried, folder);
     status = DT_OK;
 done:
     dt_memory_free(&steps);
@@ -66,7 +73,8 @@ static dt_status set_aside(const char *folder) {
     do {
         snprintf(aside, sizeof aside, tries ? "%s.%s-%d" : "%s.%s", folder, stamp, tries);
     } while (stat(aside, &there) == 0 && ++tries < 1000);
-    DT_REQUIRE(rename(folder, aside) == 0, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", folder, aside, strerror(errno));
+    DT_REQUIRE(rename(folder, aside) == 0, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", folder,
+               aside, strerror(errno));
     dt_log_info("--fresh: what was in %s is now in %s", folder, aside);
     return DT_OK;
 }
@@ -96,34 +104,40 @@ static dt_status check_no_newer(const char *folder, int64_t step) {
     const int64_t newest = count ? steps[0] : 0;
     dt_memory_free(&steps);
     DT_REQUIRE(newest <= step, DT_ERR_ARG,
-               "%s has a checkpoint of step %lld, newer than the step %lld to go on from; give the new branch a folder of its own "
+               "%s has a checkpoint of step %lld, newer than the step %lld to go on from; give the "
+               "new branch a folder of its own "
                "with --out DIR",
                folder, (long long)newest, (long long)step);
     return DT_OK;
 }
 
-static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options, bool *found) {
+static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint,
+                                 const app_options *options, bool *found) {
     *found = false;
     if (options->resume) {
         DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->resume));
         DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
         *found = true;
-        if (!given(options, "out")) folder_of(plan->config.out, sizeof plan->config.out, plan->path);
+        if (!given(options, "out"))
+            folder_of(plan->config.out, sizeof plan->config.out, plan->path);
         return check_no_newer(plan->config.out, checkpoint->state.step);
     }
     if (options->fresh) return options->check_gradients ? DT_OK : set_aside(plan->config.out);
-    return start_read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX, found);
+    return start_read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX,
+                             found);
 }
 
 /* Weights of another run: the model's settings are that one's, everything else is new. */
-static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options) {
+static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint,
+                              const app_options *options) {
     DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->init_from));
     DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
     dt_config next;
     dt_config_defaults(&next);
     for (size_t i = 0; i < dt_setting_count(); i++) {
         const dt_setting *setting = dt_setting_at(i);
-        if (strcmp(setting->section, "model") != 0 && strcmp(setting->section, "data") != 0) continue;
+        if (strcmp(setting->section, "model") != 0 && strcmp(setting->section, "data") != 0)
+            continue;
         char was[DT_PATH_MAX];
         dt_config_text(was, sizeof was, &checkpoint->config, setting);
         DT_TRY(dt_config_set(&next, setting, was, setting->name));
@@ -131,19 +145,21 @@ static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint, const
     DT_TRY(options_apply(&next, options));
     for (size_t i = 0; i < dt_setting_count(); i++) {
         const dt_setting *setting = dt_setting_at(i);
-        const bool shapes = setting->scope == DT_SETTING_FIXED &&
-                            (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
+        const bool shapes =
+            setting->scope == DT_SETTING_FIXED &&
+            (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
         char was[DT_PATH_MAX], is[DT_PATH_MAX];
         dt_config_text(was, sizeof was, &checkpoint->config, setting);
         dt_config_text(is, sizeof is, &next, setting);
         DT_REQUIRE(!shapes || strcmp(was, is) == 0, DT_ERR_ARG,
-                   "the weights of %s are those of a model with --%s %s; they do not fit --%s %s", plan->path, setting->name, was,
-                   setting->name, is);
+                   "the weights of %s are those of a model with --%s %s; they do not fit --%s %s",
+                   plan->path, setting->name, was, setting->name, is);
     }
     memcpy(next.out, plan->config.out, sizeof next.out);
     plan->config = next;
     plan->kind = START_FROM_WEIGHTS;
-    snprintf(plan->changed, sizeof plan->changed, "weights from %.150s, step %lld", plan->path, (long long)checkpoint->state.step);
+    snprintf(plan->changed, sizeof plan->changed, "weights from %.150s, step %lld", plan->path,
+             (long long)checkpoint->state.step);
     return DT_OK;
 }
 
@@ -156,10 +172,12 @@ static dt_status settle_shape(dt_config *config) {
     return DT_OK;
 }
 
-static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options, size_t ranks) {
+static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
+                        size_t ranks) {
     dt_config_defaults(&plan->config);
     DT_TRY(options_apply(&plan->config, options));
-    DT_REQUIRE(!(options->fresh && options->resume), DT_ERR_ARG, "--fresh and --resume contradict each other; leave one out");
+    DT_REQUIRE(!(options->fresh && options->resume), DT_ERR_ARG,
+               "--fresh and --resume contradict each other; leave one out");
     DT_REQUIRE(!(options->init_from && options->resume), DT_ERR_ARG,
                "--init-from begins a new run and --resume goes on with an old one; leave one out");
     DT_TRY(dt_config_check(&plan->config));
@@ -173,27 +191,31 @@ static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_o
         DT_TRY(options_apply(&next, options));
         memcpy(next.out, plan->config.out, sizeof next.out);
         DT_TRY(dt_config_check(&next));
-        DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next, plan->path));
+        DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
+                                plan->path));
         plan->config = next;
         plan->state = checkpoint->state;
-        const bool finished = plan->state.step >= next.steps || trainer_patience_over(&next, &plan->state);
+        const bool finished =
+            plan->state.step >= next.steps || trainer_patience_over(&next, &plan->state);
         plan->kind = finished ? START_FINISHED : START_RESUME;
     }
     DT_TRY(dt_config_check(&plan->config));
     dt_model_shape shape;
     DT_TRY(dt_model_shape_from(&shape, &plan->config, 1)); /* do the problems fit? */
     DT_REQUIRE(ranks <= (size_t)plan->config.shards, DT_ERR_ARG,
-               "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s", ranks,
-               (long long)plan->config.shards, (long long)plan->config.shards,
+               "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s",
+               ranks, (long long)plan->config.shards, (long long)plan->config.shards,
                found ? "" : ", or give a larger power of two with --shards");
     if (plan->kind == START_FINISHED || options->check_gradients) return DT_OK;
     return dt_run_folder_open(plan->config.out);
 }
 
-dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s, const app_options *options) {
+dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s,
+                       const app_options *options) {
     memset(plan, 0, sizeof *plan);
     dt_status status = DT_OK;
-    if (dt_comm_rank(s->comm) == 0) status = decide(plan, checkpoint, options, dt_comm_size(s->comm));
+    if (dt_comm_rank(s->comm) == 0)
+        status = decide(plan, checkpoint, options, dt_comm_size(s->comm));
     DT_TRY(dt_comm_agree(s->comm, status));
     DT_TRY(dt_comm_broadcast(s->comm, plan, sizeof *plan));
     dt_log_open((dt_log_level)plan->config.log_level, (int)dt_comm_rank(s->comm));

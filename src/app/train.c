@@ -15,10 +15,10 @@ typedef struct {
     double validation_seconds; /* the last one */
     double last_checkpoint;    /* seconds_now() */
     double retry_at;           /* of a write that failed; 0: none did */
-    bool pending;              /* a checkpoint is due and the one before it was still being written */
-    int checkpoints_served;    /* asked for by signal */
+    bool pending;           /* a checkpoint is due and the one before it was still being written */
+    int checkpoints_served; /* asked for by signal */
     int skipped_in_a_row;
-    int rollbacks_here; /* to about the same step */
+    int rollbacks_here;                     /* to about the same step */
     int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
     double last_line;
     int64_t line_step, line_tokens;
@@ -40,7 +40,8 @@ static dt_status begin_history(trainer *t, const start_plan *plan) {
         .ranks = (int64_t)dt_comm_size(t->s->comm),
         .nodes = (int64_t)dt_comm_nodes(t->s->comm),
     };
-    snprintf(row.host, sizeof row.host, "%.*s", (int)sizeof row.host - 1, dt_comm_host(t->s->comm, 0));
+    snprintf(row.host, sizeof row.host, "%.*s", (int)sizeof row.host - 1,
+             dt_comm_host(t->s->comm, 0));
     utc_now(row.time, sizeof row.time);
     snprintf(row.stopped, sizeof row.stopped, "running");
     snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
@@ -65,12 +66,15 @@ static void tell_progress(trainer *t, loop_state *loop, const dt_train_row *row)
     const double rate = (double)loop->line_tokens / loop->line_seconds;
     const double step_seconds = loop->line_seconds / (double)(t->state.step - loop->line_step);
     const double left = step_seconds * (double)(t->config.steps - t->state.step);
-    dt_log_info("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %.0f tokens/s  %.0f problems/s  %.0f:%02.0f left",
-                (long long)t->state.step, (long long)t->config.steps, row->loss, row->lr, row->grad_norm, rate,
-                (double)t->config.batch / step_seconds, (double)((int64_t)left / 60), (double)((int64_t)left % 60));
+    dt_log_info("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %.0f tokens/s  %.0f "
+                "problems/s  %.0f:%02.0f left",
+                (long long)t->state.step, (long long)t->config.steps, row->loss, row->lr,
+                row->grad_norm, rate, (double)t->config.batch / step_seconds,
+                (double)((int64_t)left / 60), (double)((int64_t)left % 60));
     char line[256];
     snprintf(line, sizeof line,
-             "{\"event\":\"step\",\"step\":%lld,\"loss\":%.9g,\"lr\":%.9g,\"grad_norm\":%.9g,\"tokens_per_second\":%.0f}",
+             "{\"event\":\"step\",\"step\":%lld,\"loss\":%.9g,\"lr\":%.9g,\"grad_norm\":%.9g,"
+             "\"tokens_per_second\":%.0f}",
              (long long)t->state.step, row->loss, row->lr, row->grad_norm, rate);
     loop->last_line = now;
     loop->line_step = t->state.step;
@@ -85,15 +89,19 @@ static void tell_validation(const trainer *t, const dt_validation_row *row, bool
     for (int op = 0; op < DT_OPERATIONS; op++) {
         const double value = row->exact_match_of[op];
         if (value != value) continue;
-        used += (size_t)snprintf(parts + used, sizeof parts - used, "  %c %.2f%%", dt_operation_symbol((dt_operation)op), 100 * value);
-        json_used += (size_t)snprintf(json + json_used, sizeof json - json_used, ",\"exact_match_%s\":%.6f",
-                                      dt_operation_name((dt_operation)op), value);
+        used += (size_t)snprintf(parts + used, sizeof parts - used, "  %c %.2f%%",
+                                 dt_operation_symbol((dt_operation)op), 100 * value);
+        json_used +=
+            (size_t)snprintf(json + json_used, sizeof json - json_used, ",\"exact_match_%s\":%.6f",
+                             dt_operation_name((dt_operation)op), value);
     }
-    dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s", (long long)row->step, row->loss,
-                row->perplexity, 100 * row->token_accuracy, 100 * row->exact_match, parts, improved ? "  (best)" : "");
+    dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s",
+                (long long)row->step, row->loss, row->perplexity, 100 * row->token_accuracy,
+                100 * row->exact_match, parts, improved ? "  (best)" : "");
     char line[512];
     snprintf(line, sizeof line,
-             "{\"event\":\"validation\",\"step\":%lld,\"loss\":%.9g,\"token_accuracy\":%.6f,\"exact_match\":%.6f%s}",
+             "{\"event\":\"validation\",\"step\":%lld,\"loss\":%.9g,\"token_accuracy\":%.6f,"
+             "\"exact_match\":%.6f%s}",
              (long long)row->step, row->loss, row->token_accuracy, row->exact_match, json);
     append_log(t, line);
 }
@@ -102,7 +110,8 @@ static void tell_validation(const trainer *t, const dt_validation_row *row, bool
 
 static bool validation_due(const trainer *t) {
     const int64_t every = t->config.eval_every;
-    return every > 0 && t->state.step > 0 && (t->state.step % every == 0 || t->state.step == t->config.steps);
+    return every > 0 && t->state.step > 0 &&
+           (t->state.step % every == 0 || t->state.step == t->config.steps);
 }
 
 static bool checkpoint_due(const trainer *t, const loop_state *loop) {
@@ -116,7 +125,8 @@ static bool checkpoint_due(const trainer *t, const loop_state *loop) {
     return false;
 }
 
-/* Hand this moment to the writer, now or as soon as it has room; flags -1: only if an earlier one is still owed. Rank 0 only. */
+/* Hand this moment to the writer, now or as soon as it has room; flags -1: only if an earlier one
+ * is still owed. Rank 0 only. */
 static void request_checkpoint(trainer *t, loop_state *loop, int flags) {
     bool accepted = false;
     const char *failure = writer_failure(t->writer);
@@ -158,14 +168,17 @@ static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request
     enum { IN_A_ROW = 3, ROLLBACKS = 3 };
     loop->skipped_in_a_row = request->skipped ? loop->skipped_in_a_row + 1 : 0;
     if (!request->skipped) return DT_OK;
-    dt_log_warn("loss or gradient of step %lld is not finite: nothing was updated", (long long)t->state.step - 1);
+    dt_log_warn("loss or gradient of step %lld is not finite: nothing was updated",
+                (long long)t->state.step - 1);
     if (loop->skipped_in_a_row < IN_A_ROW) return DT_OK;
     const bool again = loop->rollbacks_here > 0 && t->state.step <= loop->rollback_step;
     loop->rollbacks_here = again ? loop->rollbacks_here + 1 : 1;
-    DT_REQUIRE(loop->rollbacks_here <= ROLLBACKS, DT_ERR_UNAVAILABLE,
-               "the run diverges again and again, lastly at step %lld, after %d returns to earlier checkpoints; lower --lr, or raise "
-               "--warmup, or lower --clip, and start again to go on from the last healthy checkpoint",
-               (long long)t->state.step, ROLLBACKS);
+    DT_REQUIRE(
+        loop->rollbacks_here <= ROLLBACKS, DT_ERR_UNAVAILABLE,
+        "the run diverges again and again, lastly at step %lld, after %d returns to earlier "
+        "checkpoints; lower --lr, or raise "
+        "--warmup, or lower --clip, and start again to go on from the last healthy checkpoint",
+        (long long)t->state.step, ROLLBACKS);
     const int64_t diverged_at = t->state.step;
     /* What it went back to did not help: farther. */
     DT_TRY(trainer_roll_back(t, again ? loop->rollback_target : INT64_MAX));
@@ -177,7 +190,8 @@ static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request
 }
 
 /* After a step: measure, write, tell. Collective. */
-static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *row, const step_request *request, bool *interrupted) {
+static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *row,
+                            const step_request *request, bool *interrupted) {
     bool improved = false;
     *interrupted = false;
     if (loop->leads) tell_progress(t, loop, row);
@@ -223,7 +237,8 @@ static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
             *end = END_SIGNAL;
             break;
         }
-        loop->step_seconds = row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
+        loop->step_seconds =
+            row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
         DT_TRY(handle_skipped(t, loop, &request));
         DT_TRY(after_step(t, loop, &row, &request, &interrupted));
         if (interrupted || (request.stop_after && t->state.step < t->config.steps)) {
@@ -236,10 +251,13 @@ static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
 
 /* The last checkpoint, with the reason for the end. Rank 0 only. */
 static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
-    const char *reason[] = {"finished", "finished (early stopping)", signals_name(signals_stop()), loop->until.what};
+    const char *reason[] = {"finished", "finished (early stopping)", signals_name(signals_stop()),
+                            loop->until.what};
     dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
-    const dt_status before = writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
-    const bool written = before == DT_OK && end == END_SIGNAL && writer_written_step(t->writer) == t->state.step && signals_stop();
+    const dt_status before =
+        writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
+    const bool written = before == DT_OK && end == END_SIGNAL &&
+                         writer_written_step(t->writer) == t->state.step && signals_stop();
     if (written) return DT_OK;
     writer_lock(t->writer);
     snprintf(row->stopped, sizeof row->stopped, "%s", reason[end]);
@@ -252,24 +270,29 @@ static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
 
 static void announce_run(const trainer *t, const start_plan *plan, session *s) {
     const dt_config *c = &t->config;
-    dt_log_info("model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu", t->layout.weights,
-                t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
+    dt_log_info(
+        "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
+        t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
     if (plan->kind == START_RESUME) {
-        const dt_history_row *before = t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
+        const dt_history_row *before =
+            t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
         char best[96] = "no validation yet", epoch[48] = "";
         if (t->state.best_step >= 0) {
-            snprintf(best, sizeof best, "best %s %.4f at %lld", trainer_metric_name(c), t->state.best, (long long)t->state.best_step);
+            snprintf(best, sizeof best, "best %s %.4f at %lld", trainer_metric_name(c),
+                     t->state.best, (long long)t->state.best_step);
         }
         if (c->train_examples > 0) {
-            snprintf(epoch, sizeof epoch, ", epoch %.2f", (double)t->state.problems / (double)c->train_examples);
+            snprintf(epoch, sizeof epoch, ", epoch %.2f",
+                     (double)t->state.problems / (double)c->train_examples);
         }
-        dt_log_info("resuming %s from step %lld%s (%s; was %lld rank%s, now %zu)", c->out, (long long)t->state.step, epoch, best,
-                    before ? (long long)before->ranks : 0, before && before->ranks == 1 ? "" : "s", dt_comm_size(s->comm));
+        dt_log_info("resuming %s from step %lld%s (%s; was %lld rank%s, now %zu)", c->out,
+                    (long long)t->state.step, epoch, best, before ? (long long)before->ranks : 0,
+                    before && before->ranks == 1 ? "" : "s", dt_comm_size(s->comm));
         if (*plan->changed) dt_log_info("changed: %s", plan->changed);
         return;
     }
-    dt_log_info("new run in %s: %lld steps of %lld problems in %lld shards, seed %lld", c->out, (long long)c->steps,
-                (long long)c->batch, (long long)c->shards, (long long)c->seed);
+    dt_log_info("new run in %s: %lld steps of %lld problems in %lld shards, seed %lld", c->out,
+                (long long)c->steps, (long long)c->batch, (long long)c->shards, (long long)c->seed);
     if (plan->kind == START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
 }
 
@@ -302,20 +325,24 @@ static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkp
 static void tell_end(const trainer *t, end_kind end, const char *limit) {
     const dt_run_state *state = &t->state;
     if (end == END_SIGNAL || end == END_TIME) {
-        dt_log_info("stopped at step %lld of %lld (%s), with a checkpoint; start dtrain again to go on", (long long)state->step,
-                    (long long)t->config.steps, end == END_TIME ? limit : signals_name(signals_stop()));
+        dt_log_info(
+            "stopped at step %lld of %lld (%s), with a checkpoint; start dtrain again to go on",
+            (long long)state->step, (long long)t->config.steps,
+            end == END_TIME ? limit : signals_name(signals_stop()));
         return;
     }
     if (end == END_PATIENCE) {
-        dt_log_info("stopped early: no better %s in the last %lld validations", trainer_metric_name(&t->config), (long long)state->stale);
+        dt_log_info("stopped early: no better %s in the last %lld validations",
+                    trainer_metric_name(&t->config), (long long)state->stale);
     }
     char best[96] = "";
     if (state->best_step >= 0) {
-        snprintf(best, sizeof best, "; best %s %.4f at step %lld", trainer_metric_name(&t->config), state->best,
-                 (long long)state->best_step);
+        snprintf(best, sizeof best, "; best %s %.4f at step %lld", trainer_metric_name(&t->config),
+                 state->best, (long long)state->best_step);
     }
-    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s%s; the model is %s/%s", (long long)state->step,
-                (long long)state->problems, (long long)state->tokens, state->seconds, best, t->config.out,
+    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s%s; the model is %s/%s",
+                (long long)state->step, (long long)state->problems, (long long)state->tokens,
+                state->seconds, best, t->config.out,
                 state->best_step >= 0 ? "best.h5" : "latest.h5");
 }
 
@@ -328,8 +355,11 @@ static void save_last(void *context) {
 
 /* Threads on, loop, threads off. Collective. */
 static dt_status train(trainer *t, const deadline *until, end_kind *end) {
-    loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0, .until = *until, .last_checkpoint = seconds_now(),
-                       .last_line = seconds_now(), .line_step = t->state.step};
+    loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0,
+                       .until = *until,
+                       .last_checkpoint = seconds_now(),
+                       .last_line = seconds_now(),
+                       .line_step = t->state.step};
     dt_status status = DT_OK;
     if (loop.leads) {
         status = writer_open(&t->writer, trainer_view, t);
@@ -352,11 +382,13 @@ static void tell_finished(const start_plan *plan) {
     const bool patience = trainer_patience_over(&plan->config, &plan->state);
     char best[96] = "";
     if (plan->state.best_step >= 0) {
-        snprintf(best, sizeof best, ", best %s %.4f at step %lld", trainer_metric_name(&plan->config), plan->state.best,
+        snprintf(best, sizeof best, ", best %s %.4f at step %lld",
+                 trainer_metric_name(&plan->config), plan->state.best,
                  (long long)plan->state.best_step);
     }
-    dt_log_info("%s is finished: %lld steps%s; the model is %s/%s; to train it further give %s", plan->config.out,
-                (long long)plan->state.step, best, plan->config.out, plan->state.best_step >= 0 ? "best.h5" : "latest.h5",
+    dt_log_info("%s is finished: %lld steps%s; the model is %s/%s; to train it further give %s",
+                plan->config.out, (long long)plan->state.step, best, plan->config.out,
+                plan->state.best_step >= 0 ? "best.h5" : "latest.h5",
                 patience ? "--patience 0 or a larger one" : "a larger --steps N");
 }
 
@@ -378,7 +410,8 @@ dt_status command_train(session *s, const app_options *options) {
         DT_TRY_DONE(trainer_initialise(&t));
         /* One rank does: the weights it moves are everybody's. */
         if (dt_comm_rank(s->comm) == 0) {
-            status = check_gradients(s, t.model, t.device_weights, t.weights_memory, &t.config, t.tokenizer);
+            status = check_gradients(s, t.model, t.device_weights, t.weights_memory, &t.config,
+                                     t.tokenizer);
         }
         status = dt_comm_agree(s->comm, status);
         goto done;

@@ -16,7 +16,8 @@ static dt_status open_windows(trainer *t) {
     t->m_memory = dt_window_memory(t->m_window);
     t->v_memory = dt_window_memory(t->v_window);
     t->blocks = dt_window_memory(t->blocks_window);
-    return dt_reducer_create(&t->reducer, comm, t->layout.count, (size_t)t->config.shards, DT_NORM_BLOCK);
+    return dt_reducer_create(&t->reducer, comm, t->layout.count, (size_t)t->config.shards,
+                             DT_NORM_BLOCK);
 }
 
 static dt_status attach(trainer *t) {
@@ -25,22 +26,28 @@ static dt_status attach(trainer *t) {
     DT_TRY(host->op->buffer_attach(&t->weights, host, t->weights_memory, count, "weights"));
     DT_TRY(host->op->buffer_attach(&t->m, host, t->m_memory, count, "first moments"));
     DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, count, "second moments"));
-    DT_TRY(device->op->buffer_attach(&t->device_weights, device, t->weights_memory, count, "weights"));
+    DT_TRY(
+        device->op->buffer_attach(&t->device_weights, device, t->weights_memory, count, "weights"));
     DT_TRY(dt_memory_alloc(&t->slot, slots, sizeof(dt_buffer *), "the table of gradient buffers"));
     for (size_t i = 0; i < slots; i++) {
-        DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), count, "gradients"));
+        DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), count,
+                                         "gradients"));
     }
     return DT_OK;
 }
 
 /* What one rank can do alone. */
 static dt_status open_model(trainer *t) {
-    const size_t problems = dt_min_size((size_t)t->config.micro_batch, (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
+    const size_t problems =
+        dt_min_size((size_t)t->config.micro_batch,
+                    (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
     const size_t room = dt_max_size(problems, EVAL_CHUNK);
     DT_TRY(attach(t));
-    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights, room, room * t->shape.T));
+    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights, room,
+                           room * t->shape.T));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
-    return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double), "scores of shards");
+    return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double),
+                           "scores of shards");
 }
 
 static dt_status shape_of(trainer *t) {
@@ -98,11 +105,13 @@ dt_status trainer_initialise(trainer *t) {
     return publish(t);
 }
 
-/* Rank 0's block to the first rank of every node, a piece at a time: the others have no room for a copy. */
+/* Rank 0's block to the first rank of every node, a piece at a time: the others have no room for a
+ * copy. */
 static dt_status spread(trainer *t, float *window, const float *from) {
     enum { PIECE = 1 << 18 };
     float *piece;
-    DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&piece, PIECE, sizeof *piece, "a piece of a checkpoint")));
+    DT_TRY(dt_comm_agree(t->s->comm,
+                         dt_memory_alloc(&piece, PIECE, sizeof *piece, "a piece of a checkpoint")));
     dt_status status = DT_OK;
     for (size_t at = 0; status == DT_OK && at < t->layout.count; at += PIECE) {
         const size_t count = dt_min_size(PIECE, t->layout.count - at);

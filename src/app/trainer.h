@@ -1,4 +1,5 @@
-/* A run in memory: the shared windows, this rank's model, what has been measured; one step of it. */
+/* A run in memory: the shared windows, this rank's model, what has been measured; one step of it.
+ */
 #ifndef DTRAIN_TRAINER_H
 #define DTRAIN_TRAINER_H
 
@@ -16,7 +17,7 @@ typedef struct {
     /* One copy per node, in shared windows; `…_memory` are its floats. */
     dt_window *weights_window, *m_window, *v_window, *blocks_window;
     float *weights_memory, *m_memory, *v_memory;
-    double *blocks; /* sum of squares of each block of the gradient */
+    double *blocks;             /* sum of squares of each block of the gradient */
     dt_buffer *weights, *m, *v; /* the same for the host's backend */
     dt_buffer *device_weights;  /* and for the model */
 
@@ -24,7 +25,7 @@ typedef struct {
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
     dt_model *model;
     dt_batch batch;
-    double *shared;   /* (shards, SHARED) what the ranks tell each other in every step */
+    double *shared; /* (shards, SHARED) what the ranks tell each other in every step */
 
     /* Changed under the writer's lock: together they are what a checkpoint holds. */
     dt_metrics metrics; /* complete on rank 0 only */
@@ -49,8 +50,8 @@ void trainer_destroy(trainer *t);
 /* Fresh weights, moments of zero. Collective. */
 dt_status trainer_initialise(trainer *t);
 
-/* Rank 0's checkpoint to all nodes; NULL on the other ranks. Its metrics move to the trainer. Nobody else may look at the state
-   meanwhile. Collective. */
+/* Rank 0's checkpoint to all nodes; NULL on the other ranks. Its metrics move to the trainer.
+   Nobody else may look at the state meanwhile. Collective. */
 dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only);
 
 /**
@@ -87,21 +88,25 @@ typedef struct {
     start_kind kind;
     dt_config config;
     dt_run_state state;
-    char path[DT_PATH_MAX];    /* of the checkpoint that is resumed */
-    char changed[256];         /* "lr 0.002 -> 0.001, …" */
+    char path[DT_PATH_MAX]; /* of the checkpoint that is resumed */
+    char changed[256];      /* "lr 0.002 -> 0.001, …" */
 } start_plan;
 
 /**
- * The newest checkpoint of a folder that is whole and older than step `before`; damaged ones are named and passed over. Not collective.
+ * The newest checkpoint of a folder that is whole and older than step `before`; damaged ones are
+ * named and passed over. Not collective.
  *
  * @param[out] path   of that file
  * @param[out] found  false: there is no checkpoint
  * @return DT_ERR_DATA if there are some, and none can be read
  */
-dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder, int64_t before, bool *found);
+dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder,
+                            int64_t before, bool *found);
 
-/* Look at the options and the run folder, decide, open the folder. On rank 0 *checkpoint holds what is resumed. Collective. */
-dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s, const app_options *options);
+/* Look at the options and the run folder, decide, open the folder. On rank 0 *checkpoint holds what
+ * is resumed. Collective. */
+dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s,
+                       const app_options *options);
 
 /* ---- when a run diverges ---- */
 
@@ -112,7 +117,8 @@ dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s, 
  */
 dt_status trainer_roll_back(trainer *t, int64_t before);
 
-/* Whether all nodes hold the same weights, bit for bit; DT_ERR_UNAVAILABLE names the node that does not. Collective. */
+/* Whether all nodes hold the same weights, bit for bit; DT_ERR_UNAVAILABLE names the node that does
+ * not. Collective. */
 dt_status trainer_compare_nodes(trainer *t);
 
 #endif

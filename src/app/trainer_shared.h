@@ -1,4 +1,5 @@
-/* What a rank tells the others about each of its shards in every step: one small message instead of several. */
+/* What a rank tells the others about each of its shards in every step: one small message instead of
+ * several. */
 #ifndef DTRAIN_TRAINER_SHARED_H
 #define DTRAIN_TRAINER_SHARED_H
 

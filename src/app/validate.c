@@ -16,7 +16,8 @@ static double metric_of(const dt_config *config, const dt_validation_row *row) {
 static bool is_better(const dt_config *config, const dt_run_state *state, double value) {
     if (!isfinite(value)) return false;
     if (state->best_step < 0) return true;
-    return config->metric == DT_METRIC_LOSS ? value < state->best - config->min_delta : value > state->best + config->min_delta;
+    return config->metric == DT_METRIC_LOSS ? value < state->best - config->min_delta
+                                            : value > state->best + config->min_delta;
 }
 
 static void fill_row(dt_validation_row *row, const eval_result *result) {
@@ -55,8 +56,8 @@ dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, b
     *row = (dt_validation_row){.step = t->state.step};
     *improved = false;
     DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, DT_VALIDATION, (size_t)t->config.eval_examples,
-                                false, &progress);
+    dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, DT_VALIDATION,
+                                (size_t)t->config.eval_examples, false, &progress);
     *interrupted = result->interrupted;
     if (status == DT_OK && !*interrupted) {
         fill_row(row, result);

@@ -42,7 +42,8 @@ void watchdog_beat(watchdog *w, beat_kind next, int64_t step) {
     atomic_fetch_add_explicit(&mine->count, 1, memory_order_release);
 }
 
-/* The rank of this node that the others wait for, or -1: the furthest behind, and of those one that is not itself waiting. */
+/* The rank of this node that the others wait for, or -1: the furthest behind, and of those one that
+ * is not itself waiting. */
 static int culprit(const watchdog *w, size_t ranks) {
     int found = -1;
     int64_t found_step = 0;
@@ -60,7 +61,8 @@ static int culprit(const watchdog *w, size_t ranks) {
     return found >= 0 && found_kind == BEAT_COMPUTE ? found : -1;
 }
 
-/* Seconds for which nobody on this node has come further, or for which one computing rank has not. */
+/* Seconds for which nobody on this node has come further, or for which one computing rank has not.
+ */
 static double standstill(watchdog *w, size_t ranks) {
     const double now = seconds_now();
     double still = 1e300;
@@ -80,12 +82,15 @@ static void end_job(watchdog *w, double still, size_t ranks) {
     const int who = culprit(w, ranks);
     if (who >= 0) {
         fprintf(stderr,
-                "dtrain: error: rank %zu on %s has made no progress for %.0f s in step %lld, and the others wait for it: the job is "
+                "dtrain: error: rank %zu on %s has made no progress for %.0f s in step %lld, and "
+                "the others wait for it: the job is "
                 "ended (--stall-timeout); start it again to go on from the last checkpoint\n",
-                first + (size_t)who, dt_comm_host(w->comm, first), still, (long long)atomic_load(&w->beats[who].step));
+                first + (size_t)who, dt_comm_host(w->comm, first), still,
+                (long long)atomic_load(&w->beats[who].step));
     } else {
         fprintf(stderr,
-                "dtrain: error: the ranks on %s have waited %.0f s for those of other nodes: the job is ended (--stall-timeout); "
+                "dtrain: error: the ranks on %s have waited %.0f s for those of other nodes: the "
+                "job is ended (--stall-timeout); "
                 "start it again to go on from the last checkpoint\n",
                 dt_comm_host(w->comm, rank), still);
     }
@@ -116,7 +121,8 @@ static void *watch(void *argument) {
     return NULL;
 }
 
-dt_status watchdog_open(watchdog **out, dt_comm *comm, double timeout, watchdog_last_words *save, void *context) {
+dt_status watchdog_open(watchdog **out, dt_comm *comm, double timeout, watchdog_last_words *save,
+                        void *context) {
     *out = NULL;
     const size_t ranks = dt_comm_local_size(comm);
     watchdog *w = NULL;
@@ -125,7 +131,8 @@ dt_status watchdog_open(watchdog **out, dt_comm *comm, double timeout, watchdog_
         *w = (watchdog){.comm = comm, .timeout = timeout, .save = save, .context = context};
         status = dt_memory_alloc(&w->seen, ranks, sizeof *w->seen, "the watchdog");
     }
-    if (status == DT_OK) status = dt_memory_alloc(&w->since, ranks, sizeof *w->since, "the watchdog");
+    if (status == DT_OK)
+        status = dt_memory_alloc(&w->since, ranks, sizeof *w->since, "the watchdog");
     DT_TRY(dt_comm_agree(comm, status));
     DT_TRY(dt_window_create(&w->window, comm, ranks * sizeof(beat), "beats"));
     w->beats = dt_window_memory(w->window);
@@ -135,7 +142,8 @@ dt_status watchdog_open(watchdog **out, dt_comm *comm, double timeout, watchdog_
     *out = w;
     if (timeout <= 0) return DT_OK;
     w->running = pthread_create(&w->thread, NULL, watch, w) == 0;
-    if (!w->running) dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(errno));
+    if (!w->running)
+        dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(errno));
     return DT_OK;
 }
 

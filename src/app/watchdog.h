@@ -1,4 +1,5 @@
-/* Each rank of a node sees how far the others are; who stands still for too long ends the job instead of the walltime. */
+/* Each rank of a node sees how far the others are; who stands still for too long ends the job
+ * instead of the walltime. */
 #ifndef DTRAIN_WATCHDOG_H
 #define DTRAIN_WATCHDOG_H
 
@@ -6,7 +7,8 @@
 
 typedef struct watchdog watchdog;
 
-/* Before the whole job is ended: a last chance to save what there is. Called on rank 0's node, by rank 0, in the watchdog's thread. */
+/* Before the whole job is ended: a last chance to save what there is. Called on rank 0's node, by
+ * rank 0, in the watchdog's thread. */
 typedef void watchdog_last_words(void *context);
 
 /**
@@ -14,7 +16,8 @@ typedef void watchdog_last_words(void *context);
  *
  * @param timeout  seconds without progress; 0: the watchdog only keeps the beats
  */
-dt_status watchdog_open(watchdog **w, dt_comm *comm, double timeout, watchdog_last_words *save, void *context);
+dt_status watchdog_open(watchdog **w, dt_comm *comm, double timeout, watchdog_last_words *save,
+                        void *context);
 
 /* Collective. Leaves NULL. */
 void watchdog_close(watchdog **w);

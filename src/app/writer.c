@@ -39,7 +39,8 @@ struct writer {
     char told[1600];    /* the one last given out */
 };
 
-static dt_status copy_rows(void *to, size_t *to_count, size_t *to_capacity, const void *from, size_t count, size_t size) {
+static dt_status copy_rows(void *to, size_t *to_count, size_t *to_capacity, const void *from,
+                           size_t count, size_t size) {
     DT_TRY(dt_memory_grow(to, to_capacity, count, size, "a snapshot of the metrics"));
     void *rows;
     memcpy(&rows, to, sizeof rows);
@@ -49,19 +50,22 @@ static dt_status copy_rows(void *to, size_t *to_count, size_t *to_capacity, cons
 }
 
 static dt_status copy_metrics(dt_metrics *to, const dt_metrics *from) {
-    DT_TRY(copy_rows(&to->train, &to->train_count, &to->train_capacity, from->train, from->train_count, sizeof *to->train));
-    DT_TRY(copy_rows(&to->validation, &to->validation_count, &to->validation_capacity, from->validation, from->validation_count,
-                     sizeof *to->validation));
-    return copy_rows(&to->history, &to->history_count, &to->history_capacity, from->history, from->history_count,
-                     sizeof *to->history);
+    DT_TRY(copy_rows(&to->train, &to->train_count, &to->train_capacity, from->train,
+                     from->train_count, sizeof *to->train));
+    DT_TRY(copy_rows(&to->validation, &to->validation_count, &to->validation_capacity,
+                     from->validation, from->validation_count, sizeof *to->validation));
+    return copy_rows(&to->history, &to->history_count, &to->history_capacity, from->history,
+                     from->history_count, sizeof *to->history);
 }
 
-/* Copy the state into a slot. The state lock is held, or the caller is the only one who changes it. */
+/* Copy the state into a slot. The state lock is held, or the caller is the only one who changes it.
+ */
 static dt_status take(writer *w, snapshot *s, int flags) {
     dt_checkpoint view;
     w->view(&view, w->context);
     const size_t count = view.layout.count, bytes = count * sizeof(float);
-    if (!s->floats) DT_TRY(dt_memory_alloc(&s->floats, 3 * count, sizeof(float), "a snapshot of the weights"));
+    if (!s->floats)
+        DT_TRY(dt_memory_alloc(&s->floats, 3 * count, sizeof(float), "a snapshot of the weights"));
     DT_TRY(copy_metrics(&s->metrics, view.metrics));
     const float *from[] = {view.weights, view.m, view.v};
     for (size_t i = 0; i < 3; i++) memcpy(s->floats + i * count, from[i], bytes);
@@ -116,7 +120,8 @@ static snapshot *next_filled(writer *w) {
     snapshot *oldest = NULL;
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         snapshot *s = &w->slot[i];
-        if (s->state == FILLED && (!oldest || s->copy.state.step < oldest->copy.state.step)) oldest = s;
+        if (s->state == FILLED && (!oldest || s->copy.state.step < oldest->copy.state.step))
+            oldest = s;
     }
     return oldest;
 }
@@ -170,8 +175,10 @@ static bool work(writer *w) {
 static void *run(void *argument) {
     writer *w = argument;
     for (;;) {
-        while (sem_wait(&w->wake) != 0 && errno == EINTR) {}
-        while (work(w)) {}
+        while (sem_wait(&w->wake) != 0 && errno == EINTR) {
+        }
+        while (work(w)) {
+        }
         pthread_mutex_lock(&w->lock);
         const bool quit = w->quit;
         pthread_mutex_unlock(&w->lock);
@@ -192,7 +199,8 @@ dt_status writer_open(writer **out, writer_view *view, void *context) {
     sem_init(&w->wake, 0, 0);
     if (pthread_create(&w->thread, NULL, run, w) != 0) {
         dt_memory_free(&w);
-        DT_RAISE(DT_ERR_MEMORY, "no thread could be started for writing checkpoints: %s", strerror(errno));
+        DT_RAISE(DT_ERR_MEMORY, "no thread could be started for writing checkpoints: %s",
+                 strerror(errno));
     }
     signals_catch(&w->wake);
     *out = w;
@@ -253,7 +261,8 @@ static bool all_served(const writer *w) {
 dt_status writer_drain(writer *w) {
     pthread_mutex_lock(&w->lock);
     sem_post(&w->wake);
-    while (find(w, FILLED) || find(w, WRITING) || !all_served(w)) pthread_cond_wait(&w->changed, &w->lock);
+    while (find(w, FILLED) || find(w, WRITING) || !all_served(w))
+        pthread_cond_wait(&w->changed, &w->lock);
     const dt_status status = w->last;
     if (status != DT_OK) dt_error_adopt(status, "writer.c", w->failure);
     pthread_mutex_unlock(&w->lock);

@@ -1,4 +1,5 @@
-/* Checkpoints are written in the background by a thread of rank 0, from snapshots; a signal makes it take one at once. */
+/* Checkpoints are written in the background by a thread of rank 0, from snapshots; a signal makes
+ * it take one at once. */
 #ifndef DTRAIN_WRITER_H
 #define DTRAIN_WRITER_H
 
@@ -6,11 +7,13 @@
 
 typedef struct writer writer;
 
-/* Fills *view with the state of the last completed step, by reference. Called with the state lock held. */
+/* Fills *view with the state of the last completed step, by reference. Called with the state lock
+ * held. */
 typedef void writer_view(dt_checkpoint *view, void *context);
 
 /**
- * Start the thread. It answers signals from now on: the state of the last completed step is on disk without waiting for the step in flight.
+ * Start the thread. It answers signals from now on: the state of the last completed step is on disk
+ * without waiting for the step in flight.
  *
  * @param view  how to see the state; `context` is passed to it
  */
@@ -19,7 +22,8 @@ dt_status writer_open(writer **w, writer_view *view, void *context);
 /* Finishes what is being written. Leaves NULL. */
 void writer_close(writer **w);
 
-/* While a step's update and its bookkeeping change the state, nobody may take a snapshot. NULL: nothing to do. */
+/* While a step's update and its bookkeeping change the state, nobody may take a snapshot. NULL:
+ * nothing to do. */
 void writer_lock(writer *w);
 void writer_unlock(writer *w);
 
@@ -30,13 +34,15 @@ typedef enum {
 } writer_flags;
 
 /**
- * Copy the state and have it written. Waits no longer than the copy takes, unless WRITE_MUST finds two snapshots still unwritten.
+ * Copy the state and have it written. Waits no longer than the copy takes, unless WRITE_MUST finds
+ * two snapshots still unwritten.
  *
  * @param[out] accepted  false: the one before is still being written, try again later
  */
 dt_status writer_submit(writer *w, int flags, bool *accepted);
 
-/* Wait until everything submitted or asked for by signal is written; the error of the last write, if it failed. */
+/* Wait until everything submitted or asked for by signal is written; the error of the last write,
+ * if it failed. */
 dt_status writer_drain(writer *w);
 
 /* The error of a write since the last call, as a sentence, or NULL. */

@@ -1,4 +1,5 @@
-/* Greedy generation for many prompts at once, each token computed once: keys and values are cached. */
+/* Greedy generation for many prompts at once, each token computed once: keys and values are cached.
+ */
 #include <string.h>
 
 #include "internal.h"
@@ -41,7 +42,8 @@ static dt_status create_rows(dt_generator *g) {
 
 static dt_status create_ids(dt_generator *g) {
     const size_t step = dt_round_up(g->B + 1, DT_ALIGNED_FLOATS);
-    DT_TRY(g->model->backend->op->buffer_create(&g->ids, g->model->backend, 5 * step, "generation"));
+    DT_TRY(
+        g->model->backend->op->buffer_create(&g->ids, g->model->backend, 5 * step, "generation"));
     g->packed.token = (dt_tensor){g->ids, 0};
     g->packed.position = (dt_tensor){g->ids, step};
     g->packed.place = (dt_tensor){g->ids, 2 * step};
@@ -71,8 +73,8 @@ dt_status dt_generator_create(dt_generator **out, dt_model *model, size_t proble
     DT_TRY_DONE(dt_memory_alloc(&g, 1, sizeof *g, "the generator"));
     g->model = model;
     g->B = problems;
-    DT_TRY_DONE(model->backend->op->buffer_create(&g->cache, model->backend, 2 * s->L * problems * s->T * s->C,
-                                                  "the key and value cache"));
+    DT_TRY_DONE(model->backend->op->buffer_create(
+        &g->cache, model->backend, 2 * s->L * problems * s->T * s->C, "the key and value cache"));
     DT_TRY_DONE(create_rows(g));
     DT_TRY_DONE(create_ids(g));
     DT_TRY_DONE(create_host(g));
@@ -103,20 +105,24 @@ static dt_status decode_layer(dt_generator *g, size_t l) {
     dt_model *model = g->model;
     const layer_offsets *o = &model->offsets.layer[l];
     const size_t B = g->B, C = model->shape.C, F = model->shape.F;
-    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream, model_weight(model, o->attn_norm_scale),
-        model_weight(model, o->attn_norm_bias), B, C);
-    RUN(model, linear_forward, g->qkv, DT_NO_TENSOR, g->normed, model_weight(model, o->attn_qkv_weight),
-        model_weight(model, o->attn_qkv_bias), DT_NO_TENSOR, B, C, 3 * C, DT_IDENTITY);
-    RUN(model, attention_decode, g->attended, cache_at(g, l, false), cache_at(g, l, true), g->qkv, g->length, B,
-        model->shape.T, C, model->shape.H);
-    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->attended, model_weight(model, o->attn_out_weight),
-        model_weight(model, o->attn_out_bias), g->stream, B, C, C, DT_IDENTITY);
-    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream, model_weight(model, o->mlp_norm_scale),
-        model_weight(model, o->mlp_norm_bias), B, C);
-    RUN(model, linear_forward, g->hidden, g->hidden_in, g->normed, model_weight(model, o->mlp_in_weight),
-        model_weight(model, o->mlp_in_bias), DT_NO_TENSOR, B, C, F, DT_GELU);
-    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->hidden, model_weight(model, o->mlp_out_weight),
-        model_weight(model, o->mlp_out_bias), g->stream, B, F, C, DT_IDENTITY);
+    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
+        model_weight(model, o->attn_norm_scale), model_weight(model, o->attn_norm_bias), B, C);
+    RUN(model, linear_forward, g->qkv, DT_NO_TENSOR, g->normed,
+        model_weight(model, o->attn_qkv_weight), model_weight(model, o->attn_qkv_bias),
+        DT_NO_TENSOR, B, C, 3 * C, DT_IDENTITY);
+    RUN(model, attention_decode, g->attended, cache_at(g, l, false), cache_at(g, l, true), g->qkv,
+        g->length, B, model->shape.T, C, model->shape.H);
+    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->attended,
+        model_weight(model, o->attn_out_weight), model_weight(model, o->attn_out_bias), g->stream,
+        B, C, C, DT_IDENTITY);
+    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
+        model_weight(model, o->mlp_norm_scale), model_weight(model, o->mlp_norm_bias), B, C);
+    RUN(model, linear_forward, g->hidden, g->hidden_in, g->normed,
+        model_weight(model, o->mlp_in_weight), model_weight(model, o->mlp_in_bias), DT_NO_TENSOR, B,
+        C, F, DT_GELU);
+    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->hidden,
+        model_weight(model, o->mlp_out_weight), model_weight(model, o->mlp_out_bias), g->stream, B,
+        F, C, DT_IDENTITY);
     return DT_OK;
 }
 
@@ -134,16 +140,19 @@ static dt_status decode(dt_generator *g) {
     RUN(model, embed_forward, g->stream, &g->packed, model_weight(model, o->tok_embed),
         model_weight(model, o->pos_embed), model_weight(model, o->place_embed), C);
     for (size_t l = 0; l < model->shape.L; l++) DT_TRY(decode_layer(g, l));
-    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream, model_weight(model, o->final_norm_scale),
-        model_weight(model, o->final_norm_bias), B, C);
-    RUN(model, linear_forward, g->logits, DT_NO_TENSOR, g->normed, model_weight(model, o->tok_embed), DT_NO_TENSOR,
-        DT_NO_TENSOR, B, C, model->shape.V, DT_IDENTITY);
+    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
+        model_weight(model, o->final_norm_scale), model_weight(model, o->final_norm_bias), B, C);
+    RUN(model, linear_forward, g->logits, DT_NO_TENSOR, g->normed,
+        model_weight(model, o->tok_embed), DT_NO_TENSOR, DT_NO_TENSOR, B, C, model->shape.V,
+        DT_IDENTITY);
     RUN(model, download, g->host_logits, g->logits, B * model->shape.V);
     return DT_OK;
 }
 
-/* Sequence b's token at a step; a finished or unused sequence repeats its last one, and nobody looks at the result. */
-static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step, int32_t *places) {
+/* Sequence b's token at a step; a finished or unused sequence repeats its last one, and nobody
+ * looks at the result. */
+static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step,
+                      int32_t *places) {
     const size_t T = g->model->shape.T;
     const size_t at = g->count[b] ? dt_min_size(step, g->count[b] - 1) : 0;
     const int32_t *text = g->text + b * T;
@@ -162,7 +171,8 @@ static int32_t most_likely(const float *logit, size_t V) {
     return (int32_t)best;
 }
 
-/* Appends the most likely token where the sequence has reached its end; true if one is still going on. */
+/* Appends the most likely token where the sequence has reached its end; true if one is still going
+ * on. */
 static bool extend(dt_generator *g, size_t step, size_t used, bool *done) {
     const size_t T = g->model->shape.T, V = g->model->shape.V;
     bool going = false;
@@ -180,8 +190,8 @@ static bool extend(dt_generator *g, size_t step, size_t used, bool *done) {
     return going;
 }
 
-dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX], const char *const *prompt, size_t count,
-                           const dt_tokenizer *tokenizer) {
+dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX],
+                           const char *const *prompt, size_t count, const dt_tokenizer *tokenizer) {
     const size_t T = g->model->shape.T;
     bool *done = NULL;
     int32_t *places = NULL;
@@ -206,8 +216,8 @@ dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX], const
         going = extend(g, step, count, done);
     }
     for (size_t b = 0; b < count; b++) {
-        DT_TRY_DONE(dt_tokenizer_decode(produced[b], DT_TEXT_MAX, tokenizer, g->text + b * T + given[b],
-                                        g->count[b] - given[b]));
+        DT_TRY_DONE(dt_tokenizer_decode(produced[b], DT_TEXT_MAX, tokenizer,
+                                        g->text + b * T + given[b], g->count[b] - given[b]));
     }
 done:
     dt_memory_free(&done);

@@ -1,4 +1,5 @@
-/* Which parameters a model has, by name, and where each lies in the flat block; their initial values. */
+/* Which parameters a model has, by name, and where each lies in the flat block; their initial
+ * values. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,13 +22,16 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .P = (config->places ? (size_t)config->places : dt_format_places(config)) + 1,
         .dropout = config->dropout,
     };
-    DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu", shape->H, C);
+    DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
+               shape->H, C);
     DT_REQUIRE(dt_format_longest(config) <= shape->T, DT_ERR_ARG,
-               "problems of up to %zu tokens do not fit a model with --context %zu; lower --digits, --dividend-digits or "
+               "problems of up to %zu tokens do not fit a model with --context %zu; lower "
+               "--digits, --dividend-digits or "
                "--divisor-digits, or start another run with a longer context",
                dt_format_longest(config), shape->T);
     DT_REQUIRE(dt_format_places(config) < shape->P, DT_ERR_ARG,
-               "numbers of up to %zu digits do not fit a model with --places %zu; lower the digits, or start another run with more "
+               "numbers of up to %zu digits do not fit a model with --places %zu; lower the "
+               "digits, or start another run with more "
                "places",
                dt_format_places(config), shape->P - 1);
     return DT_OK;
@@ -46,7 +50,8 @@ static void append(dt_layout *layout, const char *name, size_t rows, size_t colu
     layout->weights += p->count;
 }
 
-static void append_in(dt_layout *layout, size_t layer, const char *name, size_t rows, size_t columns) {
+static void append_in(dt_layout *layout, size_t layer, const char *name, size_t rows,
+                      size_t columns) {
     char full[sizeof layout->parameter->name];
     snprintf(full, sizeof full, "layers/%zu/%s", layer, name);
     append(layout, full, rows, columns);
@@ -55,8 +60,8 @@ static void append_in(dt_layout *layout, size_t layer, const char *name, size_t 
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape) {
     const size_t C = shape->C, F = shape->F;
     *layout = (dt_layout){0};
-    DT_TRY(dt_memory_alloc(&layout->parameter, OUTER + PER_LAYER * shape->L, sizeof *layout->parameter,
-                           "the parameter table"));
+    DT_TRY(dt_memory_alloc(&layout->parameter, OUTER + PER_LAYER * shape->L,
+                           sizeof *layout->parameter, "the parameter table"));
     append(layout, "tok_embed", shape->V, C);
     append(layout, "pos_embed", shape->T, C);
     append(layout, "place_embed", shape->P, C);
@@ -96,16 +101,20 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape, uint64_t seed) {
+void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
+                         uint64_t seed) {
     const double deviation = 0.02;
-    /* Each layer adds twice to the residual stream; this keeps its variance independent of the depth. */
+    /* Each layer adds twice to the residual stream; this keeps its variance independent of the
+     * depth. */
     const double residual = deviation / sqrt(2.0 * (double)shape->L);
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
         float *w = weights + p->offset;
         if (p->rank == 2) {
-            const bool into_residual = ends_with(p->name, "attn_out/weight") || ends_with(p->name, "mlp_out/weight");
-            dt_random_normal(w, p->count, into_residual ? residual : deviation, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);
+            const bool into_residual =
+                ends_with(p->name, "attn_out/weight") || ends_with(p->name, "mlp_out/weight");
+            dt_random_normal(w, p->count, into_residual ? residual : deviation, seed,
+                             DT_RANDOM_WEIGHTS, (uint32_t)i);
         } else {
             const float value = ends_with(p->name, "scale") ? 1.0f : 0.0f;
             for (size_t k = 0; k < p->count; k++) w[k] = value;

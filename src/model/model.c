@@ -1,4 +1,5 @@
-/* A model's memory: where parameters lie, room for one micro-batch of activations; batches go in, scores come out. */
+/* A model's memory: where parameters lie, room for one micro-batch of activations; batches go in,
+ * scores come out. */
 #include <stdio.h>
 
 #include "internal.h"
@@ -94,8 +95,8 @@ static void lay_out_gradients(dt_model *model, arena *a) {
 }
 
 /* Count, create, lay out. */
-static dt_status create_part(dt_model *model, dt_buffer **buffer, void (*lay_out)(dt_model *, arena *),
-                             const char *what) {
+static dt_status create_part(dt_model *model, dt_buffer **buffer,
+                             void (*lay_out)(dt_model *, arena *), const char *what) {
     arena count = {NULL, 0};
     lay_out(model, &count);
     DT_TRY(model->backend->op->buffer_create(buffer, model->backend, count.used, what));
@@ -104,8 +105,8 @@ static dt_status create_part(dt_model *model, dt_buffer **buffer, void (*lay_out
     return DT_OK;
 }
 
-dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_shape *shape, dt_buffer *weights,
-                          size_t problems, size_t tokens) {
+dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_shape *shape,
+                          dt_buffer *weights, size_t problems, size_t tokens) {
     *out = NULL;
     dt_model *model = NULL;
     dt_status status;
@@ -120,7 +121,8 @@ dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_sh
     DT_TRY_DONE(dt_memory_alloc(&model->layer, shape->L, sizeof *model->layer, "the layer table"));
     DT_TRY_DONE(create_part(model, &model->ids, lay_out_ids, "packed batches"));
     DT_TRY_DONE(create_part(model, &model->activations, lay_out_activations, "activations"));
-    DT_TRY_DONE(create_part(model, &model->gradients, lay_out_gradients, "gradients of activations"));
+    DT_TRY_DONE(
+        create_part(model, &model->gradients, lay_out_gradients, "gradients of activations"));
     *out = model;
 done:
     if (status != DT_OK) dt_model_destroy(&model);
@@ -142,9 +144,11 @@ void dt_model_destroy(dt_model **out) {
 const dt_layout *dt_model_layout(const dt_model *model) { return &model->layout; }
 
 dt_status model_upload(dt_model *model, const dt_batch *batch) {
-    DT_REQUIRE(batch->problems > 0 && batch->problems <= model->problems && batch->tokens <= model->tokens,
-               DT_ERR_INTERNAL, "a batch of %zu problems and %zu tokens does not fit a model with room for %zu and %zu",
-               batch->problems, batch->tokens, model->problems, model->tokens);
+    DT_REQUIRE(
+        batch->problems > 0 && batch->problems <= model->problems && batch->tokens <= model->tokens,
+        DT_ERR_INTERNAL,
+        "a batch of %zu problems and %zu tokens does not fit a model with room for %zu and %zu",
+        batch->problems, batch->tokens, model->problems, model->tokens);
     dt_packed *p = &model->packed;
     p->problems = batch->problems;
     p->tokens = batch->tokens;
@@ -157,11 +161,12 @@ dt_status model_upload(dt_model *model, const dt_batch *batch) {
     return DT_OK;
 }
 
-dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched, const dt_batch *batch) {
+dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
+                            const dt_batch *batch) {
     DT_TRY(model_upload(model, batch));
     DT_TRY(model_forward(model, NULL));
-    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->logits, &model->packed, model->shape.V,
-        false);
+    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->logits, &model->packed,
+        model->shape.V, false);
     if (matched) RUN(model, download, matched, model->matched, batch->problems);
     return DT_OK;
 }

@@ -4,9 +4,9 @@
 #include "dtrain/memory.h"
 #include "dtrain/optim.h"
 
-dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m, dt_buffer *v, dt_tensor gradient,
-                              const dt_layout *layout, size_t begin, size_t end, const dt_config *config, int64_t step,
-                              double gradient_scale) {
+dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m, dt_buffer *v,
+                              dt_tensor gradient, const dt_layout *layout, size_t begin, size_t end,
+                              const dt_config *config, int64_t step, double gradient_scale) {
     dt_adamw constants = {
         .lr = (float)dt_schedule_lr(config, step),
         .beta1 = (float)config->beta1,
@@ -18,13 +18,15 @@ dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m
     };
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
-        /* The gap behind a parameter goes with it: it is zero, stays zero, and keeps the vector loop without a tail. */
+        /* The gap behind a parameter goes with it: it is zero, stays zero, and keeps the vector
+         * loop without a tail. */
         const size_t from = dt_max_size(begin, p->offset);
         const size_t to = dt_min_size(end, p->offset + dt_round_up(p->count, DT_ALIGNED_FLOATS));
         if (from >= to) continue;
         constants.decay = p->decayed ? (float)config->weight_decay : 0.0f;
-        DT_TRY(host->op->adamw(host, (dt_tensor){weights, from}, (dt_tensor){m, from}, (dt_tensor){v, from},
-                               dt_tensor_at(gradient, from), to - from, &constants));
+        DT_TRY(host->op->adamw(host, (dt_tensor){weights, from}, (dt_tensor){m, from},
+                               (dt_tensor){v, from}, dt_tensor_at(gradient, from), to - from,
+                               &constants));
     }
     return DT_OK;
 }

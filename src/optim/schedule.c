@@ -13,12 +13,16 @@ double dt_schedule_lr(const dt_config *config, int64_t step) {
     return config->lr * (config->min_lr + (1.0 - config->min_lr) * share);
 }
 
-double dt_clip_factor(double norm, double clip) { return clip > 0 && norm > clip ? clip / norm : 1.0; }
+double dt_clip_factor(double norm, double clip) {
+    return clip > 0 && norm > clip ? clip / norm : 1.0;
+}
 
-dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, size_t count, size_t begin, size_t end) {
+dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, size_t count,
+                         size_t begin, size_t end) {
     for (size_t at = begin; at < end; at += DT_NORM_BLOCK) {
         const size_t length = dt_min_size(DT_NORM_BLOCK, count - at);
-        DT_TRY(host->op->square_sum(host, &sums[at / DT_NORM_BLOCK], dt_tensor_at(gradient, at), length));
+        DT_TRY(host->op->square_sum(host, &sums[at / DT_NORM_BLOCK], dt_tensor_at(gradient, at),
+                                    length));
     }
     return DT_OK;
 }

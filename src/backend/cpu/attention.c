@@ -1,5 +1,6 @@
-/* Causal attention inside each packed problem: small products by hand, since BLAS' own overhead exceeds them.
-   All of them are one kernel, four rows by 32 columns in registers; scores never leave the cache. */
+/* Causal attention inside each packed problem: small products by hand, since BLAS' own overhead
+   exceeds them. All of them are one kernel, four rows by 32 columns in registers; scores never
+   leave the cache. */
 #include <math.h>
 
 #include "cpu.h"
@@ -12,9 +13,10 @@ typedef struct {
     size_t row, step;
 } operand;
 
-/* out (4, 32) = sum over k in [begin, end) of a (4 rows from i, k) b (k, 32 columns); b and out are row-major. */
-CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const float *b, size_t b_row, size_t begin,
-                     size_t end) {
+/* out (4, 32) = sum over k in [begin, end) of a (4 rows from i, k) b (k, 32 columns); b and out are
+ * row-major. */
+CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const float *b, size_t b_row,
+                     size_t begin, size_t end) {
     vec sum[ROWS][2];
     for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = vec_all(0);
     const float *left = a.p + i * a.row;
@@ -39,9 +41,10 @@ typedef enum {
     UPPER_LEFT,   /* a is the transpose of a lower triangular one: k >= row */
 } triangle;
 
-/* out (rows, columns) = a (rows, depth) b (depth, columns); rows is a multiple of 4, columns of 32, all padded with zeros. */
-CPU_INLINE void multiply(float *out, operand a, const float *b, size_t rows, size_t depth, size_t columns,
-                         triangle kind) {
+/* out (rows, columns) = a (rows, depth) b (depth, columns); rows is a multiple of 4, columns of 32,
+ * all padded with zeros. */
+CPU_INLINE void multiply(float *out, operand a, const float *b, size_t rows, size_t depth,
+                         size_t columns, triangle kind) {
     for (size_t i = 0; i < rows; i += ROWS) {
         const size_t last = i + ROWS;
         const size_t begin = kind == UPPER_LEFT ? i : 0;
@@ -53,17 +56,21 @@ CPU_INLINE void multiply(float *out, operand a, const float *b, size_t rows, siz
     }
 }
 
-/* Scratch of one problem and head: n tokens padded to `rows` (of 4) and `keys` (of 32), head width D padded to `width` (of 32). */
+/* Scratch of one problem and head: n tokens padded to `rows` (of 4) and `keys` (of 32), head width
+ * D padded to `width` (of 32). */
 typedef struct {
     size_t n, D, rows, keys, width;
-    float *q, *k, *v;     /* (rows, width) */
-    float *kt, *vt;       /* (width, keys) transposed, for scores and their gradients */
-    float *p, *ds;        /* (rows, keys): probabilities, gradient of the scores */
-    float *out, *d_out;   /* (rows, width) */
+    float *q, *k, *v;   /* (rows, width) */
+    float *kt, *vt;     /* (width, keys) transposed, for scores and their gradients */
+    float *p, *ds;      /* (rows, keys): probabilities, gradient of the scores */
+    float *out, *d_out; /* (rows, width) */
 } workspace;
 
 static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
-    *w = (workspace){.n = n, .D = D, .rows = dt_round_up(n, ROWS), .keys = dt_round_up(n, COLUMNS),
+    *w = (workspace){.n = n,
+                     .D = D,
+                     .rows = dt_round_up(n, ROWS),
+                     .keys = dt_round_up(n, COLUMNS),
                      .width = dt_round_up(D, COLUMNS)};
     const size_t tall = w->rows * w->width, wide = w->width * w->keys, square = w->rows * w->keys;
     const size_t wanted = 5 * tall + 2 * wide + 2 * square;
@@ -84,7 +91,8 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
 }
 
 /* to (rows, width) = from (n rows of D, `row` apart) * factor, padded with zeros. */
-CPU_INLINE void copy_in(float *to, const workspace *w, const float *from, size_t row, float factor) {
+CPU_INLINE void copy_in(float *to, const workspace *w, const float *from, size_t row,
+                        float factor) {
     for (size_t i = 0; i < w->rows; i++) {
         float *t = to + i * w->width;
         if (i >= w->n) {
@@ -105,7 +113,8 @@ CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, s
     }
 }
 
-CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float *from, float factor) {
+CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float *from,
+                         float factor) {
     for (size_t i = 0; i < w->n; i++) {
         for (size_t d = 0; d < w->D; d++) to[i * row + d] = from[i * w->width + d] * factor;
     }
@@ -135,7 +144,8 @@ CPU_INLINE float softmax_row(float *row, size_t i, size_t keys) {
     return most + logf(total);
 }
 
-DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const float *qkv, size_t C, size_t H) {
+DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const float *qkv,
+                                size_t C, size_t H) {
     copy_in(w->q, w, qkv, 3 * C, 1.0f / sqrtf((float)w->D));
     transpose_in(w->kt, w, qkv + C, 3 * C);
     copy_in(w->v, w, qkv + 2 * C, 3 * C, 1.0f);
@@ -170,7 +180,8 @@ CPU_INLINE void probabilities(const workspace *w, const float *lse, size_t H) {
             continue;
         }
         const size_t end = dt_round_up(i + 1, LANES);
-        for (size_t j = 0; j < end; j += LANES) vec_store(row + j, vec_exp(vec_load(row + j) - lse[i * H]));
+        for (size_t j = 0; j < end; j += LANES)
+            vec_store(row + j, vec_exp(vec_load(row + j) - lse[i * H]));
         clear_future(row, i, w->keys);
     }
 }
@@ -187,7 +198,8 @@ CPU_INLINE void score_gradients(const workspace *w, const float *y, const float 
         for (size_t d = 0; d < w->D; d++) dot += y[i * C + d] * d_y[i * C + d];
         const float *p = w->p + i * w->keys;
         const size_t end = dt_round_up(i + 1, LANES);
-        for (size_t j = 0; j < end; j += LANES) vec_store(row + j, vec_load(p + j) * (vec_load(row + j) - dot));
+        for (size_t j = 0; j < end; j += LANES)
+            vec_store(row + j, vec_load(p + j) * (vec_load(row + j) - dot));
         clear_future(row, i, w->keys);
     }
 }
@@ -212,8 +224,9 @@ DT_HOT static void head_backward(float *d_qkv, const workspace *w, const float *
     copy_out(d_qkv + 2 * C, 3 * C, w, w->out, 1.0f);
 }
 
-dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y, dt_tensor lse,
-                                 dt_tensor qkv, const dt_packed *batch, size_t C, size_t H) {
+dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
+                                 dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
+                                 size_t H) {
     const size_t D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
@@ -229,8 +242,8 @@ dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor
 }
 
 /* One query over the cached keys and values of its sequence. */
-DT_HOT static void head_decode(float *y, float *score, const float *q, const float *keys, const float *values,
-                               size_t n, size_t D, size_t C) {
+DT_HOT static void head_decode(float *y, float *score, const float *q, const float *keys,
+                               const float *values, size_t n, size_t D, size_t C) {
     const float scale = 1.0f / sqrtf((float)D);
     float most = -INFINITY;
     for (size_t j = 0; j < n; j++) {
@@ -248,20 +261,23 @@ DT_HOT static void head_decode(float *y, float *score, const float *q, const flo
     }
 }
 
-dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache, dt_tensor v_cache, dt_tensor qkv,
-                               dt_tensor length, size_t B, size_t T, size_t C, size_t H) {
+dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
+                               dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                               size_t T, size_t C, size_t H) {
     const size_t D = C / H;
     workspace w;
     DT_TRY(reserve((cpu_backend *)backend, &w, T, D));
     for (size_t b = 0; b < B; b++) {
         const size_t at = (size_t)cpu_i32(length)[b];
-        DT_REQUIRE(at < T, DT_ERR_INTERNAL, "sequence %zu is %zu tokens long, its cache has room for %zu", b, at, T);
+        DT_REQUIRE(at < T, DT_ERR_INTERNAL,
+                   "sequence %zu is %zu tokens long, its cache has room for %zu", b, at, T);
         float *keys = cpu_f32(k_cache) + b * T * C, *values = cpu_f32(v_cache) + b * T * C;
         const float *row = cpu_f32(qkv) + b * 3 * C;
         memcpy(keys + at * C, row + C, C * sizeof *keys);
         memcpy(values + at * C, row + 2 * C, C * sizeof *values);
         for (size_t h = 0; h < H; h++) {
-            head_decode(cpu_f32(y) + b * C + h * D, w.p, row + h * D, keys + h * D, values + h * D, at + 1, D, C);
+            head_decode(cpu_f32(y) + b * C + h * D, w.p, row + h * D, keys + h * D, values + h * D,
+                        at + 1, D, C);
         }
     }
     return DT_OK;

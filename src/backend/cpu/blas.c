@@ -1,4 +1,5 @@
-/* Which BLAS this is, and whether it calculates: some releases have kernels that are wrong, or crash, on new processors. */
+/* Which BLAS this is, and whether it calculates: some releases have kernels that are wrong, or
+ * crash, on new processors. */
 #include <cblas.h>
 #include <math.h>
 #include <setjmp.h>
@@ -12,11 +13,14 @@ void cpu_blas_describe(char *text, size_t size) {
     /* More threads would split sums differently, and the ranks use the cores already. */
     openblas_set_num_threads(1);
     char version[64] = "OpenBLAS";
-    sscanf(openblas_get_config(), "%*s %40s", version + snprintf(version, sizeof version, "OpenBLAS "));
-    snprintf(text, size, "%s, %s kernels, %d thread", version, openblas_get_corename(), openblas_get_num_threads());
+    sscanf(openblas_get_config(), "%*s %40s",
+           version + snprintf(version, sizeof version, "OpenBLAS "));
+    snprintf(text, size, "%s, %s kernels, %d thread", version, openblas_get_corename(),
+             openblas_get_num_threads());
 }
 
-/* A product of the model: the transposes and sizes of forward, gradient of the input, gradient of the weight. */
+/* A product of the model: the transposes and sizes of forward, gradient of the input, gradient of
+ * the weight. */
 typedef struct {
     const char *what;
     CBLAS_TRANSPOSE transpose_a, transpose_b;
@@ -61,7 +65,8 @@ static double worst_error(const product *p, const float *a, const float *b, cons
         }
         const double error = fabs(sum - (double)c[(size_t)i * (size_t)p->N + (size_t)j]);
         /* Written so that a NaN counts as the worst. */
-        if (!(error <= worst * 1e-6 * size)) worst = isnan(error) ? INFINITY : error / (1e-6 * size);
+        if (!(error <= worst * 1e-6 * size))
+            worst = isnan(error) ? INFINITY : error / (1e-6 * size);
     }
     return worst;
 }
@@ -69,12 +74,14 @@ static double worst_error(const product *p, const float *a, const float *b, cons
 static dt_status test_product(const product *p, float *a, float *b, float *c) {
     for (size_t i = 0; i < (size_t)p->M * (size_t)p->N; i++) c[i] = 1;
     cblas_sgemm(CblasRowMajor, p->transpose_a, p->transpose_b, p->M, p->N, p->K, 1.0f, a,
-                p->transpose_a == CblasTrans ? p->M : p->K, b, p->transpose_b == CblasTrans ? p->K : p->N, 1.0f, c,
-                p->N);
+                p->transpose_a == CblasTrans ? p->M : p->K, b,
+                p->transpose_b == CblasTrans ? p->K : p->N, 1.0f, c, p->N);
     const double worst = worst_error(p, a, b, c);
     DT_REQUIRE(worst < 20, DT_ERR_UNAVAILABLE,
-               "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %d %d %d, is off by %.1e of the "
-               "terms' size; choose other kernels, for example OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
+               "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %d %d "
+               "%d, is off by %.1e of the "
+               "terms' size; choose other kernels, for example OPENBLAS_CORETYPE=Haswell, or "
+               "another OpenBLAS",
                openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
     return DT_OK;
 }
@@ -98,12 +105,15 @@ dt_status cpu_blas_test(void) {
     const product *volatile at = PRODUCTS;
     const int crashed = sigsetjmp(escape, 1);
     if (crashed) {
-        status = dt_error_raise(DT_ERR_UNAVAILABLE, __FILE__, __LINE__,
-                                "BLAS crashes on this machine (signal %d): OpenBLAS's %s kernel for %s, sizes %d %d %d; choose "
-                                "other kernels, for example OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
-                                crashed, openblas_get_corename(), at->what, at->M, at->N, at->K);
+        status = dt_error_raise(
+            DT_ERR_UNAVAILABLE, __FILE__, __LINE__,
+            "BLAS crashes on this machine (signal %d): OpenBLAS's %s kernel for %s, sizes %d %d "
+            "%d; choose "
+            "other kernels, for example OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
+            crashed, openblas_get_corename(), at->what, at->M, at->N, at->K);
     } else {
-        for (status = DT_OK; status == DT_OK && at < PRODUCTS + sizeof PRODUCTS / sizeof *PRODUCTS; at++) {
+        for (status = DT_OK; status == DT_OK && at < PRODUCTS + sizeof PRODUCTS / sizeof *PRODUCTS;
+             at++) {
             status = test_product(at, a, b, c);
         }
     }

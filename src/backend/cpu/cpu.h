@@ -26,7 +26,8 @@ static inline float *cpu_f32(dt_tensor tensor) {
 }
 static inline int32_t *cpu_i32(dt_tensor tensor) { return (int32_t *)(void *)cpu_f32(tensor); }
 
-/* Sixteen floats: one AVX-512 register, two of AVX2, four of SSE or NEON. Loads need no alignment. */
+/* Sixteen floats: one AVX-512 register, two of AVX2, four of SSE or NEON. Loads need no alignment.
+ */
 typedef float vec __attribute__((vector_size(64)));
 typedef int32_t ivec __attribute__((vector_size(64)));
 typedef float loose_vec __attribute__((vector_size(64), aligned(4), may_alias));
@@ -39,7 +40,9 @@ CPU_INLINE void vec_store(float *p, vec v) { *(loose_vec *)p = v; }
 CPU_INLINE vec vec_all(float x) { return (vec){0} + x; }
 
 /* Lane by lane: a where the mask is set, else b. */
-CPU_INLINE vec vec_choose(ivec mask, vec a, vec b) { return (vec)(((ivec)a & mask) | ((ivec)b & ~mask)); }
+CPU_INLINE vec vec_choose(ivec mask, vec a, vec b) {
+    return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+}
 
 /* Sum of the lanes, pairwise: the same order on every machine. */
 CPU_INLINE float vec_sum(vec v) {
@@ -51,13 +54,15 @@ CPU_INLINE float vec_sum(vec v) {
     return lane[0];
 }
 
-/* exp(x) to 2 units in the last place; below -87 it gives about 1e-38, above 88 about 1e38. NaN stays NaN.
-   Source: Cody-Waite reduction, Cephes' expf polynomial; 2^n is added to the exponent bits. */
+/* exp(x) to 2 units in the last place; below -87 it gives about 1e-38, above 88 about 1e38. NaN
+   stays NaN. Source: Cody-Waite reduction, Cephes' expf polynomial; 2^n is added to the exponent
+   bits. */
 CPU_INLINE vec vec_exp(vec x) {
     const vec low = vec_all(-87.0f), high = vec_all(88.0f);
     x = vec_choose(x < low, low, x);
     x = vec_choose(x > high, high, x);
-    const float to_integer = 12582912.0f; /* 1.5 * 2^23: adding it rounds, its low bits are the integer */
+    const float to_integer =
+        12582912.0f; /* 1.5 * 2^23: adding it rounds, its low bits are the integer */
     const vec shifted = x * 1.44269504f + to_integer;
     const vec n = shifted - to_integer;
     vec r = x - n * 0.693359375f;
@@ -75,8 +80,10 @@ CPU_INLINE vec vec_exp(vec x) {
 
 /* ---- the operations, one file per subject ---- */
 
-dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count, const char *what);
-dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count, const char *what);
+dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
+                            const char *what);
+dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+                            const char *what);
 void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
 dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count);
 dt_status cpu_pull(dt_backend *backend, dt_tensor tensor, size_t count);
@@ -85,43 +92,49 @@ dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t cou
 dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count);
 
 dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch,
-                            dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed, size_t C);
+                            dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
+                            size_t C);
 dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
-                             dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x, size_t C);
+                             dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
+                             size_t C);
 
-dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd, dt_tensor x,
-                           dt_tensor scale, dt_tensor bias, size_t N, size_t C);
+dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
+                           dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
 dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias,
-                            dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd, dt_tensor scale,
-                            size_t N, size_t C);
+                            dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd,
+                            dt_tensor scale, size_t N, size_t C);
 
-dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x, dt_tensor weight,
-                             dt_tensor bias, dt_tensor residual, size_t N, size_t in, size_t out,
-                             dt_activation activation);
-dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight, dt_tensor d_bias,
-                              dt_tensor d_y, dt_tensor z, dt_tensor x, dt_tensor weight, size_t N, size_t in,
-                              size_t out, dt_activation activation);
+dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+                             dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                             size_t in, size_t out, dt_activation activation);
+dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
+                              dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                              dt_tensor weight, size_t N, size_t in, size_t out,
+                              dt_activation activation);
 
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                 const dt_packed *batch, size_t C, size_t H);
 dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
-                                 dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C, size_t H);
-dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache, dt_tensor v_cache,
-                               dt_tensor qkv, dt_tensor length, size_t B, size_t T, size_t C, size_t H);
+                                 dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
+                                 size_t H);
+dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
+                               dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                               size_t T, size_t C, size_t H);
 
-dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual, const dt_packed *batch,
-                      size_t C, const dt_dropout *dropout);
+dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                      const dt_packed *batch, size_t C, const dt_dropout *dropout);
 dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
                    const dt_packed *batch, size_t V, bool want_gradient);
 
-dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v, dt_tensor gradient,
-                    size_t count, const dt_adamw *constants);
+dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
+                    dt_tensor gradient, size_t count, const dt_adamw *constants);
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 
 /* Library, version and kernels in words; one thread from here on. */
 void cpu_blas_describe(char *text, size_t size);
 
-/* Beside a plain double loop, products of every kind the model uses. DT_ERR_UNAVAILABLE names the one that is wrong or crashes. */
+/* Beside a plain double loop, products of every kind the model uses. DT_ERR_UNAVAILABLE names the
+ * one that is wrong or crashes. */
 dt_status cpu_blas_test(void);
 
 #endif

@@ -2,8 +2,8 @@
 #include "cpu.h"
 #include "dtrain/random.h"
 
-dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual, const dt_packed *batch,
-                      size_t C, const dt_dropout *dropout) {
+dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                      const dt_packed *batch, size_t C, const dt_dropout *dropout) {
     (void)backend;
     const float *from = cpu_f32(x), *add = cpu_f32(residual);
     float *to = cpu_f32(y);
@@ -20,7 +20,8 @@ dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor r
                 dt_random_block(word, dropout->seed, purpose, dropout->step, row + c / 4);
                 for (size_t k = 0; k < 4 && c + k < C; k++) {
                     const size_t at = (size_t)i * C + c + k;
-                    const float kept = dt_random_unit(word[k]) >= dropout->probability ? from[at] * scale : 0.0f;
+                    const float kept =
+                        dt_random_unit(word[k]) >= dropout->probability ? from[at] * scale : 0.0f;
                     to[at] = add ? add[at] + kept : kept;
                 }
             }

@@ -1,8 +1,8 @@
 /* Token, position and place embeddings. */
 #include "cpu.h"
 
-DT_HOT static void gather(float *x, const dt_packed *batch, const float *tok_embed, const float *pos_embed,
-                          const float *place_embed, size_t C) {
+DT_HOT static void gather(float *x, const dt_packed *batch, const float *tok_embed,
+                          const float *pos_embed, const float *place_embed, size_t C) {
     const int32_t *token = cpu_i32(batch->token), *position = cpu_i32(batch->position),
                   *place = cpu_i32(batch->place);
     for (size_t i = 0; i < batch->tokens; i++) {
@@ -14,15 +14,16 @@ DT_HOT static void gather(float *x, const dt_packed *batch, const float *tok_emb
     }
 }
 
-dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch, dt_tensor tok_embed,
-                            dt_tensor pos_embed, dt_tensor place_embed, size_t C) {
+dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch,
+                            dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
+                            size_t C) {
     (void)backend;
     gather(cpu_f32(x), batch, cpu_f32(tok_embed), cpu_f32(pos_embed), cpu_f32(place_embed), C);
     return DT_OK;
 }
 
-DT_HOT static void scatter(float *d_tok, float *d_pos, float *d_place, const dt_packed *batch, const float *d_x,
-                           size_t C) {
+DT_HOT static void scatter(float *d_tok, float *d_pos, float *d_place, const dt_packed *batch,
+                           const float *d_x, size_t C) {
     const int32_t *token = cpu_i32(batch->token), *position = cpu_i32(batch->position),
                   *place = cpu_i32(batch->place);
     for (size_t i = 0; i < batch->tokens; i++) {
@@ -39,8 +40,10 @@ DT_HOT static void scatter(float *d_tok, float *d_pos, float *d_place, const dt_
 }
 
 dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
-                             dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x, size_t C) {
+                             dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
+                             size_t C) {
     (void)backend;
-    scatter(cpu_f32(d_tok_embed), cpu_f32(d_pos_embed), cpu_f32(d_place_embed), batch, cpu_f32(d_x), C);
+    scatter(cpu_f32(d_tok_embed), cpu_f32(d_pos_embed), cpu_f32(d_place_embed), batch, cpu_f32(d_x),
+            C);
     return DT_OK;
 }

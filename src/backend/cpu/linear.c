@@ -1,4 +1,5 @@
-/* Matrix products by CBLAS, with bias, activation and residual in the passes that are needed anyway. */
+/* Matrix products by CBLAS, with bias, activation and residual in the passes that are needed
+ * anyway. */
 #include <cblas.h>
 #include <limits.h>
 
@@ -6,12 +7,14 @@
 
 static dt_status check_sizes(size_t N, size_t in, size_t out) {
     DT_REQUIRE(N <= INT_MAX && in <= INT_MAX && out <= INT_MAX, DT_ERR_ARG,
-               "a product of (%zu,%zu) by (%zu,%zu) exceeds what BLAS can count; lower --micro-batch or --width", N,
-               in, in, out);
+               "a product of (%zu,%zu) by (%zu,%zu) exceeds what BLAS can count; lower "
+               "--micro-batch or --width",
+               N, in, in, out);
     return DT_OK;
 }
 
-/* 2 (sqrt(2/pi)) (x + 0.044715 x^3): GELU is x / (1 + exp(-this)). Source: Hendrycks and Gimpel, arXiv:1606.08415. */
+/* 2 (sqrt(2/pi)) (x + 0.044715 x^3): GELU is x / (1 + exp(-this)). Source: Hendrycks and Gimpel,
+ * arXiv:1606.08415. */
 static const float GELU_LINEAR = 1.5957691216f, GELU_CUBIC = 0.0713548163f;
 
 CPU_INLINE vec gelu(vec x) {
@@ -33,7 +36,8 @@ CPU_INLINE vec load_part(const float *p, size_t count) {
 }
 CPU_INLINE void store_part(float *p, vec v, size_t count) { memcpy(p, &v, count * sizeof *p); }
 
-DT_HOT static void fill_rows(float *y, const float *bias, const float *residual, size_t N, size_t out) {
+DT_HOT static void fill_rows(float *y, const float *bias, const float *residual, size_t N,
+                             size_t out) {
     for (size_t i = 0; i < N; i++) {
         float *row = y + i * out;
         if (residual) {
@@ -48,25 +52,28 @@ DT_HOT static void fill_rows(float *y, const float *bias, const float *residual,
 DT_HOT static void gelu_rows(float *y, const float *z, size_t count) {
     const size_t whole = count / LANES * LANES;
     for (size_t i = 0; i < whole; i += LANES) vec_store(y + i, gelu(vec_load(z + i)));
-    if (whole < count) store_part(y + whole, gelu(load_part(z + whole, count - whole)), count - whole);
+    if (whole < count)
+        store_part(y + whole, gelu(load_part(z + whole, count - whole)), count - whole);
 }
 
-dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x, dt_tensor weight,
-                             dt_tensor bias, dt_tensor residual, size_t N, size_t in, size_t out,
-                             dt_activation activation) {
+dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+                             dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                             size_t in, size_t out, dt_activation activation) {
     (void)backend;
     DT_TRY(check_sizes(N, in, out));
     float *product = activation == DT_GELU ? cpu_f32(z) : cpu_f32(y);
     const bool started = bias.buffer || residual.buffer;
     if (started) fill_rows(product, cpu_f32(bias), cpu_f32(residual), N, out);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)N, (int)out, (int)in, 1.0f, cpu_f32(x), (int)in,
-                cpu_f32(weight), (int)in, started ? 1.0f : 0.0f, product, (int)out);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)N, (int)out, (int)in, 1.0f,
+                cpu_f32(x), (int)in, cpu_f32(weight), (int)in, started ? 1.0f : 0.0f, product,
+                (int)out);
     if (activation == DT_GELU) gelu_rows(cpu_f32(y), product, N * out);
     return DT_OK;
 }
 
 /* d_z = d_y gelu'(z) in place, and its column sums, in one pass. */
-DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *z, size_t N, size_t out) {
+DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *z, size_t N,
+                                      size_t out) {
     const size_t whole = out / LANES * LANES;
     for (size_t i = 0; i < N; i++) {
         float *dy = d_y + i * out;
@@ -85,14 +92,16 @@ DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *z,
     }
 }
 
-DT_HOT static void add_columns(float *restrict d_bias, const float *restrict d_y, size_t N, size_t out) {
+DT_HOT static void add_columns(float *restrict d_bias, const float *restrict d_y, size_t N,
+                               size_t out) {
     for (size_t i = 0; i < N; i++) {
         for (size_t j = 0; j < out; j++) d_bias[j] += d_y[i * out + j];
     }
 }
 
-dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight, dt_tensor d_bias, dt_tensor d_y,
-                              dt_tensor z, dt_tensor x, dt_tensor weight, size_t N, size_t in, size_t out,
+dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
+                              dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                              dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation) {
     (void)backend;
     DT_TRY(check_sizes(N, in, out));
@@ -101,11 +110,11 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
     } else if (d_bias.buffer) {
         add_columns(cpu_f32(d_bias), cpu_f32(d_y), N, out);
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, (int)N, 1.0f, cpu_f32(d_y), (int)out,
-                cpu_f32(x), (int)in, 1.0f, cpu_f32(d_weight), (int)in);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, (int)N, 1.0f,
+                cpu_f32(d_y), (int)out, cpu_f32(x), (int)in, 1.0f, cpu_f32(d_weight), (int)in);
     if (d_x.buffer) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)N, (int)in, (int)out, 1.0f, cpu_f32(d_y),
-                    (int)out, cpu_f32(weight), (int)in, 0.0f, cpu_f32(d_x), (int)in);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)N, (int)in, (int)out, 1.0f,
+                    cpu_f32(d_y), (int)out, cpu_f32(weight), (int)in, 0.0f, cpu_f32(d_x), (int)in);
     }
     return DT_OK;
 }

@@ -3,8 +3,8 @@
 
 #include "cpu.h"
 
-/* One row: loss in nats; the logits are overwritten, by softmax - target if wanted. *correct: the target has the highest logit
-   (a tie counts for the lower id, as in generation). */
+/* One row: loss in nats; the logits are overwritten, by softmax - target if wanted. *correct: the
+   target has the highest logit (a tie counts for the lower id, as in generation). */
 static double row_loss(float *logit, size_t V, int32_t target, bool want_gradient, bool *correct) {
     size_t best = 0;
     for (size_t j = 1; j < V; j++) {
@@ -26,8 +26,8 @@ static double row_loss(float *logit, size_t V, int32_t target, bool want_gradien
     return log(sum) - wanted;
 }
 
-dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits, const dt_packed *batch,
-                   size_t V, bool want_gradient) {
+dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
+                   const dt_packed *batch, size_t V, bool want_gradient) {
     (void)backend;
     float *row = cpu_f32(logits);
     const int32_t *target = cpu_i32(batch->target);

@@ -1,7 +1,8 @@
 /* The CPU's buffers are host memory: pushing and pulling move nothing. */
 #include "cpu.h"
 
-dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count, const char *what) {
+dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
+                            const char *what) {
     (void)backend;
     float *data = NULL;
     *buffer = NULL;
@@ -15,7 +16,8 @@ dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t coun
     return DT_OK;
 }
 
-dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count, const char *what) {
+dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+                            const char *what) {
     (void)backend;
     DT_TRY(dt_memory_alloc(buffer, 1, sizeof **buffer, what));
     **buffer = (dt_buffer){.data = host, .count = count, .owned = false};
@@ -32,8 +34,8 @@ void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
 static dt_status check_range(dt_tensor tensor, size_t count) {
     DT_REQUIRE(tensor.buffer && tensor.offset <= tensor.buffer->count &&
                    count <= tensor.buffer->count - tensor.offset,
-               DT_ERR_INTERNAL, "a copy of %zu elements at %zu leaves its buffer of %zu", count, tensor.offset,
-               tensor.buffer ? tensor.buffer->count : 0);
+               DT_ERR_INTERNAL, "a copy of %zu elements at %zu leaves its buffer of %zu", count,
+               tensor.offset, tensor.buffer ? tensor.buffer->count : 0);
     return DT_OK;
 }
 

@@ -5,7 +5,8 @@
 
 static const float VARIANCE_FLOOR = 1e-5f; /* as in GPT-2 */
 
-/* Mean and 1/deviation of a row, in two passes: the second over differences, so that nothing cancels. */
+/* Mean and 1/deviation of a row, in two passes: the second over differences, so that nothing
+ * cancels. */
 CPU_INLINE void row_moments(float *mean, float *rstd, const float *x, size_t C) {
     const size_t whole = C / LANES * LANES;
     vec sum = vec_all(0);
@@ -25,7 +26,8 @@ CPU_INLINE void row_moments(float *mean, float *rstd, const float *x, size_t C) 
 }
 
 DT_HOT static void forward(float *restrict y, float *mean, float *rstd, const float *restrict x,
-                           const float *restrict scale, const float *restrict bias, size_t N, size_t C) {
+                           const float *restrict scale, const float *restrict bias, size_t N,
+                           size_t C) {
     for (size_t i = 0; i < N; i++) {
         row_moments(&mean[i], &rstd[i], x + i * C, C);
         const float mu = mean[i], r = rstd[i];
@@ -33,10 +35,11 @@ DT_HOT static void forward(float *restrict y, float *mean, float *rstd, const fl
     }
 }
 
-dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd, dt_tensor x,
-                           dt_tensor scale, dt_tensor bias, size_t N, size_t C) {
+dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
+                           dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C) {
     (void)backend;
-    forward(cpu_f32(y), cpu_f32(mean), cpu_f32(rstd), cpu_f32(x), cpu_f32(scale), cpu_f32(bias), N, C);
+    forward(cpu_f32(y), cpu_f32(mean), cpu_f32(rstd), cpu_f32(x), cpu_f32(scale), cpu_f32(bias), N,
+            C);
     return DT_OK;
 }
 
@@ -75,10 +78,11 @@ DT_HOT static void backward(float *restrict d_x, float *restrict d_scale, float 
     }
 }
 
-dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias, dt_tensor d_y,
-                            dt_tensor x, dt_tensor mean, dt_tensor rstd, dt_tensor scale, size_t N, size_t C) {
+dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias,
+                            dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd,
+                            dt_tensor scale, size_t N, size_t C) {
     (void)backend;
-    backward(cpu_f32(d_x), cpu_f32(d_scale), cpu_f32(d_bias), cpu_f32(d_y), cpu_f32(x), cpu_f32(mean),
-             cpu_f32(rstd), cpu_f32(scale), N, C);
+    backward(cpu_f32(d_x), cpu_f32(d_scale), cpu_f32(d_bias), cpu_f32(d_y), cpu_f32(x),
+             cpu_f32(mean), cpu_f32(rstd), cpu_f32(scale), N, C);
     return DT_OK;
 }

@@ -3,19 +3,20 @@
 
 #include "cpu.h"
 
-DT_HOT static void adamw(float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
-                         size_t count, const dt_adamw *k) {
+DT_HOT static void adamw(float *restrict w, float *restrict m, float *restrict v,
+                         const float *restrict g, size_t count, const dt_adamw *k) {
     const float keep = 1.0f - k->lr * k->decay;
     for (size_t i = 0; i < count; i++) {
         const float gi = g[i] * k->gradient_scale;
         m[i] = k->beta1 * m[i] + (1.0f - k->beta1) * gi;
         v[i] = k->beta2 * v[i] + (1.0f - k->beta2) * gi * gi;
-        w[i] = w[i] * keep - k->lr * (m[i] * k->correction1) / (sqrtf(v[i] * k->correction2) + k->epsilon);
+        w[i] = w[i] * keep -
+               k->lr * (m[i] * k->correction1) / (sqrtf(v[i] * k->correction2) + k->epsilon);
     }
 }
 
-dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v, dt_tensor gradient, size_t count,
-                    const dt_adamw *constants) {
+dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
+                    dt_tensor gradient, size_t count, const dt_adamw *constants) {
     (void)backend;
     adamw(cpu_f32(weight), cpu_f32(m), cpu_f32(v), cpu_f32(gradient), count, constants);
     return DT_OK;
@@ -29,7 +30,8 @@ DT_HOT static double square_sum(const float *x, size_t count) {
         for (size_t k = 0; k < 8; k++) lane[k] += (double)x[i + k] * (double)x[i + k];
     }
     for (size_t i = whole; i < count; i++) lane[0] += (double)x[i] * (double)x[i];
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+           ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count) {
