@@ -96,8 +96,9 @@ static dt_status read_state(dt_run_state *state, const dt_hdf5_file *in) {
         DT_TRY(
             dt_hdf5_value((char *)state + field->offset, in, "/state", field->name, field->type));
     }
-    DT_USABLE(state->step >= 0 && state->tokens >= 0 && state->problems >= 0 &&
-                  isfinite(state->seconds) && state->seconds >= 0 && !isnan(state->best),
+    DT_USABLE(state->step >= 0 && state->tokens >= 0 && state->problems >= 0 && state->stale >= 0 &&
+                  state->skipped >= 0 && state->rollbacks >= 0 && isfinite(state->seconds) &&
+                  state->seconds >= 0 && !isnan(state->best),
               in, "/state", "its numbers make no sense");
     return DT_OK;
 }

@@ -23,7 +23,8 @@ SETTINGS = {
     "|S": "ops format optimizer schedule checkpoint-every"}
 SHAPE = "layers width heads mlp_width vocabulary context places"
 OPTIMIZER = {"kind": "|S5", "step": "<i8", "beta1": "<f8", "beta2": "<f8", "epsilon": "<f8", "weight_decay": "<f8"}
-STATE = {"step": "<i8", "tokens": "<i8", "problems": "<i8", "seconds": "<f8", "best": "<f8", "best_step": "<i8"}
+STATE = {"step": "<i8", "tokens": "<i8", "problems": "<i8", "seconds": "<f8", "best": "<f8", "best_step": "<i8",
+         "stale": "<i8", "skipped": "<i8", "rollbacks": "<i8"}
 METRICS = {
     "train": (STEPS, {"step": "<i8", "loss": "<f8", "lr": "<f8", "grad_norm": "<f8", "tokens": "<i8",
                       "seconds": "<f8"}),
@@ -48,7 +49,7 @@ def tensors(context, places):
 
 
 def check_attributes(item, expected, more=False):
-    """All that are expected; `more`: settings and counters that came later may stand beside them."""
+    """All that are expected; `more`: settings that came later may stand beside them."""
     found = set(item.attrs)
     assert found >= set(expected) and (more or found == set(expected)), (item.name, found ^ set(expected))
     for name in found - set(expected):
@@ -115,7 +116,7 @@ def check(path):
         check_attributes(file["config"], {name: kind for kind, names in SETTINGS.items() for name in names.split()},
                          more=True)
         check_attributes(file["optimizer"], OPTIMIZER)
-        check_attributes(file["state"], STATE, more=True)
+        check_attributes(file["state"], STATE)
         check_tensors(file)
         for name, (rows, columns) in METRICS.items():
             assert set(file["metrics"][name]) == set(columns)
