@@ -77,7 +77,7 @@ static dt_status evaluate_chunk(evaluator *e, eval_cell *cells, double *score, d
     DT_TRY(fill_chunk(&e->batch, config, tokenizer, split, first, count));
     dt_score sum = {0};
     DT_TRY(dt_model_evaluate(model, &sum, e->matched, &e->batch));
-    bool right[EVAL_CHUNK];
+    bool right[EVAL_CHUNK] = {false};
     DT_TRY(answer_rest(e, right, config, tokenizer));
     for (size_t i = 0; i < count; i++) {
         eval_cell *cell = cell_of(cells, &e->batch.problem[i]);
