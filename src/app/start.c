@@ -111,6 +111,13 @@ static dt_status check_no_newer(const char *folder, int64_t step) {
     return DT_OK;
 }
 
+/* What is in the way of a folder is for dt_run_folder_open to complain about: it is an output that
+ * cannot be created. */
+static bool is_folder(const char *path) {
+    struct stat there;
+    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
+}
+
 static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint,
                                  const app_options *options, bool *found) {
     *found = false;
@@ -120,9 +127,12 @@ static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint,
         *found = true;
         if (!given(options, "out"))
             folder_of(plan->config.out, sizeof plan->config.out, plan->path);
-        return check_no_newer(plan->config.out, checkpoint->state.step);
+        return is_folder(plan->config.out)
+                   ? check_no_newer(plan->config.out, checkpoint->state.step)
+                   : DT_OK;
     }
     if (options->fresh) return options->check_gradients ? DT_OK : set_aside(plan->config.out);
+    if (!is_folder(plan->config.out)) return DT_OK;
     return start_read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX,
                              found);
 }
