@@ -157,6 +157,7 @@ static dt_status visit_optimizer(const visitor *to, const dt_checkpoint *checkpo
     DT_TRY(visit_int(to, "step", checkpoint->state.step));
     DT_TRY(visit_real(to, "beta1", config->beta1));
     DT_TRY(visit_real(to, "beta2", config->beta2));
+    DT_TRY(visit_real(to, "momentum", config->momentum));
     DT_TRY(visit_real(to, "epsilon", config->epsilon));
     return visit_real(to, "weight_decay", config->weight_decay);
 }

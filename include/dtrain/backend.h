@@ -52,6 +52,13 @@ typedef struct {
     float correction1, correction2; /* 1/(1 - beta^t) */
 } dt_adamw;
 
+/* Constants of one Muon update; weight' = weight (1 - lr*decay) - lr * scale * orthogonalised. */
+typedef struct {
+    float lr, momentum, decay;
+    float gradient_scale; /* multiplies the summed gradient */
+    float scale;          /* size of the update beside that of AdamW */
+} dt_muon;
+
 /* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,
  * position, channel) alone. */
 typedef struct {
@@ -149,6 +156,10 @@ typedef struct {
      * -- */
     dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                        dt_tensor gradient, size_t count, const dt_adamw *constants);
+    /* One matrix (rows, columns): m = momentum m + g; the nearest orthogonal matrix to g + momentum
+       m is the update. Source: Jordan et al. 2024, "Muon"; five Newton-Schulz iterations. */
+    dt_status (*muon)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
+                      size_t rows, size_t columns, const dt_muon *constants);
     /* Sum of squares in a fixed order, in double. */
     dt_status (*square_sum)(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 } dt_backend_table;

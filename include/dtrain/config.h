@@ -8,7 +8,7 @@
 #include "dtrain/status.h"
 
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD } dt_format;
-typedef enum { DT_OPTIMIZER_ADAMW } dt_optimizer_kind;
+typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
@@ -56,6 +56,7 @@ typedef struct {
     int64_t schedule; /* dt_schedule_kind */
     double min_lr;    /* share of lr at the end of the cosine */
     double beta1, beta2, epsilon;
+    double momentum; /* of muon */
     double weight_decay;
     double clip; /* global norm; 0: off */
     /* evaluation */

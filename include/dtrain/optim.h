@@ -21,7 +21,21 @@ dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, siz
                          size_t begin, size_t end);
 
 /**
- * Update elements begin … end of weights and moments in place with AdamW. Decay only where the
+ * The matrices that Muon updates as wholes: those inside the layers; the three of attn_qkv one by
+ * one. They are dealt out to the workers of a node by their work, the same way everywhere.
+ *
+ * @param gradient  the whole summed gradient, readable by every worker
+ * @param worker, workers  this rank and the number of ranks of the node
+ * With AdamW there are none, and nothing is done. Memory: weights and m in place.
+ */
+dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_buffer *m,
+                                       dt_tensor gradient, const dt_layout *layout, size_t worker,
+                                       size_t workers, const dt_config *config, int64_t step,
+                                       double gradient_scale);
+
+/**
+ * Update elements begin … end of weights and moments in place with AdamW, all but what
+ * dt_optimizer_update_matrices updates. Decay only where the
  * layout says so.
  *
  * @param step            0-based: the number of updates made before

@@ -116,9 +116,13 @@ static dt_status update(trainer *t, dt_train_row *row, double scored, bool *skip
     row->grad_norm /= scored;
     *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
     if (!*skipped) {
+        const double scale = dt_clip_factor(row->grad_norm, t->config.clip) / scored;
         DT_TRY_DONE(dt_optimizer_update(host, t->weights, t->m, t->v, (dt_tensor){gradient, 0},
-                                        &t->layout, begin, end, &t->config, t->state.step,
-                                        dt_clip_factor(row->grad_norm, t->config.clip) / scored));
+                                        &t->layout, begin, end, &t->config, t->state.step, scale));
+        DT_TRY_DONE(dt_optimizer_update_matrices(
+            host, t->weights, t->m, (dt_tensor){gradient, 0}, &t->layout,
+            dt_comm_local_rank(t->s->comm), dt_comm_local_size(t->s->comm), &t->config,
+            t->state.step, scale));
     }
     DT_TRY_DONE(dt_comm_node_barrier(t->s->comm));
     DT_TRY_DONE(

@@ -3,6 +3,7 @@
 
 #include "dtrain/memory.h"
 #include "dtrain/optim.h"
+#include "matrices.h"
 
 dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m, dt_buffer *v,
                               dt_tensor gradient, const dt_layout *layout, size_t begin, size_t end,
@@ -22,7 +23,7 @@ dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m
          * loop without a tail. */
         const size_t from = dt_max_size(begin, p->offset);
         const size_t to = dt_min_size(end, p->offset + dt_round_up(p->count, DT_ALIGNED_FLOATS));
-        if (from >= to) continue;
+        if (from >= to || matrix_count(p, config)) continue;
         constants.decay = p->decayed ? (float)config->weight_decay : 0.0f;
         DT_TRY(host->op->adamw(host, (dt_tensor){weights, from}, (dt_tensor){m, from},
                                (dt_tensor){v, from}, dt_tensor_at(gradient, from), to - from,

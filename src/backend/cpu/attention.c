@@ -74,12 +74,7 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
                      .width = dt_round_up(D, COLUMNS)};
     const size_t tall = w->rows * w->width, wide = w->width * w->keys, square = w->rows * w->keys;
     const size_t wanted = 5 * tall + 2 * wide + 2 * square;
-    if (wanted > cpu->scratch_count) {
-        dt_memory_free(&cpu->scratch);
-        cpu->scratch_count = 0;
-        DT_TRY(dt_memory_alloc(&cpu->scratch, wanted, sizeof *cpu->scratch, "attention scratch"));
-        cpu->scratch_count = wanted;
-    }
+    DT_TRY(cpu_reserve(cpu, wanted, "attention scratch"));
     float *at = cpu->scratch;
     float **const part[] = {&w->q, &w->k, &w->v, &w->out, &w->d_out, &w->kt, &w->vt, &w->p, &w->ds};
     const size_t size[] = {tall, tall, tall, tall, tall, wide, wide, square, square};

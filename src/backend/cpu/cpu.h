@@ -11,7 +11,7 @@ typedef struct {
     dt_backend base;
     dt_backend_table table; /* cpu_table with the description of this machine's BLAS */
     char description[160];
-    float *scratch; /* of one problem and head in attention; grown as problems grow */
+    float *scratch; /* of one problem and head in attention, or of one matrix in muon */
     size_t scratch_count;
 } cpu_backend;
 
@@ -78,6 +78,16 @@ CPU_INLINE vec vec_exp(vec x) {
     return vec_choose(x == x, (vec)((ivec)p + exponent), x);
 }
 
+/* At least `count` floats of scratch, whose content nobody keeps. */
+static inline dt_status cpu_reserve(cpu_backend *cpu, size_t count, const char *what) {
+    if (count <= cpu->scratch_count) return DT_OK;
+    dt_memory_free(&cpu->scratch);
+    cpu->scratch_count = 0;
+    DT_TRY(dt_memory_alloc(&cpu->scratch, count, sizeof *cpu->scratch, what));
+    cpu->scratch_count = count;
+    return DT_OK;
+}
+
 /* ---- the operations, one file per subject ---- */
 
 dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
@@ -128,6 +138,8 @@ dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_t
 
 dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                     dt_tensor gradient, size_t count, const dt_adamw *constants);
+dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
+                   size_t rows, size_t columns, const dt_muon *constants);
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 
 /* Library, version and kernels in words; one thread from here on. */

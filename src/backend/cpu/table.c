@@ -32,6 +32,7 @@ static const dt_backend_table CPU_TABLE = {
     .dropout = cpu_dropout,
     .loss = cpu_loss,
     .adamw = cpu_adamw,
+    .muon = cpu_muon,
     .square_sum = cpu_square_sum,
 };
 
