@@ -1,0 +1,141 @@
+/* Muon's update of a matrix: against the same iterations in double precision, and against what it
+ * is for. */
+#include "device.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+typedef struct {
+    size_t rows, columns;
+} extent;
+
+static const extent EXTENTS[] = {{1, 1}, {1, 9}, {9, 1}, {16, 16}, {24, 8}, {8, 24}, {33, 70}};
+
+/* c (n,m) = a (n,k) b (k,m); a or b are read transposed if said. */
+static void product(double *c, const double *a, bool ta, const double *b, bool tb, size_t n,
+                    size_t m, size_t k) {
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < m; j++) {
+            double sum = 0;
+            for (size_t q = 0; q < k; q++)
+                sum += (ta ? a[q * n + i] : a[i * k + q]) * (tb ? b[j * k + q] : b[q * m + j]);
+            c[i * m + j] = sum;
+        }
+    }
+}
+
+/* Five iterations p(x) = a x + b (x x^T) x + c (x x^T)^2 x, with the published coefficients. */
+static void newton_schulz(double *x, size_t n, size_t m) {
+    double *gram = reference_doubles(n * n), *once = reference_doubles(n * m),
+           *twice = reference_doubles(n * m);
+    for (int step = 0; step < 5; step++) {
+        product(gram, x, false, x, true, n, n, m);
+        product(once, gram, false, x, false, n, m, n);
+        product(twice, gram, false, once, false, n, m, n);
+        for (size_t i = 0; i < n * m; i++)
+            x[i] = 3.4445 * x[i] - 4.7750 * once[i] + 2.0315 * twice[i];
+    }
+    free(gram);
+    free(once);
+    free(twice);
+}
+
+static void reference_muon(double *w, double *m, const double *g, size_t rows, size_t columns,
+                           const dt_muon *k) {
+    const size_t count = rows * columns;
+    double *x = reference_doubles(count), norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double scaled = g[i] * (double)k->gradient_scale;
+        m[i] = (double)k->momentum * m[i] + scaled;
+        x[i] = scaled + (double)k->momentum * m[i];
+        norm += x[i] * x[i];
+    }
+    for (size_t i = 0; i < count; i++) x[i] /= sqrt(norm);
+    newton_schulz(x, rows, columns);
+    for (size_t i = 0; i < count; i++) {
+        w[i] =
+            w[i] * (1 - (double)k->lr * (double)k->decay) - (double)k->lr * (double)k->scale * x[i];
+    }
+    free(x);
+}
+
+static void muon_agrees_over_steps(void **state) {
+    dt_backend *backend = *state;
+    for (size_t e = 0; e < LENGTH(EXTENTS); e++) {
+        const size_t rows = EXTENTS[e].rows, columns = EXTENTS[e].columns, count = rows * columns;
+        fixture_random random = {e};
+        device_tensor weight = device_random("weight", backend, count, 0, 1, &random);
+        double *zeros = reference_doubles(count);
+        device_tensor m = device_from("m", backend, zeros, count);
+        for (int step = 0; step < 4; step++) {
+            char what[80];
+            snprintf(what, sizeof what, "Muon on (%zu,%zu), step %d", rows, columns, step);
+            const dt_muon constants = {.lr = 0.1f,
+                                       .momentum = 0.9f,
+                                       .decay = 0.2f,
+                                       .gradient_scale = 1 / 32.0f,
+                                       .scale = 2};
+            device_tensor gradient = device_random("gradient", backend, count, 0, 50, &random);
+            expect_ok(backend->op->muon(backend, weight.at, m.at, gradient.at, rows, columns,
+                                        &constants));
+            reference_muon(weight.host, m.host, gradient.host, rows, columns, &constants);
+            expect_device(what, &weight, &m, &gradient, NULL);
+            device_destroy(&gradient, NULL);
+        }
+        free(zeros);
+        device_destroy(&weight, &m, NULL);
+    }
+}
+
+/* From zero, the first update is nearly orthogonal: its rows have lengths near 1 and hardly
+ * overlap, whatever the gradient's size. */
+static void update_is_nearly_orthogonal(void **state) {
+    enum { ROWS = 12, COLUMNS = 40, COUNT = ROWS * COLUMNS };
+    dt_backend *backend = *state;
+    fixture_random random = {7};
+    double zeros[COUNT] = {0}, gram[ROWS * ROWS];
+    device_tensor weight = device_from("weight", backend, zeros, COUNT),
+                  m = device_from("m", backend, zeros, COUNT),
+                  gradient = device_random("gradient", backend, COUNT, 0, 1e-3, &random);
+    const dt_muon constants = {.lr = 1, .momentum = 0.95f, .gradient_scale = 1, .scale = 1};
+    expect_ok(backend->op->muon(backend, weight.at, m.at, gradient.at, ROWS, COLUMNS, &constants));
+    double *update = device_read(&weight);
+    product(gram, update, false, update, true, ROWS, ROWS, COLUMNS);
+    for (size_t i = 0; i < ROWS; i++) {
+        for (size_t j = 0; j < ROWS; j++) {
+            const double value = gram[i * ROWS + j];
+            if (i == j) assert_true(value > 0.4 && value < 1.6);
+            if (i != j) assert_true(fabs(value) < 0.4);
+        }
+    }
+    free(update);
+    device_destroy(&weight, &m, &gradient, NULL);
+}
+
+static void zero_gradient_changes_nothing(void **state) {
+    dt_backend *backend = *state;
+    const double one[4] = {1, 2, 3, 4}, zero[4] = {0};
+    device_tensor weight = device_from("weight", backend, one, 4),
+                  m = device_from("m", backend, zero, 4),
+                  gradient = device_from("gradient", backend, zero, 4);
+    const dt_muon constants = {.lr = 1, .momentum = 0.95f, .gradient_scale = 1, .scale = 1};
+    expect_ok(backend->op->muon(backend, weight.at, m.at, gradient.at, 2, 2, &constants));
+    expect_device("Muon without a gradient", &weight, &m, &gradient, NULL);
+    device_destroy(&weight, &m, &gradient, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(muon_agrees_over_steps),
+        cmocka_unit_test(update_is_nearly_orthogonal),
+        cmocka_unit_test(zero_gradient_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, device_open, device_close);
+}
