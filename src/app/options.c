@@ -217,18 +217,24 @@ static command_kind command_of(int argc, char **argv, bool *named) {
     return COMMAND_TRAIN;
 }
 
+/* Help is for one reader: no ranks are needed, and the parser may exit. Long options can be
+ * shortened. */
+static bool asks_for_help(int argc, char **argv) {
+    static const char *const WORDS[] = {"--help", "--usage", "--version"};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-?") == 0 || strcmp(argv[i], "-V") == 0) return true;
+        const size_t length = strlen(argv[i]);
+        for (size_t w = 0; w < sizeof WORDS / sizeof *WORDS; w++) {
+            if (length > strlen("--") && strncmp(argv[i], WORDS[w], length) == 0) return true;
+        }
+    }
+    return false;
+}
+
 bool options_need_ranks(int argc, char **argv) {
     bool named;
     const command_kind command = command_of(argc, argv, &named);
-    /* Help is for one reader. */
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-?") == 0 ||
-            strcmp(argv[i], "--usage") == 0 || strcmp(argv[i], "--version") == 0 ||
-            strcmp(argv[i], "-V") == 0) {
-            return false;
-        }
-    }
-    return command == COMMAND_TRAIN || command == COMMAND_EVAL;
+    return !asks_for_help(argc, argv) && (command == COMMAND_TRAIN || command == COMMAND_EVAL);
 }
 
 dt_status options_parse(app_options *options, int argc, char **argv) {
@@ -254,10 +260,8 @@ dt_status options_parse(app_options *options, int argc, char **argv) {
     const int skip = named ? 1 : 0;
     char *own_name = argv[skip];
     argv[skip] = name;
-    const bool asks = !options_need_ranks(argc, argv) &&
-                      options->command <= COMMAND_EVAL; /* --help and its like: argp exits */
-    const error_t error =
-        argp_parse(&parser, argc - skip, argv + skip, asks ? 0 : ARGP_NO_EXIT, NULL, options);
+    const error_t error = argp_parse(&parser, argc - skip, argv + skip,
+                                     asks_for_help(argc, argv) ? 0 : ARGP_NO_EXIT, NULL, options);
     argv[skip] = own_name;
     dt_memory_free(&list);
     if (error) {
