@@ -143,6 +143,9 @@ dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_to
 dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights,
                           const dt_config *config, const dt_tokenizer *tokenizer);
 
+/* A string of JSON, quotes included, to standard output. */
+void print_json_text(const char *text);
+
 /* Seconds since some moment in the past; never runs backwards. */
 double seconds_now(void);
 

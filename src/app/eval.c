@@ -61,10 +61,12 @@ static void print_text(const eval_result *result, const char *path, const dt_che
 static void print_json(const eval_result *result, const char *path, const dt_checkpoint *c,
                        dt_split split) {
     const dt_score *t = &result->total;
-    printf("{\"checkpoint\":\"%s\",\"step\":%lld,\"split\":\"%s\",\"problems\":%.0f,\"loss\":%.17g,"
+    printf("{\"checkpoint\":");
+    print_json_text(path);
+    printf(",\"step\":%lld,\"split\":\"%s\",\"problems\":%.0f,\"loss\":%.17g,"
            "\"perplexity\":%.17g,"
            "\"token_accuracy\":%.17g,\"exact_match\":%.17g,\"exact_text\":%.17g",
-           path, (long long)c->state.step, dt_split_name(split), t->problems, t->loss / t->scored,
+           (long long)c->state.step, dt_split_name(split), t->problems, t->loss / t->scored,
            exp(t->loss / t->scored), t->correct / t->scored, result->answered / t->problems,
            t->exact / t->problems);
     for (int op = 0; op < DT_OPERATIONS; op++) {

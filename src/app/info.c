@@ -5,6 +5,20 @@
 
 #include "app.h"
 
+void print_json_text(const char *text) {
+    putchar('"');
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\') {
+            printf("\\%c", *c);
+        } else if ((unsigned char)*c < ' ') {
+            printf("\\u%04x", (unsigned)*c);
+        } else {
+            putchar(*c);
+        }
+    }
+    putchar('"');
+}
+
 static void print_settings(const dt_config *config, bool json) {
     const char *section = "";
     for (size_t i = 0; i < dt_setting_count(); i++) {
@@ -14,8 +28,12 @@ static void print_settings(const dt_config *config, bool json) {
         dt_config_text(value, sizeof value, config, setting);
         const bool number = setting->type == DT_SETTING_INT || setting->type == DT_SETTING_REAL;
         if (json) {
-            printf("%s\"%s\":%s%s%s", *section ? "," : "", setting->name, number ? "" : "\"", value,
-                   number ? "" : "\"");
+            printf("%s\"%s\":", *section ? "," : "", setting->name);
+            if (number) {
+                printf("%s", value);
+            } else {
+                print_json_text(value);
+            }
         } else {
             if (strcmp(section, setting->section) != 0)
                 printf("%s\n  [%s]", *section ? "\n" : "", setting->section);
@@ -67,11 +85,13 @@ static void print_text(const char *path, const dt_checkpoint *c) {
 }
 
 static void print_json(const char *path, const dt_checkpoint *c) {
-    printf("{\"checkpoint\":\"%s\",\"step\":%lld,\"tokens\":%lld,\"problems\":%lld,\"seconds\":%."
+    printf("{\"checkpoint\":");
+    print_json_text(path);
+    printf(",\"step\":%lld,\"tokens\":%lld,\"problems\":%lld,\"seconds\":%."
            "3f,\"best\":%.9g,\"best_step\":%lld,"
            "\"parameters\":%zu,\"layers\":%zu,\"width\":%zu,\"heads\":%zu,\"vocabulary\":%zu,"
            "\"context\":%zu,\"starts\":%zu,\"settings\":{",
-           path, (long long)c->state.step, (long long)c->state.tokens, (long long)c->state.problems,
+           (long long)c->state.step, (long long)c->state.tokens, (long long)c->state.problems,
            c->state.seconds, c->state.best, (long long)c->state.best_step, c->layout.weights,
            c->shape.L, c->shape.C, c->shape.H, c->shape.V, c->shape.T, c->metrics->history_count);
     print_settings(&c->config, true);
