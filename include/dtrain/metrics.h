@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     int64_t step; /* at which this start began */
     int64_t ranks, nodes;
-    char host[64];
+    char host[256];   /* "n1*2,n2*2; 1 CPU per rank" */
     char time[32];    /* ISO 8601, UTC */
     char stopped[64]; /* why it stopped: "running", "finished", "signal TERM" … */
     char changed[256];

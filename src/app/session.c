@@ -1,13 +1,12 @@
 /* Opens and closes what commands run on, and says what it is. */
-#define _GNU_SOURCE /* CPU_COUNT */
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "app.h"
+#include "place.h"
 
 double seconds_now(void) {
     struct timespec t;
@@ -26,13 +25,6 @@ void session_close(session *s) {
     if (s->device && s->device != s->host) s->device->op->close(&s->device);
     s->device = NULL;
     if (s->host) s->host->op->close(&s->host);
-}
-
-/* Cores this process may use: the allocation's or the container's, not the machine's. */
-static size_t usable_cores(void) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
 }
 
 static void warn_threads(size_t ranks_here, double cores) {
@@ -57,7 +49,7 @@ dt_status session_announce(session *s) {
     dt_status status;
     DT_TRY_DONE(
         dt_comm_agree(s->comm, dt_memory_alloc(&cores, size, sizeof *cores, "the table of cores")));
-    DT_TRY_DONE(dt_comm_gather(s->comm, cores, (double)usable_cores()));
+    DT_TRY_DONE(dt_comm_gather(s->comm, cores, (double)place_cpus()));
     /* Bound ranks see their own cores only: what the node's ranks see together is at most their
      * sum. */
     const size_t here = dt_comm_local_size(s->comm);
@@ -68,8 +60,10 @@ dt_status session_announce(session *s) {
     }
     const double online = (double)sysconf(_SC_NPROCESSORS_ONLN);
     const double machine = fmax(most, fmin(sum, online));
+    char place[256];
+    DT_TRY_DONE(place_describe(place, sizeof place, s->comm));
     dt_log_info("%zu rank%s on %zu node%s (%s), %s", size, size == 1 ? "" : "s", nodes,
-                nodes == 1 ? "" : "s", dt_comm_host(s->comm, 0), dt_comm_library(s->comm));
+                nodes == 1 ? "" : "s", place, dt_comm_library(s->comm));
     dt_log_info("backend %s: %s per rank, %.0f core%s", s->device->op->name,
                 s->device->op->description, machine, machine > 1 ? "s" : "");
     dt_log_debug("on %s: node %zu, number %zu of %zu there, %.0f cores",

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "deadline.h"
+#include "place.h"
 #include "signals.h"
 #include "trainer.h"
 
@@ -34,14 +35,15 @@ static void utc_now(char *text, size_t size) {
     strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
 }
 
-static dt_status begin_history(trainer *t, const start_plan *plan) {
+/* Enter this start; rank 0 keeps the history. Collective. */
+static dt_status begin_history(trainer *t, const start_plan *plan, bool leads) {
     dt_history_row row = {
         .step = t->state.step,
         .ranks = (int64_t)dt_comm_size(t->s->comm),
         .nodes = (int64_t)dt_comm_nodes(t->s->comm),
     };
-    snprintf(row.host, sizeof row.host, "%.*s", (int)sizeof row.host - 1,
-             dt_comm_host(t->s->comm, 0));
+    DT_TRY(place_describe(row.host, sizeof row.host, t->s->comm));
+    if (!leads) return DT_OK;
     utc_now(row.time, sizeof row.time);
     snprintf(row.stopped, sizeof row.stopped, "running");
     snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
@@ -313,12 +315,9 @@ static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkp
         DT_TRY(trainer_load(t, leads ? checkpoint : NULL, plan->kind == START_FROM_WEIGHTS));
     }
     dt_checkpoint_destroy(checkpoint);
-    dt_status status = DT_OK;
-    if (leads) {
-        announce_run(t, plan, t->s);
-        status = begin_history(t, plan);
-        if (status == DT_OK) status = write_settings(t);
-    }
+    if (leads) announce_run(t, plan, t->s);
+    dt_status status = begin_history(t, plan, leads);
+    if (status == DT_OK && leads) status = write_settings(t);
     return dt_comm_agree(t->s->comm, status);
 }
 

@@ -31,7 +31,7 @@ METRICS = {
     "validation": (3, {"step": "<i8"} | dict.fromkeys(
         "loss perplexity token_accuracy exact_match exact_match_add exact_match_subtract exact_match_multiply "
         "exact_match_divide seconds".split(), "<f8")),
-    "history": (2, {"step": "<i8", "ranks": "<i8", "nodes": "<i8", "host": "|S64", "time": "|S32", "stopped": "|S64",
+    "history": (2, {"step": "<i8", "ranks": "<i8", "nodes": "<i8", "host": "|S256", "time": "|S32", "stopped": "|S64",
                     "changed": "|S256"})}
 
 
