@@ -41,7 +41,7 @@ static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
-    WHOLE("steps", "run", FREE, steps, 1, STEPS, "1500", "updates in all"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2500", "updates in all"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
     DURATION("time-limit", "run", LOCAL, time_limit, "0",
@@ -50,7 +50,7 @@ static const dt_setting table[] = {
     DURATION("stall-timeout", "run", LOCAL, stall_timeout, "10m",
              "end the job when a rank makes no progress for so long; 0: never"),
 
-    WHOLE("batch", "batch", FREE, batch, 1, 16777216, "256", "problems per step, over all ranks"),
+    WHOLE("batch", "batch", FREE, batch, 1, 16777216, "128", "problems per step, over all ranks"),
     WHOLE("shards", "batch", FIXED, shards, 1, DT_MAX_SHARDS, "8",
           "parts of a batch, a power of two: the most ranks a run can use"),
     WHOLE("micro-batch", "batch", FREE, micro_batch, 1, 65536, "32",
@@ -82,8 +82,8 @@ static const dt_setting table[] = {
 
     CHOICE("optimizer", "optimizer", FIXED, optimizer, "NAME", "adamw|muon", "muon",
            "how weights are updated: adamw, or muon for the matrices inside the layers"),
-    REAL("lr", "optimizer", FREE, lr, 1e-12, 10, "4e-3", "highest learning rate"),
-    WHOLE("warmup", "optimizer", FREE, warmup, 0, STEPS, "50", "steps until it is reached"),
+    REAL("lr", "optimizer", FREE, lr, 1e-12, 10, "3e-3", "highest learning rate"),
+    WHOLE("warmup", "optimizer", FREE, warmup, 0, STEPS, "100", "steps until it is reached"),
     CHOICE("schedule", "optimizer", FREE, schedule, "NAME", "cosine|constant", "cosine",
            "learning rate after that: cosine or constant"),
     REAL("min-lr", "optimizer", FREE, min_lr, 0, 1, "0.05",
@@ -98,7 +98,7 @@ static const dt_setting table[] = {
          "decay of matrices, times lr"),
     REAL("clip", "optimizer", FREE, clip, 0, 1e9, "1", "largest norm of the gradient; 0: any"),
 
-    WHOLE("eval-every", "evaluation", FREE, eval_every, 0, STEPS, "200",
+    WHOLE("eval-every", "evaluation", FREE, eval_every, 0, STEPS, "250",
           "steps between validations; 0: never"),
     WHOLE("eval-examples", "evaluation", FREE, eval_examples, 1, 16777216, "1024",
           "problems per validation"),
@@ -109,7 +109,7 @@ static const dt_setting table[] = {
     REAL("min-delta", "evaluation", FREE, min_delta, 0, 1e9, "0",
          "by how much a value must be better to count"),
 
-    CADENCE("checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",
+    CADENCE("checkpoint-every", "checkpoints", FREE, checkpoint_every, "250",
             "steps, time such as 10m, or epochs such as 2e, between checkpoints; 0: only the last"),
     WHOLE("keep", "checkpoints", FREE, keep, 0, 1000000, "3", "newest checkpoints to keep; 0: all"),
 };
