@@ -100,9 +100,10 @@ typedef struct {
 
 enum { EVAL_CHUNK = 64 }; /* problems */
 
-/* Called with each chunk of an evaluation that is done, so that others can see it go on. */
+/* So that others can see an evaluation go on. */
 typedef struct {
-    void (*call)(void *context);
+    void (*chunk)(void *context); /* one more is done */
+    void (*wait)(void *context);  /* all of this rank's are: it waits for the other ranks */
     void *context;
 } eval_progress;
 

@@ -154,8 +154,9 @@ dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_co
         status = evaluate_chunk(&e, (eval_cell *)(void *)(e.count + me * CELLS),
                                 e.chunk_score + c * SCORES, model, config, tokenizer, split, first,
                                 dt_min_size(EVAL_CHUNK, count - first));
-        if (progress) progress->call(progress->context);
+        if (progress) progress->chunk(progress->context);
     }
+    if (progress) progress->wait(progress->context);
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     DT_TRY_DONE(dt_comm_share(s->comm, e.chunk_score, chunks, SCORES));
     DT_TRY_DONE(dt_comm_share(s->comm, e.count, ranks, CELLS));

@@ -79,7 +79,14 @@ int main(int argc, char **argv) {
     options_destroy(&options);
     const dt_status command = status;
     session_close(&s);
-    if (s.comm && command == DT_ERR_COMM) dt_comm_abort(s.comm, dt_status_exit_code(command));
+    if (s.comm && command == DT_ERR_COMM) {
+        /* Perhaps no other rank knows of it. */
+        if (rank > 0) {
+            fprintf(stderr, "dtrain: error: rank %d on %s: %s\n", rank,
+                    dt_comm_host(s.comm, (size_t)rank), dt_error_text());
+        }
+        dt_comm_abort(s.comm, dt_status_exit_code(command));
+    }
     if (s.comm) {
         const dt_status closed = dt_comm_close(&s.comm);
         if (closed != DT_OK) report(closed);

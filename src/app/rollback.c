@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "trainer.h"
 
@@ -25,15 +27,39 @@ done:
     return status;
 }
 
-/* Rank 0 reads; *found also without an error when there is nothing to go back to but the beginning.
- */
+/* The best model was on the branch: the best one that is left is the state's, if its file is still
+ * there. */
+static dt_status mend_best(const char *folder, dt_run_state *state) {
+    char best[DT_PATH_MAX + 16], path[DT_PATH_MAX];
+    struct stat info;
+    snprintf(best, sizeof best, "%s/best.h5", folder);
+    if (lstat(best, &info) != 0 || stat(best, &info) == 0) return DT_OK;
+    if (state->best_step >= 0) {
+        DT_TRY(dt_run_checkpoint_path(path, sizeof path, folder, state->best_step));
+        if (stat(path, &info) == 0) return dt_run_link(folder, "best.h5", state->best_step);
+    }
+    state->best_step = -1;
+    state->best = -1;
+    DT_REQUIRE(unlink(best) == 0, DT_ERR_IO, "cannot remove the link %s: %s", best,
+               strerror(errno));
+    return DT_OK;
+}
+
+/* Rank 0 reads. Where nothing is older than `before`, the oldest there is serves once more: over
+ * other data even that may go well, and all the work before it is kept. *found also without an
+ * error when there is no checkpoint at all. */
 static dt_status find_healthy(trainer *t, dt_checkpoint *checkpoint, int64_t before, bool *found) {
     char path[DT_PATH_MAX];
+    const char *folder = t->config.out;
     *found = false;
     if (writer_drain(t->writer) != DT_OK) dt_log_warn("%s", dt_error_text());
     dt_error_clear();
-    DT_TRY(start_read_newest(checkpoint, path, sizeof path, t->config.out, before, found));
-    return set_branch_aside(t->config.out, *found ? checkpoint->state.step : 0);
+    DT_TRY(start_read_newest(checkpoint, path, sizeof path, folder, before, found));
+    if (!*found) {
+        DT_TRY(start_read_newest(checkpoint, path, sizeof path, folder, INT64_MAX, found));
+    }
+    DT_TRY(set_branch_aside(folder, *found ? checkpoint->state.step : 0));
+    return *found ? mend_best(folder, &checkpoint->state) : DT_OK;
 }
 
 /* What belongs to the whole run rather than to the branch that is given up. */
@@ -82,41 +108,79 @@ dt_status trainer_roll_back(trainer *t, int64_t before) {
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(dt_comm_broadcast(t->s->comm, &found, sizeof found));
     writer_lock(t->writer);
-    status = restart_from(t, &checkpoint, found, leads);
+    /* Half of another state is none: on an error it stays closed, and the job ends. */
+    status = trainer_forsake(restart_from(t, &checkpoint, found, leads));
+    if (status != DT_OK) goto done;
     writer_unlock(t->writer);
-    if (status == DT_OK) {
-        dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems",
-                    (long long)from, (long long)t->state.step);
-    }
+    dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems",
+                (long long)from, (long long)t->state.step);
 done:
     dt_checkpoint_destroy(&checkpoint);
     return status;
 }
 
+/* (ranks) A number per node, NAN for the ranks that do not speak for one; which of them is not the
+ * others'? -1: all are equal; *sure: most of the others agree with each other. */
+static ptrdiff_t odd_one(const double *print, size_t ranks, bool *sure) {
+    size_t nodes = 0, most = 0;
+    double common = NAN;
+    for (size_t r = 0; r < ranks; r++) {
+        size_t same = 0;
+        for (size_t other = 0; other < ranks; other++) same += print[other] == print[r];
+        nodes += print[r] == print[r];
+        if (same > most) {
+            most = same;
+            common = print[r];
+        }
+    }
+    *sure = 2 * most > nodes;
+    for (size_t r = 0; r < ranks; r++) {
+        if (print[r] == print[r] && print[r] != common) return (ptrdiff_t)r;
+    }
+    return -1;
+}
+
+/* Which node a rank is the first of. */
+static size_t node_of(const double *print, size_t rank) {
+    size_t node = 0;
+    for (size_t r = 0; r < rank; r++) node += print[r] == print[r];
+    return node;
+}
+
+static dt_status compare_prints(const trainer *t, const double *print) {
+    const dt_comm *comm = t->s->comm;
+    bool sure;
+    const ptrdiff_t odd = odd_one(print, dt_comm_size(comm), &sure);
+    const long long step = t->state.step;
+    if (odd < 0) return DT_OK;
+    const size_t rank = (size_t)odd;
+    DT_REQUIRE(!sure, DT_ERR_UNAVAILABLE,
+               "at step %lld the weights on %s (node %zu, from rank %zu on) differ from those of "
+               "the other nodes: memory or a processor there has calculated wrongly; leave that "
+               "node out, and start again to go on from the last checkpoint",
+               step, dt_comm_host(comm, rank), node_of(print, rank), rank);
+    DT_RAISE(DT_ERR_UNAVAILABLE,
+             "at step %lld the weights on %s (node %zu, from rank %zu on) differ from those on %s: "
+             "memory or a processor of one of them has calculated wrongly; leave it out, and "
+             "start again to go on from the last checkpoint",
+             step, dt_comm_host(comm, rank), node_of(print, rank), rank, dt_comm_host(comm, 0));
+}
+
 dt_status trainer_compare_nodes(trainer *t) {
     dt_comm *comm = t->s->comm;
-    const size_t size = dt_comm_size(comm);
     if (dt_comm_nodes(comm) == 1) return DT_OK;
     double *print = NULL;
     dt_status status;
     /* 52 bits of it travel exactly in a double; the first rank of each node speaks for it. */
-    const double none = -1;
-    double mine = none;
+    double mine = NAN;
     if (dt_comm_local_rank(comm) == 0) {
-        mine = (double)(dt_fingerprint(t->weights_memory,
-                                       t->layout.count * sizeof *t->weights_memory) >>
-                        12);
+        const size_t bytes = t->layout.count * sizeof *t->weights_memory;
+        mine = (double)(dt_fingerprint(t->weights_memory, bytes) >> 12);
     }
-    DT_TRY_DONE(dt_comm_agree(comm, dt_memory_alloc(&print, size, sizeof *print, "fingerprints")));
+    DT_TRY_DONE(dt_comm_agree(
+        comm, dt_memory_alloc(&print, dt_comm_size(comm), sizeof *print, "fingerprints")));
     DT_TRY_DONE(dt_comm_gather(comm, print, mine));
-    for (size_t r = 1; r < size; r++) {
-        DT_REQUIRE_DONE(print[r] == none || print[r] == print[0], DT_ERR_UNAVAILABLE,
-                        "at step %lld the weights on %s (from rank %zu on) differ from those on "
-                        "%s: memory or a processor there has "
-                        "calculated wrongly; leave that node out, and start again to go on from "
-                        "the last checkpoint",
-                        (long long)t->state.step, dt_comm_host(comm, r), r, dt_comm_host(comm, 0));
-    }
+    DT_TRY_DONE(compare_prints(t, print));
 done:
     dt_memory_free(&print);
     return status;

@@ -1,14 +1,21 @@
 /* Signal handlers do nothing but set flags and post a semaphore. */
 #include "signals.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_number, interrupts, checkpoints;
-static sem_t *volatile waker;
+
+/* As long-lived as the handlers: one may still be running in another thread when its work is over.
+ */
+static sem_t wake;
 
 static void on_signal(int number) {
+    const int error = errno;
     if (number == SIGUSR2) {
         checkpoints = checkpoints + 1;
     } else {
@@ -18,15 +25,18 @@ static void on_signal(int number) {
         }
         stop_number = number;
     }
-    if (waker) sem_post(waker);
+    sem_post(&wake);
+    errno = error;
 }
 
-void signals_catch(sem_t *wake) {
-    static const int CAUGHT[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-    waker = wake;
+void signals_catch(void) {
+    static const int CAUGHT[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP};
+    sem_init(&wake, 0, 0);
     for (size_t i = 0; i < sizeof CAUGHT / sizeof *CAUGHT; i++) {
-        struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-        sigaction(CAUGHT[i], &action, NULL);
+        struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+        sigaction(CAUGHT[i], NULL, &before);
+        const bool nohup = CAUGHT[i] == SIGHUP && before.sa_handler == SIG_IGN;
+        if (!nohup) sigaction(CAUGHT[i], &action, NULL);
     }
 }
 
@@ -38,6 +48,14 @@ const char *signals_name(int number) {
     case SIGINT: return "signal INT";
     case SIGTERM: return "signal TERM";
     case SIGUSR1: return "signal USR1";
+    case SIGHUP: return "signal HUP";
     default: return "signal to another rank";
     }
 }
+
+void signals_wait(void) {
+    while (sem_wait(&wake) != 0 && errno == EINTR) {
+    }
+}
+
+void signals_wake(void) { sem_post(&wake); }

@@ -1,17 +1,13 @@
-/* Signals become flags; who has to act at once waits on a semaphore. */
+/* Signals become flags; who has to act at once waits for them. */
 #ifndef DTRAIN_SIGNALS_H
 #define DTRAIN_SIGNALS_H
 
-#include <semaphore.h>
-#include <stdbool.h>
-
 /**
- * Catch INT, TERM and USR1 (stop with a checkpoint) and USR2 (checkpoint and go on); a second INT
- * ends the process at once. After MPI_Init, whose libraries may install handlers of their own.
- *
- * @param wake  posted at each signal; NULL: nobody waits
+ * Catch INT, TERM, USR1 and HUP (stop with a checkpoint) and USR2 (checkpoint and go on); a second
+ * INT ends the process at once. After MPI_Init, whose libraries may install handlers of their own.
+ * HUP stays ignored under nohup. Once; it lasts until the process ends.
  */
-void signals_catch(sem_t *wake);
+void signals_catch(void);
 
 /* The signal that asks for a stop, 0 if there was none: "signal TERM" in words. */
 int signals_stop(void);
@@ -19,5 +15,12 @@ const char *signals_name(int number);
 
 /* How many checkpoints USR2 has asked for so far. */
 int signals_checkpoints(void);
+
+/* Wait for the next signal or wake-up; one that has come since the last wait counts. For one
+ * thread. */
+void signals_wait(void);
+
+/* Let that thread go on, as a signal does. */
+void signals_wake(void);
 
 #endif

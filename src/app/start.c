@@ -48,7 +48,7 @@ dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, 
         *found = status == DT_OK;
         if (*found) break;
         dt_checkpoint_destroy(checkpoint);
-        if (status != DT_ERR_DATA) goto done;
+        if (status != DT_ERR_DATA && status != DT_ERR_IO) goto done;
         dt_log_warn("%s; trying the one before it", dt_error_text());
     }
     DT_REQUIRE_DONE(
@@ -62,10 +62,13 @@ done:
 }
 
 /* A name beside the folder that is still free: runs/default.20260131-120000. */
-static dt_status set_aside(const char *folder) {
+static dt_status set_aside(const char *path) {
     struct stat there;
-    if (stat(folder, &there) != 0) return DT_OK;
-    char aside[DT_PATH_MAX + 32], stamp[32];
+    if (stat(path, &there) != 0) return DT_OK;
+    char folder[DT_PATH_MAX], aside[DT_PATH_MAX + 32], stamp[32];
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') length--; /* beside it, not in it */
+    snprintf(folder, sizeof folder, "%.*s", (int)length, path);
     const time_t now = time(NULL);
     struct tm parts;
     strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", gmtime_r(&now, &parts));
@@ -182,6 +185,15 @@ static dt_status settle_shape(dt_config *config) {
     return DT_OK;
 }
 
+/* Whether the start that wrote this came to its end, the last validation included; the last step
+ * alone is not the end. */
+static bool has_ended(const dt_checkpoint *checkpoint) {
+    const dt_metrics *metrics = checkpoint->metrics;
+    const dt_history_row *row =
+        metrics->history_count ? &metrics->history[metrics->history_count - 1] : NULL;
+    return row && strncmp(row->stopped, FINISHED, strlen(FINISHED)) == 0;
+}
+
 static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
                         size_t ranks) {
     dt_config_defaults(&plan->config);
@@ -207,7 +219,12 @@ static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_o
         plan->state = checkpoint->state;
         const bool finished =
             plan->state.step >= next.steps || trainer_patience_over(&next, &plan->state);
-        plan->kind = finished ? START_FINISHED : START_RESUME;
+        plan->kind = finished && has_ended(checkpoint) ? START_FINISHED : START_RESUME;
+        if (options->init_from) {
+            dt_log_info("%s has checkpoints already and goes on from those: --init-from is for the "
+                        "start of a run (give it an --out DIR of its own, or --fresh)",
+                        plan->config.out);
+        }
     }
     DT_TRY(dt_config_check(&plan->config));
     dt_model_shape shape;

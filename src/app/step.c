@@ -47,7 +47,7 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
             fill_train_batch(&t->batch, &t->config, t->tokenizer, step_position(t) + first, count));
         DT_TRY(dt_model_backward(t->model, score, gradient, &t->batch, &key));
         *tokens += (double)t->batch.tokens;
-        watchdog_beat(t->watchdog, BEAT_COMPUTE, t->state.step);
+        watchdog_beat(t->watchdog);
     }
     return device->op->pull(device, (dt_tensor){gradient, 0}, t->layout.count);
 }
@@ -86,59 +86,62 @@ static dt_status share(trainer *t, double total[SHARED], dt_status mine) {
     return total[SHARED_FAILED] > 0 ? dt_comm_agree(t->s->comm, mine) : DT_OK;
 }
 
-/* Sum the gradients and take their norm over blocks: the same number on all ranks. *gradient:
- * attached to the sum. */
-static dt_status sum_gradients(trainer *t, dt_buffer **gradient, size_t *begin, size_t *end,
-                               double *norm) {
+/* The sum of the gradients, for the slice of this rank. */
+typedef struct {
+    dt_buffer *buffer; /* attached to it; NULL: not yet */
+    size_t begin, end;
+} summed;
+
+/* Sum the gradients, and the squares of this rank's slice block by block. Changes nothing of the
+ * state. */
+static dt_status sum_gradients(trainer *t, summed *sum) {
     dt_backend *host = t->s->host;
-    const size_t count = t->layout.count, blocks = (count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
-    float *sum;
-    DT_TRY(dt_reducer_sum(t->reducer, &sum, begin, end));
-    DT_TRY(host->op->buffer_attach(gradient, host, sum, count, "the summed gradient"));
-    DT_TRY(dt_norm_blocks(t->blocks, host, (dt_tensor){*gradient, 0}, count, *begin, *end));
-    /* From here on other ranks may change weights: rank 0 has closed the state to snapshots before.
-     */
-    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    float *memory;
+    DT_TRY(dt_reducer_sum(t->reducer, &memory, &sum->begin, &sum->end));
+    DT_TRY(host->op->buffer_attach(&sum->buffer, host, memory, t->layout.count,
+                                   "the summed gradient"));
+    return dt_norm_blocks(t->blocks, host, (dt_tensor){sum->buffer, 0}, t->layout.count, sum->begin,
+                          sum->end);
+}
+
+/* The norm of the whole gradient: the same number on all ranks. */
+static double gradient_norm(const trainer *t) {
+    const size_t blocks = (t->layout.count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
     double square = 0;
     for (size_t i = 0; i < blocks; i++) square += t->blocks[i];
-    *norm = sqrt(square);
-    return DT_OK;
+    return sqrt(square);
 }
 
 /* The update of this rank's slice, unless something is not finite: then nothing changes, on any
  * rank. */
-static dt_status update(trainer *t, dt_train_row *row, double scored, bool *skipped) {
+static dt_status update(trainer *t, dt_train_row *row, const summed *sum, double scored,
+                        bool *skipped) {
     dt_backend *host = t->s->host;
-    dt_buffer *gradient = NULL;
-    size_t begin, end;
-    dt_status status;
-    DT_TRY_DONE(sum_gradients(t, &gradient, &begin, &end, &row->grad_norm));
-    row->grad_norm /= scored;
+    const dt_tensor gradient = {sum->buffer, 0};
+    /* Behind this barrier other ranks may change weights. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    row->grad_norm = gradient_norm(t) / scored;
     *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
     if (!*skipped) {
         const double scale = dt_clip_factor(row->grad_norm, t->config.clip) / scored;
-        DT_TRY_DONE(dt_optimizer_update(host, t->weights, t->m, t->v, (dt_tensor){gradient, 0},
-                                        &t->layout, begin, end, &t->config, t->state.step, scale));
-        DT_TRY_DONE(dt_optimizer_update_matrices(
-            host, t->weights, t->m, (dt_tensor){gradient, 0}, &t->layout,
-            dt_comm_local_rank(t->s->comm), dt_comm_local_size(t->s->comm), &t->config,
-            t->state.step, scale));
+        DT_TRY(dt_optimizer_update(host, t->weights, t->m, t->v, gradient, &t->layout, sum->begin,
+                                   sum->end, &t->config, t->state.step, scale));
+        DT_TRY(dt_optimizer_update_matrices(
+            host, t->weights, t->m, gradient, &t->layout, dt_comm_local_rank(t->s->comm),
+            dt_comm_local_size(t->s->comm), &t->config, t->state.step, scale));
     }
-    DT_TRY_DONE(dt_comm_node_barrier(t->s->comm));
-    DT_TRY_DONE(
-        t->s->device->op->push(t->s->device, (dt_tensor){t->device_weights, 0}, t->layout.count));
-done:
-    if (gradient) host->op->buffer_destroy(&gradient, host);
-    return status;
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    return t->s->device->op->push(t->s->device, (dt_tensor){t->device_weights, 0}, t->layout.count);
 }
 
-static dt_status finish_step(trainer *t, dt_train_row *row, const double total[SHARED],
-                             double start, bool *skipped) {
+/* The update and all that is counted with it. Rank 0 has closed the state to snapshots. */
+static dt_status finish_step(trainer *t, dt_train_row *row, const summed *sum,
+                             const double total[SHARED], double start, bool *skipped) {
     row->step = t->state.step;
     row->loss = total[SHARED_LOSS] / total[SHARED_SCORED];
     row->lr = dt_schedule_lr(&t->config, t->state.step);
     row->tokens = (int64_t)total[SHARED_TOKENS];
-    DT_TRY(update(t, row, total[SHARED_SCORED], skipped));
+    DT_TRY(update(t, row, sum, total[SHARED_SCORED], skipped));
     row->seconds = seconds_now() - start;
     t->state.step++;
     t->state.tokens += row->tokens;
@@ -148,12 +151,17 @@ static dt_status finish_step(trainer *t, dt_train_row *row, const double total[S
     return dt_comm_rank(t->s->comm) == 0 ? dt_metrics_add_train(&t->metrics, row) : DT_OK;
 }
 
+dt_status trainer_forsake(dt_status status) {
+    return status == DT_OK ? DT_OK : dt_error_adopt(DT_ERR_COMM, dt_error_place(), dt_error_text());
+}
+
 dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     const double start = seconds_now();
     double total[SHARED];
-    watchdog_beat(t->watchdog, BEAT_COMPUTE, t->state.step);
+    summed sum = {0};
+    watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     const dt_status computed = own_shards(t, request);
-    watchdog_beat(t->watchdog, BEAT_WAIT, t->state.step);
+    watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
     DT_TRY(share(t, total, computed));
     request->stop = total[SHARED_STOP] > 0;
     request->stop_after = total[SHARED_STOP_AFTER] > 0;
@@ -161,8 +169,15 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     request->skipped = false;
     *row = (dt_train_row){.step = t->state.step};
     if (request->stop) return DT_OK;
-    writer_lock(t->writer);
-    const dt_status status = finish_step(t, row, total, start, &request->skipped);
-    writer_unlock(t->writer);
-    return status;
+    watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
+    dt_status status = sum_gradients(t, &sum);
+    if (status == DT_OK) {
+        writer_lock(t->writer);
+        watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
+        status = finish_step(t, row, &sum, total, start, &request->skipped);
+        /* After an error the state is not whole: it stays closed. */
+        if (status == DT_OK) writer_unlock(t->writer);
+    }
+    if (sum.buffer) t->s->host->op->buffer_destroy(&sum.buffer, t->s->host);
+    return trainer_forsake(status);
 }

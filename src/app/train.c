@@ -1,4 +1,5 @@
 /* The training command: the loop over steps, with validations, checkpoints and stopping in time. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,8 +17,9 @@ typedef struct {
     double validation_seconds; /* the last one */
     double last_checkpoint;    /* seconds_now() */
     double retry_at;           /* of a write that failed; 0: none did */
-    bool pending;           /* a checkpoint is due and the one before it was still being written */
-    int checkpoints_served; /* asked for by signal */
+    bool pending;              /* a checkpoint is due and could not be taken yet */
+    bool time_due;             /* so many seconds have passed since the last checkpoint */
+    int checkpoints_served;    /* that USR2 asked this rank for */
     int skipped_in_a_row;
     int rollbacks_here;                     /* to about the same step */
     int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
@@ -45,7 +47,7 @@ static dt_status begin_history(trainer *t, const start_plan *plan, bool leads) {
     DT_TRY(place_describe(row.host, sizeof row.host, t->s->comm));
     if (!leads) return DT_OK;
     utc_now(row.time, sizeof row.time);
-    snprintf(row.stopped, sizeof row.stopped, "running");
+    snprintf(row.stopped, sizeof row.stopped, STILL_RUNNING);
     snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
     return dt_metrics_add_history(&t->metrics, &row);
 }
@@ -57,6 +59,12 @@ static void append_log(const trainer *t, const char *line) {
     if (dt_run_append_log(t->config.out, line) == DT_OK) return;
     dt_log_warn("%s", dt_error_text());
     dt_error_clear();
+}
+
+/* JSON has no word for what is not finite. */
+static const char *json_number(char text[32], double value) {
+    snprintf(text, 32, isfinite(value) ? "%.9g" : "null", value);
+    return text;
 }
 
 static void tell_progress(trainer *t, loop_state *loop, const dt_train_row *row) {
@@ -73,11 +81,12 @@ static void tell_progress(trainer *t, loop_state *loop, const dt_train_row *row)
                 (long long)t->state.step, (long long)t->config.steps, row->loss, row->lr,
                 row->grad_norm, rate, (double)t->config.batch / step_seconds,
                 (double)((int64_t)left / 60), (double)((int64_t)left % 60));
-    char line[256];
+    char line[256], loss[32], norm[32];
     snprintf(line, sizeof line,
-             "{\"event\":\"step\",\"step\":%lld,\"loss\":%.9g,\"lr\":%.9g,\"grad_norm\":%.9g,"
+             "{\"event\":\"step\",\"step\":%lld,\"loss\":%s,\"lr\":%.9g,\"grad_norm\":%s,"
              "\"tokens_per_second\":%.0f}",
-             (long long)t->state.step, row->loss, row->lr, row->grad_norm, rate);
+             (long long)t->state.step, json_number(loss, row->loss), row->lr,
+             json_number(norm, row->grad_norm), rate);
     loop->last_line = now;
     loop->line_step = t->state.step;
     loop->line_tokens = 0;
@@ -100,11 +109,12 @@ static void tell_validation(const trainer *t, const dt_validation_row *row, bool
     dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s",
                 (long long)row->step, row->loss, row->perplexity, 100 * row->token_accuracy,
                 100 * row->exact_match, parts, improved ? "  (best)" : "");
-    char line[512];
+    char line[512], loss[32];
     snprintf(line, sizeof line,
-             "{\"event\":\"validation\",\"step\":%lld,\"loss\":%.9g,\"token_accuracy\":%.6f,"
+             "{\"event\":\"validation\",\"step\":%lld,\"loss\":%s,\"token_accuracy\":%.6f,"
              "\"exact_match\":%.6f%s}",
-             (long long)row->step, row->loss, row->token_accuracy, row->exact_match, json);
+             (long long)row->step, json_number(loss, row->loss), row->token_accuracy,
+             row->exact_match, json);
     append_log(t, line);
 }
 
@@ -116,10 +126,10 @@ static bool validation_due(const trainer *t) {
            (t->state.step % every == 0 || t->state.step == t->config.steps);
 }
 
-static bool checkpoint_due(const trainer *t, const loop_state *loop) {
+/* By steps or epochs: the same answer on all ranks. */
+static bool checkpoint_due(const trainer *t) {
     const dt_cadence *every = &t->config.checkpoint_every;
     if (every->steps > 0) return t->state.step % every->steps == 0;
-    if (every->seconds > 0) return seconds_now() - loop->last_checkpoint >= every->seconds;
     if (every->epochs > 0 && t->config.train_examples > 0) {
         const int64_t length = every->epochs * t->config.train_examples;
         return t->state.problems / length != (t->state.problems - t->config.batch) / length;
@@ -127,9 +137,21 @@ static bool checkpoint_due(const trainer *t, const loop_state *loop) {
     return false;
 }
 
-/* Hand this moment to the writer, now or as soon as it has room; flags -1: only if an earlier one
- * is still owed. Rank 0 only. */
-static void request_checkpoint(trainer *t, loop_state *loop, int flags) {
+/* By the clock: rank 0's. */
+static bool checkpoint_time_due(const trainer *t, const loop_state *loop) {
+    const double every = t->config.checkpoint_every.seconds;
+    return every > 0 && seconds_now() - loop->last_checkpoint >= every;
+}
+
+/* How much a checkpoint of this moment is wanted. */
+typedef enum {
+    CHECKPOINT_OWED, /* only if an earlier one could not be taken */
+    CHECKPOINT_DUE,  /* now, or as soon as the writer has room */
+    CHECKPOINT_MUST, /* now: this very state is wanted */
+} checkpoint_wish;
+
+/* Hand this moment to the writer. Rank 0 only. */
+static void request_checkpoint(trainer *t, loop_state *loop, checkpoint_wish wish) {
     bool accepted = false;
     const char *failure = writer_failure(t->writer);
     if (failure) {
@@ -140,9 +162,8 @@ static void request_checkpoint(trainer *t, loop_state *loop, int flags) {
         loop->retry_at = 0;
         loop->pending = true;
     }
-    if (flags < 0 && !loop->pending) return;
-    if (flags > WRITE_LATEST) flags |= WRITE_MUST;
-    if (writer_submit(t->writer, flags < 0 ? WRITE_LATEST : flags, &accepted) != DT_OK) {
+    if (wish == CHECKPOINT_OWED && !loop->pending) return;
+    if (writer_submit(t->writer, wish == CHECKPOINT_MUST, &accepted) != DT_OK) {
         dt_log_warn("%s; the run goes on without this checkpoint", dt_error_text());
         dt_error_clear();
     }
@@ -157,7 +178,6 @@ static dt_status validate_if_due(trainer *t, loop_state *loop, bool *improved, b
     *improved = *interrupted = false;
     if (!validation_due(t)) return DT_OK;
     dt_validation_row row;
-    DT_TRY(trainer_compare_nodes(t));
     DT_TRY(trainer_validate(t, &row, improved, interrupted));
     if (*interrupted) return DT_OK;
     loop->validation_seconds = row.seconds;
@@ -166,8 +186,10 @@ static dt_status validate_if_due(trainer *t, loop_state *loop, bool *improved, b
 }
 
 /* Several updates in a row were left out: go back. Gives up when that does not help. Collective. */
-static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request *request) {
+static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request *request,
+                                bool *rolled_back) {
     enum { IN_A_ROW = 3, ROLLBACKS = 3 };
+    *rolled_back = false;
     loop->skipped_in_a_row = request->skipped ? loop->skipped_in_a_row + 1 : 0;
     if (!request->skipped) return DT_OK;
     dt_log_warn("loss or gradient of step %lld is not finite: nothing was updated",
@@ -188,7 +210,32 @@ static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request
     loop->rollback_target = t->state.step;
     loop->skipped_in_a_row = 0;
     loop->line_step = t->state.step;
+    loop->line_tokens = 0;
+    loop->line_seconds = 0;
+    /* A later start is to go on over the other data, too. */
+    if (loop->leads) request_checkpoint(t, loop, CHECKPOINT_MUST);
+    *rolled_back = true;
     return DT_OK;
+}
+
+/* What rank 0 does about checkpoints after a step. */
+static void checkpoint_if_due(trainer *t, loop_state *loop, const step_request *request,
+                              bool improved) {
+    /* A USR2 that came to all ranks was rank 0's as well: the writer has answered it. */
+    const bool answered = signals_checkpoints() != loop->checkpoints_served;
+    loop->checkpoints_served = signals_checkpoints();
+    const bool asked = loop->time_due || (request->checkpoint && !answered);
+    const bool due = improved || asked || checkpoint_due(t);
+    if (loop->skipped_in_a_row > 0 && !improved) {
+        /* Perhaps these weights are what cannot be trained on: they must not drive out healthy
+         * ones. */
+        loop->pending = loop->pending || due;
+        return;
+    }
+    request_checkpoint(t, loop,
+                       improved ? CHECKPOINT_MUST
+                       : due    ? CHECKPOINT_DUE
+                                : CHECKPOINT_OWED);
 }
 
 /* After a step: measure, write, tell. Collective. */
@@ -196,64 +243,101 @@ static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *ro
                             const step_request *request, bool *interrupted) {
     bool improved = false;
     *interrupted = false;
+    const bool ends = request->stop_after || t->state.step >= t->config.steps;
     if (loop->leads) tell_progress(t, loop, row);
+    /* Nothing is kept that the nodes do not agree on. */
+    if (ends || request->checkpoint || checkpoint_due(t) || validation_due(t)) {
+        DT_TRY(trainer_compare_nodes(t));
+    }
     if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
+    /* The last one is written with the reason for the end. */
+    if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
+    return DT_OK;
+}
+
+/* Seconds that the next step may take, and the validation after it. */
+static double next_seconds(const trainer *t, const loop_state *loop) {
+    const int64_t next = t->state.step + 1, every = t->config.eval_every;
+    if (every == 0 || (next % every != 0 && next != t->config.steps)) return loop->step_seconds;
+    /* The first validation is taken for as slow as training. */
+    const double validation =
+        loop->validation_seconds > 0
+            ? loop->validation_seconds
+            : loop->step_seconds * (double)t->config.eval_examples / (double)t->config.batch;
+    return loop->step_seconds + validation;
+}
+
+/* What this rank wants to happen with this step. */
+static step_request ask_for(const trainer *t, loop_state *loop) {
+    step_request request = {0};
     if (loop->leads) {
-        const bool due = improved || request->checkpoint || checkpoint_due(t, loop);
-        request_checkpoint(t, loop, !due ? -1 : improved ? WRITE_BEST : WRITE_LATEST);
+        request.stop_after =
+            deadline_near(&loop->until, next_seconds(t, loop), writer_write_seconds(t->writer));
+        request.checkpoint = loop->time_due = checkpoint_time_due(t, loop);
+    } else {
+        request.checkpoint = signals_checkpoints() != loop->checkpoints_served;
+        loop->checkpoints_served = signals_checkpoints();
+    }
+    return request;
+}
+
+/* One turn; *over: the loop ends, for the reason *end. Collective. */
+static dt_status train_once(trainer *t, loop_state *loop, end_kind *end, bool *over) {
+    dt_train_row row;
+    bool rolled_back, interrupted = false;
+    *over = false;
+    step_request request = ask_for(t, loop);
+    DT_TRY(trainer_step(t, &row, &request));
+    if (request.stop) {
+        *over = true;
+        *end = END_SIGNAL;
+        return DT_OK;
+    }
+    loop->step_seconds =
+        row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
+    DT_TRY(handle_skipped(t, loop, &request, &rolled_back));
+    if (!rolled_back) DT_TRY(after_step(t, loop, &row, &request, &interrupted));
+    if (interrupted) {
+        *over = true;
+        *end = END_SIGNAL;
+    } else if (request.stop_after && (t->state.step < t->config.steps || validation_due(t))) {
+        *over = true;
+        *end = END_TIME;
     }
     return DT_OK;
 }
 
-/* What rank 0 wants to happen with this step. */
-static step_request ask_for(const trainer *t, loop_state *loop) {
-    step_request request = {0};
-    if (!loop->leads) return request;
-    const double step = loop->step_seconds + loop->validation_seconds;
-    request.stop_after = deadline_near(&loop->until, step, writer_write_seconds(t->writer));
-    request.checkpoint = signals_checkpoints() != loop->checkpoints_served;
-    loop->checkpoints_served = signals_checkpoints();
-    return request;
-}
-
-static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
-    bool improved, interrupted;
-    *end = END_STEPS;
-    /* Stopped between a step and its validation: that one comes first. */
+/* Stopped between a step and its validation: that one comes first. Collective. */
+static dt_status validate_if_owed(trainer *t, loop_state *loop, bool *interrupted) {
+    bool improved;
+    *interrupted = false;
     const size_t count = t->metrics.validation_count;
     int64_t validated = loop->leads && count ? t->metrics.validation[count - 1].step : -1;
     DT_TRY(dt_comm_max(t->s->comm, &validated));
-    if (validated < t->state.step) {
-        DT_TRY(validate_if_due(t, loop, &improved, &interrupted));
-        if (loop->leads && improved) request_checkpoint(t, loop, WRITE_BEST);
-    }
-    while (t->state.step < t->config.steps) {
+    if (validated >= t->state.step) return DT_OK;
+    DT_TRY(validate_if_due(t, loop, &improved, interrupted));
+    if (loop->leads && improved) request_checkpoint(t, loop, CHECKPOINT_MUST);
+    return DT_OK;
+}
+
+static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
+    bool over;
+    *end = END_SIGNAL;
+    DT_TRY(validate_if_owed(t, loop, &over));
+    while (!over && t->state.step < t->config.steps) {
         if (trainer_patience_over(&t->config, &t->state)) {
             *end = END_PATIENCE;
-            break;
+            return DT_OK;
         }
-        dt_train_row row;
-        step_request request = ask_for(t, loop);
-        DT_TRY(trainer_step(t, &row, &request));
-        if (request.stop) {
-            *end = END_SIGNAL;
-            break;
-        }
-        loop->step_seconds =
-            row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
-        DT_TRY(handle_skipped(t, loop, &request));
-        DT_TRY(after_step(t, loop, &row, &request, &interrupted));
-        if (interrupted || (request.stop_after && t->state.step < t->config.steps)) {
-            *end = interrupted ? END_SIGNAL : END_TIME;
-            break;
-        }
+        DT_TRY(train_once(t, loop, end, &over));
     }
+    if (!over) *end = END_STEPS;
     return DT_OK;
 }
 
 /* The last checkpoint, with the reason for the end. Rank 0 only. */
 static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
-    const char *reason[] = {"finished", "finished (early stopping)", signals_name(signals_stop()),
+    const char *reason[] = {FINISHED, FINISHED " (early stopping)", signals_name(signals_stop()),
                             loop->until.what};
     dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
     const dt_status before =
@@ -265,9 +349,11 @@ static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
     snprintf(row->stopped, sizeof row->stopped, "%s", reason[end]);
     writer_unlock(t->writer);
     bool accepted;
-    const bool best = t->state.best_step == t->state.step;
-    DT_TRY(writer_submit(t->writer, WRITE_MUST | (best ? WRITE_BEST : 0), &accepted));
-    return writer_drain(t->writer);
+    DT_TRY(writer_submit(t->writer, true, &accepted));
+    DT_TRY(writer_drain(t->writer));
+    /* Until now the one before the last was kept, too. */
+    return end == END_STEPS || end == END_PATIENCE ? dt_run_rotate(t->config.out, t->config.keep)
+                                                   : DT_OK;
 }
 
 static void announce_run(const trainer *t, const start_plan *plan, session *s) {
@@ -306,6 +392,25 @@ static dt_status write_settings(const trainer *t) {
     return status;
 }
 
+/* What a start that was killed left undone: its links, and the reason for its end. */
+static void mend(trainer *t, const start_plan *plan) {
+    dt_metrics *metrics = &t->metrics;
+    dt_history_row *before =
+        metrics->history_count ? &metrics->history[metrics->history_count - 1] : NULL;
+    if (before && strcmp(before->stopped, STILL_RUNNING) == 0) {
+        snprintf(before->stopped, sizeof before->stopped, "killed");
+    }
+    char path[DT_PATH_MAX];
+    const dt_run_state *state = &t->state;
+    dt_status status = dt_run_checkpoint_path(path, sizeof path, t->config.out, state->step);
+    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
+    if (status == DT_OK) status = dt_run_link(t->config.out, "latest.h5", state->step);
+    if (status == DT_OK && state->best_step == state->step) {
+        status = dt_run_link(t->config.out, "best.h5", state->step);
+    }
+    if (status != DT_OK) dt_log_warn("%s", dt_error_text());
+}
+
 /* Fill the trainer as planned. Collective. */
 static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkpoint) {
     const bool leads = dt_comm_rank(t->s->comm) == 0;
@@ -316,6 +421,7 @@ static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkp
     }
     dt_checkpoint_destroy(checkpoint);
     if (leads) announce_run(t, plan, t->s);
+    if (leads && plan->kind == START_RESUME) mend(t, plan);
     dt_status status = begin_history(t, plan, leads);
     if (status == DT_OK && leads) status = write_settings(t);
     return dt_comm_agree(t->s->comm, status);
@@ -348,8 +454,13 @@ static void tell_end(const trainer *t, end_kind end, const char *limit) {
 /* The others are stuck: save the last completed step, if it is whole, before the job is ended. */
 static void save_last(void *context) {
     trainer *t = context;
-    bool accepted;
-    if (writer_submit(t->writer, WRITE_MUST, &accepted) == DT_OK) writer_drain(t->writer);
+    const double patience = 2 + 2 * writer_write_seconds(t->writer);
+    if (writer_save(t->writer, patience)) {
+        fprintf(stderr, "dtrain: the last completed step, %lld, has been saved\n",
+                (long long)writer_written_step(t->writer));
+    } else {
+        fprintf(stderr, "dtrain: the last completed step could not be saved\n");
+    }
 }
 
 /* Threads on, loop, threads off. Collective. */
@@ -360,18 +471,18 @@ static dt_status train(trainer *t, const deadline *until, end_kind *end) {
                        .last_line = seconds_now(),
                        .line_step = t->state.step};
     dt_status status = DT_OK;
-    if (loop.leads) {
-        status = writer_open(&t->writer, trainer_view, t);
-    } else {
-        signals_catch(NULL);
-    }
+    if (loop.leads) status = writer_open(&t->writer, trainer_view, t);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
-    status = train_loop(t, &loop, end);
-    if (status == DT_OK && loop.leads) status = finish(t, &loop, *end);
-    status = dt_comm_agree(t->s->comm, status);
-    if (status == DT_OK) tell_end(t, *end, loop.until.what);
+    DT_TRY_DONE(train_loop(t, &loop, end));
+    watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
+    if (loop.leads) status = finish(t, &loop, *end);
+    watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
+    DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
+    tell_end(t, *end, loop.until.what);
 done:
+    /* What ranks do together, such as closing windows, cannot be done any more. */
+    if (status == DT_ERR_COMM) return status;
     watchdog_close(&t->watchdog);
     writer_close(&t->writer);
     return status;
@@ -398,6 +509,7 @@ dt_status command_train(session *s, const app_options *options) {
     trainer t = {0};
     end_kind end = END_STEPS;
     dt_status status;
+    signals_catch();
     DT_TRY_DONE(start_decide(&plan, &checkpoint, s, options));
     if (plan.kind == START_FINISHED && !options->check_gradients) {
         tell_finished(&plan);
@@ -420,7 +532,7 @@ dt_status command_train(session *s, const app_options *options) {
     DT_TRY_DONE(train(&t, &until, &end));
     if (end == END_SIGNAL || end == END_TIME) status = DT_ERR_STOPPED;
 done:
-    trainer_destroy(&t);
+    if (status != DT_ERR_COMM) trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);
     return status;
 }

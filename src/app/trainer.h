@@ -54,6 +54,10 @@ dt_status trainer_initialise(trainer *t);
    Nobody else may look at the state meanwhile. Collective. */
 dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only);
 
+/* For an error of this rank alone, while the others wait for it: only the end of the whole job
+ * helps. As DT_ERR_COMM it skips what all ranks do together, and main ends the job. */
+dt_status trainer_forsake(dt_status status);
+
 /**
  * One update, entered in the metrics. Collective.
  *

@@ -44,17 +44,23 @@ static dt_status record(trainer *t, const dt_validation_row *row, bool *improved
     return DT_OK;
 }
 
-static void beat_chunk(void *context) {
-    trainer *t = context;
-    watchdog_beat(t->watchdog, BEAT_COMPUTE, t->state.step);
+static void chunk_done(void *context) {
+    const trainer *t = context;
+    watchdog_beat(t->watchdog);
+}
+
+static void all_done(void *context) {
+    const trainer *t = context;
+    watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
 }
 
 dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, bool *interrupted) {
     const double start = seconds_now();
     eval_result *result;
-    const eval_progress progress = {beat_chunk, t};
+    const eval_progress progress = {chunk_done, all_done, t};
     *row = (dt_validation_row){.step = t->state.step};
-    *improved = false;
+    *improved = *interrupted = false;
+    watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
     dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, DT_VALIDATION,
                                 (size_t)t->config.eval_examples, false, &progress);
@@ -65,6 +71,7 @@ dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, b
         writer_lock(t->writer);
         status = record(t, row, improved);
         writer_unlock(t->writer);
+        status = dt_comm_agree(t->s->comm, status);
     }
     dt_memory_free(&result);
     return status;

@@ -1,7 +1,6 @@
 /* Beats in a window of the node, and a thread that looks at them. */
 #include "watchdog.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,9 +11,10 @@
 
 /* One rank's, on a cache line of its own. */
 typedef struct {
-    _Alignas(DT_ALIGNMENT) _Atomic int64_t count;
+    _Alignas(DT_ALIGNMENT) _Atomic int64_t count; /* beats */
+    _Atomic int64_t phase;                        /* phases entered */
     _Atomic int64_t step;
-    _Atomic int kind;
+    _Atomic int kind; /* phase_kind */
     _Atomic int over; /* this rank has left the loop */
 } beat;
 
@@ -31,50 +31,69 @@ struct watchdog {
     pthread_cond_t stop;
     bool quit;
     int64_t *seen; /* (ranks of the node) the count last seen */
-    double *since; /* and since when */
+    double *still; /* and for how many seconds it has been that */
 };
 
-void watchdog_beat(watchdog *w, beat_kind next, int64_t step) {
+void watchdog_beat(watchdog *w) {
     if (!w) return;
     beat *mine = &w->beats[dt_comm_local_rank(w->comm)];
-    atomic_store_explicit(&mine->step, step, memory_order_relaxed);
-    atomic_store_explicit(&mine->kind, (int)next, memory_order_relaxed);
     atomic_fetch_add_explicit(&mine->count, 1, memory_order_release);
 }
 
-/* The rank of this node that the others wait for, or -1: the furthest behind, and of those one that
- * is not itself waiting. */
-static int culprit(const watchdog *w, size_t ranks) {
-    int found = -1;
-    int64_t found_step = 0;
-    int found_kind = BEAT_WAIT;
-    for (size_t r = 0; r < ranks; r++) {
-        if (atomic_load(&w->beats[r].over)) continue;
-        const int64_t step = atomic_load(&w->beats[r].step);
-        const int kind = atomic_load(&w->beats[r].kind);
-        if (found < 0 || step < found_step || (step == found_step && kind < found_kind)) {
-            found = (int)r;
-            found_step = step;
-            found_kind = kind;
-        }
-    }
-    return found >= 0 && found_kind == BEAT_COMPUTE ? found : -1;
+void watchdog_enter(watchdog *w, phase_kind kind, int64_t step) {
+    if (!w) return;
+    beat *mine = &w->beats[dt_comm_local_rank(w->comm)];
+    atomic_store_explicit(&mine->step, step, memory_order_relaxed);
+    atomic_store_explicit(&mine->kind, (int)kind, memory_order_relaxed);
+    atomic_fetch_add_explicit(&mine->phase, 1, memory_order_relaxed);
+    watchdog_beat(w);
 }
 
-/* Seconds for which nobody on this node has come further, or for which one computing rank has not.
- */
-static double standstill(watchdog *w, size_t ranks) {
-    const double now = seconds_now();
-    double still = 1e300;
+/* The rank of this node that the others wait for, or -1 if it is on another node: the one that has
+ * come least far, be it working or lost on the way out of a meeting of all. */
+static int culprit(const watchdog *w, size_t ranks) {
+    int found = -1;
+    int64_t least = 0, most = 0;
+    for (size_t r = 0; r < ranks; r++) {
+        if (atomic_load(&w->beats[r].over)) continue;
+        const int64_t phase = atomic_load(&w->beats[r].phase);
+        const bool works = atomic_load(&w->beats[r].kind) == PHASE_WORK;
+        if (found < 0 || phase > most) most = phase;
+        if (found < 0 || phase < least ||
+            (phase == least && works && atomic_load(&w->beats[found].kind) != PHASE_WORK)) {
+            found = (int)r;
+            least = phase;
+        }
+    }
+    if (found < 0) return -1;
+    return least < most || atomic_load(&w->beats[found].kind) == PHASE_WORK ? found : -1;
+}
+
+/* Seconds for which nobody on this node has come further; `passed` since the last look. */
+static double standstill(watchdog *w, size_t ranks, double passed) {
+    double least = 1e300;
     for (size_t r = 0; r < ranks; r++) {
         const int64_t count = atomic_load_explicit(&w->beats[r].count, memory_order_acquire);
-        if (count != w->seen[r]) {
-            w->seen[r] = count;
-            w->since[r] = now;
-        }
-        if (!atomic_load(&w->beats[r].over) && now - w->since[r] < still) still = now - w->since[r];
+        w->still[r] = count == w->seen[r] ? w->still[r] + passed : 0;
+        w->seen[r] = count;
+        if (!atomic_load(&w->beats[r].over) && w->still[r] < least) least = w->still[r];
     }
-    return still > 1e299 ? 0 : still;
+    return least > 1e299 ? 0 : least;
+}
+
+/* "rank 3 on n02", "ranks 2 to 3 on n02", or nothing if the others are on several hosts. */
+static void name_others(char *text, size_t size, const watchdog *w, size_t ranks) {
+    const size_t all = dt_comm_size(w->comm);
+    const size_t first = dt_comm_rank(w->comm) - dt_comm_local_rank(w->comm);
+    text[0] = '\0';
+    if (dt_comm_nodes(w->comm) != 2) return;
+    const size_t begin = first ? 0 : ranks, end = first ? first : all;
+    const char *host = dt_comm_host(w->comm, begin);
+    if (end - begin == 1) {
+        snprintf(text, size, ": rank %zu on %s", begin, host);
+    } else {
+        snprintf(text, size, ": ranks %zu to %zu on %s", begin, end - 1, host);
+    }
 }
 
 static void end_job(watchdog *w, double still, size_t ranks) {
@@ -82,69 +101,109 @@ static void end_job(watchdog *w, double still, size_t ranks) {
     const int who = culprit(w, ranks);
     if (who >= 0) {
         fprintf(stderr,
-                "dtrain: error: rank %zu on %s has made no progress for %.0f s in step %lld, and "
+                "dtrain: error: rank %zu on %s has made no progress for %.0f s at step %lld, and "
                 "the others wait for it: the job is "
                 "ended (--stall-timeout); start it again to go on from the last checkpoint\n",
-                first + (size_t)who, dt_comm_host(w->comm, first), still,
+                first + (size_t)who, dt_comm_host(w->comm, first + (size_t)who), still,
                 (long long)atomic_load(&w->beats[who].step));
     } else {
+        char others[256];
+        name_others(others, sizeof others, w, ranks);
         fprintf(stderr,
-                "dtrain: error: the ranks on %s have waited %.0f s for those of other nodes: the "
-                "job is ended (--stall-timeout); "
+                "dtrain: error: the ranks on %s have waited %.0f s for those of other nodes%s: the "
+                "job is ended "
+                "(--stall-timeout); "
                 "start it again to go on from the last checkpoint\n",
-                dt_comm_host(w->comm, rank), still);
+                dt_comm_host(w->comm, rank), still, others);
     }
     if (rank == 0 && w->save) w->save(w->context);
+    /* MPI may be stuck like everything else: then SIGALRM ends this process, and the launcher the
+     * others. */
+    alarm(5);
     dt_comm_abort(w->comm, dt_status_exit_code(DT_ERR_COMM));
+}
+
+/* How long this rank waits before it is the one to end the job. One reports; the next does so only
+ * if that one has been stopped as well, and those that wait for another node leave it time to name
+ * the rank. */
+static double patience(const watchdog *w, size_t ranks) {
+    const double later = 2.0 * (double)dt_comm_local_rank(w->comm);
+    return w->timeout + later + (culprit(w, ranks) < 0 ? 3 : 0);
+}
+
+/* Wait for a while, or until there is nothing more to watch; whether that is so. */
+static bool rest(watchdog *w, double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)((seconds - (double)(long)seconds) * 1e9);
+    until.tv_sec += (time_t)seconds + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&w->lock);
+    if (!w->quit) pthread_cond_timedwait(&w->stop, &w->lock, &until);
+    const bool quit = w->quit;
+    pthread_mutex_unlock(&w->lock);
+    return quit;
 }
 
 static void *watch(void *argument) {
     watchdog *w = argument;
-    const size_t ranks = dt_comm_local_size(w->comm), mine = dt_comm_local_rank(w->comm);
+    const size_t ranks = dt_comm_local_size(w->comm);
     const double pause = w->timeout / 8 < 1 ? w->timeout / 8 : 1;
-    /* One reports; the next does so only if that one has been stopped as well. */
-    const double patience = w->timeout + 5.0 * (double)mine;
-    bool quit = false;
-    while (!quit) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += (long)((pause - (double)(long)pause) * 1e9);
-        until.tv_sec += (time_t)pause + until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_mutex_lock(&w->lock);
-        if (!w->quit) pthread_cond_timedwait(&w->stop, &w->lock, &until);
-        quit = w->quit;
-        pthread_mutex_unlock(&w->lock);
-        const double still = standstill(w, ranks);
-        if (!quit && still > patience) end_job(w, still, ranks);
+    double before = seconds_now();
+    while (!rest(w, pause)) {
+        const double now = seconds_now();
+        /* A longer rest than was asked for: the job was suspended, or the laptop slept. */
+        const double passed = now - before < 2 * pause ? now - before : 2 * pause;
+        before = now;
+        const double still = standstill(w, ranks, passed);
+        if (still > w->timeout && still > patience(w, ranks)) end_job(w, still, ranks);
     }
     return NULL;
+}
+
+static void free_watchdog(watchdog **w) {
+    dt_window_destroy(&(*w)->window);
+    dt_memory_free(&(*w)->seen);
+    dt_memory_free(&(*w)->still);
+    dt_memory_free(w);
+}
+
+static void start_thread(watchdog *w) {
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->stop, &steady);
+    pthread_condattr_destroy(&steady);
+    const int error = pthread_create(&w->thread, NULL, watch, w);
+    w->running = error == 0;
+    if (error) {
+        dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(error));
+    }
 }
 
 dt_status watchdog_open(watchdog **out, dt_comm *comm, double timeout, watchdog_last_words *save,
                         void *context) {
     *out = NULL;
+    if (timeout <= 0) return DT_OK;
     const size_t ranks = dt_comm_local_size(comm);
-    watchdog *w = NULL;
+    watchdog *w;
     dt_status status = dt_memory_alloc(&w, 1, sizeof *w, "the watchdog");
     if (status == DT_OK) {
         *w = (watchdog){.comm = comm, .timeout = timeout, .save = save, .context = context};
         status = dt_memory_alloc(&w->seen, ranks, sizeof *w->seen, "the watchdog");
     }
     if (status == DT_OK)
-        status = dt_memory_alloc(&w->since, ranks, sizeof *w->since, "the watchdog");
-    DT_TRY(dt_comm_agree(comm, status));
-    DT_TRY(dt_window_create(&w->window, comm, ranks * sizeof(beat), "beats"));
+        status = dt_memory_alloc(&w->still, ranks, sizeof *w->still, "the watchdog");
+    DT_TRY_DONE(dt_comm_agree(comm, status));
+    DT_TRY_DONE(dt_window_create(&w->window, comm, ranks * sizeof(beat), "beats"));
     w->beats = dt_window_memory(w->window);
-    for (size_t r = 0; r < ranks; r++) w->since[r] = seconds_now();
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->stop, NULL);
+    start_thread(w);
     *out = w;
-    if (timeout <= 0) return DT_OK;
-    w->running = pthread_create(&w->thread, NULL, watch, w) == 0;
-    if (!w->running)
-        dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(errno));
     return DT_OK;
+done:
+    if (w) free_watchdog(&w);
+    return status;
 }
 
 void watchdog_close(watchdog **out) {
@@ -160,8 +219,5 @@ void watchdog_close(watchdog **out) {
     }
     pthread_cond_destroy(&w->stop);
     pthread_mutex_destroy(&w->lock);
-    dt_window_destroy(&w->window);
-    dt_memory_free(&w->seen);
-    dt_memory_free(&w->since);
-    dt_memory_free(out);
+    free_watchdog(out);
 }

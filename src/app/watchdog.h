@@ -7,14 +7,15 @@
 
 typedef struct watchdog watchdog;
 
-/* Before the whole job is ended: a last chance to save what there is. Called on rank 0's node, by
- * rank 0, in the watchdog's thread. */
+/* Before the whole job is ended: a last chance to save what there is. Called by rank 0, in the
+ * watchdog's thread. */
 typedef void watchdog_last_words(void *context);
 
 /**
- * Start a thread that watches the ranks of this node. Collective.
+ * Start a thread that watches the ranks of this node. Time in which this process itself was
+ * suspended does not count. Collective.
  *
- * @param timeout  seconds without progress; 0: the watchdog only keeps the beats
+ * @param timeout  seconds without progress; 0: nobody watches
  */
 dt_status watchdog_open(watchdog **w, dt_comm *comm, double timeout, watchdog_last_words *save,
                         void *context);
@@ -22,10 +23,14 @@ dt_status watchdog_open(watchdog **w, dt_comm *comm, double timeout, watchdog_la
 /* Collective. Leaves NULL. */
 void watchdog_close(watchdog **w);
 
-/* What this rank is about to do. */
-typedef enum { BEAT_COMPUTE, BEAT_WAIT } beat_kind;
+/* Between two phases all ranks meet. */
+typedef enum { PHASE_WORK, PHASE_WAIT } phase_kind;
 
-/* This rank has come one piece further; cheap. */
-void watchdog_beat(watchdog *w, beat_kind next, int64_t step);
+/* This rank begins a phase: work of its own, or waiting for the others. All ranks enter the same
+ * phases in the same order, which is how those that are behind are found. NULL: nothing to do. */
+void watchdog_enter(watchdog *w, phase_kind kind, int64_t step);
+
+/* This rank has come one piece further in its phase; cheap. */
+void watchdog_beat(watchdog *w);
 
 #endif

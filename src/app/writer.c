@@ -1,23 +1,30 @@
 /* The background writer of checkpoints. */
 #include "writer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "signals.h"
 
 /* A copy of everything a checkpoint needs. */
 typedef struct {
-    enum { FREE, FILLED, WRITING } state;
+    enum { FREE, FILLED, BUSY } state; /* BUSY: being filled by the loop, or written */
     dt_checkpoint copy; /* its arrays are the slot's own, its layout and tokenizer the trainer's */
     dt_metrics metrics;
-    float *floats; /* (3, layout.count) */
-    int flags;
+    float *floats;  /* (3, layout.count) */
+    int64_t number; /* in the order of submission */
 } snapshot;
 
 enum { SNAPSHOTS = 2 };
+
+/* What others than the loop want: the thread answers with a snapshot that it takes itself. */
+typedef struct {
+    int stop;        /* the signal, or 0 */
+    int checkpoints; /* by USR2, so far */
+    int saves;       /* by writer_save, so far */
+} demand;
 
 struct writer {
     writer_view *view;
@@ -26,11 +33,11 @@ struct writer {
     pthread_mutex_t state_lock; /* the state of the run */
     pthread_mutex_t lock;       /* everything below */
     pthread_cond_t changed;
-    sem_t wake;
     snapshot slot[SNAPSHOTS];
     bool quit;
-    int served_checkpoints; /* of USR2 */
-    bool served_stop;
+    int saves;
+    int64_t submitted;
+    demand served;
     int64_t written_step;
     double write_seconds, wait_seconds;
     dt_status last;     /* of the last write */
@@ -60,12 +67,10 @@ static dt_status copy_metrics(dt_metrics *to, const dt_metrics *from) {
 
 /* Copy the state into a slot. The state lock is held, or the caller is the only one who changes it.
  */
-static dt_status take(writer *w, snapshot *s, int flags) {
+static dt_status take(writer *w, snapshot *s) {
     dt_checkpoint view;
     w->view(&view, w->context);
     const size_t count = view.layout.count, bytes = count * sizeof(float);
-    if (!s->floats)
-        DT_TRY(dt_memory_alloc(&s->floats, 3 * count, sizeof(float), "a snapshot of the weights"));
     DT_TRY(copy_metrics(&s->metrics, view.metrics));
     const float *from[] = {view.weights, view.m, view.v};
     for (size_t i = 0; i < 3; i++) memcpy(s->floats + i * count, from[i], bytes);
@@ -74,38 +79,21 @@ static dt_status take(writer *w, snapshot *s, int flags) {
     s->copy.m = s->floats + count;
     s->copy.v = s->floats + 2 * count;
     s->copy.metrics = &s->metrics;
-    s->flags = flags;
     return DT_OK;
 }
 
-static dt_status write_slot(const snapshot *s) {
-    const char *folder = s->copy.config.out;
-    char path[DT_PATH_MAX];
-    DT_TRY(dt_run_checkpoint_path(path, sizeof path, folder, s->copy.state.step));
-    DT_TRY(dt_checkpoint_write(path, &s->copy));
-    DT_TRY(dt_run_link(folder, "latest.h5", s->copy.state.step));
-    if (s->flags & WRITE_BEST) DT_TRY(dt_run_link(folder, "best.h5", s->copy.state.step));
-    return dt_run_rotate(folder, s->copy.config.keep);
-}
+static bool is_best(const snapshot *s) { return s->copy.state.best_step == s->copy.state.step; }
 
-/* Write a slot that is WRITING, and note how it went. */
-static void write_and_note(writer *w, snapshot *s) {
-    const double start = seconds_now();
-    const dt_status status = write_slot(s);
-    const double seconds = seconds_now() - start;
-    pthread_mutex_lock(&w->lock);
-    w->last = status;
-    if (status == DT_OK) {
-        w->written_step = s->copy.state.step;
-        w->write_seconds = seconds > w->write_seconds ? seconds : w->write_seconds;
-    } else {
-        w->failed = true;
-        snprintf(w->failure, sizeof w->failure, "%s", dt_error_text());
-    }
-    s->state = FREE;
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->lock);
-    dt_log_debug("checkpoint of step %lld: %.3f s", (long long)s->copy.state.step, seconds);
+static dt_status write_slot(const snapshot *s) {
+    const dt_run_state *state = &s->copy.state;
+    const dt_config *config = &s->copy.config;
+    char path[DT_PATH_MAX];
+    DT_TRY(dt_run_checkpoint_path(path, sizeof path, config->out, state->step));
+    DT_TRY(dt_checkpoint_write(path, &s->copy));
+    DT_TRY(dt_run_link(config->out, "latest.h5", state->step));
+    if (is_best(s)) DT_TRY(dt_run_link(config->out, "best.h5", state->step));
+    /* The newest has not proved healthy before a step from it was: the one before stays so long. */
+    return dt_run_rotate(config->out, config->keep == 1 ? 2 : config->keep);
 }
 
 static snapshot *find(writer *w, int state) {
@@ -120,63 +108,88 @@ static snapshot *next_filled(writer *w) {
     snapshot *oldest = NULL;
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         snapshot *s = &w->slot[i];
-        if (s->state == FILLED && (!oldest || s->copy.state.step < oldest->copy.state.step))
-            oldest = s;
+        if (s->state == FILLED && (!oldest || s->number < oldest->number)) oldest = s;
     }
     return oldest;
 }
 
-/* A signal has come: the last completed step goes to disk now, unless it is there. */
-static void answer_signal(writer *w, int stop) {
-    pthread_mutex_lock(&w->lock);
-    snapshot *s = find(w, FREE);
-    if (s) s->state = WRITING;
-    pthread_mutex_unlock(&w->lock);
-    if (!s) return; /* cannot be: this thread writes all others first */
-    pthread_mutex_lock(&w->state_lock);
-    const dt_status status = take(w, s, WRITE_LATEST);
-    pthread_mutex_unlock(&w->state_lock);
-    if (status != DT_OK) {
-        dt_log_error("%s", dt_error_text());
-        pthread_mutex_lock(&w->lock);
-        s->state = FREE;
-        pthread_mutex_unlock(&w->lock);
-        return;
-    }
-    if (stop && s->metrics.history_count) {
-        dt_history_row *row = &s->metrics.history[s->metrics.history_count - 1];
-        snprintf(row->stopped, sizeof row->stopped, "%s", signals_name(stop));
-    }
-    write_and_note(w, s);
+static demand wanted_now(const writer *w) {
+    return (demand){signals_stop(), signals_checkpoints(), w->saves};
 }
 
-/* One thing to do, if there is any. */
-static bool work(writer *w) {
-    pthread_mutex_lock(&w->lock);
-    snapshot *s = next_filled(w);
-    if (s) s->state = WRITING;
-    const int stop = signals_stop(), checkpoints = signals_checkpoints();
-    const bool signalled = (stop && !w->served_stop) || checkpoints != w->served_checkpoints;
-    pthread_mutex_unlock(&w->lock);
-    if (s) {
-        write_and_note(w, s);
-        return true;
+/* A second signal to stop wants nothing that the first did not. */
+static bool is_served(const writer *w, const demand *wanted) {
+    return !wanted->stop == !w->served.stop && wanted->checkpoints == w->served.checkpoints &&
+           wanted->saves == w->served.saves;
+}
+
+/* The last completed step; the loop may be anywhere in the next one. */
+static dt_status take_answer(writer *w, snapshot *s, const demand *wanted) {
+    pthread_mutex_lock(&w->state_lock);
+    const dt_status status = take(w, s);
+    pthread_mutex_unlock(&w->state_lock);
+    if (status != DT_OK || !wanted->stop || !s->metrics.history_count) return status;
+    dt_history_row *row = &s->metrics.history[s->metrics.history_count - 1];
+    /* Unless it says "finished" by now. */
+    if (strcmp(row->stopped, STILL_RUNNING) == 0) {
+        snprintf(row->stopped, sizeof row->stopped, "%s", signals_name(wanted->stop));
     }
-    if (!signalled) return false;
-    answer_signal(w, stop);
+    return status;
+}
+
+/* How a write went; gives the slot back. answered NULL: the loop had submitted it. */
+static void note(writer *w, snapshot *s, dt_status status, double seconds, const demand *answered) {
     pthread_mutex_lock(&w->lock);
-    w->served_stop = stop != 0;
-    w->served_checkpoints = checkpoints;
+    w->last = status;
+    if (status == DT_OK) {
+        w->written_step = s->copy.state.step;
+        w->write_seconds = seconds > w->write_seconds ? seconds : w->write_seconds;
+    } else {
+        w->failed = true;
+        snprintf(w->failure, sizeof w->failure, "%s", dt_error_text());
+    }
+    if (answered) w->served = *answered;
+    s->state = FREE;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
+}
+
+/* Time may be short after a signal to stop: what its own checkpoint makes needless is left out. */
+static void drop_needless(writer *w) {
+    for (size_t i = 0; i < SNAPSHOTS; i++) {
+        snapshot *s = &w->slot[i];
+        if (s->state == FILLED && !is_best(s)) s->state = FREE;
+    }
+}
+
+/* One thing to do, if there is any: what was submitted comes first, since it is older. No file is
+ * ever without the best one that it speaks of. */
+static bool work(writer *w) {
+    pthread_mutex_lock(&w->lock);
+    const demand wanted = wanted_now(w);
+    if (wanted.stop && !w->served.stop) drop_needless(w);
+    snapshot *s = next_filled(w);
+    const bool answer = !s && !is_served(w, &wanted);
+    /* There is one: the loop fills one at a time, and the other is not waiting. */
+    if (answer) s = find(w, FREE);
+    if (s) s->state = BUSY;
+    pthread_mutex_unlock(&w->lock);
+    if (!s) return false;
+    dt_status status = answer ? take_answer(w, s, &wanted) : DT_OK;
+    const double start = seconds_now();
+    if (status == DT_OK) status = write_slot(s);
+    const double seconds = seconds_now() - start;
+    if (status == DT_OK) {
+        dt_log_debug("checkpoint of step %lld: %.3f s", (long long)s->copy.state.step, seconds);
+    }
+    note(w, s, status, seconds, answer ? &wanted : NULL);
     return true;
 }
 
 static void *run(void *argument) {
     writer *w = argument;
     for (;;) {
-        while (sem_wait(&w->wake) != 0 && errno == EINTR) {
-        }
+        signals_wait();
         while (work(w)) {
         }
         pthread_mutex_lock(&w->lock);
@@ -186,45 +199,66 @@ static void *run(void *argument) {
     }
 }
 
+/* All at the start: later there might be no memory left, and the first touch of a page takes longer
+ * than copying it. */
+static dt_status open_slots(writer *w) {
+    dt_checkpoint view;
+    w->view(&view, w->context);
+    for (size_t i = 0; i < SNAPSHOTS; i++) {
+        DT_TRY(dt_memory_alloc(&w->slot[i].floats, 3 * view.layout.count, sizeof(float),
+                               "a snapshot of the weights"));
+        memset(w->slot[i].floats, 0, 3 * view.layout.count * sizeof(float));
+    }
+    return DT_OK;
+}
+
+static void free_writer(writer **w) {
+    for (size_t i = 0; i < SNAPSHOTS; i++) {
+        dt_memory_free(&(*w)->slot[i].floats);
+        dt_metrics_clear(&(*w)->slot[i].metrics);
+    }
+    pthread_cond_destroy(&(*w)->changed);
+    pthread_mutex_destroy(&(*w)->lock);
+    pthread_mutex_destroy(&(*w)->state_lock);
+    dt_memory_free(w);
+}
+
 dt_status writer_open(writer **out, writer_view *view, void *context) {
     *out = NULL;
     writer *w;
+    dt_status status;
     DT_TRY(dt_memory_alloc(&w, 1, sizeof *w, "the checkpoint writer"));
     w->view = view;
     w->context = context;
     w->written_step = -1;
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_mutex_init(&w->state_lock, NULL);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->changed, NULL);
-    sem_init(&w->wake, 0, 0);
-    if (pthread_create(&w->thread, NULL, run, w) != 0) {
-        dt_memory_free(&w);
-        DT_RAISE(DT_ERR_MEMORY, "no thread could be started for writing checkpoints: %s",
-                 strerror(errno));
-    }
-    signals_catch(&w->wake);
+    pthread_cond_init(&w->changed, &steady);
+    pthread_condattr_destroy(&steady);
+    DT_TRY_DONE(open_slots(w));
+    const int error = pthread_create(&w->thread, NULL, run, w);
+    DT_REQUIRE_DONE(error == 0, DT_ERR_MEMORY,
+                    "no thread could be started for writing checkpoints: %s", strerror(error));
+    signals_wake(); /* one may have come before there was a thread */
     *out = w;
     return DT_OK;
+done:
+    free_writer(&w);
+    return status;
 }
 
 void writer_close(writer **out) {
     writer *w = *out;
     if (!w) return;
-    signals_catch(NULL);
     pthread_mutex_lock(&w->lock);
     w->quit = true;
     pthread_mutex_unlock(&w->lock);
-    sem_post(&w->wake);
+    signals_wake();
     pthread_join(w->thread, NULL);
-    for (size_t i = 0; i < SNAPSHOTS; i++) {
-        dt_memory_free(&w->slot[i].floats);
-        dt_metrics_clear(&w->slot[i].metrics);
-    }
-    sem_destroy(&w->wake);
-    pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->lock);
-    pthread_mutex_destroy(&w->state_lock);
-    dt_memory_free(out);
+    free_writer(out);
 }
 
 void writer_lock(writer *w) {
@@ -235,38 +269,54 @@ void writer_unlock(writer *w) {
     if (w) pthread_mutex_unlock(&w->state_lock);
 }
 
-dt_status writer_submit(writer *w, int flags, bool *accepted) {
+dt_status writer_submit(writer *w, bool must, bool *accepted) {
     const double start = seconds_now();
     pthread_mutex_lock(&w->lock);
-    const bool idle = !find(w, FILLED) && !find(w, WRITING);
-    *accepted = idle || (flags & WRITE_MUST);
+    *accepted = must || find(w, FREE);
     snapshot *s = NULL;
     while (*accepted && !(s = find(w, FREE))) pthread_cond_wait(&w->changed, &w->lock);
-    if (s) s->state = WRITING; /* reserved: nobody else takes it */
+    if (s) s->state = BUSY;
     pthread_mutex_unlock(&w->lock);
     if (!s) return DT_OK;
-    const dt_status status = take(w, s, flags);
+    const dt_status status = take(w, s);
     pthread_mutex_lock(&w->lock);
     s->state = status == DT_OK ? FILLED : FREE;
+    s->number = ++w->submitted;
     w->wait_seconds += seconds_now() - start;
+    pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
-    sem_post(&w->wake);
+    signals_wake();
     return status;
-}
-
-static bool all_served(const writer *w) {
-    return (!signals_stop() || w->served_stop) && signals_checkpoints() == w->served_checkpoints;
 }
 
 dt_status writer_drain(writer *w) {
     pthread_mutex_lock(&w->lock);
-    sem_post(&w->wake);
-    while (find(w, FILLED) || find(w, WRITING) || !all_served(w))
+    signals_wake();
+    for (;;) {
+        const demand wanted = wanted_now(w);
+        if (!find(w, FILLED) && !find(w, BUSY) && is_served(w, &wanted)) break;
         pthread_cond_wait(&w->changed, &w->lock);
+    }
     const dt_status status = w->last;
     if (status != DT_OK) dt_error_adopt(status, "writer.c", w->failure);
     pthread_mutex_unlock(&w->lock);
     return status;
+}
+
+bool writer_save(writer *w, double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)seconds;
+    pthread_mutex_lock(&w->lock);
+    const int number = ++w->saves;
+    signals_wake();
+    int error = 0;
+    while (w->served.saves < number && error == 0) {
+        error = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    }
+    const bool saved = w->served.saves >= number && w->last == DT_OK;
+    pthread_mutex_unlock(&w->lock);
+    return saved;
 }
 
 const char *writer_failure(writer *w) {
@@ -286,10 +336,14 @@ int64_t writer_written_step(writer *w) {
 }
 
 double writer_write_seconds(writer *w) {
+    enum { SLOW_DISK = 100000000 }; /* bytes per second */
+    dt_checkpoint view;
+    w->view(&view, w->context);
     pthread_mutex_lock(&w->lock);
     const double seconds = w->write_seconds;
     pthread_mutex_unlock(&w->lock);
-    return seconds;
+    const double bytes = 3.0 * sizeof(float) * (double)view.layout.count;
+    return seconds > 0 ? seconds : 0.1 + bytes / SLOW_DISK;
 }
 
 double writer_wait_seconds(writer *w) {

@@ -7,6 +7,10 @@
 
 typedef struct writer writer;
 
+/* What the history says of a start that has not ended, and how it begins of one that did. */
+#define STILL_RUNNING "running"
+#define FINISHED "finished"
+
 /* Fills *view with the state of the last completed step, by reference. Called with the state lock
  * held. */
 typedef void writer_view(dt_checkpoint *view, void *context);
@@ -27,29 +31,34 @@ void writer_close(writer **w);
 void writer_lock(writer *w);
 void writer_unlock(writer *w);
 
-typedef enum {
-    WRITE_LATEST = 0,
-    WRITE_BEST = 1, /* best.h5 points to it */
-    WRITE_MUST = 2, /* wait for room rather than leave it out */
-} writer_flags;
-
 /**
- * Copy the state and have it written. Waits no longer than the copy takes, unless WRITE_MUST finds
- * two snapshots still unwritten.
+ * Copy the state and have it written; latest.h5 points to it, and best.h5 if it is the best. Waits
+ * no longer than the copy takes.
  *
- * @param[out] accepted  false: the one before is still being written, try again later
+ * @param must           if the two before are still unwritten, wait for room rather than leave it
+ * out
+ * @param[out] accepted  false: they are; try again later
  */
-dt_status writer_submit(writer *w, int flags, bool *accepted);
+dt_status writer_submit(writer *w, bool must, bool *accepted);
 
 /* Wait until everything submitted or asked for by signal is written; the error of the last write,
  * if it failed. */
 dt_status writer_drain(writer *w);
 
+/**
+ * When the training loop is stuck: have the last completed step written, without the loop's help.
+ *
+ * @param seconds  the most to wait
+ * @return whether it is on disk; false also if the state is closed to snapshots
+ */
+bool writer_save(writer *w, double seconds);
+
 /* The error of a write since the last call, as a sentence, or NULL. */
 const char *writer_failure(writer *w);
 
 int64_t writer_written_step(writer *w); /* -1: none */
-double writer_write_seconds(writer *w); /* the longest so far */
-double writer_wait_seconds(writer *w);  /* that the training loop has spent on copies so far */
+/* The longest so far; before the first, what a slow disk would need. */
+double writer_write_seconds(writer *w);
+double writer_wait_seconds(writer *w); /* that the training loop has spent on copies so far */
 
 #endif
