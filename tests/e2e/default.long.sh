@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The default job on two ranks learns all four operations; how long it took is told.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+limit=1400
+SECONDS=0
+expect_exit 0 start 2
+say "trained in $SECONDS s"
+tail -n 3 err
+expect_exit 0 start 2 eval runs/default --split test --json
+/usr/bin/python3 -B -c '
+import json, sys
+result = json.load(open(sys.argv[1]))
+shares = {name: result[name]["exact_match"] for name in ("add", "subtract", "multiply", "divide")}
+print(shares)
+assert all(share >= 0.95 for share in shares.values())' out || fail "an operation was not learnt"

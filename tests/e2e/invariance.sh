@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The same bytes on any number of ranks, and however these are spread over nodes.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# same_as_alone NAME RANKS OPTION…: the options of $run on so many ranks, compared with one rank without mpirun.
+same_as_alone() {
+    local name=$1 ranks=$2 link
+    shift 2
+    expect_exit 0 start "$ranks" "${run[@]}" --out "$name" "$@"
+    for link in latest best; do
+        [[ $(readlink "$name/$link.h5") == "$(readlink "alone/$link.h5")" ]] || fail "$name/$link.h5 is another step's"
+        compare_runs "alone/$link.h5" "$name/$link.h5"
+    done
+    rm -rf "$name"
+    say "same bytes: $name"
+}
+
+# 61 problems over 8 shards: shards of 7 and 8 problems, in micro-batches of 3, 3 and 1 or 2.
+for optimizer in muon adamw; do
+    run=(--steps 12 --eval-every 4 "${small[@]}" --optimizer $optimizer)
+    expect_exit 0 start alone "${run[@]}" --out alone --fresh
+    say "$optimizer:"
+    for ranks in 1 2 3 4 8; do same_as_alone "np$ranks" "$ranks"; done
+    for node in 1 2 3; do same_as_alone "np4-nodes-of-$node" 4 --ranks-per-node "$node"; done
+    same_as_alone np5-nodes-of-3 5 --ranks-per-node 3
+    same_as_alone np8-nodes-of-3 8 --ranks-per-node 3
+done
+
+# The comparison sees a difference where there is one.
+expect_exit 0 start 2 "${run[@]}" --out other --seed 2
+! /usr/bin/python3 -B "$here/compare.py" alone/latest.h5 other/latest.h5 /weights 2>err ||
+    fail "another seed gave the same weights"
+
+# Another format, epochs over few examples, one problem a shard, all blocks in one rank's slice.
+run=(--steps 6 --eval-every 3 --format plain --train-examples 40 --layers 1 --width 8 --heads 1 --batch 4 --shards 4
+    --eval-examples 70 --clip 0)
+expect_exit 0 start alone "${run[@]}" --out alone --fresh
+same_as_alone tiny 3 --ranks-per-node 2

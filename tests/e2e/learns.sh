@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Training learns: a short run of sums answers those it has never seen.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+sums=(--ops + --digits 3 --format reverse)
+expect_exit 0 start 2 "${sums[@]}" --layers 2 --width 64 --heads 4 --batch 128 --lr 1e-2 --warmup 30 --steps 300 \
+    --eval-every 100 --out sums
+grep 'validation at 300' err
+
+expect_exit 0 start 2 eval sums --split test --count 2000 --json
+/usr/bin/python3 -B -c '
+import json, sys
+result = json.load(open(sys.argv[1]))
+print("exact match on", result["problems"], "problems of the", result["split"], "split:", result["exact_match"])
+assert result["split"] == "test" and result["problems"] == 2000 and result["exact_match"] >= 0.99, result
+assert result["add"]["exact_match"] == result["exact_match"], result' out || fail "sums were not learnt"
+
+# The same by ask, beside the shell's own sums: one wrong answer in twenty is let pass.
+expect_exit 0 "$dtrain" data "${sums[@]}" --split test --first 5000 --count 20 --tsv
+tail -n +2 out | cut -f 3,4 | tr '\t' + >questions
+(($(wc -l <questions) == 20)) || fail "dtrain data gave $(wc -l <questions) problems instead of 20"
+expect_exit 0 "$dtrain" ask sums <questions
+(($(wc -l <out) == 20)) || fail "$(wc -l <out) answers to 20 questions"
+wrong=0
+while read -r question && read -r answer <&3; do
+    [[ $answer == "$((question))" ]] || {
+        say "$question = $answer"
+        wrong=$((wrong + 1))
+    }
+done <questions 3<out
+((wrong <= 1)) || fail "$wrong of 20 answers are wrong"
+say "$((20 - wrong)) of 20 sums are right"

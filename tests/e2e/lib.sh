@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# What the tests of the whole program share. To be sourced by a script that is called with DTRAIN MPIRUN.
+#
+# Sets $dtrain and $mpirun, and $here, the folder of these scripts; goes to an empty folder that is removed at the end.
+
+# SKIP_RETURN_CODE of ctest.
+readonly SKIPPED=77
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+dtrain=$(realpath "${1:?usage: $0 DTRAIN MPIRUN}")
+mpirun=$(command -v "${2:?usage: $0 DTRAIN MPIRUN}")
+[[ -x $dtrain ]] || {
+    echo "$dtrain is no program" >&2
+    exit 1
+}
+
+# Everything of MPI in a folder with a short path: sockets lie there.
+work=$(mktemp -d "${TMPDIR:-/tmp}/dtrain-e2e.XXXXXX")
+cd "$work" || exit
+finish() {
+    local code=$?
+    trap - EXIT
+    local job
+    for job in $(jobs -p); do kill -KILL "$job" 2>/dev/null || true; done
+    cd /
+    rm -rf "$work"
+    exit "$code"
+}
+trap finish EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+
+# Nobody types; mpirun would read what the script's caller types.
+exec </dev/null
+
+# More ranks than cores, as root in containers, one BLAS thread each.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_mpi_yield_when_idle=1 OPENBLAS_NUM_THREADS=1
+# Where PoCL is installed, hwloc's OpenCL plugin takes the signal USR1 away.
+export HWLOC_COMPONENTS=-opencl
+# A longer time than the default delays the signals themselves, and every exit with an error, by about twice as much.
+unset OMPI_MCA_odls_base_sigkill_timeout
+# Leaks of MPI and BLAS are not what most of these tests look for.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+unset OMP_NUM_THREADS HDF5_USE_FILE_LOCKING
+
+# A model so small that a run takes a second, on all operations.
+# shellcheck disable=SC2034 # for the scripts that source this
+small=(--layers 2 --width 32 --heads 2 --batch 61 --micro-batch 3 --lr 2e-3 --warmup 4 --dropout 0.1 --ops '+-*/'
+    --eval-examples 128)
+
+say() { printf '%s\n' "$*"; }
+
+# fail SENTENCE: end, with the output of the last command.
+fail() {
+    {
+        say "FAILED: $*"
+        local file
+        for file in out err; do
+            [[ ! -s $work/$file ]] || sed "s/^/  std$file: /" "$work/$file" | tail -n 30
+        done
+    } >&2
+    exit 1
+}
+
+skip() {
+    say "SKIPPED: $*"
+    exit "$SKIPPED"
+}
+
+# start RANKS ARGUMENT…: dtrain under mpirun; RANKS "alone": without it. A hang is exit code 124.
+start() {
+    local ranks=$1
+    shift
+    if [[ $ranks == alone ]]; then
+        timeout -k 5 "${limit:-120}" "$dtrain" "$@"
+    else
+        timeout -k 5 "${limit:-120}" "$mpirun" -np "$ranks" "$dtrain" "$@"
+    fi
+}
+
+# expect_exit CODE COMMAND…: run it; its output is in the files $work/out and $work/err.
+expect_exit() {
+    local wanted=$1 code=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" || code=$?
+    ((code == wanted)) || fail "exit code $code instead of $wanted: $*"
+}
+
+# expect_text FILE TEXT…: each of the texts stands in the file.
+expect_text() {
+    local file=$1 text
+    shift
+    for text in "$@"; do
+        grep -qF -e "$text" "$file" || fail "\"$text\" is not in $(basename "$file")"
+    done
+}
+
+# compare_datasets A B GROUP…: every dataset and attribute under the groups of two checkpoints is the same, byte by byte. All
+# but what was measured by the clock.
+compare_datasets() {
+    /usr/bin/python3 -B "$here/compare.py" "$@" || fail "$1 and $2 differ"
+}
+
+# compare_runs A B: the same of all that training computes.
+compare_runs() {
+    compare_datasets "$1" "$2" /config /tokenizer /weights /optimizer /metrics/train /metrics/validation /state
+}
+
+# checksums FOLDER: names, contents, sizes and times of its files, to see whether any was touched.
+checksums() (
+    cd "$1" || exit
+    find . -printf '%p %y %s %T@ %l\n' | sort
+    find . -type f -print0 | sort -z | xargs -0 -r sha256sum
+)
+
+# wait_for SECONDS CONDITION…: until a command succeeds.
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < until)) || fail "waited in vain for: $*"
+        sleep 0.02
+    done
+}
