@@ -57,6 +57,7 @@ void fixture_create(dt_checkpoint *checkpoint, fixture_size size) {
     config->width = (int64_t)size.width;
     config->layers = (int64_t)size.layers;
     config->heads = 2;
+    config->steps = 2000;
     config->digits = 2;
     config->lr = 1.0 / 3;
     config->checkpoint_every = (dt_cadence){.seconds = 600};

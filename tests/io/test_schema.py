@@ -22,7 +22,8 @@ SETTINGS = {
     "<f8": "dropout lr min-lr beta1 beta2 epsilon weight-decay clip",
     "|S": "ops format optimizer schedule checkpoint-every"}
 SHAPE = "layers width heads mlp_width vocabulary context places"
-OPTIMIZER = {"kind": "|S5", "step": "<i8", "beta1": "<f8", "beta2": "<f8", "epsilon": "<f8", "weight_decay": "<f8"}
+OPTIMIZER = {"kind": "|S4", "step": "<i8", "beta1": "<f8", "beta2": "<f8", "momentum": "<f8", "epsilon": "<f8",
+             "weight_decay": "<f8"}
 STATE = {"step": "<i8", "tokens": "<i8", "problems": "<i8", "seconds": "<f8", "best": "<f8", "best_step": "<i8",
          "stale": "<i8", "skipped": "<i8", "rollbacks": "<i8"}
 METRICS = {
