@@ -123,7 +123,18 @@ static dt_status spread(trainer *t, float *window, const float *from) {
     return status;
 }
 
+/* The tokens of a format could be others in the dtrain that wrote the file. */
+static dt_status check_fits(const trainer *t, const dt_checkpoint *checkpoint) {
+    DT_REQUIRE(!checkpoint || (checkpoint->layout.count == t->layout.count &&
+                               dt_tokenizer_equal(checkpoint->tokenizer, t->tokenizer)),
+               DT_ERR_DATA,
+               "the checkpoint has another vocabulary than this dtrain uses; go on with the dtrain "
+               "that wrote it, or begin a new run");
+    return DT_OK;
+}
+
 dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only) {
+    DT_TRY(dt_comm_agree(t->s->comm, check_fits(t, checkpoint)));
     DT_TRY(spread(t, t->weights_memory, checkpoint ? checkpoint->weights : NULL));
     if (weights_only) return publish(t);
     DT_TRY(spread(t, t->m_memory, checkpoint ? checkpoint->m : NULL));
