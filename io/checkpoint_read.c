@@ -3,11 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "digest.h"
-#include "dtrain/checkpoint.h"
+#include "checkpoint_read.h"
 #include "dtrain/memory.h"
 #include "finite.h"
-#include "hdf5_read.h"
 #include "schema.h"
 
 /* More than any configuration or vocabulary of dtrain has. */
@@ -91,11 +89,15 @@ done:
 /* ---- state, and whether the attributes agree with each other ---- */
 
 static dt_status read_state(dt_run_state *state, const dt_hdf5_file *in) {
+    dt_status status = DT_OK;
     for (size_t i = 0; i < DT_STATE_FIELDS; i++) {
         const dt_field *field = &dt_state_field[i];
-        DT_TRY(
-            dt_hdf5_value((char *)state + field->offset, in, "/state", field->name, field->type));
+        char *value = (char *)state + field->offset;
+        const dt_status found = dt_hdf5_value(value, in, "/state", field->name, field->type);
+        if (found != DT_OK) status = found;
+        DT_TRY(dt_hdf5_note(in, found));
     }
+    if (status != DT_OK) return status; /* noted */
     DT_USABLE(state->step >= 0 && state->tokens >= 0 && state->problems >= 0 && state->stale >= 0 &&
                   state->skipped >= 0 && state->rollbacks >= 0 && isfinite(state->seconds) &&
                   state->seconds >= 0 && !isnan(state->best),
@@ -104,8 +106,7 @@ static dt_status read_state(dt_run_state *state, const dt_hdf5_file *in) {
 }
 
 /* Everything that is said twice in the file must be said the same way. */
-static dt_status compare_attribute(void *context, const dt_schema_attribute *expected) {
-    const dt_hdf5_file *in = context;
+static dt_status check_attribute(const dt_hdf5_file *in, const dt_schema_attribute *expected) {
     char part[2 * DT_STORED_PATH_MAX];
     snprintf(part, sizeof part, "%s: attribute %s", expected->path, expected->name);
     const dt_hdf5_object *object = dt_hdf5_find(in, expected->path);
@@ -117,6 +118,11 @@ static dt_status compare_attribute(void *context, const dt_schema_attribute *exp
                   memcmp(found->bytes, expected->bytes, expected->type.size) == 0,
               in, part, "does not agree with the other parts of the file");
     return DT_OK;
+}
+
+static dt_status compare_attribute(void *context, const dt_schema_attribute *expected) {
+    const dt_hdf5_file *in = context;
+    return dt_hdf5_note(in, check_attribute(in, expected));
 }
 
 /* ---- tensors ---- */
@@ -131,9 +137,13 @@ static dt_status find_tensor(const dt_hdf5_object **dataset, const dt_hdf5_file 
 /* Each block has the tensors of this model and no others. */
 static dt_status check_block(const dt_hdf5_file *in, const dt_layout *layout, size_t block) {
     const dt_hdf5_object *dataset;
+    bool all = true;
     for (size_t i = 0; i < layout->parameters; i++) {
-        DT_TRY(find_tensor(&dataset, in, block, &layout->parameter[i]));
+        const dt_status status = find_tensor(&dataset, in, block, &layout->parameter[i]);
+        all = all && status == DT_OK;
+        DT_TRY(dt_hdf5_note(in, status));
     }
+    if (!all) return DT_OK;
     const size_t length = strlen(dt_block_path[block]);
     size_t found = 0;
     for (size_t i = 0; i < in->objects; i++) {
@@ -155,7 +165,7 @@ static dt_status read_shape(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
               "%zu layers in a file of %zu objects", checkpoint->shape.L, in->objects);
     DT_TRY(blame(dt_layout_create(&checkpoint->layout, &checkpoint->shape), in, "/weights"));
     for (size_t block = 0; block < DT_BLOCKS; block++) {
-        DT_TRY(check_block(in, &checkpoint->layout, block));
+        DT_TRY(dt_hdf5_note(in, check_block(in, &checkpoint->layout, block)));
     }
     return DT_OK;
 }
@@ -204,8 +214,9 @@ static dt_status read_column(char *rows, const dt_hdf5_file *in, const dt_table 
     return status;
 }
 
+/* Steps grow, and none is later than the last one there can be. */
 static dt_status check_rising(const dt_hdf5_file *in, const dt_table *table, const char *rows,
-                              size_t count) {
+                              size_t count, int64_t last) {
     int64_t before = -1;
     for (size_t i = 0; i < count; i++) {
         int64_t step;
@@ -214,10 +225,13 @@ static dt_status check_rising(const dt_hdf5_file *in, const dt_table *table, con
                   (long long)before);
         before = step;
     }
+    DT_USABLE(before <= last, in, table->path, "step %lld, when the last one made is %lld",
+              (long long)before, (long long)last);
     return DT_OK;
 }
 
-static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, size_t table) {
+static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, size_t table,
+                            int64_t last) {
     const dt_table *of = &dt_table_of[table];
     char path[DT_STORED_PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", of->path, of->column[0].name);
@@ -225,34 +239,55 @@ static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, size_t 
     DT_USABLE(steps && !steps->group && steps->rank == 1, in, path, "is missing, or no list");
     const size_t count = steps->extent[0];
     const dt_hdf5_object *dataset;
+    bool all = true;
     /* All columns are looked at first: rows take no more memory than the file has bytes for them.
      */
     for (size_t i = 0; i < of->columns; i++) {
         snprintf(path, sizeof path, "%s/%s", of->path, of->column[i].name);
-        DT_TRY(dt_hdf5_dataset(&dataset, in, path, of->column[i].type, 1, &count));
+        const dt_status status = dt_hdf5_dataset(&dataset, in, path, of->column[i].type, 1, &count);
+        all = all && status == DT_OK;
+        DT_TRY(dt_hdf5_note(in, status));
     }
+    if (!all) return DT_OK;
     void *rows;
     DT_TRY(dt_table_resize(&rows, metrics, table, count));
     for (size_t i = 0; i < of->columns; i++) {
         DT_TRY(read_column(rows, in, of, &of->column[i], count));
     }
-    return of->rising ? check_rising(in, of, rows, count) : DT_OK;
+    return of->rising ? check_rising(in, of, rows, count, last - of->behind) : DT_OK;
 }
 
 /* ---- all of it ---- */
 
-static dt_status read_parts(dt_checkpoint *checkpoint, dt_hdf5_file *in, dt_read_depth depth) {
+dt_status dt_checkpoint_survey(dt_hdf5_file *in) {
     DT_TRY(check_format(in));
     DT_TRY(dt_hdf5_walk(in, dt_checkpoint_group, DT_CHECKPOINT_GROUPS));
-    DT_TRY(dt_hdf5_verify(in));
-    DT_TRY(read_config(&checkpoint->config, in));
-    DT_TRY(read_tokenizer(&checkpoint->tokenizer, in));
-    DT_TRY(read_shape(checkpoint, in));
-    DT_TRY(read_state(&checkpoint->state, in));
-    DT_TRY(dt_schema_attributes(checkpoint, compare_attribute, in));
+    return dt_hdf5_note(in, dt_hdf5_verify(in));
+}
+
+/* What the attributes and the tensors follow from; without it they cannot be judged. */
+static dt_status read_model(dt_checkpoint *checkpoint, const dt_hdf5_file *in, bool *usable) {
+    const dt_status config = read_config(&checkpoint->config, in);
+    DT_TRY(dt_hdf5_note(in, config));
+    const dt_status tokenizer = read_tokenizer(&checkpoint->tokenizer, in);
+    DT_TRY(dt_hdf5_note(in, tokenizer));
+    *usable = false;
+    if (config != DT_OK || tokenizer != DT_OK) return DT_OK;
+    const dt_status shape = read_shape(checkpoint, in);
+    *usable = shape == DT_OK;
+    return dt_hdf5_note(in, shape);
+}
+
+dt_status dt_checkpoint_fill(dt_checkpoint *checkpoint, dt_hdf5_file *in, dt_read_depth depth) {
+    bool usable;
+    DT_TRY(read_model(checkpoint, in, &usable));
+    const dt_status state = read_state(&checkpoint->state, in);
+    DT_TRY(dt_hdf5_note(in, state));
+    if (usable) DT_TRY(dt_schema_attributes(checkpoint, compare_attribute, in));
     DT_TRY(dt_memory_alloc(&checkpoint->metrics, 1, sizeof *checkpoint->metrics, "metrics"));
+    const int64_t last = state == DT_OK ? checkpoint->state.step : INT64_MAX;
     for (size_t table = 0; table < DT_TABLES; table++) {
-        DT_TRY(read_table(checkpoint->metrics, in, table));
+        DT_TRY(dt_hdf5_note(in, read_table(checkpoint->metrics, in, table, last)));
     }
     float **const block[DT_BLOCKS] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v};
     const size_t blocks = depth == DT_READ_SUMMARY ? 0 : depth == DT_READ_WEIGHTS ? 1 : DT_BLOCKS;
@@ -265,8 +300,9 @@ static dt_status read_parts(dt_checkpoint *checkpoint, dt_hdf5_file *in, dt_read
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth) {
     memset(checkpoint, 0, sizeof *checkpoint);
     dt_hdf5_file in;
-    dt_status status = dt_hdf5_open(&in, path);
-    if (status == DT_OK) status = read_parts(checkpoint, &in, depth);
+    dt_status status = dt_hdf5_open(&in, path, NULL);
+    if (status == DT_OK) status = dt_checkpoint_survey(&in);
+    if (status == DT_OK) status = dt_checkpoint_fill(checkpoint, &in, depth);
     dt_hdf5_close(&in);
     return status;
 }

@@ -1,4 +1,5 @@
-/* Verifies a checkpoint: reads it like one that is going to be used, and names all that is wrong. */
+/* Verifies a checkpoint: reads it like one that is going to be used, and names all that is wrong.
+ */
 #include <string.h>
 
 #include "checkpoint_read.h"

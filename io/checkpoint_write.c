@@ -173,7 +173,7 @@ static dt_status read_back(const char *path, const dt_digest *digest) {
     dt_hdf5_file in;
     char found[DT_DIGEST_LENGTH];
     dt_status status = DT_OK;
-    DT_TRY_DONE(dt_hdf5_open(&in, path));
+    DT_TRY_DONE(dt_hdf5_open(&in, path, NULL));
     DT_TRY_DONE(dt_hdf5_walk(&in, dt_checkpoint_group, DT_CHECKPOINT_GROUPS));
     DT_TRY_DONE(dt_hdf5_verify(&in));
     DT_TRY_DONE(dt_hdf5_value(found, &in, "/", "digest", DT_TEXT(DT_DIGEST_LENGTH)));

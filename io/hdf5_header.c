@@ -255,7 +255,7 @@ static dt_status check_dataset(const header *h) {
     return DT_OK;
 }
 
-dt_status dt_hdf5_header(dt_hdf5_file *in, uint64_t address, const char *path) {
+static dt_status read_object(dt_hdf5_file *in, uint64_t address, const char *path) {
     DT_TRY(dt_memory_grow(&in->object, &in->object_capacity, in->objects + 1, sizeof *in->object,
                           "the list of objects"));
     dt_hdf5_object *object = &in->object[in->objects];
@@ -278,4 +278,15 @@ dt_status dt_hdf5_header(dt_hdf5_file *in, uint64_t address, const char *path) {
     if (!object->group) DT_TRY(check_dataset(&h));
     in->objects++;
     return DT_OK;
+}
+
+dt_status dt_hdf5_header(dt_hdf5_file *in, uint64_t address, const char *path) {
+    const size_t attributes = in->attributes, blocks = in->blocks;
+    const uint64_t unread = in->unread;
+    const dt_status status = read_object(in, address, path);
+    if (status == DT_OK) return DT_OK;
+    while (in->blocks > blocks) dt_memory_free(&in->block[--in->blocks]);
+    in->attributes = attributes;
+    in->unread = unread;
+    return status;
 }

@@ -28,7 +28,7 @@ static bool is_wanted(const links *l, const char *name) {
 }
 
 /* One link: offset of its name, address of the object, and what kind of link it is. */
-static dt_status follow(links *l, const unsigned char entry[40]) {
+static dt_status follow_link(links *l, const unsigned char entry[40]) {
     enum { SOFT_LINK = 2 };
     const uint64_t offset = load64(entry);
     const char *part = l->group[0] ? l->group : "/";
@@ -43,6 +43,10 @@ static dt_status follow(links *l, const unsigned char entry[40]) {
     DT_USABLE(load32(entry + 16) != SOFT_LINK, l->in, path,
               "a symbolic link, which dtrain never follows");
     return dt_hdf5_header(l->in, load64(entry + 8), path);
+}
+
+static dt_status follow(links *l, const unsigned char entry[40]) {
+    return dt_hdf5_note(l->in, follow_link(l, entry));
 }
 
 /* "SNOD": some of the links of a group. */
@@ -100,11 +104,18 @@ static dt_status read_group(dt_hdf5_file *in, size_t index, const char *const *w
     dt_status status = read_heap(&l, group.heap);
     if (status == DT_OK) status = read_tree(&l, group.tree, LEVELS_MAX);
     dt_memory_free(&l.names);
-    return status;
+    return dt_hdf5_note(in, status);
 }
 
 static int compare_objects(const void *x, const void *y) {
     return strcmp(((const dt_hdf5_object *)x)->path, ((const dt_hdf5_object *)y)->path);
+}
+
+/* Objects are sorted by now. */
+static dt_status check_name(const dt_hdf5_file *in, size_t i) {
+    DT_USABLE(strcmp(in->object[i - 1].path, in->object[i].path) != 0, in, in->object[i].path,
+              "is there twice");
+    return DT_OK;
 }
 
 dt_status dt_hdf5_walk(dt_hdf5_file *in, const char *const *group, size_t groups) {
@@ -115,8 +126,7 @@ dt_status dt_hdf5_walk(dt_hdf5_file *in, const char *const *group, size_t groups
     }
     qsort(in->object, in->objects, sizeof *in->object, compare_objects);
     for (size_t i = 1; i < in->objects; i++) {
-        DT_USABLE(strcmp(in->object[i - 1].path, in->object[i].path) != 0, in, in->object[i].path,
-                  "is there twice");
+        DT_TRY(dt_hdf5_note(in, check_name(in, i)));
     }
     return DT_OK;
 }

@@ -19,6 +19,13 @@
  * longer. */
 enum { READS_MAX = 1 << 22 };
 
+static void remember(const dt_hdf5_file *in, const char *part, const char *text) {
+    if (!in->notes) return;
+    dt_fault *last = &in->notes->last;
+    snprintf(last->part, sizeof last->part, "%s", part);
+    snprintf(last->what, sizeof last->what, "%s", text);
+}
+
 dt_status dt_hdf5_unusable(const dt_hdf5_file *in, const char *part, const char *source, int line,
                            const char *fmt, ...) {
     char text[512];
@@ -26,8 +33,35 @@ dt_status dt_hdf5_unusable(const dt_hdf5_file *in, const char *part, const char 
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    remember(in, part, text);
     return dt_error_raise(DT_ERR_DATA, source, line, "%s cannot be used: %s: %s", in->path, part,
                           text);
+}
+
+size_t dt_hdf5_faults(const dt_hdf5_file *in) { return in->notes ? in->notes->verdict->faults : 0; }
+
+/* The same part is looked at several times, and is always wrong in the same way. */
+static bool is_noted(const dt_verdict *verdict, const dt_fault *fault) {
+    for (size_t i = 0; i < verdict->faults; i++) {
+        if (strcmp(verdict->fault[i].part, fault->part) == 0 &&
+            strcmp(verdict->fault[i].what, fault->what) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status) {
+    if (!in->notes || (status != DT_ERR_DATA && status != DT_ERR_IO)) return status;
+    dt_verdict *verdict = in->notes->verdict;
+    if (!is_noted(verdict, &in->notes->last)) {
+        if (verdict->faults == DT_FAULTS_MAX) return status;
+        DT_TRY(dt_memory_grow(&verdict->fault, &verdict->fault_capacity, verdict->faults + 1,
+                              sizeof *verdict->fault, "the list of faults"));
+        verdict->fault[verdict->faults++] = in->notes->last;
+    }
+    dt_error_clear();
+    return DT_OK;
 }
 
 /* ---- bytes ---- */
@@ -38,9 +72,12 @@ static dt_status read_at(void *bytes, const dt_hdf5_file *in, uint64_t offset, s
     while (size > 0) {
         const ssize_t got = pread(in->file, next, size, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
-        char text[128];
-        DT_REQUIRE(got >= 0, DT_ERR_IO, "cannot read %s: %s", in->path,
-                   dt_file_reason(errno, text));
+        if (got < 0) {
+            char text[128];
+            const char *reason = dt_file_reason(errno, text);
+            remember(in, part, reason);
+            DT_RAISE(DT_ERR_IO, "cannot read %s: %s", in->path, reason);
+        }
         DT_USABLE(got > 0, in, part, "the file has become shorter while it was read");
         next += got;
         offset += (uint64_t)got;
@@ -132,9 +169,10 @@ static dt_status start(dt_hdf5_file *in) {
     return DT_OK;
 }
 
-dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path) {
+dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path, dt_fault_notes *notes) {
     /* Without O_NONBLOCK a FIFO would be waited for. */
-    *in = (dt_hdf5_file){.path = path, .file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    *in = (dt_hdf5_file){
+        .path = path, .file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .notes = notes};
     char text[128];
     DT_REQUIRE(in->file >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", path,
                errno == ENOENT ? "there is no such file" : dt_file_reason(errno, text));
@@ -225,9 +263,11 @@ dt_status dt_hdf5_verify(const dt_hdf5_file *in) {
     dt_digest found;
     DT_TRY(dt_hdf5_value(expected, in, "/", "digest", DT_TEXT(DT_DIGEST_LENGTH)));
     for (size_t i = 0; i < in->objects; i++) {
-        DT_TRY_DONE(list_object(&manifest, in, &in->object[i]));
+        DT_TRY_DONE(dt_hdf5_note(in, list_object(&manifest, in, &in->object[i])));
     }
+    if (dt_hdf5_faults(in) > 0) goto done;
     DT_TRY_DONE(dt_manifest_digest(&found, &manifest));
+    if (in->notes) memcpy(in->notes->verdict->digest, found.text, sizeof found.text);
     if (memcmp(found.text, expected, DT_DIGEST_LENGTH) != 0) {
         status =
             dt_hdf5_unusable(in, "/", __FILE__, __LINE__,

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include "dtrain/checkpoint.h"
 #include "stored.h"
 
 /* A scalar attribute. */
@@ -34,9 +35,16 @@ typedef struct {
     size_t size;     /* bytes */
 } dt_hdf5_object;
 
+/* Keeps what is wrong while a file is verified. */
+typedef struct {
+    dt_verdict *verdict;
+    dt_fault last; /* what the last error was about */
+} dt_fault_notes;
+
 typedef struct {
     const char *path; /* the caller's */
     int file;
+    dt_fault_notes *notes; /* the caller's; NULL: the first fault is an error */
     uint64_t size;
     uint64_t unread;        /* bytes that may still be read: an honest file holds each byte once */
     size_t reads;           /* of metadata so far */
@@ -59,12 +67,22 @@ dt_status dt_hdf5_unusable(const dt_hdf5_file *in, const char *part, const char 
                            const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /**
+ * A fault in one part, without which the others can still be looked at: entered in the notes if the
+ * file is being verified, and then an error no more.
+ */
+dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status);
+
+/* How many faults have been noted. */
+size_t dt_hdf5_faults(const dt_hdf5_file *in);
+
+/**
  * Open a file and read the attributes of its root group.
  *
+ * @param notes  NULL: the first fault is an error
  * @return DT_ERR_NO_INPUT: cannot be opened; DT_ERR_DATA: not HDF5, truncated, damaged; DT_ERR_IO;
  * dt_hdf5_close it in any case
  */
-dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path);
+dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path, dt_fault_notes *notes);
 
 /* Read all that is below the named groups of the root; others are not looked at. */
 dt_status dt_hdf5_walk(dt_hdf5_file *in, const char *const *group, size_t groups);
@@ -89,14 +107,15 @@ dt_status dt_hdf5_dataset(const dt_hdf5_object **dataset, const dt_hdf5_file *in
 dt_status dt_hdf5_bytes(void *bytes, const dt_hdf5_file *in, const dt_hdf5_object *dataset);
 
 /* Compare names, types, shapes, attributes and the datasets' digests with the digest of the file.
- * DT_ERR_DATA. */
+ * DT_ERR_DATA. With notes: not if some parts are known to be damaged already. */
 dt_status dt_hdf5_verify(const dt_hdf5_file *in);
 
 /* `size` bytes of metadata at an offset, once. For the parts of the reader. */
 dt_status dt_hdf5_metadata(void *bytes, dt_hdf5_file *in, uint64_t offset, size_t size,
                            const char *part);
 
-/* Read the header at `address` as the last object. */
+/* Read the header at `address` as the last object. What it has taken is given back if it cannot be
+ * used. */
 dt_status dt_hdf5_header(dt_hdf5_file *in, uint64_t address, const char *path);
 
 #endif

@@ -50,10 +50,10 @@ enum { TRAIN, VALIDATION, HISTORY };
 #define COLUMNS(column) column, sizeof(column) / sizeof *(column)
 
 const dt_table dt_table_of[DT_TABLES] = {
-    [TRAIN] = {"/metrics/train", COLUMNS(train_column), sizeof(dt_train_row), true},
+    [TRAIN] = {"/metrics/train", COLUMNS(train_column), sizeof(dt_train_row), true, 1},
     [VALIDATION] = {"/metrics/validation", COLUMNS(validation_column), sizeof(dt_validation_row),
-                    true},
-    [HISTORY] = {"/metrics/history", COLUMNS(history_column), sizeof(dt_history_row), false},
+                    true, 0},
+    [HISTORY] = {"/metrics/history", COLUMNS(history_column), sizeof(dt_history_row), false, 0},
 };
 
 const void *dt_table_rows(const dt_metrics *metrics, size_t table, size_t *rows) {

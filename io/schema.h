@@ -46,7 +46,8 @@ typedef struct {
     const dt_field *column;
     size_t columns;
     size_t row_size;
-    bool rising; /* column 0 is a step that grows from row to row */
+    bool rising;    /* column 0 is a step that grows from row to row */
+    int64_t behind; /* and is so far behind the number of updates made, at least */
 } dt_table;
 
 enum { DT_TABLES = 3 };

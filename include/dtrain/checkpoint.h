@@ -54,6 +54,38 @@ typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
 void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
 
+/* One thing that is wrong with a checkpoint. */
+typedef struct {
+    char part[192]; /* "/weights/tok_embed", "/state: attribute best" */
+    char what[512];
+} dt_fault;
+
+/* So many are named; a file that has more is not looked at any further. */
+enum { DT_FAULTS_MAX = 100 };
+
+/* What dt_checkpoint_verify has looked at, and found. */
+typedef struct {
+    int64_t step;    /* -1: it cannot be told */
+    char digest[33]; /* of the whole file, as computed again; "": it cannot be */
+    size_t datasets, attributes;
+    uint64_t bytes; /* of the file */
+    dt_fault *fault;
+    size_t faults, fault_capacity;
+} dt_verdict;
+
+/**
+ * Read all of a file as dt_checkpoint_read does, but go on after a fault wherever that makes sense,
+ * so that all of them are named: digests, types, shapes, values that are not finite, columns of
+ * different length, steps that do not rise, and what is said twice and differently.
+ *
+ * @param[out] verdict  zeroed before; dt_verdict_clear it, also after an error. No faults: the file
+ * is whole, and dt_checkpoint_read takes it.
+ * @return DT_OK also for a damaged file; DT_ERR_NO_INPUT: no such file. Takes no more memory than
+ * the largest tensor and the metrics need. Collective: no.
+ */
+dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path);
+void dt_verdict_clear(dt_verdict *verdict);
+
 /* XXH3-64 of memory: whether two copies of the weights are the same. */
 uint64_t dt_fingerprint(const void *bytes, size_t size);
 

@@ -17,6 +17,7 @@ typedef enum {
     COMMAND_ASK,
     COMMAND_INFO,
     COMMAND_DATA,
+    COMMAND_VERIFY,
     COMMANDS
 } command_kind;
 
@@ -37,12 +38,14 @@ typedef struct {
     int64_t count;
     int64_t first;
     const char *dump_logits;
+    bool replay;
     const char *target; /* the checkpoint or run */
+    const char *later;  /* the second checkpoint of a replay */
     char **expression;  /* (expressions) what to ask */
     size_t expressions;
 } app_options;
 
-/* Does this command use all ranks? Looks at the first word only. */
+/* Does this command use all ranks? Looks at the first word, and for --replay. */
 bool options_need_ranks(int argc, char **argv);
 
 /* Parse; DT_ERR_ARG where argp has already said why, in which case dt_error_text() is empty.
@@ -129,6 +132,10 @@ dt_status command_eval(session *s, const app_options *options);
 dt_status command_ask(session *s, const app_options *options);
 dt_status command_info(session *s, const app_options *options);
 dt_status command_data(session *s, const app_options *options);
+dt_status command_verify(session *s, const app_options *options);
+
+/* verify --replay: the way from one checkpoint to another once more, in memory. Collective. */
+dt_status command_replay(session *s, const app_options *options);
 
 /* Fill a batch with `count` training problems from `position` on, counted over the whole run. */
 dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,

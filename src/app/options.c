@@ -24,6 +24,7 @@ enum {
     KEY_COUNT,
     KEY_FIRST,
     KEY_DUMP_LOGITS,
+    KEY_REPLAY,
     KEYS_END,
 };
 
@@ -32,7 +33,8 @@ enum {
     FOR_EVAL = 1 << COMMAND_EVAL,
     FOR_ASK = 1 << COMMAND_ASK,
     FOR_INFO = 1 << COMMAND_INFO,
-    FOR_DATA = 1 << COMMAND_DATA
+    FOR_DATA = 1 << COMMAND_DATA,
+    FOR_VERIFY = 1 << COMMAND_VERIFY
 };
 
 /* An option that is no setting, and the commands that know it. */
@@ -56,7 +58,7 @@ static const action ACTIONS[] = {
     {{"check-gradients", KEY_CHECK_GRADIENTS, NULL, 0,
       "compare the gradient of each parameter with finite differences, and end", 1},
      FOR_TRAIN},
-    {{"json", KEY_JSON, NULL, 0, "print JSON", 1}, FOR_EVAL | FOR_INFO | FOR_DATA},
+    {{"json", KEY_JSON, NULL, 0, "print JSON", 1}, FOR_EVAL | FOR_INFO | FOR_DATA | FOR_VERIFY},
     {{"show-work", KEY_SHOW_WORK, NULL, 0, "print the working, one step a line, before the answer",
       1},
      FOR_ASK},
@@ -69,6 +71,9 @@ static const action ACTIONS[] = {
     {{"dump-logits", KEY_DUMP_LOGITS, "FILE", 0,
       "write the logits of the first problems as JSON, for checking by other programs", 1},
      FOR_EVAL},
+    {{"replay", KEY_REPLAY, NULL, 0,
+      "train in memory from the first checkpoint to the second, and compare every byte", 1},
+     FOR_VERIFY},
 };
 enum { ACTION_COUNT = sizeof ACTIONS / sizeof *ACTIONS };
 
@@ -78,6 +83,9 @@ static bool knows(command_kind command, const dt_setting *setting) {
     if (command == COMMAND_DATA)
         return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
     if (strcmp(setting->name, "log-level") == 0) return true;
+    if (command == COMMAND_VERIFY)
+        return strcmp(setting->name, "ranks-per-node") == 0 ||
+               strcmp(setting->name, "stall-timeout") == 0;
     return command == COMMAND_EVAL &&
            (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0);
 }
@@ -89,12 +97,13 @@ typedef struct {
 } command_help;
 
 static const command_help HELP[COMMANDS] = {
-    [COMMAND_TRAIN] = {"train", "",
-                       "Train a small Transformer on arithmetic, alone or under mpirun, the same "
-                       "bits on any number of ranks."
-                       "\vWithout options it trains the default job in runs/default, and goes on "
-                       "where that folder stands. "
-                       "Other commands: dtrain eval, ask, info, data; each has its own --help."},
+    [COMMAND_TRAIN] =
+        {"train", "",
+         "Train a small Transformer on arithmetic, alone or under mpirun, the same "
+         "bits on any number of ranks."
+         "\vWithout options it trains the default job in runs/default, and goes on "
+         "where that folder stands. "
+         "Other commands: dtrain eval, ask, info, data, verify; each has its own --help."},
     [COMMAND_EVAL] = {"eval", "CHECKPOINT|RUN",
                       "Measure a trained model on problems it has never seen: exact answers, by "
                       "operation and length of the operands."},
@@ -105,6 +114,13 @@ static const command_help HELP[COMMANDS] = {
     [COMMAND_INFO] = {"info", "CHECKPOINT|RUN",
                       "Show what a checkpoint holds: model, settings, progress."},
     [COMMAND_DATA] = {"data", "", "Print problems, as people see them and as the model does."},
+    [COMMAND_VERIFY] = {"verify", "CHECKPOINT|RUN\n--replay CHECKPOINT LATER-CHECKPOINT",
+                        "Find out whether a checkpoint, or every checkpoint of a run, is whole, "
+                        "and name all that is wrong."
+                        "\vWith --replay, on any number of ranks (mpirun), the training between "
+                        "two checkpoints of a run is "
+                        "done once more in memory: the second must come out to the byte. Nothing "
+                        "is written. Exit code 65 if anything is wrong."},
 };
 
 static error_t parse_count(int64_t *value, const char *text, const char *option,
@@ -132,10 +148,13 @@ static error_t parse_split(dt_split *split, const char *text, struct argp_state 
 }
 
 static error_t take_argument(app_options *options, char *text, struct argp_state *state) {
-    const bool has_target = options->command == COMMAND_EVAL || options->command == COMMAND_ASK ||
-                            options->command == COMMAND_INFO;
+    const bool has_target = options->command != COMMAND_TRAIN && options->command != COMMAND_DATA;
     if (has_target && !options->target) {
         options->target = text;
+        return 0;
+    }
+    if (options->command == COMMAND_VERIFY && !options->later) {
+        options->later = text;
         return 0;
     }
     if (options->command == COMMAND_ASK) {
@@ -143,8 +162,9 @@ static error_t take_argument(app_options *options, char *text, struct argp_state
         return 0;
     }
     argp_error(state, "\"%s\" is neither a command nor an option%s", text,
-               options->command == COMMAND_TRAIN ? "; the commands are train, eval, ask, info, data"
-                                                 : "");
+               options->command == COMMAND_TRAIN
+                   ? "; the commands are train, eval, ask, info, data, verify"
+                   : "");
     return EINVAL;
 }
 
@@ -164,12 +184,17 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     case KEY_COUNT: return parse_count(&options->count, text, "--count", state);
     case KEY_FIRST: return parse_count(&options->first, text, "--first", state);
     case KEY_DUMP_LOGITS: options->dump_logits = text; return 0;
+    case KEY_REPLAY: options->replay = true; return 0;
     case ARGP_KEY_ARG: return take_argument(options, text, state);
     case ARGP_KEY_END:
         if (!options->target && options->command != COMMAND_TRAIN &&
             options->command != COMMAND_DATA) {
             argp_error(state,
                        "which checkpoint? Give a file or a run folder, such as runs/default");
+            return EINVAL;
+        }
+        if (options->replay != (options->later != NULL)) {
+            argp_error(state, "--replay takes two checkpoints, and without it verify takes one");
             return EINVAL;
         }
         return 0;
@@ -217,24 +242,30 @@ static command_kind command_of(int argc, char **argv, bool *named) {
     return COMMAND_TRAIN;
 }
 
-/* Help is for one reader: no ranks are needed, and the parser may exit. Long options can be
- * shortened. */
-static bool asks_for_help(int argc, char **argv) {
-    static const char *const WORDS[] = {"--help", "--usage", "--version"};
+/* Whether a long option stands there; it may be shortened. */
+static bool has_word(int argc, char **argv, const char *word) {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-?") == 0 || strcmp(argv[i], "-V") == 0) return true;
         const size_t length = strlen(argv[i]);
-        for (size_t w = 0; w < sizeof WORDS / sizeof *WORDS; w++) {
-            if (length > strlen("--") && strncmp(argv[i], WORDS[w], length) == 0) return true;
-        }
+        if (length > strlen("--") && strncmp(argv[i], word, length) == 0) return true;
     }
     return false;
+}
+
+/* Help is for one reader: no ranks are needed, and the parser may exit. */
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-?") == 0 || strcmp(argv[i], "-V") == 0) return true;
+    }
+    return has_word(argc, argv, "--help") || has_word(argc, argv, "--usage") ||
+           has_word(argc, argv, "--version");
 }
 
 bool options_need_ranks(int argc, char **argv) {
     bool named;
     const command_kind command = command_of(argc, argv, &named);
-    return !asks_for_help(argc, argv) && (command == COMMAND_TRAIN || command == COMMAND_EVAL);
+    return !asks_for_help(argc, argv) &&
+           (command == COMMAND_TRAIN || command == COMMAND_EVAL ||
+            (command == COMMAND_VERIFY && has_word(argc, argv, "--replay")));
 }
 
 dt_status options_parse(app_options *options, int argc, char **argv) {

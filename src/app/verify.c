@@ -1,0 +1,134 @@
+/* The verify command: whether checkpoints are whole, and what is wrong with those that are not. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app.h"
+
+/* What has been looked at so far. */
+typedef struct {
+    bool json;
+    size_t files, damaged;
+    char first[DT_PATH_MAX]; /* damaged one */
+} report;
+
+/* ---- telling ---- */
+
+static void print_text(const char *path, const dt_verdict *v) {
+    if (v->faults == 0) {
+        printf("%s: whole: step %lld, %zu datasets and %zu attributes in %llu bytes, digest %s\n",
+               path, (long long)v->step, v->datasets, v->attributes, (unsigned long long)v->bytes,
+               v->digest);
+        return;
+    }
+    printf("%s: damaged: %zu fault%s%s\n", path, v->faults, v->faults == 1 ? "" : "s",
+           v->faults == DT_FAULTS_MAX ? ", at least" : "");
+    for (size_t i = 0; i < v->faults; i++) {
+        printf("  %s: %s\n", v->fault[i].part, v->fault[i].what);
+    }
+}
+
+static void print_json(const char *path, const dt_verdict *v) {
+    printf("{\"checkpoint\":");
+    print_json_text(path);
+    printf(",\"whole\":%s,\"step\":%lld,\"digest\":\"%s\",\"datasets\":%zu,\"attributes\":%zu,"
+           "\"bytes\":%llu,\"faults\":[",
+           v->faults ? "false" : "true", (long long)v->step, v->digest, v->datasets, v->attributes,
+           (unsigned long long)v->bytes);
+    for (size_t i = 0; i < v->faults; i++) {
+        printf("%s{\"part\":", i ? "," : "");
+        print_json_text(v->fault[i].part);
+        printf(",\"what\":");
+        print_json_text(v->fault[i].what);
+        printf("}");
+    }
+    printf("]}\n");
+}
+
+static void tell(report *r, const char *path, const dt_verdict *v) {
+    (r->json ? print_json : print_text)(path, v);
+    r->files++;
+    if (v->faults == 0) return;
+    if (r->damaged++ == 0) snprintf(r->first, sizeof r->first, "%s", path);
+}
+
+/* ---- looking ---- */
+
+static dt_status add_fault(dt_verdict *v, const char *part, const char *what) {
+    DT_TRY(dt_memory_grow(&v->fault, &v->fault_capacity, v->faults + 1, sizeof *v->fault,
+                          "the list of faults"));
+    dt_fault *fault = &v->fault[v->faults++];
+    snprintf(fault->part, sizeof fault->part, "%s", part);
+    snprintf(fault->what, sizeof fault->what, "%s", what);
+    return DT_OK;
+}
+
+/* named: the step in the file's name, or -1 if it has none. */
+static dt_status verify_file(report *r, const char *path, int64_t named) {
+    dt_verdict v;
+    dt_status status = dt_checkpoint_verify(&v, path);
+    if (status == DT_OK && v.faults == 0 && named >= 0 && v.step != named) {
+        char what[96];
+        snprintf(what, sizeof what, "says step %lld, but the file holds step %lld",
+                 (long long)named, (long long)v.step);
+        status = add_fault(&v, "its name", what);
+    }
+    if (status == DT_OK) tell(r, path, &v);
+    dt_verdict_clear(&v);
+    return status;
+}
+
+/* best.h5 and latest.h5 are links to what is verified anyway; a link to nothing is a fault, and a
+ * file is a checkpoint like others. */
+static dt_status verify_link(report *r, const char *folder, const char *name) {
+    char path[DT_PATH_MAX];
+    struct stat itself, target;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) return DT_OK;
+    if (lstat(path, &itself) != 0) return DT_OK;
+    if (!S_ISLNK(itself.st_mode)) return verify_file(r, path, -1);
+    if (stat(path, &target) == 0) return DT_OK;
+    dt_verdict v = {.step = -1};
+    const dt_status status = add_fault(&v, "the link", "points to something that is not there");
+    if (status == DT_OK) tell(r, path, &v);
+    dt_verdict_clear(&v);
+    return status;
+}
+
+static dt_status verify_run(report *r, const char *folder) {
+    int64_t *steps;
+    size_t count;
+    dt_status status = DT_OK;
+    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
+    for (size_t i = 0; i < count; i++) {
+        char path[DT_PATH_MAX];
+        DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
+        status = verify_file(r, path, steps[i]);
+        /* A run that goes on meanwhile removes its older ones. */
+        if (status == DT_ERR_NO_INPUT && access(path, F_OK) != 0) status = DT_OK;
+        DT_TRY_DONE(status);
+    }
+    DT_TRY_DONE(verify_link(r, folder, "latest.h5"));
+    DT_TRY_DONE(verify_link(r, folder, "best.h5"));
+    DT_REQUIRE_DONE(r->files > 0, DT_ERR_NO_INPUT, "the folder %s has no checkpoint", folder);
+done:
+    dt_memory_free(&steps);
+    return status;
+}
+
+dt_status command_verify(session *s, const app_options *options) {
+    if (options->replay) return command_replay(s, options);
+    report r = {.json = options->json};
+    struct stat info;
+    if (stat(options->target, &info) == 0 && S_ISDIR(info.st_mode)) {
+        DT_TRY(verify_run(&r, options->target));
+    } else {
+        DT_TRY(verify_file(&r, options->target, -1));
+    }
+    DT_REQUIRE(r.damaged == 0 || r.files == 1, DT_ERR_DATA,
+               "%zu of %zu files are damaged, the first of them %s; training passes over a damaged "
+               "checkpoint and goes on from the one before it",
+               r.damaged, r.files, r.first);
+    DT_REQUIRE(r.damaged == 0, DT_ERR_DATA, "%s is damaged", r.first);
+    return DT_OK;
+}
