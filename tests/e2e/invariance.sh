@@ -19,7 +19,7 @@ same_as_alone() {
 
 # 61 problems over 8 shards: shards of 7 and 8 problems, in micro-batches of 3, 3 and 1 or 2.
 for optimizer in muon adamw; do
-    run=(--steps 12 --eval-every 4 "${small[@]}" --optimizer $optimizer)
+    run=(--steps 12 --eval-every 4 "${small[@]}" --optimizer "$optimizer")
     expect_exit 0 start alone "${run[@]}" --out alone --fresh
     say "$optimizer:"
     for ranks in 1 2 3 4 8; do same_as_alone "np$ranks" "$ranks"; done
