@@ -9,6 +9,10 @@ typedef enum { DT_LOG_ERROR, DT_LOG_WARN, DT_LOG_INFO, DT_LOG_DEBUG } dt_log_lev
 void dt_log_open(dt_log_level level, int rank);
 dt_log_level dt_log_current(void);
 
+/* Called before each message, to take back what stands on the terminal's last line; NULL: nothing
+ * does. */
+void dt_log_before(void (*call)(void));
+
 void dt_log(dt_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define dt_log_error(...) dt_log(DT_LOG_ERROR, __VA_ARGS__)

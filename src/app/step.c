@@ -162,7 +162,9 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     const dt_status computed = own_shards(t, request);
     watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
+    const double arrived = seconds_now();
     DT_TRY(share(t, total, computed));
+    t->waiting += seconds_now() - arrived;
     request->stop = total[SHARED_STOP] > 0;
     request->stop_after = total[SHARED_STOP_AFTER] > 0;
     request->checkpoint = total[SHARED_CHECKPOINT] > 0;

@@ -1,11 +1,11 @@
 /* The training command: the loop over steps, with validations, checkpoints and stopping in time. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "deadline.h"
 #include "place.h"
+#include "progress.h"
 #include "signals.h"
 #include "trainer.h"
 
@@ -23,9 +23,7 @@ typedef struct {
     int skipped_in_a_row;
     int rollbacks_here;                     /* to about the same step */
     int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
-    double last_line;
-    int64_t line_step, line_tokens;
-    double line_seconds;
+    progress progress;
 } loop_state;
 
 /* Why the loop ended. */
@@ -50,72 +48,6 @@ static dt_status begin_history(trainer *t, const start_plan *plan, bool leads) {
     snprintf(row.stopped, sizeof row.stopped, STILL_RUNNING);
     snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
     return dt_metrics_add_history(&t->metrics, &row);
-}
-
-/* ---- telling ---- */
-
-/* A log that cannot be written is no reason to lose a run. */
-static void append_log(const trainer *t, const char *line) {
-    if (dt_run_append_log(t->config.out, line) == DT_OK) return;
-    dt_log_warn("%s", dt_error_text());
-    dt_error_clear();
-}
-
-/* JSON has no word for what is not finite. */
-static const char *json_number(char text[32], double value) {
-    snprintf(text, 32, isfinite(value) ? "%.9g" : "null", value);
-    return text;
-}
-
-static void tell_progress(trainer *t, loop_state *loop, const dt_train_row *row) {
-    loop->line_tokens += row->tokens;
-    loop->line_seconds += row->seconds;
-    const double now = seconds_now();
-    const bool last = t->state.step == t->config.steps;
-    if (!last && now - loop->last_line < 5) return;
-    const double rate = (double)loop->line_tokens / loop->line_seconds;
-    const double step_seconds = loop->line_seconds / (double)(t->state.step - loop->line_step);
-    const double left = step_seconds * (double)(t->config.steps - t->state.step);
-    dt_log_info("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %.0f tokens/s  %.0f "
-                "problems/s  %.0f:%02.0f left",
-                (long long)t->state.step, (long long)t->config.steps, row->loss, row->lr,
-                row->grad_norm, rate, (double)t->config.batch / step_seconds,
-                (double)((int64_t)left / 60), (double)((int64_t)left % 60));
-    char line[256], loss[32], norm[32];
-    snprintf(line, sizeof line,
-             "{\"event\":\"step\",\"step\":%lld,\"loss\":%s,\"lr\":%.9g,\"grad_norm\":%s,"
-             "\"tokens_per_second\":%.0f}",
-             (long long)t->state.step, json_number(loss, row->loss), row->lr,
-             json_number(norm, row->grad_norm), rate);
-    loop->last_line = now;
-    loop->line_step = t->state.step;
-    loop->line_tokens = 0;
-    loop->line_seconds = 0;
-    append_log(t, line);
-}
-
-static void tell_validation(const trainer *t, const dt_validation_row *row, bool improved) {
-    char parts[160] = "", json[160] = "";
-    size_t used = 0, json_used = 0;
-    for (int op = 0; op < DT_OPERATIONS; op++) {
-        const double value = row->exact_match_of[op];
-        if (value != value) continue;
-        used += (size_t)snprintf(parts + used, sizeof parts - used, "  %c %.2f%%",
-                                 dt_operation_symbol((dt_operation)op), 100 * value);
-        json_used +=
-            (size_t)snprintf(json + json_used, sizeof json - json_used, ",\"exact_match_%s\":%.6f",
-                             dt_operation_name((dt_operation)op), value);
-    }
-    dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s",
-                (long long)row->step, row->loss, row->perplexity, 100 * row->token_accuracy,
-                100 * row->exact_match, parts, improved ? "  (best)" : "");
-    char line[512], loss[32];
-    snprintf(line, sizeof line,
-             "{\"event\":\"validation\",\"step\":%lld,\"loss\":%s,\"token_accuracy\":%.6f,"
-             "\"exact_match\":%.6f%s}",
-             (long long)row->step, json_number(loss, row->loss), row->token_accuracy,
-             row->exact_match, json);
-    append_log(t, line);
 }
 
 /* ---- checkpoints ---- */
@@ -181,7 +113,7 @@ static dt_status validate_if_due(trainer *t, loop_state *loop, bool *improved, b
     DT_TRY(trainer_validate(t, &row, improved, interrupted));
     if (*interrupted) return DT_OK;
     loop->validation_seconds = row.seconds;
-    if (loop->leads) tell_validation(t, &row, *improved);
+    if (loop->leads) progress_validation(&loop->progress, &row, *improved);
     return DT_OK;
 }
 
@@ -209,9 +141,6 @@ static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request
     loop->rollback_step = diverged_at + 2 * IN_A_ROW;
     loop->rollback_target = t->state.step;
     loop->skipped_in_a_row = 0;
-    loop->line_step = t->state.step;
-    loop->line_tokens = 0;
-    loop->line_seconds = 0;
     /* A later start is to go on over the other data, too. */
     if (loop->leads) request_checkpoint(t, loop, CHECKPOINT_MUST);
     *rolled_back = true;
@@ -238,13 +167,22 @@ static void checkpoint_if_due(trainer *t, loop_state *loop, const step_request *
                                 : CHECKPOINT_OWED);
 }
 
+static void tell_step(const trainer *t, loop_state *loop, const dt_train_row *row) {
+    progress_times times = {.waiting = t->waiting};
+    double adding, exchanging, waiting;
+    dt_reducer_times(t->reducer, &adding, &exchanging, &waiting);
+    times.communicating = adding + exchanging;
+    times.waiting += waiting;
+    progress_step(&loop->progress, row, &times);
+}
+
 /* After a step: measure, write, tell. Collective. */
 static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *row,
                             const step_request *request, bool *interrupted) {
     bool improved = false;
     *interrupted = false;
     const bool ends = request->stop_after || t->state.step >= t->config.steps;
-    if (loop->leads) tell_progress(t, loop, row);
+    if (loop->leads) tell_step(t, loop, row);
     /* Nothing is kept that the nodes do not agree on. */
     if (ends || request->checkpoint || checkpoint_due(t) || validation_due(t)) {
         DT_TRY(trainer_compare_nodes(t));
@@ -293,6 +231,7 @@ static dt_status train_once(trainer *t, loop_state *loop, end_kind *end, bool *o
         *end = END_SIGNAL;
         return DT_OK;
     }
+    if (loop->leads) dt_log_debug("step %lld is complete", (long long)t->state.step);
     loop->step_seconds =
         row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
     DT_TRY(handle_skipped(t, loop, &request, &rolled_back));
@@ -465,22 +404,22 @@ static void save_last(void *context) {
 
 /* Threads on, loop, threads off. Collective. */
 static dt_status train(trainer *t, const deadline *until, end_kind *end) {
-    loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0,
-                       .until = *until,
-                       .last_checkpoint = seconds_now(),
-                       .last_line = seconds_now(),
-                       .line_step = t->state.step};
+    loop_state loop = {
+        .leads = dt_comm_rank(t->s->comm) == 0, .until = *until, .last_checkpoint = seconds_now()};
     dt_status status = DT_OK;
+    if (loop.leads) progress_open(&loop.progress, &t->config);
     if (loop.leads) status = writer_open(&t->writer, trainer_view, t);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
     DT_TRY_DONE(train_loop(t, &loop, end));
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
+    if (loop.leads) progress_close(&loop.progress);
     if (loop.leads) status = finish(t, &loop, *end);
     watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     tell_end(t, *end, loop.until.what);
 done:
+    if (loop.leads) progress_close(&loop.progress);
     /* What ranks do together, such as closing windows, cannot be done any more. */
     if (status == DT_ERR_COMM) return status;
     watchdog_close(&t->watchdog);

@@ -31,6 +31,8 @@ typedef struct {
     dt_metrics metrics; /* complete on rank 0 only */
     dt_run_state state; /* the same on all ranks */
 
+    double waiting; /* seconds that this rank has waited for others to finish their shards */
+
     writer *writer;     /* rank 0 only, else NULL */
     watchdog *watchdog; /* while training */
 } trainer;

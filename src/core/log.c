@@ -8,11 +8,14 @@
  * state. */
 static dt_log_level level_now = DT_LOG_INFO;
 static int rank_now = -1;
+static void (*before_message)(void);
 
 void dt_log_open(dt_log_level level, int rank) {
     level_now = level;
     rank_now = rank;
 }
+
+void dt_log_before(void (*call)(void)) { before_message = call; }
 
 dt_log_level dt_log_current(void) { return level_now; }
 
@@ -25,6 +28,7 @@ void dt_log(dt_log_level level, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    if (before_message) before_message();
     /* One call, so that lines of several ranks do not mix. */
     if (rank_now >= 0 && level_now >= DT_LOG_DEBUG) {
         fprintf(stderr, "dtrain[%d]: %s%s\n", rank_now, prefix[level], text);
