@@ -96,6 +96,7 @@ refuse $DATA inputs/other_shape.h5 start alone --resume inputs/other_shape.h5 --
 # Another shape than the checkpoint's: the setting and both values are named.
 refuse $USAGE "--width 16, which cannot become 32" start 3 --resume inputs/good.h5 --width 32 --out new
 refuse $USAGE "--layers 1, which cannot become 2" start 3 --out good --layers 2 --steps 20
+refuse $USAGE "newer than the step 4" start 3 --resume good/checkpoint-00000004.h5
 refuse $USAGE "9 ranks are more than the 8 shards" start 9 --out good --steps 20
 refuse $USAGE "--layers 1; they do not fit --layers 2" start alone --init-from inputs/good.h5 --layers 2 --out new
 
