@@ -17,6 +17,7 @@ typedef enum {
     COMMAND_ASK,
     COMMAND_INFO,
     COMMAND_DATA,
+    COMMAND_PLOT,
     COMMAND_VERIFY,
     COMMANDS
 } command_kind;
@@ -38,6 +39,8 @@ typedef struct {
     int64_t count;
     int64_t first;
     const char *dump_logits;
+    const char *output;
+    bool ascii;
     bool replay;
     const char *target; /* the checkpoint or run */
     const char *later;  /* the second checkpoint of a replay */
@@ -132,6 +135,7 @@ dt_status command_eval(session *s, const app_options *options);
 dt_status command_ask(session *s, const app_options *options);
 dt_status command_info(session *s, const app_options *options);
 dt_status command_data(session *s, const app_options *options);
+dt_status command_plot(session *s, const app_options *options);
 dt_status command_verify(session *s, const app_options *options);
 
 /* verify --replay: the way from one checkpoint to another once more, in memory. Collective. */

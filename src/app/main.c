@@ -13,6 +13,7 @@ static dt_status run(session *s, const app_options *options) {
     case COMMAND_ASK: return command_ask(s, options);
     case COMMAND_INFO: return command_info(s, options);
     case COMMAND_DATA: return command_data(s, options);
+    case COMMAND_PLOT: return command_plot(s, options);
     case COMMAND_VERIFY: return command_verify(s, options);
     case COMMANDS: break;
     }

@@ -25,6 +25,8 @@ enum {
     KEY_FIRST,
     KEY_DUMP_LOGITS,
     KEY_REPLAY,
+    KEY_OUTPUT,
+    KEY_ASCII,
     KEYS_END,
 };
 
@@ -34,6 +36,7 @@ enum {
     FOR_ASK = 1 << COMMAND_ASK,
     FOR_INFO = 1 << COMMAND_INFO,
     FOR_DATA = 1 << COMMAND_DATA,
+    FOR_PLOT = 1 << COMMAND_PLOT,
     FOR_VERIFY = 1 << COMMAND_VERIFY
 };
 
@@ -71,6 +74,11 @@ static const action ACTIONS[] = {
     {{"dump-logits", KEY_DUMP_LOGITS, "FILE", 0,
       "write the logits of the first problems as JSON, for checking by other programs", 1},
      FOR_EVAL},
+    {{"output", KEY_OUTPUT, "FILE", 0,
+      "the picture, .svg or .png; without it RUN/plot.svg, or beside the checkpoint", 1},
+     FOR_PLOT},
+    {{"ascii", KEY_ASCII, NULL, 0, "draw in the terminal, as wide as it is; needs no gnuplot", 1},
+     FOR_PLOT},
     {{"replay", KEY_REPLAY, NULL, 0,
       "train in memory from the first checkpoint to the second, and compare every byte", 1},
      FOR_VERIFY},
@@ -103,7 +111,7 @@ static const command_help HELP[COMMANDS] = {
          "bits on any number of ranks."
          "\vWithout options it trains the default job in runs/default, and goes on "
          "where that folder stands. "
-         "Other commands: dtrain eval, ask, info, data, verify; each has its own --help."},
+         "Other commands: dtrain eval, ask, info, data, plot, verify; each has its own --help."},
     [COMMAND_EVAL] = {"eval", "CHECKPOINT|RUN",
                       "Measure a trained model on problems it has never seen: exact answers, by "
                       "operation and length of the operands."},
@@ -114,6 +122,9 @@ static const command_help HELP[COMMANDS] = {
     [COMMAND_INFO] = {"info", "CHECKPOINT|RUN",
                       "Show what a checkpoint holds: model, settings, progress."},
     [COMMAND_DATA] = {"data", "", "Print problems, as people see them and as the model does."},
+    [COMMAND_PLOT] = {"plot", "CHECKPOINT|RUN",
+                      "Draw how a run went: loss, exact match, learning rate and gradient norm over "
+                      "its steps, and where it was started again. Pictures are drawn by gnuplot."},
     [COMMAND_VERIFY] = {"verify", "CHECKPOINT|RUN\n--replay CHECKPOINT LATER-CHECKPOINT",
                         "Find out whether a checkpoint, or every checkpoint of a run, is whole, "
                         "and name all that is wrong."
@@ -163,7 +174,7 @@ static error_t take_argument(app_options *options, char *text, struct argp_state
     }
     argp_error(state, "\"%s\" is neither a command nor an option%s", text,
                options->command == COMMAND_TRAIN
-                   ? "; the commands are train, eval, ask, info, data, verify"
+                   ? "; the commands are train, eval, ask, info, data, plot, verify"
                    : "");
     return EINVAL;
 }
@@ -184,6 +195,8 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     case KEY_COUNT: return parse_count(&options->count, text, "--count", state);
     case KEY_FIRST: return parse_count(&options->first, text, "--first", state);
     case KEY_DUMP_LOGITS: options->dump_logits = text; return 0;
+    case KEY_OUTPUT: options->output = text; return 0;
+    case KEY_ASCII: options->ascii = true; return 0;
     case KEY_REPLAY: options->replay = true; return 0;
     case ARGP_KEY_ARG: return take_argument(options, text, state);
     case ARGP_KEY_END:
