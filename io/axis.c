@@ -26,7 +26,8 @@ static void write_label(char *label, size_t size, double value, double largest) 
         snprintf(label, size, "%.6g%s", value / UNIT[i].unit, UNIT[i].letter);
         return;
     }
-    snprintf(label, size, "%.6g", value);
+    const int length = snprintf(label, size, "%.6g", value);
+    if (length > DT_LABEL_MAX) snprintf(label, size, "%.1e", value);
 }
 
 static void add_tick(dt_axis *axis, double value) {

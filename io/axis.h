@@ -5,14 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { DT_TICKS_MAX = 16 };
+/* Ticks of an axis, and characters of a label, at most. */
+enum { DT_TICKS_MAX = 16, DT_LABEL_MAX = 8 };
 
 typedef struct {
     double low, high; /* low < high; both > 0 if logarithmic */
     bool logarithmic;
     struct {
         double value;
-        char label[16];
+        char label[2 * DT_LABEL_MAX];
     } tick[DT_TICKS_MAX];
     size_t ticks;
 } dt_axis;

@@ -6,7 +6,7 @@
 #include "figure.h"
 
 /* Columns for the labels of the vertical axis; lines of the tallest panel; bytes of a line. */
-enum { GUTTER = 9, ROWS_MAX = 12, WIDTH_MAX = 512 };
+enum { GUTTER = DT_LABEL_MAX + 2, ROWS_MAX = 12, WIDTH_MAX = 512 };
 
 static const size_t PANEL_ROWS[DT_PANELS] = {
     [DT_PANEL_LOSS] = 12, [DT_PANEL_EXACT] = 11, [DT_PANEL_LR] = 5, [DT_PANEL_NORM] = 8};
@@ -44,14 +44,22 @@ static void flow_end(flow *line) {
     line->used = 0;
 }
 
-/* Cut to the line; one '?' for what is not ASCII. */
+/* Where a character begins; others of its bytes follow in UTF-8. */
+static bool begins(char c) { return ((unsigned char)c & 0xc0) != 0x80; }
+
+/* One '?' for what is not ASCII. Of a title that is too long, the end: it says the most. */
 static void print_title(FILE *out, const char *title, size_t columns) {
-    size_t used = 0;
-    for (; *title && used < columns; title++) {
-        const unsigned char c = (unsigned char)*title;
-        if ((c & 0xc0) == 0x80) continue; /* the rest of a UTF-8 character */
-        fputc(c >= ' ' && c < 0x7f ? c : '?', out);
-        used++;
+    size_t length = 0;
+    for (const char *c = title; *c; c++) length += begins(*c);
+    size_t skip = length > columns ? length - columns + strlen("...") : 0;
+    if (skip) fputs("...", out);
+    for (; *title; title++) {
+        if (!begins(*title)) continue;
+        if (skip) {
+            skip--;
+        } else {
+            fputc(*title >= ' ' && *title < 0x7f ? *title : '?', out);
+        }
     }
     fputc('\n', out);
 }
@@ -116,7 +124,7 @@ static void print_canvas(FILE *out, const canvas *c, const dt_axis *y) {
     for (size_t row = 0; row < c->rows; row++) {
         size_t length = c->width;
         while (length > 0 && c->cell[row][length - 1] == ' ') length--;
-        fprintf(out, "%*.*s %c%.*s\n", GUTTER - 2, GUTTER - 2, label[row] ? label[row] : "",
+        fprintf(out, "%*s %c%.*s\n", GUTTER - 2, label[row] ? label[row] : "",
                 label[row] ? '+' : '|', (int)length, c->cell[row]);
     }
 }

@@ -1,0 +1,2 @@
+# The plot command.
+dt_e2e(plot 180)
