@@ -9,8 +9,8 @@ endfunction()
 
 # dtrain with MPI_Allreduce in the place of mpi/reducer.c.
 add_executable(dtrain_allreduce allreduce_reducer.c $<TARGET_OBJECTS:dtrain>)
-target_link_libraries(dtrain_allreduce PRIVATE dt_flags dt_optim dt_model dt_backend dt_data dt_io dt_mpi dt_core
-  MPI::MPI_C)
+get_target_property(linked dtrain LINK_LIBRARIES)
+target_link_libraries(dtrain_allreduce PRIVATE ${linked} MPI::MPI_C)
 
 dt_e2e(invariance 180)
 dt_e2e(resume 240)
