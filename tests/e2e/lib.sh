@@ -57,7 +57,7 @@ fail() {
         say "FAILED: $*"
         local file
         for file in out err; do
-            [[ ! -s $work/$file ]] || sed "s/^/  std$file: /" "$work/$file" | tail -n 30
+            [[ ! -s $work/$file ]] || tail -n 30 "$work/$file" | cut -c 1-400 | sed "s/^/  std$file: /"
         done
     } >&2
     exit 1
