@@ -172,9 +172,10 @@ expect_exit 0 start 3 "${tiny[@]}" --out debug --log-level debug
 expect_text err "dtrain[0]: " "dtrain[1]: debug: " "dtrain[2]: debug: "
 expect_exit 0 start 3 "${tiny[@]}" --out quiet --log-level error
 [[ ! -s err && ! -s out ]] || fail "--log-level error speaks"
-export OPENBLAS_NUM_THREADS=16
+threads=$(($(nproc) > 16 ? $(nproc) : 16))
+export OPENBLAS_NUM_THREADS=$threads
 expect_exit 0 start 2 "${tiny[@]}" --out threads
-expect_text err "warning: OPENBLAS_NUM_THREADS=16"
+expect_text err "warning: OPENBLAS_NUM_THREADS=$threads"
 export OPENBLAS_NUM_THREADS=1
 compare_runs quiet/latest.h5 threads/latest.h5
 
