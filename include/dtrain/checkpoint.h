@@ -97,6 +97,23 @@ void dt_checkpoint_library(char *text, size_t size);
 /* Make the folder (and its parents) and see that files can be written in it. DT_ERR_CREATE. */
 dt_status dt_run_folder_open(const char *folder);
 
+/* Keeps other processes from training in the same folder. */
+typedef struct dt_run_lock dt_run_lock;
+
+/**
+ * Lock a folder that is there, until release or the end of the process, however that ends. Waits
+ * some seconds for an owner that is just ending.
+ *
+ * @param ranks  told to whom it refuses
+ * @return DT_ERR_CREATE naming the host and process that trains there
+ * Starts a thread. Collective: no; rank 0 calls it. Readers need no lock.
+ */
+dt_status dt_run_lock_take(dt_run_lock **lock, const char *folder, size_t ranks);
+void dt_run_lock_release(dt_run_lock **lock);
+
+/* Whether there is a lock in the folder, of a living process or not. */
+bool dt_run_is_locked(const char *folder);
+
 /* FOLDER/checkpoint-00001200.h5 */
 dt_status dt_run_checkpoint_path(char *path, size_t size, const char *folder, int64_t step);
 

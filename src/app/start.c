@@ -76,8 +76,12 @@ static dt_status set_aside(const char *path) {
     do {
         snprintf(aside, sizeof aside, tries ? "%s.%s-%d" : "%s.%s", folder, stamp, tries);
     } while (stat(aside, &there) == 0 && ++tries < 1000);
-    DT_REQUIRE(rename(folder, aside) == 0, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", folder,
-               aside, strerror(errno));
+    dt_run_lock *lock = NULL;
+    if (dt_run_is_locked(folder)) DT_TRY(dt_run_lock_take(&lock, folder, 1));
+    const int error = rename(folder, aside) == 0 ? 0 : errno;
+    dt_run_lock_release(&lock);
+    DT_REQUIRE(!error, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", folder, aside,
+               strerror(error));
     dt_log_info("--fresh: what was in %s is now in %s", folder, aside);
     return DT_OK;
 }
@@ -99,13 +103,18 @@ static void folder_of(char *folder, size_t size, const char *path) {
     }
 }
 
-/* Going on from an older file in its own folder would leave two futures there. */
-static dt_status check_no_newer(const char *folder, int64_t step) {
+/* The step of the newest checkpoint in a folder, damaged or not; -1: there is none. */
+static dt_status find_newest(int64_t *newest, const char *folder) {
     int64_t *steps = NULL;
     size_t count = 0;
     DT_TRY(dt_run_checkpoints(&steps, &count, folder));
-    const int64_t newest = count ? steps[0] : 0;
+    *newest = count ? steps[0] : -1;
     dt_memory_free(&steps);
+    return DT_OK;
+}
+
+/* Going on from an older file in its own folder would leave two futures there. */
+static dt_status check_no_newer(const char *folder, int64_t newest, int64_t step) {
     DT_REQUIRE(newest <= step, DT_ERR_ARG,
                "%s has a checkpoint of step %lld, newer than the step %lld to go on from; give the "
                "new branch a folder of its own "
@@ -124,18 +133,20 @@ static bool is_folder(const char *path) {
 static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint,
                                  const app_options *options, bool *found) {
     *found = false;
+    plan->newest = -1;
     if (options->resume) {
         DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->resume));
         DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
         *found = true;
         if (!given(options, "out"))
             folder_of(plan->config.out, sizeof plan->config.out, plan->path);
-        return is_folder(plan->config.out)
-                   ? check_no_newer(plan->config.out, checkpoint->state.step)
-                   : DT_OK;
+        if (!is_folder(plan->config.out)) return DT_OK;
+        DT_TRY(find_newest(&plan->newest, plan->config.out));
+        return check_no_newer(plan->config.out, plan->newest, checkpoint->state.step);
     }
     if (options->fresh) return options->check_gradients ? DT_OK : set_aside(plan->config.out);
     if (!is_folder(plan->config.out)) return DT_OK;
+    DT_TRY(find_newest(&plan->newest, plan->config.out));
     return start_read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX,
                              found);
 }
@@ -194,8 +205,8 @@ static bool has_ended(const dt_checkpoint *checkpoint) {
     return row && strncmp(row->stopped, FINISHED, strlen(FINISHED)) == 0;
 }
 
-static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
-                        size_t ranks) {
+static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
+                            size_t ranks) {
     dt_config_defaults(&plan->config);
     DT_TRY(options_apply(&plan->config, options));
     DT_REQUIRE(!(options->fresh && options->resume), DT_ERR_ARG,
@@ -233,16 +244,33 @@ static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, const app_o
                "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s",
                ranks, (long long)plan->config.shards, (long long)plan->config.shards,
                found ? "" : ", or give a larger power of two with --shards");
-    if (plan->kind == START_FINISHED || options->check_gradients) return DT_OK;
-    return dt_run_folder_open(plan->config.out);
+    return DT_OK;
 }
 
-dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s,
+static dt_status decide(start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
+                        const app_options *options, size_t ranks) {
+    for (;;) {
+        memset(plan, 0, sizeof *plan);
+        DT_TRY(plan_start(plan, checkpoint, options, ranks));
+        if (plan->kind == START_FINISHED || options->check_gradients) return DT_OK;
+        DT_TRY(dt_run_folder_open(plan->config.out));
+        if (!*lock) DT_TRY(dt_run_lock_take(lock, plan->config.out, ranks));
+        int64_t newest;
+        DT_TRY(find_newest(&newest, plan->config.out));
+        if (newest == plan->newest) return DT_OK;
+        /* Whoever had the lock until now has gone on meanwhile: look again. */
+        DT_REQUIRE(!options->fresh, DT_ERR_CREATE,
+                   "another dtrain has just begun in the folder %s; start again", plan->config.out);
+        dt_checkpoint_destroy(checkpoint);
+    }
+}
+
+dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock, session *s,
                        const app_options *options) {
     memset(plan, 0, sizeof *plan);
     dt_status status = DT_OK;
     if (dt_comm_rank(s->comm) == 0)
-        status = decide(plan, checkpoint, options, dt_comm_size(s->comm));
+        status = decide(plan, checkpoint, lock, options, dt_comm_size(s->comm));
     DT_TRY(dt_comm_agree(s->comm, status));
     DT_TRY(dt_comm_broadcast(s->comm, plan, sizeof *plan));
     dt_log_open((dt_log_level)plan->config.log_level, (int)dt_comm_rank(s->comm));

@@ -445,11 +445,12 @@ dt_status command_train(session *s, const app_options *options) {
     const double start = seconds_now();
     start_plan plan;
     dt_checkpoint checkpoint = {0};
+    dt_run_lock *lock = NULL;
     trainer t = {0};
     end_kind end = END_STEPS;
     dt_status status;
     signals_catch();
-    DT_TRY_DONE(start_decide(&plan, &checkpoint, s, options));
+    DT_TRY_DONE(start_decide(&plan, &checkpoint, &lock, s, options));
     if (plan.kind == START_FINISHED && !options->check_gradients) {
         tell_finished(&plan);
         goto done;
@@ -473,5 +474,6 @@ dt_status command_train(session *s, const app_options *options) {
 done:
     if (status != DT_ERR_COMM) trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);
+    dt_run_lock_release(&lock);
     return status;
 }

@@ -95,6 +95,7 @@ typedef struct {
     dt_config config;
     dt_run_state state;
     char path[DT_PATH_MAX]; /* of the checkpoint that is resumed */
+    int64_t newest;         /* step in the folder when this was decided; -1: none */
     char changed[256];      /* "lr 0.002 -> 0.001, …" */
 } start_plan;
 
@@ -109,9 +110,9 @@ typedef struct {
 dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, const char *folder,
                             int64_t before, bool *found);
 
-/* Look at the options and the run folder, decide, open the folder. On rank 0 *checkpoint holds what
- * is resumed. Collective. */
-dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, session *s,
+/* Look at the options and the run folder, decide, open and lock the folder. On rank 0 *checkpoint
+ * holds what is resumed, and *lock is to be released at the end. Collective. */
+dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock, session *s,
                        const app_options *options);
 
 /* ---- when a run diverges ---- */
