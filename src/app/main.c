@@ -1,6 +1,7 @@
 /* The program: opens what a command needs, runs it, says what went wrong, and alone decides how the
  * process ends. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -63,6 +64,8 @@ int main(int argc, char **argv) {
     app_options options = {0};
     dt_status status = DT_OK;
     int rank = 0;
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file that may not grow (ulimit -f) is an error like a full disk */
     if (options_need_ranks(argc, argv)) {
         status = dt_comm_open(&s.comm, &argc, &argv);
         if (status == DT_OK) rank = (int)dt_comm_rank(s.comm);

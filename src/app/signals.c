@@ -38,6 +38,8 @@ void signals_catch(void) {
         const bool nohup = CAUGHT[i] == SIGHUP && before.sa_handler == SIG_IGN;
         if (!nohup) sigaction(CAUGHT[i], &action, NULL);
     }
+    /* That nobody reads the log any more is no reason to end a run. */
+    signal(SIGPIPE, SIG_IGN);
 }
 
 int signals_stop(void) { return stop_number; }

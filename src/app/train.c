@@ -274,6 +274,22 @@ static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
     return DT_OK;
 }
 
+/* Nothing comes after this one: what fails is tried again. */
+static dt_status write_last(trainer *t) {
+    static const time_t PAUSE[] = {1, 3};
+    enum { TRIES = 1 + sizeof PAUSE / sizeof *PAUSE };
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < TRIES; i++) {
+        bool accepted;
+        status = writer_submit(t->writer, true, &accepted);
+        if (status == DT_OK) status = writer_drain(t->writer);
+        if (status == DT_OK || i == TRIES - 1) break;
+        dt_log_warn("%s; trying again in %lld s", dt_error_text(), (long long)PAUSE[i]);
+        nanosleep(&(struct timespec){.tv_sec = PAUSE[i]}, NULL);
+    }
+    return status;
+}
+
 /* The last checkpoint, with the reason for the end. Rank 0 only. */
 static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
     const char *reason[] = {FINISHED, FINISHED " (early stopping)", signals_name(signals_stop()),
@@ -287,9 +303,7 @@ static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
     writer_lock(t->writer);
     snprintf(row->stopped, sizeof row->stopped, "%s", reason[end]);
     writer_unlock(t->writer);
-    bool accepted;
-    DT_TRY(writer_submit(t->writer, true, &accepted));
-    DT_TRY(writer_drain(t->writer));
+    DT_TRY(write_last(t));
     /* Until now the one before the last was kept, too. */
     return end == END_STEPS || end == END_PATIENCE ? dt_run_rotate(t->config.out, t->config.keep)
                                                    : DT_OK;
@@ -323,14 +337,6 @@ static void announce_run(const trainer *t, const start_plan *plan, session *s) {
     if (plan->kind == START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
 }
 
-static dt_status write_settings(const trainer *t) {
-    char *ini;
-    DT_TRY(dt_config_format(&ini, &t->config, false));
-    const dt_status status = dt_run_write_text(t->config.out, "config.ini", ini);
-    dt_memory_free(&ini);
-    return status;
-}
-
 /* What a start that was killed left undone: its links, and the reason for its end. */
 static void mend(trainer *t, const start_plan *plan) {
     dt_metrics *metrics = &t->metrics;
@@ -362,7 +368,7 @@ static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkp
     if (leads) announce_run(t, plan, t->s);
     if (leads && plan->kind == START_RESUME) mend(t, plan);
     dt_status status = begin_history(t, plan, leads);
-    if (status == DT_OK && leads) status = write_settings(t);
+    if (status == DT_OK && leads) status = writer_settings(&t->config);
     return dt_comm_agree(t->s->comm, status);
 }
 

@@ -1,9 +1,11 @@
 /* The background writer of checkpoints. */
 #include "writer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "signals.h"
@@ -84,10 +86,31 @@ static dt_status take(writer *w, snapshot *s) {
 
 static bool is_best(const snapshot *s) { return s->copy.state.best_step == s->copy.state.step; }
 
+dt_status writer_settings(const dt_config *config) {
+    char *ini;
+    DT_TRY(dt_config_format(&ini, config, false));
+    const dt_status status = dt_run_write_text(config->out, "config.ini", ini);
+    dt_memory_free(&ini);
+    return status;
+}
+
+/* A folder that somebody has removed is made again: what is in memory is all there is of the run.
+ */
+static dt_status ensure_folder(const dt_config *config) {
+    struct stat there;
+    if (stat(config->out, &there) == 0 || errno != ENOENT) return DT_OK;
+    DT_TRY(dt_run_folder_open(config->out));
+    dt_log_warn("the folder %s had gone, with what was in it; it has been made again, and the run "
+                "goes on in it",
+                config->out);
+    return writer_settings(config);
+}
+
 static dt_status write_slot(const snapshot *s) {
     const dt_run_state *state = &s->copy.state;
     const dt_config *config = &s->copy.config;
     char path[DT_PATH_MAX];
+    DT_TRY(ensure_folder(config));
     DT_TRY(dt_run_checkpoint_path(path, sizeof path, config->out, state->step));
     DT_TRY(dt_checkpoint_write(path, &s->copy));
     DT_TRY(dt_run_link(config->out, "latest.h5", state->step));

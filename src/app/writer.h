@@ -61,4 +61,7 @@ int64_t writer_written_step(writer *w); /* -1: none */
 double writer_write_seconds(writer *w);
 double writer_wait_seconds(writer *w); /* that the training loop has spent on copies so far */
 
+/* config.ini in the folder of the run: the settings as resolved. */
+dt_status writer_settings(const dt_config *config);
+
 #endif
