@@ -21,7 +21,9 @@ finish() {
     local code=$?
     trap - EXIT
     local job
-    for job in $(jobs -p); do kill -KILL "$job" 2>/dev/null || true; done
+    # A job is a shell that waits for timeout, which passes the signal on to all it has started.
+    for job in $(jobs -p); do { pkill -TERM -P "$job" || kill -TERM "$job"; } 2>/dev/null || true; done
+    wait
     cd /
     rm -rf "$work"
     exit "$code"
