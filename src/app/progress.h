@@ -10,21 +10,32 @@ typedef struct {
     double waiting;       /* for other ranks */
 } progress_times;
 
+/* What has been done in some stretch of time. */
+typedef struct {
+    double steps, tokens;
+    double seconds; /* in steps */
+    double elapsed; /* by the clock: with validations and all else between steps */
+    double communicating, waiting;
+} progress_sums;
+
 typedef struct {
     char folder[DT_PATH_MAX];
     int64_t steps, batch;
     bool terminal;
+    int terminal_file;          /* knows how wide the window is; -1: none */
     double next_bar, next_line; /* seconds_now() */
-    /* since the last line: */
-    int64_t line_steps, line_tokens;
-    double line_seconds;
-    progress_times line_times; /* as they stood at the last line */
+    double last_step;
+    progress_times last_times;
+    progress_sums fresh;  /* since something was shown */
+    progress_sums line;   /* since the last line */
+    progress_sums lately; /* the last seconds count most: for the bar's rates */
+    progress_sums longer; /* the last minutes: for the time that is left */
 } progress;
 
-/* Rank 0 only, like everything here. */
+/* Rank 0 only, like everything here. Just before the first step. */
 void progress_open(progress *p, const dt_config *config);
 
-/* After each step; cheap while nothing is due. */
+/* After each step; one look at the clock while nothing is due. */
 void progress_step(progress *p, const dt_train_row *row, const progress_times *times);
 
 /* A line that stays, with a mark when it is the best so far. */
@@ -34,16 +45,27 @@ void progress_validation(progress *p, const dt_validation_row *row, bool best);
  * reported, and no reason to end a run. */
 void progress_event(const progress *p, const char *json);
 
-/* The bar gives way to what comes after it. */
+/* The bar gives way to what comes after it. Nothing happens the second time. */
 void progress_close(progress *p);
 
 /* ---- the texts, for tests ---- */
 
-/* "1:02:03", "4:05", "--:--" for what is not known. */
+/* "4:05", "1:02:03", "3d 04h"; "--:--" for what is not known. */
 void progress_duration(char *text, size_t size, double seconds);
 
-/* At most `width` columns: [=====>    ] 120/2500  loss 0.1234  … */
-void progress_bar(char *text, size_t size, size_t width, int64_t step, int64_t steps,
-                  const char *rest);
+/* What a bar or a line says. */
+typedef struct {
+    int64_t step, steps;
+    double loss;
+    double rate;                              /* tokens per second */
+    double computing, communicating, waiting; /* shares in percent */
+    double left;                              /* seconds */
+} progress_view;
+
+/**
+ * [=====>    ] 120/2500  loss 0.1234  … in at most `width` columns: what has no room is left out,
+ * the least important first.
+ */
+void progress_bar(char *text, size_t size, size_t width, const progress_view *view);
 
 #endif

@@ -28,6 +28,9 @@ void dt_log(dt_log_level level, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    /* What stands on the last line is taken back at once with the message: other threads speak,
+       too. */
+    flockfile(stderr);
     if (before_message) before_message();
     /* One call, so that lines of several ranks do not mix. */
     if (rank_now >= 0 && level_now >= DT_LOG_DEBUG) {
@@ -35,4 +38,5 @@ void dt_log(dt_log_level level, const char *fmt, ...) {
     } else {
         fprintf(stderr, "dtrain: %s%s\n", prefix[level], text);
     }
+    funlockfile(stderr);
 }

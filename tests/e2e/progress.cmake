@@ -1,0 +1,2 @@
+# What a run shows.
+dt_e2e(progress 180)
