@@ -65,6 +65,10 @@ done:
 static dt_status set_aside(const char *path) {
     struct stat there;
     if (stat(path, &there) != 0) return DT_OK;
+    DT_REQUIRE(S_ISDIR(there.st_mode), DT_ERR_CREATE,
+               "%s cannot be the folder of a run: a file of that name is in the way; give another "
+               "--out",
+               path);
     char folder[DT_PATH_MAX], aside[DT_PATH_MAX + 32], stamp[32];
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/') length--; /* beside it, not in it */
@@ -135,9 +139,17 @@ static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint,
     *found = false;
     plan->newest = -1;
     if (options->resume) {
-        DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->resume));
-        DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
-        *found = true;
+        /* Of a folder, its newest one that is whole. */
+        if (is_folder(options->resume)) {
+            DT_TRY(start_read_newest(checkpoint, plan->path, sizeof plan->path, options->resume,
+                                     INT64_MAX, found));
+            DT_REQUIRE(*found, DT_ERR_NO_INPUT, "--resume %s: there is no checkpoint in it",
+                       options->resume);
+        } else {
+            DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->resume));
+            DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
+            *found = true;
+        }
         if (!given(options, "out"))
             folder_of(plan->config.out, sizeof plan->config.out, plan->path);
         if (!is_folder(plan->config.out)) return DT_OK;
