@@ -74,12 +74,11 @@ void dt_axis_logarithmic(dt_axis *axis, double least, double most) {
     const double room = pow(most / least, 0.04);
     axis->low = least / room;
     axis->high = most * room;
-    const double first = floor(log10(axis->low)), last = ceil(log10(axis->high));
-    const double decades = last - first;
-    const double stride = decades > 8 ? ceil(decades / 8) : 1;
+    const int first = (int)floor(log10(axis->low)), last = (int)ceil(log10(axis->high));
+    const int stride = last - first > 8 ? (last - first + 7) / 8 : 1;
     const double within[] = {1, 2, 5};
     const size_t each = log10(axis->high / axis->low) < 2.5 ? 3 : 1;
-    for (double decade = first; decade <= last; decade += stride) {
+    for (int decade = first; decade <= last; decade += stride) {
         for (size_t i = 0; i < each; i++) {
             const double value = within[i] * pow(10, decade);
             if (value >= axis->low && value <= axis->high) add_tick(axis, value);

@@ -114,9 +114,10 @@ static void write_restarts(FILE *script, const dt_figure *figure) {
     }
     for (size_t i = 0; i < figure->restarts; i++) {
         const dt_restart *r = &figure->restart[i];
-        fprintf(script,
-                "set arrow from %.12g, graph 0 to %.12g, graph 1 nohead lc rgb '#606060' dt 2\n",
-                r->step, r->step);
+        fprintf(
+            script,
+            "set arrow from %.12g, graph 0 to %.12g, graph 1 nohead lc rgb '#606060' dt 2 lw 1.3\n",
+            r->step, r->step);
         if (r->ranks <= 0 || r->step < free_from) continue;
         fprintf(script, "set label '%lld rank%s' at %.12g, graph 1 offset 0,0.6 center\n",
                 (long long)r->ranks, r->ranks == 1 ? "" : "s", r->step);
@@ -249,7 +250,7 @@ done:
 }
 
 dt_status dt_plot_write(const char *path, const dt_plot *plot) {
-    dt_picture picture;
+    dt_picture picture = DT_PICTURE_SVG;
     dt_figure figure = {0};
     dt_replacement out = {.file = -1};
     dt_status status;

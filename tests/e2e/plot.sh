@@ -61,6 +61,11 @@ assert 50 < widest <= 53, widest
 END
 say "the terminal's plot is as wide as it should be"
 
+# ---- help ----
+
+expect_exit 0 "$dtrain" plot --help
+expect_text out "Usage: dtrain plot " "--output=FILE" "--ascii"
+
 # ---- errors, and no file harmed ----
 
 files() { (cd "$1" && find . | sort); }

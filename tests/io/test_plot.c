@@ -181,7 +181,8 @@ static void check_axis(const dt_axis *axis, double least, double most) {
 
 static void axes_have_ticks_that_can_be_read(void **state) {
     (void)state;
-    for (double size = 1e-5; size < 1e8; size *= 3.7) {
+    for (int i = 0; i < 24; i++) {
+        const double size = 1e-5 * pow(3.7, i);
         dt_axis axis;
         dt_axis_linear(&axis, 0, size);
         check_axis(&axis, 0, size);
@@ -190,18 +191,20 @@ static void axes_have_ticks_that_can_be_read(void **state) {
         check_axis(&axis, size, size);
         dt_axis_linear(&axis, -size, 2 * size);
         check_axis(&axis, -size, 2 * size);
-        for (double ratio = 8; ratio < 1e12; ratio *= 9) {
+        for (int k = 0; k < 12; k++) {
+            const double ratio = 8 * pow(9, k);
             dt_axis_logarithmic(&axis, size / ratio, size);
             check_axis(&axis, size / ratio, size);
         }
     }
-    for (double steps = 1; steps < 5e9; steps = 2 * steps + 1) {
+    for (int i = 1; i < 33; i++) {
+        const double steps = pow(2, i) - 1;
         dt_axis axis;
         dt_axis_steps(&axis, 0, steps);
         check_axis(&axis, 0, steps);
         assert_true(axis.high == steps);
-        for (size_t i = 0; i < axis.ticks; i++) {
-            assert_true(axis.tick[i].value == floor(axis.tick[i].value));
+        for (size_t k = 0; k < axis.ticks; k++) {
+            assert_true(axis.tick[k].value == floor(axis.tick[k].value));
         }
     }
 }
