@@ -6,9 +6,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_number, interrupts, checkpoints;
+static volatile sig_atomic_t stop_number, interrupts, checkpoints, continues;
 
 /* As long-lived as the handlers: one may still be running in another thread when its work is over.
  */
@@ -18,6 +19,8 @@ static void on_signal(int number) {
     const int error = errno;
     if (number == SIGUSR2) {
         checkpoints = checkpoints + 1;
+    } else if (number == SIGCONT) {
+        continues = continues + 1;
     } else {
         if (number == SIGINT) {
             interrupts = interrupts + 1;
@@ -30,7 +33,7 @@ static void on_signal(int number) {
 }
 
 void signals_catch(void) {
-    static const int CAUGHT[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP};
+    static const int CAUGHT[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGCONT};
     sem_init(&wake, 0, 0);
     for (size_t i = 0; i < sizeof CAUGHT / sizeof *CAUGHT; i++) {
         struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
@@ -44,6 +47,7 @@ void signals_catch(void) {
 
 int signals_stop(void) { return stop_number; }
 int signals_checkpoints(void) { return checkpoints; }
+int signals_continues(void) { return continues; }
 
 const char *signals_name(int number) {
     switch (number) {
@@ -55,8 +59,14 @@ const char *signals_name(int number) {
     }
 }
 
-void signals_wait(void) {
-    while (sem_wait(&wake) != 0 && errno == EINTR) {
+void signals_wait(double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)seconds;
+    until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (sem_timedwait(&wake, &until) != 0 && errno == EINTR) {
     }
 }
 

@@ -16,9 +16,13 @@ const char *signals_name(int number);
 /* How many checkpoints USR2 has asked for so far. */
 int signals_checkpoints(void);
 
-/* Wait for the next signal or wake-up; one that has come since the last wait counts. For one
- * thread. */
-void signals_wait(void);
+/* How often this process was told to continue. Open MPI's launcher does so one second before TERM,
+ * which it sends one second before KILL. */
+int signals_continues(void);
+
+/* Wait for the next signal or wake-up; one that has come since the last wait counts. At most so
+ * long. For one thread. */
+void signals_wait(double seconds);
 
 /* Let that thread go on, as a signal does. */
 void signals_wake(void);

@@ -70,6 +70,7 @@ static dt_status own_shards(trainer *t, const step_request *request) {
         row[SHARED_STOP] = signals_stop() != 0;
         row[SHARED_STOP_AFTER] = request->stop_after;
         row[SHARED_CHECKPOINT] = request->checkpoint;
+        row[SHARED_ASKED] = request->asked;
         row[SHARED_FAILED] = status != DT_OK;
     }
     return status;
@@ -81,7 +82,10 @@ static dt_status share(trainer *t, double total[SHARED], dt_status mine) {
     DT_TRY(dt_comm_share(t->s->comm, t->shared, shards, SHARED));
     memset(total, 0, SHARED * sizeof *total);
     for (size_t shard = 0; shard < shards; shard++) {
-        for (size_t k = 0; k < SHARED; k++) total[k] += t->shared[shard * SHARED + k];
+        const double *row = t->shared + shard * SHARED;
+        const double asked = fmax(total[SHARED_ASKED], row[SHARED_ASKED]);
+        for (size_t k = 0; k < SHARED; k++) total[k] += row[k];
+        total[SHARED_ASKED] = asked;
     }
     return total[SHARED_FAILED] > 0 ? dt_comm_agree(t->s->comm, mine) : DT_OK;
 }
@@ -168,6 +172,7 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     request->stop = total[SHARED_STOP] > 0;
     request->stop_after = total[SHARED_STOP_AFTER] > 0;
     request->checkpoint = total[SHARED_CHECKPOINT] > 0;
+    request->asked = (int)total[SHARED_ASKED];
     request->skipped = false;
     *row = (dt_train_row){.step = t->state.step};
     if (request->stop) return DT_OK;

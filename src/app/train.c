@@ -18,8 +18,7 @@ typedef struct {
     double last_checkpoint;    /* seconds_now() */
     double retry_at;           /* of a write that failed; 0: none did */
     bool pending;              /* a checkpoint is due and could not be taken yet */
-    bool time_due;             /* so many seconds have passed since the last checkpoint */
-    int checkpoints_served;    /* that USR2 asked this rank for */
+    int asked;                 /* for checkpoints by USR2, so far */
     int skipped_in_a_row;
     int rollbacks_here;                     /* to about the same step */
     int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
@@ -151,10 +150,8 @@ static dt_status handle_skipped(trainer *t, loop_state *loop, const step_request
 static void checkpoint_if_due(trainer *t, loop_state *loop, const step_request *request,
                               bool improved) {
     /* A USR2 that came to all ranks was rank 0's as well: the writer has answered it. */
-    const bool answered = signals_checkpoints() != loop->checkpoints_served;
-    loop->checkpoints_served = signals_checkpoints();
-    const bool asked = loop->time_due || (request->checkpoint && !answered);
-    const bool due = improved || asked || checkpoint_due(t);
+    const bool asked = request->asked > loop->asked && request->asked > signals_checkpoints();
+    const bool due = improved || asked || request->checkpoint || checkpoint_due(t);
     if (loop->skipped_in_a_row > 0 && !improved) {
         /* Perhaps these weights are what cannot be trained on: they must not drive out healthy
          * ones. */
@@ -184,12 +181,12 @@ static dt_status after_step(trainer *t, loop_state *loop, const dt_train_row *ro
     const bool ends = request->stop_after || t->state.step >= t->config.steps;
     if (loop->leads) tell_step(t, loop, row);
     /* Nothing is kept that the nodes do not agree on. */
-    if (ends || request->checkpoint || checkpoint_due(t) || validation_due(t)) {
-        DT_TRY(trainer_compare_nodes(t));
-    }
+    const bool asked = request->checkpoint || request->asked > loop->asked;
+    if (ends || asked || checkpoint_due(t) || validation_due(t)) DT_TRY(trainer_compare_nodes(t));
     if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
     /* The last one is written with the reason for the end. */
     if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
+    loop->asked = request->asked;
     return DT_OK;
 }
 
@@ -207,15 +204,11 @@ static double next_seconds(const trainer *t, const loop_state *loop) {
 
 /* What this rank wants to happen with this step. */
 static step_request ask_for(const trainer *t, loop_state *loop) {
-    step_request request = {0};
-    if (loop->leads) {
-        request.stop_after =
-            deadline_near(&loop->until, next_seconds(t, loop), writer_write_seconds(t->writer));
-        request.checkpoint = loop->time_due = checkpoint_time_due(t, loop);
-    } else {
-        request.checkpoint = signals_checkpoints() != loop->checkpoints_served;
-        loop->checkpoints_served = signals_checkpoints();
-    }
+    step_request request = {.asked = signals_checkpoints()};
+    if (!loop->leads) return request;
+    request.stop_after =
+        deadline_near(&loop->until, next_seconds(t, loop), writer_write_seconds(t->writer));
+    request.checkpoint = checkpoint_time_due(t, loop);
     return request;
 }
 

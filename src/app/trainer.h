@@ -42,6 +42,7 @@ typedef struct {
     bool stop;       /* out: a signal has asked for an end, and the step was not made */
     bool stop_after; /* in and out: this step is the last one there is time for */
     bool checkpoint; /* in and out: it is time for a checkpoint */
+    int asked;       /* in: how often USR2 has asked this rank for one; out: the most of any rank */
     bool skipped;    /* out: something was not finite, so that nothing was updated */
 } step_request;
 

@@ -10,6 +10,7 @@ enum {
     SHARED_STOP,       /* at once: this step's gradients are not whole */
     SHARED_STOP_AFTER, /* after this step */
     SHARED_CHECKPOINT,
+    SHARED_ASKED, /* for checkpoints by USR2, so far; the most counts */
     SHARED_FAILED,
     SHARED
 };

@@ -39,6 +39,9 @@ struct writer {
     bool quit;
     int saves;
     int64_t submitted;
+    int continues;     /* signals_continues() last seen */
+    double hold_until; /* seconds_now(); a stop may be near: nothing is begun that could wait */
+    bool draining;     /* it cannot */
     demand served;
     int64_t written_step;
     double write_seconds, wait_seconds;
@@ -185,13 +188,22 @@ static void drop_needless(writer *w) {
     }
 }
 
+/* TERM may follow in a second, and KILL one after that: the thread is to be free by then. */
+static bool holds_back(writer *w, const demand *wanted) {
+    enum { HOLD = 1500 }; /* ms */
+    const int continues = signals_continues();
+    if (continues != w->continues) w->hold_until = seconds_now() + HOLD / 1000.0;
+    w->continues = continues;
+    return is_served(w, wanted) && !w->draining && !w->quit && seconds_now() < w->hold_until;
+}
+
 /* One thing to do, if there is any: what was submitted comes first, since it is older. No file is
  * ever without the best one that it speaks of. */
 static bool work(writer *w) {
     pthread_mutex_lock(&w->lock);
     const demand wanted = wanted_now(w);
     if (wanted.stop && !w->served.stop) drop_needless(w);
-    snapshot *s = next_filled(w);
+    snapshot *s = holds_back(w, &wanted) ? NULL : next_filled(w);
     const bool answer = !s && !is_served(w, &wanted);
     /* There is one: the loop fills one at a time, and the other is not waiting. */
     if (answer) s = find(w, FREE);
@@ -210,9 +222,10 @@ static bool work(writer *w) {
 }
 
 static void *run(void *argument) {
+    enum { LOOK = 100, SLEEP = 3600000 }; /* ms; a wait has to end some time */
     writer *w = argument;
     for (;;) {
-        signals_wait();
+        signals_wait((seconds_now() < w->hold_until ? LOOK : SLEEP) / 1000.0);
         while (work(w)) {
         }
         pthread_mutex_lock(&w->lock);
@@ -314,12 +327,14 @@ dt_status writer_submit(writer *w, bool must, bool *accepted) {
 
 dt_status writer_drain(writer *w) {
     pthread_mutex_lock(&w->lock);
+    w->draining = true;
     signals_wake();
     for (;;) {
         const demand wanted = wanted_now(w);
         if (!find(w, FILLED) && !find(w, BUSY) && is_served(w, &wanted)) break;
         pthread_cond_wait(&w->changed, &w->lock);
     }
+    w->draining = false;
     const dt_status status = w->last;
     if (status != DT_OK) dt_error_adopt(status, "writer.c", w->failure);
     pthread_mutex_unlock(&w->lock);
