@@ -153,7 +153,7 @@ static void open_rig(rig *r, bool terminal) {
         cfmakeraw(&settings);
         tcsetattr(writer, TCSANOW, &settings);
         redirect(r, writer);
-        set_width(100);
+        set_width(120);
     } else {
         int ends[2];
         assert_int_equal(pipe(ends), 0);
@@ -253,7 +253,7 @@ static void a_bar_is_redrawn_ten_times_a_second(void **state) {
     assert_non_null(strstr(text, "1000000 tokens/s"));
     assert_non_null(strstr(text, "compute 70% comm 10% wait 20%"));
     assert_non_null(strstr(text, "1:39 left")); /* 99000 more */
-    assert_true(widest(text) == 99);
+    assert_true(widest(text) == 119);
 
     set_width(50);
     run_step(&r, 0.2);
