@@ -234,3 +234,15 @@ void dt_figure_destroy(dt_figure *figure) {
     dt_memory_free(&figure->restart);
     *figure = (dt_figure){0};
 }
+
+const char *dt_title_part(const char *title, size_t characters) {
+    size_t length = 0;
+    for (const char *c = title; *c; c++) length += ((unsigned char)*c & 0xc0) != 0x80;
+    if (length <= characters) return title;
+    for (size_t skip = length - characters + strlen("..."); skip > 0 && *title; skip--) {
+        do {
+            title++;
+        } while (((unsigned char)*title & 0xc0) == 0x80);
+    }
+    return title;
+}

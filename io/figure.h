@@ -58,4 +58,8 @@ typedef struct {
 dt_status dt_figure_create(dt_figure *figure, const dt_plot *plot, size_t columns);
 void dt_figure_destroy(dt_figure *figure);
 
+/* The part of a title that fits into so many characters (UTF-8), with "..." before it if it is not
+ * all: its end says the most. */
+const char *dt_title_part(const char *title, size_t characters);
+
 #endif

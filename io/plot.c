@@ -40,8 +40,10 @@ static size_t character(const char *text) {
 }
 
 /* Between single quotes gnuplot takes everything as it stands, and a doubled quote for one. */
-static void write_text(FILE *script, const char *text) {
-    fputc('\'', script);
+static void write_title(FILE *script, const char *title) {
+    enum { CHARACTERS = 95 }; /* have room */
+    const char *text = dt_title_part(title, CHARACTERS);
+    fputs(text == title ? "'" : "'...", script);
     while (*text) {
         const size_t bytes = character(text);
         if (*text == '\'') fputc('\'', script);
@@ -182,7 +184,7 @@ static void write_script(FILE *script, const dt_figure *figure, const char *titl
     write_terminal(script, picture);
     write_curves(script, figure);
     fprintf(script, "set multiplot\nset label ");
-    write_text(script, title);
+    write_title(script, title);
     fprintf(script,
             " at screen %.4f, screen 0.98 left font ',14'\nset lmargin at screen %.4f\nset rmargin "
             "at screen %.4f\nset xrange [%.12g:%.12g]\n"

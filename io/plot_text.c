@@ -44,22 +44,13 @@ static void flow_end(flow *line) {
     line->used = 0;
 }
 
-/* Where a character begins; others of its bytes follow in UTF-8. */
-static bool begins(char c) { return ((unsigned char)c & 0xc0) != 0x80; }
-
-/* One '?' for what is not ASCII. Of a title that is too long, the end: it says the most. */
+/* One '?' for what is not ASCII. */
 static void print_title(FILE *out, const char *title, size_t columns) {
-    size_t length = 0;
-    for (const char *c = title; *c; c++) length += begins(*c);
-    size_t skip = length > columns ? length - columns + strlen("...") : 0;
-    if (skip) fputs("...", out);
-    for (; *title; title++) {
-        if (!begins(*title)) continue;
-        if (skip) {
-            skip--;
-        } else {
-            fputc(*title >= ' ' && *title < 0x7f ? *title : '?', out);
-        }
+    const char *part = dt_title_part(title, columns);
+    if (part != title) fputs("...", out);
+    for (; *part; part++) {
+        if (((unsigned char)*part & 0xc0) == 0x80) continue; /* the rest of a character */
+        fputc(*part >= ' ' && *part < 0x7f ? *part : '?', out);
     }
     fputc('\n', out);
 }

@@ -308,6 +308,24 @@ static void nothing_measured_is_said(void **state) {
     dt_metrics_clear(&m);
 }
 
+static void long_titles_keep_their_end(void **state) {
+    (void)state;
+    assert_string_equal(dt_title_part("runs/a: step 7", 14), "runs/a: step 7");
+    assert_string_equal(dt_title_part("runs/a: step 7", 13), "/a: step 7");
+    assert_string_equal(dt_title_part("\xc3\xa4\xc3\xb6\xc3\xbc"
+                                      "abcde",
+                                      8),
+                        "\xc3\xa4\xc3\xb6\xc3\xbc"
+                        "abcde");
+    assert_string_equal(dt_title_part("\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f"
+                                      "abcd",
+                                      6),
+                        "bcd");
+    assert_string_equal(dt_title_part("\xa4\xa4\xa4", 0), "\xa4\xa4\xa4");
+    assert_string_equal(dt_title_part("abc", 1), "");
+    assert_string_equal(dt_title_part("", 0), "");
+}
+
 static void names_say_which_picture(void **state) {
     (void)state;
     dt_picture picture;
@@ -378,6 +396,7 @@ int main(void) {
         cmocka_unit_test(text_fits_any_terminal),
         cmocka_unit_test(text_shows_the_shape),
         cmocka_unit_test(nothing_measured_is_said),
+        cmocka_unit_test(long_titles_keep_their_end),
         cmocka_unit_test(names_say_which_picture),
         cmocka_unit_test(children_are_run_and_listened_to),
     };
