@@ -122,9 +122,10 @@ static const command_help HELP[COMMANDS] = {
     [COMMAND_INFO] = {"info", "CHECKPOINT|RUN",
                       "Show what a checkpoint holds: model, settings, progress."},
     [COMMAND_DATA] = {"data", "", "Print problems, as people see them and as the model does."},
-    [COMMAND_PLOT] = {"plot", "CHECKPOINT|RUN",
-                      "Draw how a run went: loss, exact match, learning rate and gradient norm over "
-                      "its steps, and where it was started again. Pictures are drawn by gnuplot."},
+    [COMMAND_PLOT] =
+        {"plot", "CHECKPOINT|RUN",
+         "Draw how a run went: loss, exact match, learning rate and gradient norm over "
+         "its steps, and where it was started again. Pictures are drawn by gnuplot."},
     [COMMAND_VERIFY] = {"verify", "CHECKPOINT|RUN\n--replay CHECKPOINT LATER-CHECKPOINT",
                         "Find out whether a checkpoint, or every checkpoint of a run, is whole, "
                         "and name all that is wrong."
