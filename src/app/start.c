@@ -217,6 +217,14 @@ static bool has_ended(const dt_checkpoint *checkpoint) {
     return row && strncmp(row->stopped, FINISHED, strlen(FINISHED)) == 0;
 }
 
+/* Whether values of validations mean the same: the same metric on the same problems. If not, the
+ * best one so far says nothing about those to come. */
+static bool same_measure(const dt_config *x, const dt_config *y) {
+    return x->metric == y->metric && x->eval_examples == y->eval_examples &&
+           strcmp(x->ops, y->ops) == 0 && x->digits == y->digits &&
+           x->dividend_digits == y->dividend_digits && x->divisor_digits == y->divisor_digits;
+}
+
 static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
                             size_t ranks) {
     dt_config_defaults(&plan->config);
@@ -238,11 +246,17 @@ static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const a
         DT_TRY(dt_config_check(&next));
         DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                                 plan->path));
+        dt_run_state state = checkpoint->state;
+        if (!same_measure(&checkpoint->config, &next)) {
+            state.best = -1;
+            state.best_step = -1;
+            state.stale = 0;
+        }
+        const bool finished = state.step >= next.steps || trainer_patience_over(&next, &state);
+        plan->kind = finished && has_ended(checkpoint) ? START_FINISHED : START_RESUME;
+        if (plan->kind == START_RESUME) checkpoint->state = state;
         plan->config = next;
         plan->state = checkpoint->state;
-        const bool finished =
-            plan->state.step >= next.steps || trainer_patience_over(&next, &plan->state);
-        plan->kind = finished && has_ended(checkpoint) ? START_FINISHED : START_RESUME;
         if (options->init_from) {
             dt_log_info("%s has checkpoints already and goes on from those: --init-from is for the "
                         "start of a run (give it an --out DIR of its own, or --fresh)",

@@ -1,6 +1,7 @@
 /* Beats in a window of the node, and a thread that looks at them. */
 #include "watchdog.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,11 +13,19 @@
 /* One rank's, on a cache line of its own. */
 typedef struct {
     _Alignas(DT_ALIGNMENT) _Atomic int64_t count; /* beats */
+    _Atomic int64_t looks;                        /* of its watchdog: the process runs at all */
     _Atomic int64_t phase;                        /* phases entered */
     _Atomic int64_t step;
     _Atomic int kind; /* phase_kind */
     _Atomic int over; /* this rank has left the loop */
 } beat;
+
+/* What a watchdog knows of a rank: the counts last seen, and for how many seconds they have been
+ * that. */
+typedef struct {
+    int64_t count, looks;
+    double still, gone;
+} observation;
 
 struct watchdog {
     dt_comm *comm;
@@ -30,8 +39,7 @@ struct watchdog {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     bool quit;
-    int64_t *seen; /* (ranks of the node) the count last seen */
-    double *still; /* and for how many seconds it has been that */
+    observation *seen; /* (ranks of the node) */
 };
 
 void watchdog_beat(watchdog *w) {
@@ -49,36 +57,58 @@ void watchdog_enter(watchdog *w, phase_kind kind, int64_t step) {
     watchdog_beat(w);
 }
 
-/* The rank of this node that the others wait for, or -1 if it is on another node: the one that has
- * come least far, be it working or lost on the way out of a meeting of all. */
+static bool works(const watchdog *w, size_t r) {
+    return atomic_load(&w->beats[r].kind) == PHASE_WORK;
+}
+
+/* Whether its process does not run at all. */
+static bool is_gone(const watchdog *w, size_t r) {
+    return w->seen[r].looks > 0 && w->seen[r].gone > w->timeout / 2;
+}
+
+/* Take note of what the ranks have done in the `passed` seconds since the last look. */
+static void look(watchdog *w, size_t ranks, double passed) {
+    for (size_t r = 0; r < ranks; r++) {
+        observation *o = &w->seen[r];
+        const int64_t count = atomic_load_explicit(&w->beats[r].count, memory_order_acquire);
+        const int64_t looks = atomic_load_explicit(&w->beats[r].looks, memory_order_relaxed);
+        o->still = count == o->count ? o->still + passed : 0;
+        o->gone = looks == o->looks ? o->gone + passed : 0;
+        o->count = count;
+        o->looks = looks;
+    }
+}
+
+/* Seconds for which nobody on this node has come further, or for which one rank has not in its own
+ * work. */
+static double standstill(const watchdog *w, size_t ranks) {
+    double least = INFINITY, longest = 0;
+    for (size_t r = 0; r < ranks; r++) {
+        if (atomic_load(&w->beats[r].over)) continue;
+        const double still = w->seen[r].still;
+        least = fmin(least, still);
+        if (works(w, r) || is_gone(w, r)) longest = fmax(longest, still);
+    }
+    return isfinite(least) ? fmax(least, longest) : 0;
+}
+
+/* The rank of this node that the others wait for, or -1 if it is on another node: one that does
+ * nothing any more, or else the one that has come least far, be it working or lost on the way out
+ * of a meeting of all. */
 static int culprit(const watchdog *w, size_t ranks) {
     int found = -1;
     int64_t least = 0, most = 0;
     for (size_t r = 0; r < ranks; r++) {
         if (atomic_load(&w->beats[r].over)) continue;
+        if (is_gone(w, r) || (works(w, r) && w->seen[r].still > w->timeout)) return (int)r;
         const int64_t phase = atomic_load(&w->beats[r].phase);
-        const bool works = atomic_load(&w->beats[r].kind) == PHASE_WORK;
         if (found < 0 || phase > most) most = phase;
-        if (found < 0 || phase < least ||
-            (phase == least && works && atomic_load(&w->beats[found].kind) != PHASE_WORK)) {
+        if (found < 0 || phase < least) {
             found = (int)r;
             least = phase;
         }
     }
-    if (found < 0) return -1;
-    return least < most || atomic_load(&w->beats[found].kind) == PHASE_WORK ? found : -1;
-}
-
-/* Seconds for which nobody on this node has come further; `passed` since the last look. */
-static double standstill(watchdog *w, size_t ranks, double passed) {
-    double least = 1e300;
-    for (size_t r = 0; r < ranks; r++) {
-        const int64_t count = atomic_load_explicit(&w->beats[r].count, memory_order_acquire);
-        w->still[r] = count == w->seen[r] ? w->still[r] + passed : 0;
-        w->seen[r] = count;
-        if (!atomic_load(&w->beats[r].over) && w->still[r] < least) least = w->still[r];
-    }
-    return least > 1e299 ? 0 : least;
+    return least < most ? found : -1;
 }
 
 /* "rank 3 on n02", "ranks 2 to 3 on n02", or nothing if the others are on several hosts. */
@@ -155,7 +185,9 @@ static void *watch(void *argument) {
         /* A longer rest than was asked for: the job was suspended, or the laptop slept. */
         const double passed = now - before < 2 * pause ? now - before : 2 * pause;
         before = now;
-        const double still = standstill(w, ranks, passed);
+        atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
+        look(w, ranks, passed);
+        const double still = standstill(w, ranks);
         if (still > w->timeout && still > patience(w, ranks)) end_job(w, still, ranks);
     }
     return NULL;
@@ -164,7 +196,6 @@ static void *watch(void *argument) {
 static void free_watchdog(watchdog **w) {
     dt_window_destroy(&(*w)->window);
     dt_memory_free(&(*w)->seen);
-    dt_memory_free(&(*w)->still);
     dt_memory_free(w);
 }
 
@@ -177,6 +208,8 @@ static void start_thread(watchdog *w) {
     pthread_condattr_destroy(&steady);
     const int error = pthread_create(&w->thread, NULL, watch, w);
     w->running = error == 0;
+    /* From now on it is known to look. */
+    if (w->running) atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
     if (error) {
         dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(error));
     }
@@ -193,8 +226,6 @@ dt_status watchdog_open(watchdog **out, dt_comm *comm, double timeout, watchdog_
         *w = (watchdog){.comm = comm, .timeout = timeout, .save = save, .context = context};
         status = dt_memory_alloc(&w->seen, ranks, sizeof *w->seen, "the watchdog");
     }
-    if (status == DT_OK)
-        status = dt_memory_alloc(&w->still, ranks, sizeof *w->still, "the watchdog");
     DT_TRY_DONE(dt_comm_agree(comm, status));
     DT_TRY_DONE(dt_window_create(&w->window, comm, ranks * sizeof(beat), "beats"));
     w->beats = dt_window_memory(w->window);

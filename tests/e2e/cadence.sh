@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# When checkpoints are written, which of them stay, and which one is called the best.
+set -euo pipefail
+# shellcheck source=tests/e2e/life.sh
+. "$(dirname "$0")/life.sh"
+
+run=("${small[@]}" --eval-every 0 --keep 0)
+
+# ---- how often ----
+
+expect_exit 0 start 2 "${run[@]}" --steps 22 --checkpoint-every 5 --out steps
+[[ $(steps_of steps) == "5 10 15 20 22" ]] || fail "every 5 steps: $(steps_of steps)"
+
+# 2 epochs of 122 problems in batches of 61: 4 steps.
+expect_exit 0 start 2 "${run[@]}" --steps 14 --train-examples 122 --checkpoint-every 2e --out epochs
+[[ $(steps_of epochs) == "4 8 12 14" ]] || fail "every 2 epochs: $(steps_of epochs)"
+# Epochs that end within a step: 100 problems, so after steps 2, 4, 5, 7, 9, 10.
+expect_exit 0 start 2 "${run[@]}" --steps 10 --train-examples 100 --checkpoint-every 1e --out uneven
+[[ $(steps_of uneven) == "2 4 5 7 9 10" ]] || fail "every epoch of 1.64 steps: $(steps_of uneven)"
+
+expect_exit 0 start 2 "${run[@]}" --steps 12 --checkpoint-every 0 --out never
+[[ $(steps_of never) == 12 ]] || fail "never: $(steps_of never)"
+
+launch 2 "${run[@]}" --steps 1000000 --checkpoint-every 1s --out seconds
+wait_for 60 has_said "new run in seconds"
+sleep 5.5
+kill -USR1 "$job"
+end_of_job
+count=$(steps_of seconds | wc -w)
+say "every second for 5.5 s: $count checkpoints"
+((count >= 3 && count <= 8)) || fail "every second for 5.5 s: $count checkpoints"
+
+# ---- which stay ----
+
+expect_exit 0 start 2 "${run[@]}" --steps 40 --checkpoint-every 5 --keep 2 --out kept
+[[ $(steps_of kept) == "35 40" ]] || fail "keep 2: $(steps_of kept)"
+expect_exit 0 start 2 "${run[@]}" --steps 20 --checkpoint-every 5 --keep 1 --out one
+[[ $(steps_of one) == "20" ]] || fail "keep 1: $(steps_of one)"
+# Pinned by a link of any name.
+ln -s checkpoint-00000035.h5 kept/paper
+expect_exit 0 start 2 "${run[@]}" --steps 80 --checkpoint-every 5 --keep 2 --out kept
+[[ $(steps_of kept) == "35 75 80" ]] || fail "keep 2 with one pinned: $(steps_of kept)"
+rm kept/paper
+expect_exit 0 start 2 "${run[@]}" --steps 90 --checkpoint-every 5 --keep 2 --out kept
+[[ $(steps_of kept) == "85 90" ]] || fail "keep 2 with none pinned any more: $(steps_of kept)"
+
+# ---- the best, by each metric ----
+
+# It is the first with the best value, and its file stays however few are kept.
+check_best() {
+    /usr/bin/python3 -B - "$@" <<'END'
+import os, sys, h5py
+folder, metric, least = sys.argv[1], sys.argv[2], float(sys.argv[3])
+with h5py.File(f"{folder}/latest.h5") as file:
+    rows = file["metrics/validation"]
+    steps, values = rows["step"][()].tolist(), rows[metric][()].tolist()
+    state = dict(file["state"].attrs)
+sign = -1 if metric == "loss" else 1
+best = 0
+for i, value in enumerate(values):
+    if sign * value > sign * values[best] + least:
+        best = i
+assert steps[best] == state["best_step"], (steps[best], state["best_step"], values)
+assert values[best] == state["best"], (values[best], state["best"])
+assert len(steps) - 1 - best == state["stale"], (best, state["stale"], len(steps))
+link = os.readlink(f"{folder}/best.h5")
+assert link == f"checkpoint-{steps[best]:08d}.h5", (link, steps[best])
+with h5py.File(f"{folder}/best.h5") as file:
+    assert file.attrs["step"] == steps[best]
+    assert file["metrics/validation"][metric][()].tolist() == values[:best + 1]
+print(f"best by {metric}: {values[best]:.4f} at {steps[best]} of {steps}")
+END
+}
+
+# A large rate goes up and down.
+run=("${small[@]}" --lr 0.02 --ops + --digits 2 --eval-every 6 --steps 120 --keep 1 --checkpoint-every 0)
+for metric in exact-match token-accuracy loss; do
+    expect_exit 0 start 2 "${run[@]}" --metric "$metric" --out "$metric"
+    check_best "$metric" "${metric//-/_}" 0 || fail "the best by $metric is wrong"
+    (($(steps_of "$metric" | wc -w) <= 2)) || fail "keep 1: $(steps_of "$metric")"
+done
+expect_exit 0 start 2 "${run[@]}" --metric loss --min-delta 0.3 --out delta
+check_best delta loss 0.3 || fail "the best by at least 0.3 is wrong"
+# A person means the best one by a folder.
+expect_exit 0 "$dtrain" info loss
+expect_text out "$(attribute loss/best.h5 / step)"

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Killed at random moments and started again with other numbers of ranks, a run ends with the bytes of one that was left in peace.
+# Usage: kill.sh DTRAIN MPIRUN [KILLS [SEED]]
+set -euo pipefail
+# shellcheck source=tests/e2e/life.sh
+. "$(dirname "$0")/life.sh"
+kills=${3:-20}
+seed=${4:-$((RANDOM * 32768 + RANDOM))}
+RANDOM=$seed
+say "$kills kills, seed $seed"
+
+# A checkpoint after every step: most kills come while one is written. How far it gets depends on the machine.
+run=(--eval-every 7 --checkpoint-every 1 --keep 2 "${small[@]}" --layers 1 --batch 16 --eval-examples 64
+    --schedule constant)
+
+# Which processes go: all ranks, one of them, the launcher, or all at once as when the machine goes down.
+kill_job() {
+    case $1 in
+    ranks) signal_ranks KILL ;;
+    rank) signal_rank KILL $((RANDOM % $2)) || true ;;
+    launcher) kill -KILL "$job" ;;
+    all)
+        kill -STOP "$job" || true
+        signal_ranks KILL
+        kill -KILL "$job" || true
+        ;;
+    esac
+    # Ranks notice by themselves that their launcher is gone.
+    local ranks
+    ranks=$(pgrep -P "$job" || true)
+    end_of_job
+    ((code != 0)) || return 0
+    for process in $ranks; do wait_for 10 is_over "$process"; done
+}
+
+before=-1
+for ((k = 0; k < kills; k++)); do
+    ranks=$((RANDOM % 4 + 1))
+    ways=(ranks rank launcher all)
+    way=${ways[RANDOM % 4]}
+    # From the moment of the start, so that reading the checkpoint is hit as well.
+    pause=$(calculate "0.3 + $RANDOM / 32768 * 1.4")
+    launch "$ranks" "${run[@]}" --steps 1000000 --out parts
+    sleep "$pause"
+    ! is_over "$job" || fail "it ended by itself"
+    kill_job "$way" "$ranks"
+    step=$(newest_step parts)
+    say "kill $k: $ranks ranks, $way after $pause s, newest checkpoint $step"
+    ((step >= before)) || fail "step $before was lost"
+    ! grep -q "warning: .*checkpoint-" err || fail "a checkpoint was damaged"
+    before=$step
+done
+run+=(--steps $((step + 10)))
+expect_exit 0 start 3 "${run[@]}" --out parts
+say "$(history parts/latest.h5 step | wc -l) starts in the history"
+expect_exit 0 start 2 "${run[@]}" --out whole
+[[ $(readlink parts/best.h5) == "$(readlink whole/best.h5)" ]] || fail "best.h5 is another step's"
+compare_runs whole/latest.h5 parts/latest.h5
+compare_datasets whole/best.h5 parts/best.h5 /weights /optimizer /metrics/train /metrics/validation /state
+[[ -z $(find parts -name '.*tmp*') ]] || fail "temporary files are left: $(find parts -name '.*tmp*')"
+say "same bytes after $kills kills"

@@ -1,0 +1,30 @@
+# The life of a run: stopping anywhere, going on anywhere.
+
+if(NOT COMMAND dt_e2e)
+  return()
+endif()
+
+# dt_e2e_long(NAME SECONDS argument…): the same script, more of it; NAME.long.
+function(dt_e2e_long name timeout)
+  add_test(NAME e2e.${name}.long COMMAND bash "${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh"
+    $<TARGET_FILE:dtrain> "${MPIEXEC_EXECUTABLE}" ${ARGN})
+  set_tests_properties(e2e.${name}.long PROPERTIES LABELS "e2e;long" TIMEOUT ${timeout} PROCESSORS 2 SKIP_RETURN_CODE 77)
+endfunction()
+
+dt_e2e(kill 240)
+dt_e2e_long(kill 2400 200)
+dt_e2e(stop 180)
+dt_e2e_long(stop 1800 100)
+dt_e2e(term 240)
+dt_e2e_long(term 600 30)
+dt_e2e(signals 180)
+dt_e2e(deadline 180)
+dt_e2e(cadence 180)
+dt_e2e(patience 180)
+dt_e2e(change 180)
+dt_e2e(lost 240)
+
+# Makes a rank calculate wrongly.
+add_library(dtrain_fault MODULE fault.c)
+target_link_libraries(dtrain_fault PRIVATE PkgConfig::BLAS MPI::MPI_C ${CMAKE_DL_LIBS})
+dt_e2e(diverge 240 $<TARGET_FILE:dtrain_fault>)

@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# What the tests of a run's life share: starting in the background, signals, what a checkpoint says.
+# To be sourced by a script that is called with DTRAIN MPIRUN.
+
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# Killed jobs leave their shared memory behind: in a folder of its own it goes with the test.
+shm=$(mktemp -d "/dev/shm/dtrain-e2e.XXXXXX" 2>/dev/null || mktemp -d "$work/shm.XXXXXX")
+export OMPI_MCA_btl_vader_backing_directory=$shm OMPI_MCA_osc_sm_backing_directory=$shm
+mkdir "$work/mpi"
+export OMPI_MCA_orte_tmpdir_base=$work/mpi
+finish_life() {
+    [[ -z ${KEEP:-} ]] || cp -a "$work" "$KEEP"
+    rm -rf "$shm"
+    finish
+}
+trap finish_life EXIT
+
+now() { date +%s.%N; }
+# calculate EXPRESSION: of numbers with a point; prints the value.
+calculate() { awk "BEGIN { printf \"%.3f\", $* }"; }
+# holds EXPRESSION
+holds() { awk "BEGIN { exit !($*) }"; }
+
+# Others compete for the processors, so that times mean little. A test itself makes a load of up to three.
+busy() { holds "$(cut -d ' ' -f 1 /proc/loadavg) > $(nproc) + 2"; }
+
+# launch RANKS ARGUMENT…: like start, but in the background and without a time limit; $job is mpirun, or the program itself.
+launch() {
+    local ranks=$1
+    shift
+    # What was said before must not be taken for this start's.
+    : >"$work/out"
+    : >"$work/err"
+    if [[ $ranks == alone ]]; then
+        "$dtrain" "$@" >"$work/out" 2>"$work/err" &
+    else
+        "$mpirun" -np "$ranks" "$dtrain" "$@" >"$work/out" 2>"$work/err" &
+    fi
+    job=$!
+    # Until then it is this shell, which a signal would make clean up.
+    wait_for 10 is_started "$job"
+}
+is_started() { [[ $(readlink "/proc/$1/exe") != "$(readlink "/proc/$$/exe")" ]]; }
+
+is_over() { ! kill -0 "$1" 2>/dev/null; }
+
+# end_of_job: wait for it, for at most 60 s; $code is its exit code.
+end_of_job() {
+    local until=$((SECONDS + 60))
+    while kill -0 "$job" 2>/dev/null; do
+        if ((SECONDS >= until)); then
+            signal_ranks KILL
+            kill -KILL "$job" 2>/dev/null
+            fail "the job has not ended in time"
+        fi
+        sleep 0.02
+    done
+    code=0
+    wait "$job" || code=$?
+}
+
+# rank_process RANK: the process of a rank of $job.
+rank_process() {
+    local process
+    for process in $(pgrep -P "$job"); do
+        if tr '\0' '\n' <"/proc/$process/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
+            echo "$process"
+            return
+        fi
+    done
+    return 1
+}
+signal_rank() { kill "-$1" "$(rank_process "$2")"; }
+signal_ranks() { pkill "-$1" -P "$job" || true; }
+
+# newest_step FOLDER: of its checkpoints, 0 if there is none.
+newest_step() {
+    local file step=0
+    for file in "$1"/checkpoint-*.h5; do
+        [[ ! -e $file ]] || { step=${file##*checkpoint-} && step=${step%.h5}; }
+    done
+    echo $((10#$step))
+}
+is_past() { (($(newest_step "$1") > $2)); }
+
+# steps_of FOLDER: those of its checkpoints, in one line.
+steps_of() {
+    local file steps=()
+    for file in "$1"/checkpoint-*.h5; do
+        [[ -e $file ]] || continue
+        file=${file##*checkpoint-}
+        steps+=($((10#${file%.h5})))
+    done
+    echo "${steps[*]}"
+}
+
+# last_made: the last step that $job has announced as completed (at --log-level debug).
+last_made() { sed -n 's/^dtrain\[0\]: debug: step \([0-9]*\) is complete$/\1/p' "$work/err" | tail -n 1; }
+has_made() { (($(last_made || echo 0) + 0 >= $1)); }
+has_said() { grep -qF -e "$1" "$work/err"; }
+
+# history FILE COLUMN: one line per start.
+history() {
+    /usr/bin/python3 -B - "$@" <<'END'
+import sys, h5py
+for value in h5py.File(sys.argv[1])["metrics/history/" + sys.argv[2]][()]:
+    print(value.decode().rstrip("\0") if isinstance(value, bytes) else value)
+END
+}
+last_stop() { history "$1" stopped | tail -n 1; }
+
+# attribute FILE GROUP NAME
+attribute() {
+    /usr/bin/python3 -B - "$@" <<'END'
+import sys, h5py
+value = h5py.File(sys.argv[1])[sys.argv[2]].attrs[sys.argv[3]]
+print(value.decode() if isinstance(value, bytes) else value)
+END
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# A rank that dies or is stuck ends the whole job, soon, and with its name; a job that was suspended goes on.
+set -euo pipefail
+# shellcheck source=tests/e2e/life.sh
+. "$(dirname "$0")/life.sh"
+
+run=(--steps 1000000 --schedule constant --eval-every 0 --checkpoint-every 0 "${small[@]}" --log-level debug)
+host=$(hostname)
+
+# ---- dead ----
+
+for rank in 2 1 0; do
+    launch 3 "${run[@]}" --out dead
+    wait_for 60 has_made $(($(newest_step dead) + 5))
+    signal_rank KILL "$rank"
+    died=$(now)
+    end_of_job
+    took=$(calculate "$(now) - $died")
+    say "rank $rank killed: ended after $took s with $code, saved $(newest_step dead) of $(last_made)"
+    ((code != 0)) || fail "exit code 0 although rank $rank was killed"
+    holds "$took < 10" || fail "it took $took s to end"
+    grep -qE "process rank $rank .*on node $host" err || fail "the rank and its host are not named"
+done
+(($(newest_step dead) > 0)) || fail "nothing was saved although rank 0 was alive"
+
+# ---- stuck ----
+
+for rank in 3 1 0; do
+    launch 4 "${run[@]}" --out "stuck$rank" --stall-timeout 3s
+    wait_for 60 has_made 5
+    signal_rank STOP "$rank"
+    stopped=$(now)
+    end_of_job
+    took=$(calculate "$(now) - $stopped")
+    say "rank $rank stopped: ended after $took s with $code, saved $(newest_step "stuck$rank") of $(last_made)"
+    ((code != 0)) || fail "exit code 0 although rank $rank was stuck"
+    expect_text err "rank $rank on $host has made no progress for" "--stall-timeout" "start it again to go on from the last checkpoint"
+    holds "$took > 2.5 && $took < 15" || fail "it took $took s to end"
+    # Not in the update itself, which is a few thousandths of the time: then the weights are not whole.
+    ((rank == 0)) || has_said "could not be saved" || (($(newest_step "stuck$rank") >= $(last_made))) ||
+        fail "step $(last_made) was complete, $(newest_step "stuck$rank") was saved"
+done
+
+# In a validation.
+launch 3 "${run[@]}" --eval-every 3 --eval-examples 16000000 --out judging --stall-timeout 3s
+wait_for 60 has_made 3
+sleep 0.5
+signal_rank STOP 1
+end_of_job
+((code != 0)) || fail "exit code 0 although a rank was stuck in the validation"
+expect_text err "rank 1 on $host has made no progress for"
+
+# A rank that is a node by itself is named by the others.
+launch 2 "${run[@]}" --out alone --stall-timeout 3s --ranks-per-node 1
+wait_for 60 has_made 5
+signal_rank STOP 1
+end_of_job
+((code != 0)) || fail "exit code 0 although a node was stuck"
+expect_text err "have waited" "those of other nodes: rank 1 on $host"
+
+# ---- suspended ----
+
+launch 3 "${run[@]}" --out paused --stall-timeout 2s
+wait_for 60 has_made 5
+signal_ranks STOP
+made=$(last_made)
+sleep 5
+signal_ranks CONT
+wait_for 30 has_made $((made + 20))
+sleep 3
+! is_over "$job" || fail "a job that was suspended was taken for stuck"
+kill -USR1 "$job"
+end_of_job
+((code == 75)) || fail "exit code $code after it had been suspended"
+say "suspended for longer than the timeout, and on"

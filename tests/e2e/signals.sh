@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Signals are answered at once whatever the program is doing; USR2 is a checkpoint on the way; a second INT ends it immediately.
+set -euo pipefail
+# shellcheck source=tests/e2e/life.sh
+. "$(dirname "$0")/life.sh"
+
+# Machines that are busy with other things take their time; alone it is a few milliseconds.
+SOON=0.3
+! busy || SOON=3
+say "expected within $SOON s"
+
+# seconds_until CONDITION…: how long it took to become true.
+seconds_until() {
+    local start
+    start=$(now)
+    wait_for 20 "$@"
+    calculate "$(now) - $start"
+}
+
+# ---- USR2: a checkpoint, and on ----
+
+run=(--steps 150 --eval-every 50 --checkpoint-every 0 --keep 0 "${small[@]}" --schedule constant --log-level debug)
+expect_exit 0 start 2 "${run[@]}" --out whole
+launch 2 "${run[@]}" --out asked
+wait_for 30 has_made 5
+kill -USR2 "$job"
+took=$(seconds_until is_past asked 0)
+first=$(newest_step asked)
+wait_for 30 has_made $((first + 5))
+# One that only another rank gets is rank 0's business as well.
+signal_rank USR2 1
+wait_for 30 is_past asked "$first"
+end_of_job
+((code == 0)) || fail "exit code $code after USR2"
+say "USR2: checkpoints $(steps_of asked), the first after $took s"
+[[ $(newest_step asked) == 150 ]] || fail "it ended at step $(newest_step asked)"
+[[ $(steps_of asked | wc -w) -ge 3 ]] || fail "only checkpoints $(steps_of asked)"
+compare_runs whole/latest.h5 asked/latest.h5
+
+# ---- HUP, as from a terminal that is closed ----
+
+launch alone "${run[@]}" --steps 1000000 --out hung_up
+wait_for 30 has_made 5
+kill -HUP "$job"
+end_of_job
+((code == 75)) || fail "exit code $code after HUP"
+[[ $(last_stop hung_up/latest.h5) == "signal HUP" ]] || fail "the history says $(last_stop hung_up/latest.h5)"
+nohup_start() { nohup "$dtrain" "${run[@]}" --steps 1000000 --out nohup >out 2>err & job=$!; }
+nohup_start
+wait_for 30 has_made 5
+kill -HUP "$job"
+made=$(last_made)
+wait_for 30 has_made $((made + 5))
+kill -INT "$job"
+end_of_job
+((code == 75)) || fail "exit code $code under nohup"
+
+# ---- a long step ----
+
+# One pass over the model takes seconds here; nothing looks at flags meanwhile.
+long=(--layers 4 --width 128 --heads 4 --ops '*' --digits 4 --batch 800 --micro-batch 800 --shards 1 --eval-every 0
+    --steps 100 --checkpoint-every 0 --log-level debug)
+launch alone "${long[@]}" --out long
+wait_for 100 has_made 1
+sleep 0.3
+kill -INT "$job"
+took=$(seconds_until is_past long 0)
+! is_over "$job" || fail "the step was over before the signal was answered"
+say "INT in a long step: on disk after $took s"
+holds "$took < $SOON" || fail "$took s until the checkpoint was written in a long step"
+[[ $(newest_step long) -ge 1 ]] || fail "step 1 was lost"
+[[ $(last_stop long/latest.h5) == "signal INT" ]] || fail "the history says $(last_stop long/latest.h5)"
+again=$(now)
+kill -INT "$job"
+end_of_job
+took=$(calculate "$(now) - $again")
+((code == 130)) || fail "exit code $code after a second INT"
+say "a second INT: gone after $took s"
+holds "$took < $SOON" || fail "$took s until a second INT ended it"
+
+# ---- a validation ----
+
+for ranks in alone 3; do
+    launch "$ranks" "${small[@]}" --eval-every 3 --eval-examples 16000000 --steps 100 --checkpoint-every 0 --out "judged$ranks" \
+        --log-level debug
+    wait_for 60 has_made 3
+    sleep 0.5
+    asked=$(now)
+    kill -USR1 "$job"
+    took=$(seconds_until is_past "judged$ranks" 0)
+    end_of_job
+    say "USR1 in a validation, $ranks: on disk after $took s, ended after $(calculate "$(now) - $asked") s"
+    ((code == 75)) || fail "exit code $code after USR1 in a validation"
+    holds "$took < $SOON" || fail "$took s until the checkpoint was written in a validation"
+    [[ $(newest_step "judged$ranks") == 3 ]] || fail "step $(newest_step "judged$ranks") was saved"
+done
+# The validation is still owed, and made first.
+expect_exit 0 start 2 "${small[@]}" --eval-every 3 --eval-examples 128 --steps 4 --out judged3
+expect_text err "validation at 3:" "validation at 4:"
+expect_exit 0 start alone "${small[@]}" --eval-every 3 --eval-examples 128 --steps 4 --out judged_whole --checkpoint-every 0
+compare_runs judged_whole/latest.h5 judged3/latest.h5
+
+# ---- before the first step, and in the last validation ----
+
+launch alone "${small[@]}" --steps 50 --out early
+kill -USR1 "$job"
+end_of_job
+# Before the program has come to catching signals USR1 ends it.
+((code == 75 || code == 138)) || fail "exit code $code after USR1 at the start"
+last=("${small[@]}" --eval-every 50 --steps 5 --out last --log-level debug --checkpoint-every 0)
+launch 2 "${last[@]}" --eval-examples 16000000
+wait_for 60 has_made 5
+sleep 0.3
+kill -USR1 "$job"
+end_of_job
+((code == 75)) || fail "exit code $code after USR1 in the last validation"
+expect_exit 0 start 3 "${last[@]}"
+expect_text err "validation at 5:" "finished 5 steps"
+expect_exit 0 start 3 "${last[@]}"
+expect_text err "last is finished"
+say "the last validation is made up for"
