@@ -7,14 +7,23 @@
 #include <string.h>
 #include <time.h>
 
+/* Decimal digits, and nothing else: it becomes part of a command. */
+static bool is_number(const char *text) {
+    return text && *text && !text[strspn(text, "0123456789")];
+}
+
 /* Seconds left of the Slurm job as Slurm itself tells, -1 if it does not. The environment has the
  * end only since Slurm 23. */
 static double slurm_seconds_left(void) {
     const char *job = getenv("SLURM_JOB_ID"), *end = getenv("SLURM_JOB_END_TIME");
-    if (!job || !*job || job[strspn(job, "0123456789_")]) return -1;
+    const char *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+    if (!is_number(job)) return -1;
     if (end && strtod(end, NULL) > 0) return strtod(end, NULL) - (double)time(NULL);
-    char command[128], text[64] = "";
-    snprintf(command, sizeof command, "squeue -h -j %s -o %%L 2>/dev/null", job);
+    /* The number of an array's last task is that of the array: alone it would mean all tasks. */
+    const bool one = is_number(array) && is_number(task);
+    char command[160], text[64] = "";
+    snprintf(command, sizeof command, "timeout 30 squeue -h -j %s%s%s -o %%L 2>/dev/null",
+             one ? array : job, one ? "_" : "", one ? task : "");
     FILE *pipe = popen(command, "r");
     if (!pipe) return -1;
     const bool read = fgets(text, sizeof text, pipe) != NULL;

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# An array of three runs, one of which is stopped and queues itself again; and one of settings from a list.
+# shellcheck source=tests/slurm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Slurm gives the last task of an array the number of the array itself: the one where a mistake would hit all.
+array=$(submit --ntasks-per-node=2 jobs/sweep.sbatch "${run[@]}")
+freeze 10 runs/sweep/3
+train_whole whole --seed 3
+scancel --batch --signal=USR1 "${array}_3"
+wait_for 60 has "dtrain-sweep-${array}_3.out" "signal USR1"
+thaw runs/sweep/3
+wait_for 60 job_is "${array}_3" PENDING
+stopped=$(newest runs/sweep/3)
+for task in 1 2 3; do
+    expect_end "${array}_$task" COMPLETED
+    expect "dtrain-sweep-${array}_$task.out" "seed $task" "the run is finished"
+done
+[[ $(job_field "${array}_1" Restarts)$(job_field "${array}_2" Restarts)$(job_field "${array}_3" Restarts) == 001 ]] ||
+    fail "another task was started again than the third one"
+expect_history runs/sweep/1 step 0
+expect_history runs/sweep/2 step 0
+expect_history runs/sweep/3 step 0 "$stopped"
+expect_same whole runs/sweep/3
+say "three seeds; the one stopped at step $stopped ended with the same bytes"
+
+printf '%s\n' "--lr 0.001" "--lr 0.003 --width 48" >list
+array=$(SWEEP=list RUNS=runs/rates submit --array=2,3 --ntasks-per-node=2 jobs/sweep.sbatch "${run[@]:4}" --heads 2 --steps 5)
+expect_end "${array}_2" COMPLETED
+build/dtrain info --json runs/rates/2 >info.out
+expect info.out '"width":48' '"lr":0.003'
+expect_end "${array}_3" FAILED 64
+expect "dtrain-sweep-${array}_3.out" "list has nothing in line 3"
+say "settings from a list"

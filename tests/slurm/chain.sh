@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Jobs that may not be queued again, as a chain: each goes on where the one before it stopped, and none is left at the end.
+# shellcheck source=tests/slurm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mapfile -t lines < <(jobs/chain.sh 4 --ntasks-per-node=2 --output=%j.out jobs/dtrain.sbatch "${run[@]}" --out run)
+printf '%s\n' "${lines[@]}"
+links=()
+for line in "${lines[@]:0:4}"; do
+    line=${line#job }
+    links+=("${line%%:*}")
+done
+[[ $(job_field "${links[0]}" Requeue) == 0 ]] || fail "a link may be queued again"
+
+freeze 10 run
+train_whole whole
+scancel --batch --signal=USR1 "${links[0]}"
+wait_for 60 has "${links[0]}.out" "signal USR1"
+thaw run
+expect_end "${links[0]}" FAILED 75
+expect "${links[0]}.out" "the next job of the chain goes on"
+stopped=$(newest run)
+# The second one is killed without any warning.
+freeze $((stopped + 5)) run
+scancel --full --signal=KILL "${links[1]}"
+expect_end "${links[2]}" COMPLETED
+wait_for 60 job_is "${links[3]}" CANCELLED
+expect "${links[1]}.out" "resuming run from step $stopped "
+expect "${links[2]}.out" "resuming run from step" "the run is finished"
+expect_same whole run
+say "same bytes through three links; the fourth was cancelled"
+
+# An error that the next link would make, too.
+mapfile -t lines < <(jobs/chain.sh 2 --ntasks-per-node=2 --output=%j.out jobs/dtrain.sbatch --out run --width 64)
+[[ ${lines[0]} =~ ^job\ ([0-9]+): ]] || fail "${lines[0]}"
+expect_end "${BASH_REMATCH[1]}" FAILED 64
+[[ ${lines[1]} =~ ^job\ ([0-9]+): ]] || fail "${lines[1]}"
+wait_for 60 job_is "${BASH_REMATCH[1]}" CANCELLED
+say "a chain ends at an error"

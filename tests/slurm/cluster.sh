@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Runs a command on a real Slurm cluster made for it, of a few nodes on this machine, and leaves nothing of it behind.
+#
+#   cluster.sh COMMAND…      for instance: cluster.sh bash
+#
+# Exit 77: not possible here. What may be set: NODES=2 (called n1, n2 …), CPUS=4 of each, however many this machine has,
+# TASK=none or affinity (binding; no more CPUS than there are), SLURMD_TIMEOUT=60 seconds until a silent node is lost.
+#
+# The cluster lives in namespaces of its own: processes, network, mounts. A node is one more of each but the network, with
+# a host name and a /dev/shm of its own (Open MPI takes processes that share these for neighbours). Thus every port is
+# free, all files lie in memory, and whatever ends the first process ends them all. A node's files are the cluster's.
+set -euo pipefail
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+skip() {
+    echo "SKIPPED: $*"
+    exit 77
+}
+
+if [[ ${1:-} != --inside ]]; then
+    ((EUID == 0)) || skip "a Slurm cluster for testing needs root"
+    for program in unshare ip munged slurmctld slurmd sbatch srun; do
+        command -v "$program" >/dev/null || skip "$program is not there (Debian: slurm-wlm munge iproute2)"
+    done
+    namespaces=(unshare --mount --uts --net --pid --fork --kill-child=KILL --mount-proc)
+    "${namespaces[@]}" ip link set lo up 2>/dev/null || skip "this system allows no namespaces"
+    exec "${namespaces[@]}" bash "$here/cluster.sh" --inside "$@"
+fi
+shift
+
+nodes=${NODES:-2} cluster=/run/cluster names=()
+for ((k = 1; k <= nodes; k++)); do names+=("n$k"); done
+
+hostname login
+ip link set lo up
+# Names are looked up only where there is an address besides those of the loopback.
+ip address add 192.0.2.1/32 dev lo
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p "$cluster"/{state,munge,work} "${names[@]/#/$cluster/}"
+printf '127.0.0.1 %s\n' localhost login "${names[@]}" >"$cluster/hosts"
+mount --bind "$cluster/hosts" /etc/hosts
+
+# Of a cluster that this one may be started on.
+for name in $(compgen -e | grep -E '^(SLURM|SBATCH|SRUN|OMPI|PMIX?)_'); do unset "$name"; done
+export SLURM_CONF=$cluster/slurm.conf
+cat >"$SLURM_CONF" <<END
+ClusterName=test
+SlurmctldHost=login(127.0.0.1)
+SlurmUser=root
+AuthType=auth/munge
+# A job that is queued again waits for so many seconds; 5 are the least.
+AuthInfo=cred_expire=5,socket=$cluster/munge/socket
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/${TASK:-none}
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+JobCompType=jobcomp/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1
+# More CPUs than the machine has.
+SlurmdParameters=config_overrides
+# What the scripts ask for themselves.
+JobRequeue=0
+MessageTimeout=5
+SlurmdTimeout=${SLURMD_TIMEOUT:-60}
+# From TERM to KILL.
+KillWait=5
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+StateSaveLocation=$cluster/state
+SlurmctldPidFile=$cluster/slurmctld.pid
+SlurmctldLogFile=$cluster/slurmctld.log
+SlurmdPidFile=$cluster/%n/slurmd.pid
+SlurmdLogFile=$cluster/%n/slurmd.log
+SlurmdSpoolDir=$cluster/%n/spool
+# The sockets of PMIx.
+TmpFS=$cluster/%n
+$(for ((k = 1; k <= nodes; k++)); do
+    echo "NodeName=n$k NodeAddr=127.0.0.1 Port=$((7000 + k)) CPUs=${CPUS:-4} RealMemory=1000"
+done)
+PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE
+PartitionName=spare Nodes=ALL MaxTime=INFINITE PriorityTier=0 GraceTime=30 PreemptMode=REQUEUE
+PartitionName=scavenge Nodes=ALL MaxTime=INFINITE PriorityTier=0 GraceTime=30 PreemptMode=CANCEL
+END
+
+# Ranks are root's, speak over the loopback, are more than there are cores, and may not read each other's memory.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_orte_tmpdir_base=/dev/shm
+
+# until_true COMMAND…: within 20 s.
+until_true() {
+    local end=$((SECONDS + 20))
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < end)) || {
+            echo "cluster.sh: waited in vain for: $*" >&2
+            tail -n 5 "$cluster"/*.log "$cluster"/*/*.log >&2
+            return 1
+        }
+        sleep 0.05
+    done
+}
+
+start_node() {
+    # The first process of a node is one that collects what others leave behind, and whose end is the end of all there.
+    # shellcheck disable=SC2016 # to be expanded there
+    unshare --mount --uts --pid --fork --kill-child=KILL --mount-proc bash -c '
+        hostname "$1"
+        mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+        slurmd -D -N "$1" &
+        wait $!' node "$1" </dev/null >"$cluster/$1/out.log" 2>&1 &
+    echo $! >"$cluster/$1/pid" # KILL it, and the node is lost
+    disown
+}
+
+# shellcheck disable=SC2317 # called by until_true
+all_idle() { [[ $(sinfo -h -N -p batch -t idle -o %N | wc -l) == "$nodes" ]]; }
+
+head -c 128 /dev/urandom >"$cluster/munge/key"
+chmod 600 "$cluster/munge/key"
+munged --foreground --key-file="$cluster/munge/key" --socket="$cluster/munge/socket" --pid-file="$cluster/munge/pid" \
+    --log-file="$cluster/munge/munged.log" --seed-file="$cluster/munge/seed" </dev/null >"$cluster/munge/out.log" 2>&1 &
+until_true munge -n -S "$cluster/munge/socket"
+slurmctld -D -i </dev/null >/dev/null 2>&1 &
+until_true scontrol ping
+for name in "${names[@]}"; do start_node "$name"; done
+until_true all_idle
+
+cd "$cluster/work"
+code=0
+"$@" || code=$?
+exit "$code"

@@ -1,0 +1,140 @@
+# shellcheck shell=bash
+# What the tests on a Slurm cluster share. To be sourced by a script that is called with DTRAIN.
+#
+# Runs that script on a cluster of its own (see cluster.sh for its settings), in a folder that looks like a checkout with
+# jobs/ and build/dtrain. At the end everything is gone.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+dtrain=$(realpath "${1:?usage: $0 DTRAIN}")
+if [[ -z ${DTRAIN_ON_TEST_CLUSTER:-} ]]; then
+    DTRAIN_ON_TEST_CLUSTER=yes exec bash "$here/cluster.sh" bash "$here/$(basename "$0")" "$dtrain" </dev/null
+fi
+mkdir build
+ln -s "$dtrain" build/dtrain
+ln -s "$here/../../jobs" jobs
+unset DTRAIN LAUNCHER MODULES CONTAINER BINDING MAX_RESTARTS RESERVE CHAIN SWEEP RUNS DTRAIN_SBATCH
+unset OMP_NUM_THREADS OPENBLAS_NUM_THREADS
+# There are more ranks than cores.
+export BINDING=none
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+
+# A run of a few seconds, with everything in it that a resume could lose.
+# shellcheck disable=SC2034 # for the scripts that source this
+run=(--layers 2 --width 32 --heads 2 --batch 61 --micro-batch 3 --warmup 4 --dropout 0.1 --eval-every 20 --eval-examples 32
+    --steps 120 --checkpoint-every 5 --keep 0)
+
+say() { printf '%s\n' "$*"; }
+
+# fail SENTENCE: end, with all that the jobs have said.
+fail() {
+    {
+        say "FAILED: $*"
+        tail -n 25 ./*.out
+        squeue -t all
+        sinfo -N
+    } >&2 || true
+    exit 1
+}
+
+# submit ARGUMENT…: of sbatch; prints the job's number.
+submit() { sbatch --parsable "$@" || fail "sbatch refused: $*"; }
+
+# wait_for SECONDS CONDITION…: until a command succeeds.
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || fail "waited in vain for: $*"
+        sleep 0.02
+    done
+}
+
+# job_is JOB STATE: PENDING, RUNNING, COMPLETED, CANCELLED, FAILED …
+job_is() { [[ $(squeue -h -t all -j "$1" -o %T) == "$2" ]]; }
+has_ended() { [[ " PENDING RUNNING COMPLETING " != *" $(squeue -h -t all -j "$1" -o %T) "* ]]; }
+# expect_end JOB STATE [EXIT]: its end, and the exit code of its script.
+expect_end() {
+    wait_for 60 has_ended "$1"
+    job_is "$1" "$2" || fail "job $1 is not $2"
+    [[ $(job_field "$1" ExitCode) == "${3:-0}:0" ]] || fail "job $1: exit code $(job_field "$1" ExitCode), not ${3:-0}:0"
+}
+job_field() { scontrol show job -o "$1" | sed -n "s/.* $2=\([^ ]*\).*/\1/p"; }
+
+# newest FOLDER: the step of its last checkpoint, 0 for none.
+newest() {
+    local file step=0
+    for file in "$1"/checkpoint-*.h5; do
+        [[ ! -e $file ]] || { step=${file##*checkpoint-} && step=${step%.h5}; }
+    done
+    echo $((10#$step))
+}
+is_past() { (($(newest "$1") > $2)); }
+
+# has FILE TEXT…: each of the texts stands in the file.
+has() {
+    local file=$1 text
+    shift
+    for text in "$@"; do
+        grep -qF -e "$text" "$file" || return 1
+    done
+}
+expect() { has "$@" || fail "not in $1: one of $(printf '"%s" ' "${@:2}")"; }
+
+# history FOLDER COLUMN: of its starts, one a line.
+history() {
+    /usr/bin/python3 -B - "$@" <<'END'
+import sys, h5py
+for value in h5py.File(sys.argv[1] + "/latest.h5")["metrics/history"][sys.argv[2]][()]:
+    print(value.decode() if isinstance(value, bytes) else value)
+END
+}
+# expect_history FOLDER COLUMN VALUE…: of its starts, in turn.
+expect_history() {
+    local found
+    mapfile -t found < <(history "$1" "$2")
+    [[ $(printf '%s|' "${found[@]}") == "$(printf '%s|' "${@:3}")" ]] || fail "history of $1, $2: ${found[*]}; not ${*:3}"
+}
+
+# expect_same A B: all that training computes, byte by byte.
+expect_same() {
+    /usr/bin/python3 -B "$here/../e2e/compare.py" "$1/latest.h5" "$2/latest.h5" \
+        /config /tokenizer /weights /optimizer /metrics/train /metrics/validation /state || fail "$1 and $2 differ"
+}
+
+# train_whole FOLDER OPTION…: the run as one process makes it that nobody stops, outside of Slurm.
+train_whole() {
+    local folder=$1
+    shift
+    build/dtrain "${run[@]}" --out "$folder" "$@" >"$folder.out" 2>&1 || fail "exit code $? for $folder"
+}
+
+# signal_ranks SIGNAL FOLDER: to all ranks that train there but the first, which goes on answering signals and writing
+# checkpoints. Processes outside of this cluster cannot be seen here.
+signal_ranks() {
+    local process
+    for process in /proc/[0-9]*; do
+        if [[ $(readlink "$process/exe") == "$dtrain" ]] && tr '\0' ' ' <"$process/cmdline" | grep -qF -e "--out $2 " &&
+            ! grep -qzx PMIX_RANK=0 "$process/environ"; then
+            kill -s "$1" "${process#/proc/}" || true
+        fi
+    done 2>/dev/null # some end meanwhile
+}
+# freeze STEP FOLDER…: in each, let the other ranks stand still as soon as there is a checkpoint after that step. Thus no test depends
+# on how fast a machine is: the run cannot end before something has happened to it.
+freeze() {
+    local step=$1 folder end=$((SECONDS + 60))
+    local -A moving=()
+    shift
+    for folder; do moving[$folder]=yes; done
+    while ((${#moving[@]})); do
+        for folder in "${!moving[@]}"; do
+            is_past "$folder" "$step" || continue
+            signal_ranks STOP "$folder"
+            unset "moving[$folder]"
+        done
+        ((SECONDS < end)) || fail "waited in vain for step $step of ${!moving[*]}"
+        sleep 0.02
+    done
+}
+thaw() { signal_ranks CONT "$1"; }

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# A job on two nodes with two ranks on each: both launchers, binding, modules, a container.
+if (($(nproc) >= 2)); then export TASK=affinity CPUS=2; fi
+# shellcheck source=tests/slurm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+train_whole whole
+place="n1*2,n2*2; $(nproc) CPUs per rank"
+if (($(nproc) >= 2)); then
+    unset BINDING
+    place="n1*2,n2*2; 1 CPU per rank"
+fi
+
+# A site with modules, and a container that is none.
+module() { printf 'module %s\n' "$*"; }
+export -f module
+mkdir bin
+cat >bin/apptainer <<'END'
+#!/bin/sh
+echo "apptainer $*"
+[ "$1 $3" = "exec dtrain" ] && shift 3 && exec build/dtrain "$@"
+END
+chmod +x bin/apptainer
+export PATH=$PWD/bin:$PATH
+
+for launcher in srun mpirun; do
+    job=$(LAUNCHER=$launcher MODULES="gcc openmpi" submit --nodes=2 --ntasks-per-node=2 jobs/dtrain.sbatch "${run[@]}" --out "$launcher")
+    expect_end "$job" COMPLETED
+    expect "dtrain-$job.out" "module load gcc openmpi" "$launcher" "4 ranks on 2 nodes" "finished 120 steps" "the run is finished"
+    expect_history "$launcher" ranks 4
+    expect_history "$launcher" nodes 2
+    expect_history "$launcher" host "$place"
+    expect_same whole "$launcher"
+    say "$launcher: $place"
+done
+
+job=$(CONTAINER=dtrain.sif submit --nodes=2 --ntasks-per-node=1 jobs/dtrain.sbatch "${run[@]}" --out boxed --steps 20)
+expect_end "$job" COMPLETED
+expect "dtrain-$job.out" "apptainer exec dtrain.sif dtrain" "2 ranks on 2 nodes"
+say "through a container"

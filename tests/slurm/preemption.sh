@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Jobs that Slurm takes the nodes away from, TERM first: they write the last step, queue themselves again, and finish later.
+# One under srun where Slurm would requeue it anyway, one under mpirun where it would cancel it.
+# shellcheck source=tests/slurm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+declare -A job partition=([srun]=spare [mpirun]=scavenge)
+for launcher in srun mpirun; do
+    job[$launcher]=$(LAUNCHER=$launcher submit --partition="${partition[$launcher]}" --ntasks-per-node=2 jobs/preemptible.sbatch \
+        "${run[@]}" --checkpoint-every 25 --out "$launcher")
+done
+freeze 20 srun mpirun
+train_whole whole --checkpoint-every 25
+urgent=$(submit --nodes=2 --exclusive --output=urgent.out --wrap "sleep 1")
+is_preempted() { [[ $(job_field "$1" PreemptTime)/$(job_field "$1" Restarts) == @(2*/0|*/1) ]]; }
+for launcher in srun mpirun; do
+    wait_for 60 is_preempted "${job[$launcher]}"
+    thaw "$launcher"
+done
+for launcher in srun mpirun; do
+    wait_for 60 job_is "${job[$launcher]}" PENDING
+    expect "dtrain-preemptible-${job[$launcher]}.out" "on n[1-2]" "the job is queued again"
+    [[ $(history "$launcher" stopped) == signal* ]] || fail "$launcher: $(history "$launcher" stopped)"
+    say "$launcher: preempted at step $(newest "$launcher")"
+done
+for launcher in srun mpirun; do
+    expect_end "${job[$launcher]}" COMPLETED
+    expect_same whole "$launcher"
+done
+job_is "$urgent" COMPLETED || fail "the urgent job did not run"
+say "same bytes after preemption"
