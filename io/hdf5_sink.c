@@ -35,7 +35,31 @@ static H5FD_t *sink_open(const char *name, unsigned flags, hid_t access, haddr_t
     return &file->base;
 }
 
+static void write_gathered(dt_hdf5_sink *sink) {
+    if (!sink->error && sink->gathered_size > 0) {
+        sink->error =
+            dt_file_write(sink->file, sink->gathered, sink->gathered_size, sink->gathered_offset);
+    }
+    sink->gathered_size = 0;
+}
+
+/* One system call for the many small datasets and headers that lie one behind the other. */
+static void gather(dt_hdf5_sink *sink, const void *bytes, size_t size, uint64_t offset) {
+    if (offset != sink->gathered_offset + sink->gathered_size ||
+        size > sizeof sink->gathered - sink->gathered_size) {
+        write_gathered(sink);
+    }
+    if (size > sizeof sink->gathered) {
+        if (!sink->error) sink->error = dt_file_write(sink->file, bytes, size, offset);
+        return;
+    }
+    if (sink->gathered_size == 0) sink->gathered_offset = offset;
+    memcpy(sink->gathered + sink->gathered_size, bytes, size);
+    sink->gathered_size += size;
+}
+
 static herr_t sink_close(H5FD_t *base) {
+    write_gathered(((sink_file *)base)->sink);
     free(base);
     return 0;
 }
@@ -69,6 +93,7 @@ static herr_t sink_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t a
     (void)type, (void)transfer;
     const sink_file *file = (const sink_file *)base;
     char *next = buffer;
+    write_gathered(file->sink);
     memset(buffer, 0, size);
     while (size > 0 && !file->sink->error) {
         const ssize_t got = pread(file->sink->file, next, size, (off_t)address);
@@ -86,9 +111,7 @@ static herr_t sink_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t 
                          size_t size, const void *buffer) {
     (void)type, (void)transfer;
     sink_file *file = (sink_file *)base;
-    if (!file->sink->error) {
-        file->sink->error = dt_file_write(file->sink->file, buffer, size, address);
-    }
+    gather(file->sink, buffer, size, address);
     if (address + size > file->end) file->end = address + size;
     return 0;
 }
@@ -97,6 +120,7 @@ static herr_t sink_truncate(H5FD_t *base, hid_t transfer, hbool_t closing) {
     (void)transfer, (void)closing;
     sink_file *file = (sink_file *)base;
     if (file->end == file->allocated) return 0;
+    write_gathered(file->sink);
     if (!file->sink->error && ftruncate(file->sink->file, (off_t)file->allocated) != 0) {
         file->sink->error = errno;
     }

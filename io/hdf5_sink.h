@@ -14,7 +14,10 @@
  */
 typedef struct {
     int file;
-    int error; /* errno of the first failure, or 0 */
+    int error;                       /* errno of the first failure, or 0 */
+    unsigned char gathered[1 << 15]; /* small pieces that follow each other in the file */
+    size_t gathered_size;
+    uint64_t gathered_offset;
 } dt_hdf5_sink;
 
 /* A file driver that writes to sinks. Negative on error; to be given back with H5FDunregister. */

@@ -199,6 +199,23 @@ done:
     return status;
 }
 
+static bool points_to(const char *folder, const char *name, int64_t step) {
+    char path[DT_PATH_MAX], wanted[NAME_SIZE], target[NAME_SIZE + 1];
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) return false;
+    checkpoint_name(wanted, step);
+    const ssize_t got = readlink(path, target, sizeof target - 1);
+    target[got > 0 ? got : 0] = '\0';
+    return strcmp(target, wanted) == 0;
+}
+
+dt_status dt_run_links(const char *folder, int64_t latest, int64_t best) {
+    char name[NAME_SIZE];
+    if (!points_to(folder, "latest.h5", latest)) DT_TRY(dt_run_link(folder, "latest.h5", latest));
+    if (best < 0 || points_to(folder, "best.h5", best)) return DT_OK;
+    checkpoint_name(name, best);
+    return is_file(folder, name) ? dt_run_link(folder, "best.h5", best) : DT_OK;
+}
+
 /* ---- what a person means ---- */
 
 static dt_status resolve_folder(char *path, size_t size, const char *folder) {
@@ -250,9 +267,13 @@ done:
     return status;
 }
 
-/* One write, so that a line is never mixed with another; what fits only in part is taken back. */
+/* One write, so that a line is never mixed with another; what fits only in part is taken back.
+ * `line` begins with a newline, which is for a line that a killed process has left unfinished. */
 static int append_line(int file, const char *line, size_t length) {
     const off_t before = lseek(file, 0, SEEK_END);
+    char last = '\n';
+    if (before > 0 && pread(file, &last, 1, before - 1) < 0) return errno;
+    if (last == '\n') line++, length--;
     ssize_t written;
     do {
         written = write(file, line, length);
@@ -267,14 +288,15 @@ dt_status dt_run_append_log(const char *folder, const char *line) {
     char path[DT_PATH_MAX], reason[128], *text = NULL;
     const size_t length = strlen(line);
     DT_TRY(join(path, sizeof path, folder, "log.jsonl"));
-    const int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     DT_REQUIRE(file >= 0, DT_ERR_CREATE, "cannot write %s: %s", path,
                dt_file_reason(errno, reason));
-    dt_status status = dt_memory_alloc(&text, length + 2, 1, "a line of the log");
+    dt_status status = dt_memory_alloc(&text, length + 3, 1, "a line of the log");
     if (status == DT_OK) {
-        memcpy(text, line, length);
-        text[length] = '\n';
-        const int error = append_line(file, text, length + 1);
+        text[0] = '\n';
+        memcpy(text + 1, line, length);
+        text[length + 1] = '\n';
+        const int error = append_line(file, text, length + 2);
         if (error) {
             status = dt_error_raise(DT_ERR_IO, __FILE__, __LINE__, "cannot write %s: %s", path,
                                     dt_file_reason(error, reason));

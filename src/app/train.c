@@ -330,6 +330,17 @@ static void announce_run(const trainer *t, const start_plan *plan, session *s) {
     if (plan->kind == START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
 }
 
+/* The links that a start which failed or was killed could not make. */
+static void mend_links(const start_plan *plan) {
+    char path[DT_PATH_MAX];
+    const char *folder = plan->config.out;
+    dt_status status = dt_run_checkpoint_path(path, sizeof path, folder, plan->state.step);
+    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
+    if (status == DT_OK) status = dt_run_links(folder, plan->state.step, plan->state.best_step);
+    if (status != DT_OK) dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+}
+
 /* What a start that was killed left undone: its links, and the reason for its end. */
 static void mend(trainer *t, const start_plan *plan) {
     dt_metrics *metrics = &t->metrics;
@@ -338,15 +349,7 @@ static void mend(trainer *t, const start_plan *plan) {
     if (before && strcmp(before->stopped, STILL_RUNNING) == 0) {
         snprintf(before->stopped, sizeof before->stopped, "killed");
     }
-    char path[DT_PATH_MAX];
-    const dt_run_state *state = &t->state;
-    dt_status status = dt_run_checkpoint_path(path, sizeof path, t->config.out, state->step);
-    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
-    if (status == DT_OK) status = dt_run_link(t->config.out, "latest.h5", state->step);
-    if (status == DT_OK && state->best_step == state->step) {
-        status = dt_run_link(t->config.out, "best.h5", state->step);
-    }
-    if (status != DT_OK) dt_log_warn("%s", dt_error_text());
+    mend_links(plan);
 }
 
 /* Fill the trainer as planned. Collective. */
@@ -451,6 +454,7 @@ dt_status command_train(session *s, const app_options *options) {
     signals_catch();
     DT_TRY_DONE(start_decide(&plan, &checkpoint, &lock, s, options));
     if (plan.kind == START_FINISHED && !options->check_gradients) {
+        if (dt_comm_rank(s->comm) == 0) mend_links(&plan);
         tell_finished(&plan);
         goto done;
     }

@@ -116,8 +116,9 @@ static dt_status write_slot(const snapshot *s) {
     DT_TRY(ensure_folder(config));
     DT_TRY(dt_run_checkpoint_path(path, sizeof path, config->out, state->step));
     DT_TRY(dt_checkpoint_write(path, &s->copy));
-    DT_TRY(dt_run_link(config->out, "latest.h5", state->step));
-    if (is_best(s)) DT_TRY(dt_run_link(config->out, "best.h5", state->step));
+    /* best.h5 as well if it should be an earlier one, but could not be made then: without it that
+     * one would be rotated away. */
+    DT_TRY(dt_run_links(config->out, state->step, state->best_step));
     /* The newest has not proved healthy before a step from it was: the one before stays so long. */
     return dt_run_rotate(config->out, config->keep == 1 ? 2 : config->keep);
 }

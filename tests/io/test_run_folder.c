@@ -205,6 +205,14 @@ static void test_links(void **state) {
     assert_int_equal(dt_run_link(s->folder, "latest.h5", 3), DT_OK);
     assert_target(s, "latest.h5", "checkpoint-00000003.h5");
     assert_int_equal(fixture_files(s->folder), 4);
+    assert_int_equal(dt_run_links(s->folder, 2, 7), DT_OK); /* 7 is of another folder */
+    assert_target(s, "latest.h5", "checkpoint-00000002.h5");
+    assert_false(is_there(s, "best.h5"));
+    assert_int_equal(dt_run_links(s->folder, 3, 1), DT_OK);
+    assert_target(s, "best.h5", "checkpoint-00000001.h5");
+    assert_int_equal(dt_run_links(s->folder, 3, -1), DT_OK);
+    assert_target(s, "best.h5", "checkpoint-00000001.h5");
+    assert_int_equal(unlink(in(s, "best.h5")), 0);
     assert_int_equal(dt_run_link(s->folder, "latest.h5", 9), DT_ERR_IO);
     assert_says("there is no such file");
     assert_target(s, "latest.h5", "checkpoint-00000003.h5");
@@ -283,6 +291,9 @@ static void test_texts(void **state) {
     assert_int_equal(dt_run_append_log(s->folder, "{\"step\": 1}"), DT_OK);
     assert_int_equal(dt_run_append_log(s->folder, "{\"step\": 2}"), DT_OK);
     assert_contents(s, "log.jsonl", "{\"step\": 1}\n{\"step\": 2}\n");
+    fixture_store(in(s, "log.jsonl"), "{\"ste", 5); /* whose writer was killed */
+    assert_int_equal(dt_run_append_log(s->folder, "{}"), DT_OK);
+    assert_contents(s, "log.jsonl", "{\"ste\n{}\n");
     assert_int_equal(fixture_files(s->folder), 2);
     assert_int_equal(dt_run_write_text(in(s, "none"), "config.ini", ""), DT_ERR_CREATE);
     assert_says("the folder is not there");
