@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Disks that fail under a run: it goes on, says so, and ends with what could not be written, if that stays so.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+readonly CREATE=73 IO=74
+run=(--eval-every 0 --checkpoint-every 1s --keep 2 "${small[@]}" --layers 1 --batch 16 --micro-batch 16)
+
+has_checkpoint() { compgen -G "$1/checkpoint-*.h5" >/dev/null; }
+says() { grep -qF -e "$1" err; }
+
+# begin FOLDER OPTION…: alone, in the background. The log goes through a pipe, which no limit of size holds for.
+begin() {
+    local folder=$1
+    shift
+    rm -f out err
+    timeout -k 5 60 "$dtrain" "${run[@]}" --out "$folder" "$@" >out 2> >(cat >err) &
+    job=$!
+    wait_for 30 has_checkpoint "$folder"
+    process=$(pgrep -P "$job" -x dtrain)
+}
+
+# end CODE: stop it, and see how it ends.
+end() {
+    local code=0
+    kill -TERM "$process"
+    wait "$job" || code=$?
+    ((code == $1)) || fail "exit code $code instead of $1"
+}
+
+# ---- the folder goes ----
+
+begin gone --steps 100000000
+rm -rf gone
+wait_for 20 has_checkpoint gone
+wait_for 20 test -s gone/.lock
+end 75
+expect_text err "the folder gone had gone" "stopped at step"
+expect_exit 0 "$dtrain" verify gone
+[[ -s gone/config.ini && ! -e gone/.lock ]] || fail "in gone: $(ls -A gone)"
+say "a folder that has gone is made again"
+
+begin moved --steps 100000000
+mv moved elsewhere
+touch moved
+wait_for 20 says "cannot create moved/checkpoint"
+end $CREATE
+expect_text err "the run goes on" "error: cannot create moved/checkpoint" "a part of the path is a file"
+expect_exit 0 "$dtrain" verify elsewhere
+[[ -f moved && ! -s moved ]] || fail "the file in the way was changed"
+say "a folder that stays away is said at the end"
+
+# ---- files that may not grow ----
+
+begin limited --steps 100000000
+prlimit --pid "$process" --fsize=10000:unlimited
+wait_for 20 says "the file would be larger than is allowed"
+kill -0 "$process" || fail "a size limit ended the run"
+prlimit --pid "$process" --fsize=unlimited:unlimited
+end 75
+expect_exit 0 "$dtrain" verify limited
+begin limited2 --steps 100000000
+prlimit --pid "$process" --fsize=10000:unlimited
+wait_for 20 says "the file would be larger than is allowed"
+end $IO
+expect_text err "trying again in 1 s" "trying again in 3 s" "error: cannot write"
+expect_exit 0 "$dtrain" verify limited2
+! compgen -G "limited2/.*tmp*" >/dev/null || fail "half-written files are left: $(ls -A limited2)"
+expect_exit 75 timeout 20 "$dtrain" "${run[@]}" --out limited2 --steps 100000000 --time-limit 1s
+expect_text err "resuming limited2"
+say "a limit is warned of, and counts only at the end"
+
+# ---- names in the way ----
+
+mkdir -p taken/checkpoint-00000005.h5
+expect_exit $CREATE "$dtrain" "${run[@]}" --out taken --steps 5 --checkpoint-every 0
+expect_text err "a folder of that name is in the way" "trying again in 3 s"
+rmdir taken/checkpoint-00000005.h5
+ln -sfn nowhere taken/checkpoint-00000005.h5
+ln -sfn nowhere taken/best.h5
+ln -sfn nowhere taken/config.ini
+expect_exit 0 "$dtrain" "${run[@]}" --out taken --steps 5 --checkpoint-every 0 --eval-every 5
+[[ ! -e taken/nowhere && ! -L taken/checkpoint-00000005.h5 && ! -L taken/config.ini ]] || fail "a dangling link was followed"
+expect_exit 0 "$dtrain" verify taken
+mkdir linked linked/latest.h5
+expect_exit $IO "$dtrain" "${run[@]}" --out linked --steps 5 --checkpoint-every 0
+expect_text err "linked/latest.h5: a folder of that name is in the way"
+expect_exit 0 "$dtrain" verify linked/checkpoint-00000005.h5
+say "names in the way are named"
+
+# ---- nobody listens ----
+
+set +o pipefail
+"$dtrain" "${run[@]}" --out unheard --steps 2000 --checkpoint-every 0 2>&1 | head -n 1 >/dev/null
+[[ -e unheard/checkpoint-00002000.h5 ]] || fail "a closed pipe ended the run"
+say "a closed pipe does not end a run"

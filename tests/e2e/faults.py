@@ -1,0 +1,152 @@
+"""Lets every operation on the folder of a run fail in turn, or ends the program there: nothing that was there is lost, what
+is there is whole, and the run goes on to the same bytes.
+
+Usage: faults.py DTRAIN SHIM rotating|all
+"""
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+try:
+    import h5py
+except ImportError as missing:
+    print("skipped:", missing)
+    sys.exit(77)
+
+DTRAIN, SHIM, HOW = sys.argv[1:]
+KINDS = ("enospc", "kill", "eio", "torn", "short", "full")
+KILLED = -9
+# No such input, cannot create, input or output error: not a crash, not a bug, not "bad input".
+DONE, NO_INPUT, CANNOT_CREATE, IO_ERROR = 0, 66, 73, 74
+# Every step has a validation that is better than the one before, so that a checkpoint of each is written.
+RUN = ("--layers 1 --width 4 --heads 1 --batch 8 --digits 1 --ops + --format plain --warmup 0 --keep 1 "
+       "--eval-every 1 --eval-examples 8 --metric loss --checkpoint-every 1").split()
+BEFORE, AFTER = 2, 4  # steps
+# One process needs no daemon of MPI, which takes longer than the run.
+ENVIRONMENT = {**os.environ, "OMPI_MCA_ess_singleton_isolated": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def train(folder, steps, at=0, kind="", log=None):
+    # A place of its own for what MPI leaves when it is killed.
+    temporary = folder.with_suffix(".tmp")
+    temporary.mkdir(exist_ok=True)
+    fault = {"LD_PRELOAD": SHIM, "FAULT_UNDER": str(folder), "FAULT_AT": str(at), "FAULT_KIND": kind}
+    if log:
+        fault["FAULT_LOG"] = str(log)
+    return subprocess.run([DTRAIN, *RUN, "--steps", str(steps), "--out", str(folder)], capture_output=True, text=True,
+                          timeout=60, env={**ENVIRONMENT, "TMPDIR": str(temporary), **(fault if at or log else {})})
+
+
+def contents(path):
+    """Digests of all that training computes."""
+    found = {}
+    with h5py.File(path) as file:
+        def keep(name, item):
+            if isinstance(item, h5py.Dataset) and not name.endswith("seconds") and "/history/" not in name:
+                found[name] = item.attrs["digest"]
+        file.visititems(keep)
+    return found
+
+
+def newest(folder):
+    return max((int(path.stem.split("-")[1]) for path in folder.glob("checkpoint-*.h5")), default=-1)
+
+
+def lines_of_log(folder):
+    """A line that was being written may be cut off; none after it is drawn into that."""
+    broken = 0
+    for line in (folder / "log.jsonl").read_text().splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            broken += 1
+            assert '{"' not in line[1:], f"two lines in one: {line}"
+    assert broken <= 1, f"{broken} broken lines in log.jsonl"
+
+
+def check(folder, whole, result, kind):
+    """What must hold after a fault, and after going on without one."""
+    says = result.stderr.strip()
+    if kind in ("kill", "torn"):
+        assert result.returncode == KILLED, f"exit code {result.returncode}"
+    else:
+        assert result.returncode in (DONE, NO_INPUT, CANNOT_CREATE, IO_ERROR), f"exit code {result.returncode}"
+        assert result.returncode == DONE or says.count("error: ") == 1, "not one sentence"
+    step = newest(folder)
+    assert step >= BEFORE, f"the newest checkpoint is {step}"
+    assert result.returncode != DONE or step == AFTER, f"the last step is lost: {step}"
+    verified = subprocess.run([DTRAIN, "verify", folder], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+    assert verified.returncode == 0, f"verify: {verified.stdout}{verified.stderr}"
+
+    again = train(folder, AFTER)
+    assert again.returncode == DONE, f"going on: exit code {again.returncode}: {again.stderr}"
+    assert "warning" not in again.stderr, f"going on: {again.stderr}"
+    assert step == AFTER or f"from step {step}" in again.stderr, f"going on: {again.stderr}"
+    assert contents(folder / "latest.h5") == whole, "going on led to other bytes"
+    assert (folder / "best.h5").resolve() == (folder / "latest.h5").resolve(), "best.h5 is another"
+    names = {path.name for path in folder.iterdir()}
+    expected = {"best.h5", "latest.h5", "config.ini", "log.jsonl", f"checkpoint-{AFTER:08d}.h5"}
+    assert expected <= names, f"files: {sorted(names)}"
+    # A run that came to its end before the fault is not touched again, but for its links.
+    over = {name for name in names if name.startswith((".", "checkpoint-"))} if step == AFTER else set()
+    assert names <= expected | over, f"files: {sorted(names)}"
+    assert f"steps = {AFTER}\n" in (folder / "config.ini").read_text(), "config.ini is an old one"
+    lines_of_log(folder)
+
+
+def attempt(base, whole, work, at, operation, kind):
+    folder = work / f"{at}-{kind}"
+    shutil.copytree(base, folder, symlinks=True)
+    result = train(folder, AFTER, at, kind)
+    try:
+        check(folder, whole, result, kind)
+        failure = None
+    except AssertionError as error:
+        failure = f"operation {at} ({operation}), {kind}: {error}\n  it said: {result.stderr[-1500:]}"
+    shutil.rmtree(folder)
+    shutil.rmtree(folder.with_suffix(".tmp"))
+    return operation, kind, result.returncode, failure
+
+
+def cases(operations):
+    """Every operation, with every kind of fault, or with one of them in turn."""
+    seen = collections.Counter()
+    for at, operation in enumerate(operations, 1):
+        if HOW == "all":
+            yield from ((at, operation, kind) for kind in KINDS)
+        else:
+            yield at, operation, KINDS[seen[operation] % len(KINDS)]
+            seen[operation] += 1
+
+
+def main(work):
+    base, whole = work / "base", work / "whole"
+    assert train(base, BEFORE).returncode == DONE
+    shutil.copytree(base, whole, symlinks=True)
+    log = work / "operations"
+    result = train(whole, AFTER, log=log)
+    assert result.returncode == DONE and newest(whole) == AFTER, result.stderr
+    operations = [line.split()[1] for line in log.read_text().splitlines()]
+    digests = contents(whole / "latest.h5")
+    assert len(operations) > 100 and len(digests) > 50
+
+    todo = list(cases(operations))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda case: attempt(base, digests, work, *case), todo))
+    for what, place in (("operation", 0), ("kind", 1), ("exit code", 2)):
+        counts = collections.Counter(str(each[place]) for each in done)
+        print(f"by {what}:", ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    failures = [each[3] for each in done if each[3]]
+    print(*failures, sep="\n")
+    print(f"{len(operations)} operations, {len(done)} faults: after {len(done) - len(failures)} of them all was well")
+    return bool(failures)
+
+
+with tempfile.TemporaryDirectory(prefix="dtrain-faults.") as temporary:
+    sys.exit(main(pathlib.Path(temporary)))
