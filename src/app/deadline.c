@@ -12,6 +12,26 @@ static bool is_number(const char *text) {
     return text && *text && !text[strspn(text, "0123456789")];
 }
 
+/* "[days-][hours:]minutes:seconds" in seconds; -1 for UNLIMITED, INVALID and the like. */
+static double time_left(const char *text) {
+    double days = 0, seconds = 0;
+    size_t parts = 0;
+    for (const char *rest = text;;) {
+        char *end;
+        const double number = strtod(rest, &end);
+        if (end == rest || number < 0) return -1;
+        rest = end + (*end == '-' || *end == ':');
+        if (*end == '-') {
+            days = number;
+            continue;
+        }
+        seconds = 60 * seconds + number;
+        parts++;
+        if (*end != ':') break;
+    }
+    return parts == 2 || parts == 3 ? 86400 * days + seconds : -1;
+}
+
 /* Seconds left of the Slurm job as Slurm itself tells, -1 if it does not. The environment has the
  * end only since Slurm 23. */
 static double slurm_seconds_left(void) {
@@ -29,19 +49,7 @@ static double slurm_seconds_left(void) {
     const bool read = fgets(text, sizeof text, pipe) != NULL;
     pclose(pipe);
     if (!read) return -1;
-    /* [days-][hours:]minutes:seconds */
-    int days = 0;
-    const char *rest = text;
-    if (strchr(text, '-')) {
-        days = atoi(text);
-        rest = strchr(text, '-') + 1;
-    }
-    int part[3] = {0};
-    const int parts = sscanf(rest, "%d:%d:%d", &part[0], &part[1], &part[2]);
-    if (parts < 2) return -1; /* UNLIMITED, INVALID */
-    const double seconds =
-        parts == 3 ? 3600.0 * part[0] + 60.0 * part[1] + part[2] : 60.0 * part[0] + part[1];
-    return 86400.0 * days + seconds;
+    return time_left(text);
 }
 
 deadline deadline_find(double start, double limit) {

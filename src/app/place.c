@@ -66,7 +66,8 @@ dt_status place_describe(char *text, size_t size, dt_comm *comm) {
         snprintf(share, sizeof share, "; %.0f to %.0f CPUs per rank", least, most);
     }
     list_hosts(text, size - strlen(share), comm);
-    strcat(text, share);
+    const size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s", share);
 done:
     dt_memory_free(&cpus);
     return status;

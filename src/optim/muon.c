@@ -27,6 +27,7 @@ dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_
         const dt_parameter *p = &layout->parameter[i];
         if (matrix_count(p, config)) whole_work += p->count;
     }
+    if (whole_work == 0) return DT_OK;
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
         const size_t count = matrix_count(p, config);

@@ -72,7 +72,7 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     dt_buffer whole = {.data = x, .count = count};
     DT_TRY(cpu_square_sum(backend, &square, (dt_tensor){&whole, 0}, count));
     scale_all(x, count, (float)(1.0 / (sqrt(square) + 1e-12)));
-    orthogonalise(x, next, gram, poly, (int)r, (int)(count / r));
+    orthogonalise(x, next, gram, poly, (int)r, (int)dt_max_size(rows, columns));
     apply(cpu_f32(weight), x, rows, columns, transpose, constants);
     return DT_OK;
 }
