@@ -124,8 +124,8 @@ dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder)
 /* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. */
 dt_status dt_run_link(const char *folder, const char *name, int64_t step);
 
-/* Let latest.h5 and best.h5 point to the checkpoints of these steps, where they do not yet; best -1,
-   or the step of a file that is not there: best.h5 stays as it is. */
+/* Let latest.h5 and best.h5 point to the checkpoints of these steps, where they do not yet; best
+   -1, or the step of a file that is not there: best.h5 stays as it is. */
 dt_status dt_run_links(const char *folder, int64_t latest, int64_t best);
 
 /* Remove all but the newest `keep` checkpoints; what any symbolic link in the folder points to
