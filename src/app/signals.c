@@ -9,11 +9,18 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_number, interrupts, checkpoints, continues;
+static volatile sig_atomic_t stop_number, interrupts, checkpoints, continues, stop_ms;
 
 /* As long-lived as the handlers: one may still be running in another thread when its work is over.
  */
 static sem_t wake;
+
+/* Of a clock that begins anew after some weeks. */
+static sig_atomic_t milliseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (sig_atomic_t)((now.tv_sec * 1000 + now.tv_nsec / 1000000) & 0x3fffffff);
+}
 
 static void on_signal(int number) {
     const int error = errno;
@@ -26,6 +33,7 @@ static void on_signal(int number) {
             interrupts = interrupts + 1;
             if (interrupts > 1) _exit(128 + SIGINT);
         }
+        if (!stop_number) stop_ms = milliseconds();
         stop_number = number;
     }
     sem_post(&wake);
@@ -46,6 +54,9 @@ void signals_catch(void) {
 }
 
 int signals_stop(void) { return stop_number; }
+double signals_stop_age(void) {
+    return stop_number ? ((milliseconds() - stop_ms) & 0x3fffffff) / 1000.0 : 0;
+}
 int signals_checkpoints(void) { return checkpoints; }
 int signals_continues(void) { return continues; }
 

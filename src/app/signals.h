@@ -13,6 +13,9 @@ void signals_catch(void);
 int signals_stop(void);
 const char *signals_name(int number);
 
+/* Seconds since the first one came. */
+double signals_stop_age(void);
+
 /* How many checkpoints USR2 has asked for so far. */
 int signals_checkpoints(void);
 

@@ -179,11 +179,11 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
     dt_status status = sum_gradients(t, &sum);
     if (status == DT_OK) {
-        writer_lock(t->writer);
+        writer_begin_update(t->writer);
         watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
         status = finish_step(t, row, &sum, total, start, &request->skipped);
         /* After an error the state is not whole: it stays closed. */
-        if (status == DT_OK) writer_unlock(t->writer);
+        if (status == DT_OK) writer_end_update(t->writer);
     }
     if (sum.buffer) t->s->host->op->buffer_destroy(&sum.buffer, t->s->host);
     return trainer_forsake(status);

@@ -5,14 +5,21 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "signals.h"
 
 /* A copy of everything a checkpoint needs. */
 typedef struct {
-    enum { FREE, FILLED, BUSY } state; /* BUSY: being filled by the loop, or written */
+    /* BUSY: being filled by the loop, or written; SHADOW: the last completed step, while an update
+     * is changing the state. */
+    enum { FREE, FILLED, BUSY, SHADOW } state;
     dt_checkpoint copy; /* its arrays are the slot's own, its layout and tokenizer the trainer's */
     dt_metrics metrics;
     float *floats;  /* (3, layout.count) */
@@ -32,6 +39,7 @@ struct writer {
     writer_view *view;
     void *context;
     pthread_t thread;
+    pid_t loop;                 /* the training loop's thread; 0: not known */
     pthread_mutex_t state_lock; /* the state of the run */
     pthread_mutex_t lock;       /* everything below */
     pthread_cond_t changed;
@@ -42,6 +50,7 @@ struct writer {
     int continues;     /* signals_continues() last seen */
     double hold_until; /* seconds_now(); a stop may be near: nothing is begun that could wait */
     bool draining;     /* it cannot */
+    double closed_at, closed_seconds; /* when the last update began, and how long it took */
     demand served;
     int64_t written_step;
     double write_seconds, wait_seconds;
@@ -150,11 +159,14 @@ static bool is_served(const writer *w, const demand *wanted) {
            wanted->saves == w->served.saves;
 }
 
-/* The last completed step; the loop may be anywhere in the next one. */
-static dt_status take_answer(writer *w, snapshot *s, const demand *wanted) {
-    pthread_mutex_lock(&w->state_lock);
-    const dt_status status = take(w, s);
-    pthread_mutex_unlock(&w->state_lock);
+/* The last completed step; the loop may be anywhere in the next one. taken: the slot has it. */
+static dt_status take_answer(writer *w, snapshot *s, bool taken, const demand *wanted) {
+    dt_status status = DT_OK;
+    if (!taken) {
+        pthread_mutex_lock(&w->state_lock);
+        status = take(w, s);
+        pthread_mutex_unlock(&w->state_lock);
+    }
     if (status != DT_OK || !wanted->stop || !s->metrics.history_count) return status;
     dt_history_row *row = &s->metrics.history[s->metrics.history_count - 1];
     /* Unless it says "finished" by now. */
@@ -198,6 +210,13 @@ static bool holds_back(writer *w, const demand *wanted) {
     return is_served(w, wanted) && !w->draining && !w->quit && seconds_now() < w->hold_until;
 }
 
+/* The loop may have seconds of its step left, on the same processor, and nothing depends on them
+ * any more: it becomes nicer, but not so much that it starves behind ranks that wait for it. */
+static void let_writer_pass(const writer *w) {
+    enum { NICER = 5 };
+    if (w->loop > 0) setpriority(PRIO_PROCESS, (id_t)w->loop, NICER);
+}
+
 /* One thing to do, if there is any: what was submitted comes first, since it is older. No file is
  * ever without the best one that it speaks of. */
 static bool work(writer *w) {
@@ -206,17 +225,23 @@ static bool work(writer *w) {
     if (wanted.stop && !w->served.stop) drop_needless(w);
     snapshot *s = holds_back(w, &wanted) ? NULL : next_filled(w);
     const bool answer = !s && !is_served(w, &wanted);
-    /* There is one: the loop fills one at a time, and the other is not waiting. */
-    if (answer) s = find(w, FREE);
+    if (answer) s = find(w, SHADOW);
+    const bool taken = s && answer;
+    /* There is one, or will be soon: the loop fills one at a time, and the other is not waiting. */
+    if (answer && !taken) s = find(w, FREE);
     if (s) s->state = BUSY;
     pthread_mutex_unlock(&w->lock);
     if (!s) return false;
-    dt_status status = answer ? take_answer(w, s, &wanted) : DT_OK;
+    if (answer && wanted.stop) let_writer_pass(w);
+    dt_status status = answer ? take_answer(w, s, taken, &wanted) : DT_OK;
     const double start = seconds_now();
     if (status == DT_OK) status = write_slot(s);
     const double seconds = seconds_now() - start;
     if (status == DT_OK) {
         dt_log_debug("checkpoint of step %lld: %.3f s", (long long)s->copy.state.step, seconds);
+    }
+    if (status == DT_OK && answer && wanted.stop) {
+        dt_log_debug("%s: answered after %.3f s", signals_name(wanted.stop), signals_stop_age());
     }
     note(w, s, status, seconds, answer ? &wanted : NULL);
     return true;
@@ -266,6 +291,9 @@ dt_status writer_open(writer **out, writer_view *view, void *context) {
     dt_status status;
     DT_TRY(dt_memory_alloc(&w, 1, sizeof *w, "the checkpoint writer"));
     w->view = view;
+#ifdef __linux__ /* where threads have priorities of their own */
+    w->loop = (pid_t)syscall(SYS_gettid);
+#endif
     w->context = context;
     w->written_step = -1;
     pthread_condattr_t steady;
@@ -304,6 +332,43 @@ void writer_lock(writer *w) {
 
 void writer_unlock(writer *w) {
     if (w) pthread_mutex_unlock(&w->state_lock);
+}
+
+/* Seconds of an update from which on it is worth the time of a copy that answers need not wait. */
+static const double LONG_UPDATE = 0.03;
+
+static void keep_shadow(writer *w) {
+    if (w->closed_seconds < LONG_UPDATE) return;
+    const double start = seconds_now();
+    pthread_mutex_lock(&w->lock);
+    snapshot *s = find(w, FREE);
+    if (s) s->state = BUSY;
+    pthread_mutex_unlock(&w->lock);
+    if (!s) return;
+    const dt_status status = take(w, s);
+    pthread_mutex_lock(&w->lock);
+    s->state = status == DT_OK ? SHADOW : FREE;
+    w->wait_seconds += seconds_now() - start;
+    pthread_mutex_unlock(&w->lock);
+    signals_wake(); /* one may have come, and found no slot */
+}
+
+void writer_begin_update(writer *w) {
+    if (!w) return;
+    keep_shadow(w);
+    pthread_mutex_lock(&w->state_lock);
+    w->closed_at = seconds_now();
+}
+
+void writer_end_update(writer *w) {
+    if (!w) return;
+    w->closed_seconds = seconds_now() - w->closed_at;
+    pthread_mutex_unlock(&w->state_lock);
+    pthread_mutex_lock(&w->lock);
+    snapshot *s = find(w, SHADOW);
+    if (s) s->state = FREE;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
 }
 
 dt_status writer_submit(writer *w, bool must, bool *accepted) {

@@ -31,6 +31,11 @@ void writer_close(writer **w);
 void writer_lock(writer *w);
 void writer_unlock(writer *w);
 
+/* The same for the update of a step, which may take long: where it does, a copy made before is what
+ * signals are answered with meanwhile. */
+void writer_begin_update(writer *w);
+void writer_end_update(writer *w);
+
 /**
  * Copy the state and have it written; latest.h5 points to it, and best.h5 if it is the best. Waits
  * no longer than the copy takes.
