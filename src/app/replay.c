@@ -219,8 +219,9 @@ static dt_status validate(trainer *t, const replay_plan *plan, const dt_checkpoi
     int64_t other = dt_comm_rank(t->s->comm) == 0 && !is_row(to->metrics, &row);
     DT_TRY(dt_comm_max(t->s->comm, &other));
     t->config = plan->after;
+    if (other) t->state = state;
+    start_measure_anew(&t->state, &plan->before, &plan->after);
     if (!other) return DT_OK;
-    t->state = state;
     return trainer_validate(t, &row, &improved, &interrupted);
 }
 
@@ -229,7 +230,10 @@ static dt_status walk(trainer *t, const replay_plan *plan, const dt_checkpoint *
     for (;;) {
         const int64_t step = t->state.step;
         t->config = step < plan->change ? plan->before : plan->after;
-        if (validated(t, plan)) DT_TRY(validate(t, plan, to));
+        const bool measured = validated(t, plan);
+        if (step == plan->change && (!measured || plan->change == plan->begin))
+            start_measure_anew(&t->state, &plan->before, &plan->after);
+        if (measured) DT_TRY(validate(t, plan, to));
         if (step == plan->end) return DT_OK;
         dt_train_row row;
         step_request request = {0};

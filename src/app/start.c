@@ -225,6 +225,13 @@ static bool same_measure(const dt_config *x, const dt_config *y) {
            x->dividend_digits == y->dividend_digits && x->divisor_digits == y->divisor_digits;
 }
 
+void start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now) {
+    if (same_measure(before, now)) return;
+    state->best = -1;
+    state->best_step = -1;
+    state->stale = 0;
+}
+
 static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
                             size_t ranks) {
     dt_config_defaults(&plan->config);
@@ -247,11 +254,7 @@ static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const a
         DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                                 plan->path));
         dt_run_state state = checkpoint->state;
-        if (!same_measure(&checkpoint->config, &next)) {
-            state.best = -1;
-            state.best_step = -1;
-            state.stale = 0;
-        }
+        start_measure_anew(&state, &checkpoint->config, &next);
         const bool finished = state.step >= next.steps || trainer_patience_over(&next, &state);
         plan->kind = finished && has_ended(checkpoint) ? START_FINISHED : START_RESUME;
         if (plan->kind == START_RESUME) checkpoint->state = state;

@@ -116,6 +116,9 @@ dt_status start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size, 
 dt_status start_decide(start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock, session *s,
                        const app_options *options);
 
+/* Where settings change what validations measure, the best one so far is forgotten. */
+void start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now);
+
 /* ---- when a run diverges ---- */
 
 /**
