@@ -56,6 +56,12 @@ static void host_name(char host[HOST_MAX]) {
     host[HOST_MAX - 1] = '\0';
 }
 
+static int64_t now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 static void pause_ms(long ms) {
     const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
     nanosleep(&time, NULL);
@@ -155,8 +161,9 @@ static bool is_same(const struct stat *x, const struct stat *y) {
 /* Whether the file is touched while one watches; *gone: it was removed. */
 static bool is_beating(int folder, bool *gone) {
     struct stat first, now;
+    const int64_t start = now_ms();
     *gone = !look(&first, folder);
-    for (long waited = 0; !*gone && waited < WATCH_MS; waited += POLL_MS) {
+    while (!*gone && now_ms() - start < WATCH_MS) {
         pause_ms(POLL_MS);
         *gone = !look(&now, folder);
         if (!*gone && !is_same(&first, &now)) return true;
@@ -211,19 +218,20 @@ static dt_status busy(const dt_run_lock *lock, const owner *who) {
 }
 
 static dt_status take(dt_run_lock *lock) {
-    owner who;
+    owner who = {.host = ""};
     bool told = false;
-    for (long waited = 0;; waited += POLL_MS) {
+    const int64_t start = now_ms();
+    for (;;) {
         bool created;
         const int error = open_file(&lock->file, &created, lock->folder);
-        if (error && error != ENOENT) return unlockable(lock, error);
+        const int64_t waited = now_ms() - start;
+        if (error && (error != ENOENT || waited >= WAIT_MS)) return unlockable(lock, error);
         const lock_result result = error ? LOCK_AGAIN : try_file(lock, &who, created);
         if (result == LOCK_TAKEN) return DT_OK;
         if (lock->file >= 0) close(lock->file);
         lock->file = -1;
-        if (result == LOCK_AGAIN) continue;
-        if (waited >= WAIT_MS) return busy(lock, &who);
-        if (waited >= 1000 && !told) {
+        if (result == LOCK_BUSY && waited >= WAIT_MS) return busy(lock, &who);
+        if (result == LOCK_BUSY && waited >= 1000 && !told) {
             dt_log_info("another dtrain trains in the folder %s: process %ld on %s; waiting, in "
                         "case it is about to end",
                         lock->path, who.process, who.host);

@@ -30,11 +30,51 @@ static dt_status read_file(const char *path) {
     return status;
 }
 
+/* What becomes of a damaged file: "noticed PART", "harmless", or "wrong …". */
+static void judge(const char *path, const dt_checkpoint *whole) {
+    dt_checkpoint checkpoint;
+    dt_verdict verdict;
+    const dt_status read = dt_checkpoint_read(&checkpoint, path, DT_READ_ALL);
+    const dt_status verified = dt_checkpoint_verify(&verdict, path);
+    if (verified != DT_OK || (read == DT_OK) != (verdict.faults == 0)) {
+        printf("wrong: read gives %d, verify %d with %zu faults\n", (int)read, (int)verified,
+               verdict.faults);
+    } else if (read != DT_OK && read != DT_ERR_DATA) {
+        printf("wrong: error %d: %s\n", (int)read, dt_error_text());
+    } else if (read != DT_OK) {
+        printf("noticed %s\n", verdict.fault[0].part);
+    } else {
+        printf(fixture_equal(&checkpoint, whole) ? "harmless\n" : "wrong: other contents\n");
+    }
+    dt_checkpoint_destroy(&checkpoint);
+    dt_verdict_clear(&verdict);
+}
+
+/* probe flips FILE DAMAGED: flips one bit after the other, as lines of "OFFSET BIT" say. */
+static dt_status flip_bits(const char *path, const char *damaged) {
+    size_t size, at;
+    unsigned bit;
+    dt_checkpoint whole;
+    const dt_status status = dt_checkpoint_read(&whole, path, DT_READ_ALL);
+    unsigned char *bytes = fixture_load(&size, path);
+    while (status == DT_OK && scanf("%zu %u", &at, &bit) == 2 && at < size) {
+        bytes[at] ^= (unsigned char)(1u << bit % 8);
+        fixture_store(damaged, bytes, size);
+        bytes[at] ^= (unsigned char)(1u << bit % 8);
+        judge(damaged, &whole);
+    }
+    free(bytes);
+    dt_checkpoint_destroy(&whole);
+    return status;
+}
+
 int main(int count, char **word) {
     if (count < 3) return 64;
     if (getenv("PROBE_DEBUG")) dt_log_open(DT_LOG_DEBUG, -1);
-    const dt_status status =
-        strcmp(word[1], "write") == 0 ? write_file(count, word) : read_file(word[2]);
+    const dt_status status = strcmp(word[1], "write") == 0 ? write_file(count, word)
+                             : strcmp(word[1], "flips") == 0 && count == 4
+                                 ? flip_bits(word[2], word[3])
+                                 : read_file(word[2]);
     if (status != DT_OK) fprintf(stderr, "%s (%s)\n", dt_error_text(), dt_error_place());
     return dt_status_exit_code(status);
 }
