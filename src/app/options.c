@@ -10,6 +10,8 @@
 const char *argp_program_version = "dtrain " DTRAIN_VERSION;
 
 enum {
+    KEY_HELP = '?',
+    KEY_VERSION = 'V',
     KEY_SETTING = 0x1000, /* + its index */
     KEY_CONFIG = 0x100,
     KEY_RESUME,
@@ -25,6 +27,7 @@ enum {
     KEY_FIRST,
     KEY_DUMP_LOGITS,
     KEY_REPLAY,
+    KEY_USAGE,
     KEY_OUTPUT,
     KEY_ASCII,
     KEYS_END,
@@ -37,7 +40,8 @@ enum {
     FOR_INFO = 1 << COMMAND_INFO,
     FOR_DATA = 1 << COMMAND_DATA,
     FOR_PLOT = 1 << COMMAND_PLOT,
-    FOR_VERIFY = 1 << COMMAND_VERIFY
+    FOR_VERIFY = 1 << COMMAND_VERIFY,
+    FOR_ALL = (1 << COMMANDS) - 1
 };
 
 /* An option that is no setting, and the commands that know it. */
@@ -47,6 +51,10 @@ typedef struct {
 } action;
 
 static const action ACTIONS[] = {
+    /* argp's own would come with hidden ones, such as --HANG. */
+    {{"help", KEY_HELP, NULL, 0, "give this help list", -1}, FOR_ALL},
+    {{"usage", KEY_USAGE, NULL, 0, "give a short usage message", -1}, FOR_ALL},
+    {{"version", KEY_VERSION, NULL, 0, "print the version of dtrain", -1}, FOR_ALL},
     {{"config", KEY_CONFIG, "FILE", 0, "read settings from an ini file; the command line wins", 1},
      FOR_TRAIN | FOR_DATA},
     {{"resume", KEY_RESUME, "FILE", 0,
@@ -183,6 +191,14 @@ static error_t take_argument(app_options *options, char *text, struct argp_state
 static error_t parse_one(int key, char *text, struct argp_state *state) {
     app_options *options = state->input;
     switch (key) {
+    case KEY_HELP: argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); return 0;
+    case KEY_USAGE:
+        argp_state_help(state, state->out_stream, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+        return 0;
+    case KEY_VERSION:
+        fprintf(state->out_stream, "%s\n", argp_program_version);
+        argp_state_help(state, state->out_stream, ARGP_HELP_EXIT_OK);
+        return 0;
     case KEY_CONFIG: options->config_file = text; return 0;
     case KEY_RESUME: options->resume = text; return 0;
     case KEY_INIT_FROM: options->init_from = text; return 0;
@@ -305,8 +321,8 @@ dt_status options_parse(app_options *options, int argc, char **argv) {
     const int skip = named ? 1 : 0;
     char *own_name = argv[skip];
     argv[skip] = name;
-    const error_t error = argp_parse(&parser, argc - skip, argv + skip,
-                                     asks_for_help(argc, argv) ? 0 : ARGP_NO_EXIT, NULL, options);
+    const unsigned flags = ARGP_NO_HELP | (asks_for_help(argc, argv) ? 0 : ARGP_NO_EXIT);
+    const error_t error = argp_parse(&parser, argc - skip, argv + skip, flags, NULL, options);
     argv[skip] = own_name;
     dt_memory_free(&list);
     if (error) {

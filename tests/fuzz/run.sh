@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# Fuzzes what reads files and texts of others, guided by coverage (libFuzzer), with the address and undefined-behaviour sanitizers.
+#
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config options text; all unless said
+#   tests/fuzz/run.sh coverage [TARGET…]     which lines what was found so far reaches
+#
+# PROGRAMS: the folder of dtrain and io_probe (build), which make the files to begin with. FOLDER: where everything is kept
+# (PROGRAMS/fuzz): run it again, and it goes on from what it has found. An input that ends a target is kept in
+# FOLDER/TARGET.found, named by the kind of end; put it into tests/fuzz/regression/TARGET once it is mended.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$here/../.." && pwd)
+programs=$(realpath "${PROGRAMS:-$repo/build}")
+folder=${FOLDER:-$programs/fuzz}
+seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
+shift
+targets=("$@")
+((${#targets[@]})) || targets=(checkpoint config options text)
+compiler=$(command -v clang-14 || command -v clang) || {
+    echo "skipped: clang is not there (apt-get install clang-14 libclang-rt-14-dev)"
+    exit 77
+}
+echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data && size; }' |
+    "$compiler" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null || {
+    echo "skipped: $compiler has no libFuzzer (apt-get install libclang-rt-14-dev)"
+    exit 77
+}
+mkdir -p "$folder"
+
+core="src/core/config.c src/core/ini.c src/core/memory.c src/core/random.c src/core/settings.c src/core/status.c src/core/log.c"
+data="src/data/decimal.c src/data/format.c src/data/format_working.c src/data/problem.c src/data/sampler.c src/data/tokenizer.c"
+declare -A sources=(
+    [checkpoint]="$core $data src/model/layout.c io/checkpoint_read.c io/checkpoint_verify.c io/digest.c io/finite.c
+        io/hdf5_header.c io/hdf5_links.c io/hdf5_read.c io/metrics.c io/replace.c io/schema.c"
+    [config]="$core $data src/model/layout.c"
+    [options]="$core $data src/app/options.c"
+    [text]="$core $data"
+)
+declare -A longest=([checkpoint]=150000 [config]=4000 [options]=600 [text]=600)
+
+# build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer.
+build() {
+    local target=$1 kind=$2 program=$folder/$1.$2
+    shift 2
+    if [[ -x $program && -z $(find "$repo/include" "$repo/src" "$repo/io" "$here" -newer "$program" -name '*.[ch]') ]]; then
+        return
+    fi
+    echo "building $target ($kind)"
+    # shellcheck disable=SC2046,SC2086 # lists of words
+    (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -Wno-psabi "$@" \
+        -Iinclude -Iio -Isrc/app -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
+        $(pkg-config --cflags --libs inih libxxhash) -lm)
+    mv "$program.new" "$program"
+}
+
+# seeds TARGET: files to begin with, real ones where there are such.
+seeds() {
+    local to=$folder/$1.seeds name k=0
+    [[ ! -d $to ]] || return 0
+    mkdir -p "$to.new"
+    case $1 in
+    checkpoint)
+        for name in "2 1 0" "2 1 3" "4 1 12" "4 2 5" "8 2 12"; do
+            # shellcheck disable=SC2086 # width, layers, steps
+            "$programs/io_probe" write "$to.new/written-${name// /-}.h5" $name >/dev/null
+        done
+        OPENBLAS_NUM_THREADS=1 OMPI_MCA_ess_singleton_isolated=1 "$programs/dtrain" --layers 1 --width 4 --heads 1 --batch 8 \
+            --steps 3 --eval-every 1 --eval-examples 8 --ops + --digits 1 --format plain --log-level error --out "$to.run"
+        cp -L "$to.run/latest.h5" "$to.new/trained.h5"
+        rm -r "$to.run"
+        ;;
+    config)
+        "$programs/dtrain" --help | sed -n 's/^ *--\([a-z0-9-]*\)=.*/\1/p' | while read -r name; do
+            printf '%s = 3\n' "$name" >"$to.new/$name.ini"
+        done
+        printf '[run]\nseed = 1\nsteps = 2000\n\n[model]\nwidth = 128\nheads = 4\n' >"$to.new/sections.ini"
+        printf '[data]\nops = +-*/\nformat = plain\ndigits = 2\n[checkpoints]\ncheckpoint-every = 10m\nkeep=0\n' >"$to.new/data.ini"
+        ;;
+    options)
+        printf '%s\n' --steps=3 --lr 1e-3 --out=x >"$to.new/train"
+        printf '%s\n' train --width 16 --heads=2 --ops '+-' --checkpoint-every 2e --fresh >"$to.new/named"
+        printf '%s\n' ask runs/x --show-work 1+2 -- -3 >"$to.new/ask"
+        printf '%s\n' eval x --count 10 --split test --json --seed 3 >"$to.new/eval"
+        printf '%s\n' data --first 3 --count 7 --tsv --tokens --digits 4 >"$to.new/data"
+        printf '%s\n' verify --replay a b --ranks-per-node 2 >"$to.new/replay"
+        printf '%s\n' info x --log-level debug >"$to.new/info"
+        ;;
+    text)
+        for name in 90s 23h50m 2e 1e-3 0.5 runs/default '+-*/' cosine '273*274;2901,01191+20202,00645+20847=20847' \
+            '2060/71;602:2,241,46;046:9,936,1=29r1' '45-123;-87' '123 + 456 =;975' '7 ÷ 0;' '9×9−1;' '999999999/3;333333333r0'; do
+            printf '%s' "$name" >"$to.new/$k"
+            k=$((k + 1))
+        done
+        ;;
+    esac
+    mv "$to.new" "$to"
+}
+
+# fuzz TARGET: what was found before first, then new inputs; fails if one ends the target.
+fuzz() {
+    local target=$1 log=$folder/$1.log code=0
+    local corpora=("$folder/$target.corpus" "$folder/$target.seeds")
+    [[ ! -d $here/regression/$target ]] || corpora+=("$here/regression/$target")
+    mkdir -p "$folder/$target.corpus" "$folder/$target.found"
+    "$folder/$target.fuzzer" -max_total_time="$seconds" -max_len="${longest[$target]}" -timeout=20 -rss_limit_mb=2000 \
+        -malloc_limit_mb=400 -close_fd_mask=3 -print_final_stats=1 -artifact_prefix="$folder/$target.found/" -use_value_profile=1 \
+        "${corpora[@]}" >"$log" 2>&1 || code=$?
+    local runs covered
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    covered=$(sed -n 's/.*cov: \([0-9]*\) ft: \([0-9]*\).*/\1 places, \2 features/p' "$log" | tail -n 1)
+    echo "$target: ${runs:-0} executions in $seconds s, reaching ${covered:-nothing}"
+    ((code == 0)) || {
+        grep -vE '^#|NEW|REDUCE|pulse' "$log" | tail -n 40
+        echo "$target: FAILED; the input is in $folder/$target.found"
+        return 1
+    }
+}
+
+# coverage TARGET: lines of the sources reached by all inputs found so far.
+coverage() {
+    local target=$1 profile=$folder/$1.profile
+    build "$target" coverage -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping
+    LLVM_PROFILE_FILE=$profile.raw "$folder/$target.coverage" -runs=0 -close_fd_mask=3 "$folder/$target.corpus" \
+        "$folder/$target.seeds" >/dev/null 2>&1
+    llvm-profdata-14 merge -o "$profile" "$profile.raw"
+    echo "== $target: lines reached"
+    llvm-cov-14 report "$folder/$target.coverage" -instr-profile="$profile" | awk 'NR > 2 && $1 ~ /\.c$|TOTAL/ { print $1, $8, $9, $10 }' |
+        column -t
+}
+
+failed=0
+for target in "${targets[@]}"; do
+    [[ -n ${sources[$target]:-} ]] || {
+        echo "there is no target $target: ${!sources[*]}"
+        exit 64
+    }
+    if [[ $seconds == coverage ]]; then
+        coverage "$target"
+        continue
+    fi
+    build "$target" fuzzer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+    seeds "$target"
+    fuzz "$target" || failed=1
+done
+exit $failed
