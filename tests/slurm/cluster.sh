@@ -42,7 +42,7 @@ printf '127.0.0.1 %s\n' localhost login "${names[@]}" >"$cluster/hosts"
 mount --bind "$cluster/hosts" /etc/hosts
 
 # Of a cluster that this one may be started on.
-for name in $(compgen -e | grep -E '^(SLURM|SBATCH|SRUN|OMPI|PMIX?)_'); do unset "$name"; done
+for name in $(compgen -e | grep -E '^(SLURM|SBATCH|SRUN|OMPI|PRTE|PMIX?)_'); do unset "$name"; done
 export SLURM_CONF=$cluster/slurm.conf
 cat >"$SLURM_CONF" <<END
 ClusterName=test

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Jobs that Slurm warns before the end of their time: they write a checkpoint, queue themselves again and end with the bytes
 # of a run that nobody stopped. One of them sees its end coming by itself the second time, and dtrain does so without a script.
+export CPUS=6
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -11,7 +12,7 @@ alone=$(submit --time=1 --output=alone.out --wrap "sleep 45; exec build/dtrain $
 export RESERVE=116
 declare -A job out=([dtrain]=run [preemptible]=spare [sweep]=runs/sweep/1)
 job[dtrain]=$(submit --nodes=2 --ntasks-per-node=2 --time=10 jobs/dtrain.sbatch "${run[@]}" --out run)
-job[preemptible]=$(LAUNCHER=mpirun submit --ntasks-per-node=1 --time=10 jobs/preemptible.sbatch "${run[@]}" --out spare)
+job[preemptible]=$(LAUNCHER=mpirun submit --ntasks-per-node=2 --time=10 jobs/preemptible.sbatch "${run[@]}" --out spare)
 job[sweep]=$(submit --array=1 --ntasks-per-node=2 --time=10 jobs/sweep.sbatch "${run[@]}")_1
 freeze 10 "${out[@]}"
 for script in "${!job[@]}"; do
