@@ -83,6 +83,8 @@ typedef enum {
 
 /* Hand this moment to the writer. Rank 0 only. */
 static void request_checkpoint(trainer *t, loop_state *loop, checkpoint_wish wish) {
+    /* No further step will be made: this one is written with the reason for the end. */
+    if (signals_stop()) return;
     bool accepted = false;
     const char *failure = writer_failure(t->writer);
     if (failure) {
