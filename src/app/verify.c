@@ -9,8 +9,8 @@
 /* What has been looked at so far. */
 typedef struct {
     bool json;
-    size_t files, damaged;
-    char first[DT_PATH_MAX]; /* damaged one */
+    size_t files, unusable;
+    char first[DT_PATH_MAX]; /* unusable one */
 } report;
 
 /* ---- telling ---- */
@@ -22,7 +22,7 @@ static void print_text(const char *path, const dt_verdict *v) {
                v->digest);
         return;
     }
-    printf("%s: damaged: %zu fault%s%s\n", path, v->faults, v->faults == 1 ? "" : "s",
+    printf("%s: unusable: %zu fault%s%s\n", path, v->faults, v->faults == 1 ? "" : "s",
            v->faults == DT_FAULTS_MAX ? ", at least" : "");
     for (size_t i = 0; i < v->faults; i++) {
         printf("  %s: %s\n", v->fault[i].part, v->fault[i].what);
@@ -50,7 +50,7 @@ static void tell(report *r, const char *path, const dt_verdict *v) {
     (r->json ? print_json : print_text)(path, v);
     r->files++;
     if (v->faults == 0) return;
-    if (r->damaged++ == 0) snprintf(r->first, sizeof r->first, "%s", path);
+    if (r->unusable++ == 0) snprintf(r->first, sizeof r->first, "%s", path);
 }
 
 /* ---- looking ---- */
@@ -125,10 +125,10 @@ dt_status command_verify(session *s, const app_options *options) {
     } else {
         DT_TRY(verify_file(&r, options->target, -1));
     }
-    DT_REQUIRE(r.damaged == 0 || r.files == 1, DT_ERR_DATA,
-               "%zu of %zu files are damaged, the first of them %s; training passes over a damaged "
+    DT_REQUIRE(r.unusable == 0 || r.files == 1, DT_ERR_DATA,
+               "%zu of %zu files cannot be used, the first of them %s; training passes over such a "
                "checkpoint and goes on from the one before it",
-               r.damaged, r.files, r.first);
-    DT_REQUIRE(r.damaged == 0, DT_ERR_DATA, "%s is damaged", r.first);
+               r.unusable, r.files, r.first);
+    DT_REQUIRE(r.unusable == 0, DT_ERR_DATA, "%s cannot be used", r.first);
     return DT_OK;
 }

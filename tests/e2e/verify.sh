@@ -56,9 +56,9 @@ END
 cp "$to" damaged.h5
 flip damaged.h5 weights/pos_embed optimizer/v/layers/1/mlp_in/weight metrics/train/loss config/ini
 expect_exit $DATA "$dtrain" verify damaged.h5
-expect_text out "damaged: 4 faults" "/weights/pos_embed: its bytes are damaged" \
+expect_text out "unusable: 4 faults" "/weights/pos_embed: its bytes are damaged" \
     "/optimizer/v/layers/1/mlp_in/weight: its bytes" "/metrics/train/loss: its bytes" "/config/ini: its bytes"
-expect_text err "damaged.h5 is damaged"
+expect_text err "damaged.h5 cannot be used"
 expect_exit $DATA "$dtrain" verify damaged.h5 --json
 /usr/bin/python3 -B -c 'import json
 row = json.load(open("out"))
@@ -69,7 +69,7 @@ edit odd.h5 'file["metrics/train/step"][7] = 5' 'file["metrics/validation/step"]
     'file["weights"].attrs["heads"] = numpy.int64(4)' 'file["weights/tok_embed"][2, 3] = numpy.inf' \
     'file["optimizer/m/tok_embed"][0, 1] = numpy.nan' 'del file["metrics/history/host"]'
 expect_exit $DATA "$dtrain" verify odd.h5
-expect_text out "damaged: 6 faults" "/metrics/train: step 5 after step 6" "/metrics/validation: step 41, when the last one made is 40" \
+expect_text out "unusable: 6 faults" "/metrics/train: step 5 after step 6" "/metrics/validation: step 41, when the last one made is 40" \
     "/weights: attribute heads: does not agree" "/weights/tok_embed: is inf at element 67" \
     "/optimizer/m/tok_embed: is nan at element 1" "/metrics/history/host: is missing"
 
@@ -79,9 +79,9 @@ mv "run2/${from#*/}" run2/checkpoint-00000007.h5
 flip run2/checkpoint-00000040.h5 weights/tok_embed
 ln -sfn checkpoint-00000099.h5 run2/best.h5
 expect_exit $DATA "$dtrain" verify run2
-expect_text out "run2/checkpoint-00000007.h5: damaged" "its name: says step 7, but the file holds step" \
-    "run2/best.h5: damaged" "points to something that is not there" "run2/checkpoint-00000040.h5: damaged"
-expect_text err "3 of " "the first of them run2/checkpoint-00000040.h5"
+expect_text out "run2/checkpoint-00000007.h5: unusable" "its name: says step 7, but the file holds step" \
+    "run2/best.h5: unusable" "points to something that is not there" "run2/checkpoint-00000040.h5: unusable"
+expect_text err "3 of " "files cannot be used, the first of them run2/checkpoint-00000040.h5"
 
 expect_exit $NO_INPUT "$dtrain" verify none.h5
 mkdir empty

@@ -21,12 +21,18 @@ static dt_status write_file(int count, char **word) {
     return status;
 }
 
-/* probe read FILE: everything in it */
+/* probe read FILE: everything in it; and whether verification says the same */
 static dt_status read_file(const char *path) {
     dt_checkpoint checkpoint;
+    dt_verdict verdict;
+    const dt_status verified = dt_checkpoint_verify(&verdict, path);
+    const bool whole = verdict.faults == 0;
+    dt_verdict_clear(&verdict);
     const dt_status status = dt_checkpoint_read(&checkpoint, path, DT_READ_ALL);
     if (status == DT_OK) printf("step %lld\n", (long long)checkpoint.state.step);
     dt_checkpoint_destroy(&checkpoint);
+    DT_REQUIRE(verified != DT_OK || whole == (status == DT_OK), DT_ERR_INTERNAL,
+               "read says %d, verify %s", (int)status, whole ? "whole" : "damaged");
     return status;
 }
 
