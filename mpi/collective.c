@@ -44,6 +44,41 @@ dt_status dt_comm_max(dt_comm *comm, int64_t *value) {
     return DT_MPI(MPI_Allreduce(MPI_IN_PLACE, value, 1, MPI_INT64_T, MPI_MAX, comm->all));
 }
 
+dt_status dt_comm_sum(dt_comm *comm, int64_t *values, size_t count) {
+    if (comm->size == 1) return DT_OK;
+    DT_REQUIRE(count <= INT_MAX, DT_ERR_INTERNAL, "%zu values do not fit MPI's counts", count);
+    return DT_MPI(MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_INT64_T, MPI_SUM, comm->all));
+}
+
+/* Where each rank's bytes begin among those of all, and how many there are. */
+static dt_status place_bytes(size_t *total, int *length, int *first, dt_comm *comm, size_t mine) {
+    const int own = (int)dt_min_size(mine, INT_MAX);
+    DT_TRY(DT_MPI(MPI_Allgather(&own, 1, MPI_INT, length, 1, MPI_INT, comm->all)));
+    *total = 0;
+    for (size_t rank = 0; rank < comm->size; rank++) {
+        first[rank] = (int)dt_min_size(*total, INT_MAX);
+        *total += (size_t)length[rank];
+    }
+    DT_REQUIRE(*total < INT_MAX, DT_ERR_ARG, "%zu bytes are more than one rank can collect at once",
+               *total);
+    return DT_OK;
+}
+
+dt_status dt_comm_collect(dt_comm *comm, char **all, size_t *capacity, size_t *count) {
+    if (comm->size == 1) return DT_OK;
+    int *length = comm->counts, *first = comm->counts + comm->size;
+    size_t total;
+    DT_TRY(place_bytes(&total, length, first, comm, *count));
+    const bool root = comm->rank == 0;
+    const dt_status grown =
+        root ? dt_memory_grow(all, capacity, total, 1, "what all ranks have to say") : DT_OK;
+    DT_TRY(dt_comm_agree(comm, grown));
+    const void *mine = root ? MPI_IN_PLACE : *all;
+    *count = root ? total : 0;
+    return DT_MPI(MPI_Gatherv(mine, length[comm->rank], MPI_BYTE, root ? *all : NULL, length, first,
+                              MPI_BYTE, 0, comm->all));
+}
+
 dt_status dt_comm_gather(dt_comm *comm, double *all, double mine) {
     if (comm->size == 1) {
         all[0] = mine;

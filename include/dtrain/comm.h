@@ -52,6 +52,21 @@ dt_status dt_comm_broadcast(dt_comm *comm, void *bytes, size_t count);
 /* The largest value over ranks, for flags such as "stop now". */
 dt_status dt_comm_max(dt_comm *comm, int64_t *value);
 
+/* Element-wise sums over ranks, on all of them: whole numbers, which any order adds up to the same.
+ */
+dt_status dt_comm_sum(dt_comm *comm, int64_t *values, size_t count);
+
+/**
+ * Rank 0 gets the bytes of all ranks, one after another in rank order; the others get none.
+ *
+ * @param[out]    all       with rank 0's own bytes before those of the others: grown as needed
+ *                          (dt_memory_grow); on the other ranks this rank's own bytes, unchanged
+ * @param[in,out] capacity  bytes that *all has room for
+ * @param[in,out] count     of this rank; afterwards on rank 0 that of all, elsewhere 0
+ * @return DT_ERR_ARG if they are 2 GiB or more in all; DT_ERR_MEMORY
+ */
+dt_status dt_comm_collect(dt_comm *comm, char **all, size_t *capacity, size_t *count);
+
 /* One double of each rank, by rank, on all of them. all: (size). For timings and memory, which need
  * no canonical order. */
 dt_status dt_comm_gather(dt_comm *comm, double *all, double mine);

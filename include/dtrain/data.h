@@ -10,14 +10,33 @@
 typedef enum { DT_ADD, DT_SUBTRACT, DT_MULTIPLY, DT_DIVIDE, DT_OPERATIONS } dt_operation;
 typedef enum { DT_TRAIN, DT_VALIDATION, DT_TEST, DT_SPLITS } dt_split;
 
+/* Operands and answers; longer sums than 64 bits hold are what models are tried on. */
+typedef unsigned __int128 dt_number;
+
 typedef struct {
     dt_operation operation;
-    uint64_t a, b;
+    dt_number a, b;
 } dt_problem;
 
 /* Longest text of a problem, working included, that any configuration can ask for; buffers of this
- * size always do. */
-enum { DT_TEXT_MAX = 1024, DT_DIGITS_MAX = 9, DT_DIVISION_DIGITS_MAX = 18 };
+ * size always do. Most digits of the operands of sums and differences, of products, of divisions.
+ */
+enum {
+    DT_TEXT_MAX = 1024,
+    DT_DIGITS_MAX = 36,
+    DT_PRODUCT_DIGITS_MAX = 9,
+    DT_DIVISION_DIGITS_MAX = 18,
+};
+
+/* A number in decimal, to be printed at once: dt_decimal_of(n).text. */
+typedef struct {
+    char text[40]; /* 2^128 has 39 digits */
+} dt_decimal;
+
+dt_decimal dt_decimal_of(dt_number number);
+
+/* Digits of n as written; 0 has one. */
+size_t dt_digit_count(dt_number n);
 
 /* '+', '-', '*', '/' and "add", "subtract", "multiply", "divide"; "train", "validation", "test". */
 char dt_operation_symbol(dt_operation operation);

@@ -88,7 +88,7 @@ void loaded_close(loaded_model *loaded, session *s);
 /* ---- evaluation ---- */
 
 /* Operand lengths run from 1 to this; index 0 is unused. */
-enum { LENGTHS = DT_DIVISION_DIGITS_MAX + 1 };
+enum { LENGTHS = DT_DIGITS_MAX + 1 };
 
 /* Counts of one (operation, length of a, length of b). Exact whole numbers in double. */
 typedef struct {

@@ -22,20 +22,19 @@ static void print_tokens(const dt_tokenizer *tokenizer, const char *text, const 
 
 static void print_line(const line *l, const app_options *options, const dt_tokenizer *tokenizer) {
     const char symbol = dt_operation_symbol(l->problem.operation);
+    const dt_decimal a = dt_decimal_of(l->problem.a), b = dt_decimal_of(l->problem.b);
     if (options->json) {
-        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%" PRIu64 ",\"b\":%" PRIu64
-               ",\"answer\":\"%s\",\"text\":\"%s\",\"given\":%zu,"
-               "\"tokens\":[",
-               l->index, symbol, l->problem.a, l->problem.b, l->answer, l->text, l->given);
+        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%s,\"b\":%s,\"answer\":\"%s\","
+               "\"text\":\"%s\",\"given\":%zu,\"tokens\":[",
+               l->index, symbol, a.text, b.text, l->answer, l->text, l->given);
         print_tokens(tokenizer, l->text, ",");
         printf("]}\n");
     } else if (options->tsv) {
-        printf("%" PRId64 "\t%c\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\n", l->index, symbol,
-               l->problem.a, l->problem.b, l->answer, l->text);
+        printf("%" PRId64 "\t%c\t%s\t%s\t%s\t%s\n", l->index, symbol, a.text, b.text, l->answer,
+               l->text);
     } else {
-        char asked[128];
-        snprintf(asked, sizeof asked, "%" PRIu64 " %c %" PRIu64 " = %s", l->problem.a, symbol,
-                 l->problem.b, l->answer);
+        char asked[192];
+        snprintf(asked, sizeof asked, "%s %c %s = %s", a.text, symbol, b.text, l->answer);
         printf("%-28s %s", asked, l->text);
         if (options->tokens) {
             printf("   ");

@@ -6,12 +6,6 @@
 #include "app.h"
 #include "signals.h"
 
-static size_t length_of(uint64_t number) {
-    size_t length = 1;
-    for (; number >= 10; number /= 10) length++;
-    return length;
-}
-
 /* What one rank works with. */
 typedef struct {
     dt_batch batch;
@@ -26,8 +20,8 @@ typedef struct {
 enum { SCORES = 6, CELLS = DT_OPERATIONS * LENGTHS * LENGTHS * 3 };
 
 static eval_cell *cell_of(eval_cell *cells, const dt_problem *problem) {
-    return &cells[((size_t)problem->operation * LENGTHS + length_of(problem->a)) * LENGTHS +
-                  length_of(problem->b)];
+    return &cells[((size_t)problem->operation * LENGTHS + dt_digit_count(problem->a)) * LENGTHS +
+                  dt_digit_count(problem->b)];
 }
 
 static dt_status fill_chunk(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtrain/data.h"
+
 static void *field_at(dt_config *config, const dt_setting *setting) {
     return (char *)config + setting->offset;
 }
@@ -255,5 +257,9 @@ dt_status dt_config_check(const dt_config *config) {
                (long long)config->checkpoint_every.epochs);
     DT_REQUIRE(config->ops[0] && !config->ops[strspn(config->ops, "+-*/")], DT_ERR_ARG,
                "--ops \"%s\": use one or more of + - * and /", config->ops);
+    DT_REQUIRE(config->digits <= DT_PRODUCT_DIGITS_MAX || !strchr(config->ops, '*'), DT_ERR_ARG,
+               "--digits %lld: operands of products have at most %d; lower it, or leave * out of "
+               "--ops",
+               (long long)config->digits, DT_PRODUCT_DIGITS_MAX);
     return DT_OK;
 }

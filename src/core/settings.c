@@ -60,7 +60,8 @@ static const dt_setting table[] = {
 
     TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+-**///",
          "operations; one that stands twice is drawn twice as often"),
-    WHOLE("digits", "data", FREE, digits, 1, 9, "3", "most digits of the operands of + - *"),
+    WHOLE("digits", "data", FREE, digits, 1, 36, "3",
+          "most digits of the operands of + and -, and of *, where 9 are the most"),
     WHOLE("dividend-digits", "data", FREE, dividend_digits, 1, 18, "4",
           "most digits of what is divided"),
     WHOLE("divisor-digits", "data", FREE, divisor_digits, 1, 18, "2",

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-uint64_t dt_power_of_ten(size_t n) {
-    uint64_t power = 1;
+dt_number dt_power_of_ten(size_t n) {
+    dt_number power = 1;
     while (n-- > 0) power *= 10;
     return power;
 }
 
-size_t dt_digit_count(uint64_t n) {
+size_t dt_digit_count(dt_number n) {
     size_t count = 1;
     while (n >= 10) {
         n /= 10;
@@ -41,18 +41,25 @@ void dt_text_string(dt_text *text, const char *string) {
     dt_text_span(text, (dt_span){string, strlen(string)});
 }
 
-void dt_text_number_reversed(dt_text *text, uint64_t n) {
+void dt_text_number_reversed(dt_text *text, dt_number n) {
     do {
         dt_text_char(text, (char)('0' + n % 10));
         n /= 10;
     } while (n > 0);
 }
 
-void dt_text_number(dt_text *text, uint64_t n) {
-    char digits[24]; /* 2^64 has 20 */
+void dt_text_number(dt_text *text, dt_number n) {
+    char digits[sizeof(dt_decimal)];
     dt_text reversed = dt_text_begin(digits, sizeof digits);
     dt_text_number_reversed(&reversed, n);
     dt_text_span_reversed(text, (dt_span){digits, reversed.length});
+}
+
+dt_decimal dt_decimal_of(dt_number number) {
+    dt_decimal decimal;
+    dt_text text = dt_text_begin(decimal.text, sizeof decimal.text);
+    dt_text_number(&text, number);
+    return decimal;
 }
 
 bool dt_span_is_number(dt_span span, dt_digit_order order) {

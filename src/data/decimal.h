@@ -2,15 +2,12 @@
 #ifndef DTRAIN_DATA_DECIMAL_H
 #define DTRAIN_DATA_DECIMAL_H
 
+#include "dtrain/data.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-/* 10^n, n <= 19: the largest that 64 bits hold. */
-uint64_t dt_power_of_ten(size_t n);
-
-/* Digits of n as written; 0 has one. */
-size_t dt_digit_count(uint64_t n);
+/* 10^n, n <= 38: the largest that 128 bits hold. */
+dt_number dt_power_of_ten(size_t n);
 
 /* Text that grows in a caller's buffer, is always ended by NUL and never runs over: what does not
  * fit sets `full`. */
@@ -25,8 +22,8 @@ dt_text dt_text_begin(char *buffer, size_t size);
 void dt_text_rewind(dt_text *text, size_t length); /* forget what came after that length */
 void dt_text_char(dt_text *text, char c);
 void dt_text_string(dt_text *text, const char *string);
-void dt_text_number(dt_text *text, uint64_t n);          /* most significant digit first */
-void dt_text_number_reversed(dt_text *text, uint64_t n); /* least significant digit first */
+void dt_text_number(dt_text *text, dt_number n);          /* most significant digit first */
+void dt_text_number_reversed(dt_text *text, dt_number n); /* least significant digit first */
 
 /* A stretch of somebody else's text, without an end of its own. */
 typedef struct {

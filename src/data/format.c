@@ -1,7 +1,6 @@
 /* How a problem is written for the model, how its answer is read back, and how long it can get. */
 #include "format.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 bool dt_format_has_working(const dt_problem *problem, dt_format format) {
@@ -15,7 +14,7 @@ dt_digit_order dt_format_order(dt_format format) {
 
 /* ---- writing ---- */
 
-static void put_ordered(dt_text *text, uint64_t n, dt_digit_order order) {
+static void put_ordered(dt_text *text, dt_number n, dt_digit_order order) {
     if (order == DT_LEAST_FIRST) {
         dt_text_number_reversed(text, n);
     } else {
@@ -24,10 +23,10 @@ static void put_ordered(dt_text *text, uint64_t n, dt_digit_order order) {
 }
 
 /* For each digit of b from the right: a times it, shifted, then the sum: "2901,01191+20202". */
-static void put_product_steps(dt_text *text, uint64_t a, uint64_t b) {
-    uint64_t sum = 0, scale = 1;
+static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
+    dt_number sum = 0, scale = 1;
     for (size_t k = 0; k == 0 || b > 0; k++) {
-        const uint64_t partial = a * (b % 10);
+        const dt_number partial = a * (b % 10);
         sum += partial * scale;
         if (k > 0) dt_text_char(text, ',');
         for (size_t zeros = 0; zeros < k; zeros++) dt_text_char(text, '0');
@@ -42,12 +41,12 @@ static void put_product_steps(dt_text *text, uint64_t a, uint64_t b) {
 }
 
 /* Long division, one digit of the quotient a step: "602:2,241,46;046:9,936,1". */
-static void put_quotient_steps(dt_text *text, uint64_t a, uint64_t b) {
-    uint64_t place = 1; /* of the last digit brought down: a / place is in use */
+static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
+    dt_number place = 1; /* of the last digit brought down: a / place is in use */
     while (a / place / 10 >= b) place *= 10;
-    uint64_t rest = a / place;
+    dt_number rest = a / place;
     for (;;) {
-        const uint64_t digit = rest / b;
+        const dt_number digit = rest / b;
         dt_text_number_reversed(text, rest);
         dt_text_char(text, ':');
         dt_text_number(text, digit);
@@ -64,7 +63,7 @@ static void put_quotient_steps(dt_text *text, uint64_t a, uint64_t b) {
 }
 
 static void put_answer(dt_text *text, const dt_problem *problem, dt_digit_order order) {
-    const uint64_t a = problem->a, b = problem->b;
+    const dt_number a = problem->a, b = problem->b;
     switch (problem->operation) {
     case DT_ADD: put_ordered(text, a + b, order); break;
     case DT_SUBTRACT:
@@ -102,9 +101,9 @@ dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const 
     }
     put_answer(&out, problem, order);
     dt_text_char(&out, '$');
-    DT_REQUIRE(!out.full, DT_ERR_INTERNAL,
-               "%" PRIu64 "%c%" PRIu64 " written out does not fit into %zu bytes", problem->a,
-               dt_operation_symbol(problem->operation), problem->b, size);
+    DT_REQUIRE(!out.full, DT_ERR_INTERNAL, "%s%c%s written out does not fit into %zu bytes",
+               dt_decimal_of(problem->a).text, dt_operation_symbol(problem->operation),
+               dt_decimal_of(problem->b).text, size);
     return DT_OK;
 }
 
@@ -195,9 +194,9 @@ static void widen(extent *widest, const dt_problem *problem, dt_format format) {
     if (at > widest->length) widest->length = at;
 }
 
-static uint64_t nines(int64_t digits) { return dt_power_of_ten((size_t)digits) - 1; }
+static dt_number nines(int64_t digits) { return dt_power_of_ten((size_t)digits) - 1; }
 
-static uint64_t least_of(int64_t digits) {
+static dt_number least_of(int64_t digits) {
     return digits > 1 ? dt_power_of_ten((size_t)digits - 1) : 0;
 }
 
@@ -222,7 +221,7 @@ static extent widest(const dt_config *config) {
             break;
         case '/':
             for (int64_t n = 1; n <= config->divisor_digits; n++) {
-                const uint64_t divisor = 5 * dt_power_of_ten((size_t)n - 1);
+                const dt_number divisor = 5 * dt_power_of_ten((size_t)n - 1);
                 widen(&most, &(dt_problem){DT_DIVIDE, nines(config->dividend_digits), divisor},
                       format);
             }

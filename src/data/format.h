@@ -5,7 +5,7 @@
 #include "decimal.h"
 #include "dtrain/data.h"
 
-/* Whether it has an answer that fits into 64 bits: DT_ERR_ARG says why not. */
+/* Whether it has an answer, of numbers that can be written: DT_ERR_ARG says why not. */
 dt_status dt_problem_check(const dt_problem *problem);
 
 /* What was produced, without the end sign. */

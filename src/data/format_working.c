@@ -23,7 +23,7 @@ static bool put_product_step(dt_text *text, dt_span step, const dt_problem *prob
     if (k >= dt_digit_count(problem->b)) return false;
     const bool has_sum = dt_span_cut(&partial, &sum, step, '+');
     if (has_sum != (k > 0) || (has_sum && !dt_span_is_number(sum, DT_LEAST_FIRST))) return false;
-    const uint64_t scale = dt_power_of_ten(k);
+    const dt_number scale = dt_power_of_ten(k);
     dt_text_number(text, problem->a);
     dt_text_string(text, " * ");
     dt_text_number(text, problem->b / scale % 10 * scale);

@@ -29,12 +29,17 @@ const char *dt_split_name(dt_split split) {
 dt_split dt_problem_split(const dt_problem *problem) {
     const bool commutes = problem->operation == DT_ADD || problem->operation == DT_MULTIPLY;
     const bool swap = commutes && problem->a > problem->b;
-    const uint64_t first = swap ? problem->b : problem->a;
-    const uint64_t second = swap ? problem->a : problem->b;
-    uint32_t word[4];
+    const dt_number first = swap ? problem->b : problem->a;
+    const dt_number second = swap ? problem->a : problem->b;
     /* The purpose after the last split's is no stream of the sampler. */
-    dt_random_block(word, split_key + first, DT_RANDOM_PROBLEM + DT_SPLITS,
-                    (uint32_t)problem->operation, second);
+    const uint32_t purpose = DT_RANDOM_PROBLEM + DT_SPLITS, major = (uint32_t)problem->operation;
+    uint32_t word[4];
+    dt_random_block(word, split_key + (uint64_t)first, purpose, major, (uint64_t)second);
+    const uint64_t first_rest = (uint64_t)(first >> 64), second_rest = (uint64_t)(second >> 64);
+    if (first_rest || second_rest) {
+        const uint64_t key = (uint64_t)word[1] << 32 | word[0];
+        dt_random_block(word, key + first_rest, purpose, major, second_rest);
+    }
     switch (((uint64_t)word[0] * 20) >> 32) {
     case 0: return DT_VALIDATION;
     case 1: return DT_TEST;
@@ -43,23 +48,25 @@ dt_split dt_problem_split(const dt_problem *problem) {
 }
 
 dt_status dt_problem_check(const dt_problem *problem) {
-    const uint64_t a = problem->a, b = problem->b, limit = dt_power_of_ten(DT_DIVISION_DIGITS_MAX);
-    uint64_t product;
+    const dt_number a = problem->a, b = problem->b;
+    const char symbol = dt_operation_symbol(problem->operation);
+    const bool adds = problem->operation == DT_ADD || problem->operation == DT_SUBTRACT;
+    const size_t most = adds ? DT_DIGITS_MAX : DT_DIVISION_DIGITS_MAX;
     DT_REQUIRE(problem->operation < DT_OPERATIONS, DT_ERR_INTERNAL, "operation %d does not exist",
                (int)problem->operation);
-    DT_REQUIRE(a < limit && b < limit, DT_ERR_ARG,
-               "%" PRIu64 "%c%" PRIu64 ": use operands of at most %d digits", a,
-               dt_operation_symbol(problem->operation), b, DT_DIVISION_DIGITS_MAX);
+    DT_REQUIRE(dt_digit_count(a) <= most && dt_digit_count(b) <= most, DT_ERR_ARG,
+               "%s%c%s: use operands of at most %zu digits", dt_decimal_of(a).text, symbol,
+               dt_decimal_of(b).text, most);
     DT_REQUIRE(problem->operation != DT_DIVIDE || b > 0, DT_ERR_ARG,
-               "%" PRIu64 "/0: a division by zero has no answer", a);
-    DT_REQUIRE(problem->operation != DT_MULTIPLY || !__builtin_mul_overflow(a, b, &product),
-               DT_ERR_ARG, "%" PRIu64 "*%" PRIu64 " does not fit into 64 bits; use fewer digits", a,
-               b);
+               "%s/0: a division by zero has no answer", dt_decimal_of(a).text);
+    DT_REQUIRE(problem->operation != DT_MULTIPLY || a * b <= UINT64_MAX, DT_ERR_ARG,
+               "%s*%s does not fit into 64 bits; use fewer digits", dt_decimal_of(a).text,
+               dt_decimal_of(b).text);
     return DT_OK;
 }
 
 dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem) {
-    const uint64_t a = problem->a, b = problem->b;
+    const dt_number a = problem->a, b = problem->b;
     DT_TRY(dt_problem_check(problem));
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
     dt_text answer = dt_text_begin(text, size);
@@ -143,7 +150,7 @@ static size_t read_sign(dt_operation *operation, const char *at) {
     return 0;
 }
 
-static dt_status read_operand(uint64_t *value, const char **at, const char *text) {
+static dt_status read_operand(dt_number *value, const char **at, const char *text) {
     dt_operation sign;
     const char *digit = skip_spaces(*at);
     if (read_sign(&sign, digit) > 0 && sign == DT_SUBTRACT) {
@@ -152,12 +159,12 @@ static dt_status read_operand(uint64_t *value, const char **at, const char *text
     if (!isdigit((unsigned char)*digit)) return refuse(text, digit, "a number is missing");
     while (*digit == '0') digit++;
     const char *first = digit;
-    uint64_t read = 0;
+    dt_number read = 0;
     for (; isdigit((unsigned char)*digit); digit++) {
-        if (digit - first == DT_DIVISION_DIGITS_MAX) {
-            return refuse(text, digit, "a number has more than the 18 digits that can be read,");
+        if (digit - first == DT_DIGITS_MAX) {
+            return refuse(text, digit, "a number has more than the 36 digits that can be read,");
         }
-        read = read * 10 + (uint64_t)(*digit - '0');
+        read = read * 10 + (unsigned)(*digit - '0');
     }
     *value = read;
     *at = digit;
@@ -185,11 +192,11 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
     const char symbol = dt_operation_symbol(problem->operation);
     const bool divides = problem->operation == DT_DIVIDE;
     DT_REQUIRE(strchr(config->ops, symbol), DT_ERR_ARG,
-               "%" PRIu64 "%c%" PRIu64
-               ": the model was trained on %s only; train one with '%c' among --ops",
-               problem->a, symbol, problem->b, config->ops, symbol);
+               "%s%c%s: the model was trained on %s only; train one with '%c' among --ops",
+               dt_decimal_of(problem->a).text, symbol, dt_decimal_of(problem->b).text, config->ops,
+               symbol);
     const struct {
-        uint64_t value;
+        dt_number value;
         int64_t most;
         const char *setting;
     } operand[2] = {
@@ -201,9 +208,10 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
     for (size_t i = 0; i < 2; i++) {
         const size_t digits = dt_digit_count(operand[i].value);
         DT_REQUIRE((int64_t)digits <= operand[i].most, DT_ERR_ARG,
-                   "%" PRIu64 " has %zu digits, and the model was trained on up to %" PRId64
+                   "%s has %zu digits, and the model was trained on up to %" PRId64
                    " in this place; ask a shorter one, or train with a larger --%s",
-                   operand[i].value, digits, operand[i].most, operand[i].setting);
+                   dt_decimal_of(operand[i].value).text, digits, operand[i].most,
+                   operand[i].setting);
     }
     return DT_OK;
 }

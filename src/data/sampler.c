@@ -26,13 +26,30 @@ static dt_status draw_operation(dt_operation *operation, const dt_config *config
     DT_RAISE(DT_ERR_ARG, "ops is \"%s\": '%c' is none of + - * /", config->ops, symbol);
 }
 
-/* Evenly by length first: drawn evenly by value, nine numbers in ten would have the greatest
- * length. */
-static uint64_t draw_operand(uint32_t length_word, const uint32_t word[2], int64_t most_digits,
-                             uint64_t least) {
-    const size_t digits = 1 + draw(length_word, (uint32_t)most_digits);
+/* Where an operand's random numbers stand: which attempt at which problem. */
+typedef struct {
+    uint64_t seed, index;
+    uint32_t purpose, attempt;
+} origin;
+
+/* A number of exactly so many digits, evenly; of one digit: from `least`. */
+static dt_number draw_number(const uint32_t word[2], size_t digits, dt_number least) {
     if (digits > 1) least = dt_power_of_ten(digits - 1);
-    return least + dt_random_below(word, dt_power_of_ten(digits) - least);
+    return least + dt_random_below(word, (uint64_t)(dt_power_of_ten(digits) - least));
+}
+
+/* Evenly by length first: drawn evenly by value, nine numbers in ten would have the greatest
+ * length. What 64 bits cannot count is drawn in two halves. */
+static dt_number draw_operand(const origin *from, uint32_t length_word, const uint32_t word[2],
+                              int64_t most_digits, dt_number least, uint32_t which) {
+    enum { HALF = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
+    const size_t digits = 1 + draw(length_word, (uint32_t)most_digits);
+    if (digits <= HALF) return draw_number(word, digits, least);
+    uint32_t rest[4];
+    dt_random_block(rest, from->seed, from->purpose, FIRST_BLOCK + from->attempt, from->index);
+    const dt_number half = dt_power_of_ten(HALF);
+    return draw_number(word, digits - HALF, 1) * half +
+           dt_random_below(rest + 2 * which, (uint64_t)half);
 }
 
 dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_split split,
@@ -51,8 +68,9 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
         dt_random_block(choice, seed, purpose, 2 * attempt + 1, index);
         dt_random_block(value, seed, purpose, 2 * attempt + 2, index);
-        drawn.a = draw_operand(choice[0], value, digits_a, 0);
-        drawn.b = draw_operand(choice[1], value + 2, digits_b, divides);
+        const origin from = {seed, index, purpose, attempt};
+        drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, 0);
+        drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, 1);
         if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
         if (dt_problem_split(&drawn) == split) {
             *problem = drawn;

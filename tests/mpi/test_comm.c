@@ -76,6 +76,47 @@ static void any_rank_can_fail(void **state) {
     }
 }
 
+static void whole_numbers_are_added_up(void **state) {
+    (void)state;
+    const int64_t size = (int64_t)dt_comm_size(world), rank = (int64_t)dt_comm_rank(world);
+    int64_t values[3] = {1, rank, (INT64_C(1) << 60) * (rank == 0) + rank};
+    CHECK(dt_comm_sum(world, values, 3) == DT_OK);
+    CHECK(values[0] == size && values[1] == size * (size - 1) / 2);
+    CHECK(values[2] == (INT64_C(1) << 60) + values[1]);
+}
+
+/* Round 0: 100 bytes more on each rank; round 1: one less, so that what was there does not show. */
+static size_t bytes_of_rank(size_t round, size_t rank) {
+    return round == 0 ? 100 * rank : dt_comm_size(world) - 1 - rank;
+}
+
+static bool stand_in_rank_order(const char *bytes, size_t count, size_t round) {
+    size_t at = 0;
+    for (size_t rank = 0; rank < dt_comm_size(world); rank++) {
+        for (size_t i = 0; i < bytes_of_rank(round, rank); i++, at++) {
+            if (at >= count || bytes[at] != 'a' + (int)rank) return false;
+        }
+    }
+    return at == count;
+}
+
+static void bytes_are_collected_in_rank_order(void **state) {
+    (void)state;
+    const size_t rank = dt_comm_rank(world);
+    char *bytes = NULL;
+    size_t capacity = 0;
+    for (size_t round = 0; round < 2; round++) {
+        const size_t mine = bytes_of_rank(round, rank);
+        size_t count = mine;
+        CHECK(dt_memory_grow(&bytes, &capacity, mine + 1, 1, "a test") == DT_OK);
+        memset(bytes, 'a' + (int)rank, mine);
+        CHECK(dt_comm_collect(world, &bytes, &capacity, &count) == DT_OK);
+        CHECK(rank == 0 ? count <= capacity && stand_in_rank_order(bytes, count, round)
+                        : count == 0 && (mine == 0 || bytes[mine - 1] == 'a' + (int)rank));
+    }
+    dt_memory_free(&bytes);
+}
+
 static void the_lowest_of_several_errors_wins(void **state) {
     (void)state;
     const size_t rank = dt_comm_rank(world), size = dt_comm_size(world);
@@ -185,6 +226,8 @@ int main(void) {
         cmocka_unit_test(nodes_of_any_size),
         cmocka_unit_test(agreement_on_success_is_silent),
         cmocka_unit_test(any_rank_can_fail),
+        cmocka_unit_test(whole_numbers_are_added_up),
+        cmocka_unit_test(bytes_are_collected_in_rank_order),
         cmocka_unit_test(the_lowest_of_several_errors_wins),
         cmocka_unit_test(a_status_without_a_message_is_still_an_error),
         cmocka_unit_test(mpi_errors_are_returned),

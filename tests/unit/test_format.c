@@ -153,7 +153,7 @@ static void check_short_division(reader *in, uint64_t a) {
 }
 
 static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
-    const uint64_t a = problem->a, b = problem->b;
+    const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
     switch (problem->operation) {
     case DT_ADD: in->failed |= take(in, reversed) != a + b; break;
     case DT_SUBTRACT:
@@ -169,7 +169,7 @@ static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
 }
 
 static bool is_right(const char *text, const dt_problem *problem, dt_format format) {
-    const uint64_t a = problem->a, b = problem->b;
+    const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
     const bool reversed = format != DT_FORMAT_PLAIN;
     reader in = {text, false};
     in.failed |= take(&in, reversed) != a;
@@ -192,7 +192,7 @@ static bool is_right(const char *text, const dt_problem *problem, dt_format form
 }
 
 static void people_s_answer(char text[64], const dt_problem *problem) {
-    const uint64_t a = problem->a, b = problem->b;
+    const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
     switch (problem->operation) {
     case DT_ADD: snprintf(text, 64, "%" PRIu64, a + b); break;
     case DT_SUBTRACT: snprintf(text, 64, "%" PRId64, (int64_t)a - (int64_t)b); break;
@@ -527,8 +527,8 @@ static void what_cannot_be_written_is_refused(void **state) {
     size_t prompt;
     static const dt_problem impossible[] = {
         {DT_DIVIDE, 1, 0},
-        {DT_ADD, UINT64_C(1000000000000000000), 1},
-        {DT_SUBTRACT, 1, UINT64_MAX},
+        {DT_ADD, (dt_number)1000000000000000000 * 1000000000000000000, 1},
+        {DT_SUBTRACT, 1, ~(dt_number)0},
         {DT_MULTIPLY, 99999999999, 999999999},
     };
     for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {

@@ -12,6 +12,9 @@
 
 #include "dtrain/data.h"
 
+/* Of 36 digits, as compilers read no such number. */
+#define WIDEST ((dt_number)999999999999999999 * 1000000000000000001)
+
 static dt_config config_of(const char *ops, int64_t digits) {
     dt_config config = {.seed = 7, .digits = digits, .dividend_digits = 4, .divisor_digits = 2};
     snprintf(config.ops, sizeof config.ops, "%s", ops);
@@ -26,10 +29,10 @@ static dt_problem sample(const dt_config *config, dt_split split, uint64_t index
 
 /* The problem as a number that is the same for twins such as 3+5 and 5+3; operands below 10^9. */
 static uint64_t key_of(dt_problem problem) {
-    uint64_t a = problem.a, b = problem.b;
+    uint64_t a = (uint64_t)problem.a, b = (uint64_t)problem.b;
     if ((problem.operation == DT_ADD || problem.operation == DT_MULTIPLY) && a > b) {
-        a = problem.b;
-        b = problem.a;
+        a = (uint64_t)problem.b;
+        b = (uint64_t)problem.a;
     }
     return ((uint64_t)problem.operation * 1000000000 + a) * 1000000000 + b;
 }
@@ -186,6 +189,51 @@ static void divisions_have_all_kinds(void **state) {
     assert_share(share(longest, COUNT), 0.125, 0.01, "4 by 2 digits");
 }
 
+/* Beyond 64 bits: every length, every digit at every place, splits as fair as those of short ones.
+ */
+static void long_operands_are_drawn_evenly(void **state) {
+    (void)state;
+    enum { COUNT = 40000, MOST = 36 };
+    static size_t length[MOST + 1], digit[MOST][10];
+    size_t held_out = 0, twins = 0;
+    const dt_config config = config_of("+", MOST);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_problem problem = sample(&config, DT_TRAIN, i);
+        const dt_problem twin = {DT_ADD, problem.b, problem.a};
+        const dt_problem next = {DT_ADD, problem.a + ((dt_number)1 << 70), problem.b};
+        const dt_decimal a = dt_decimal_of(problem.a);
+        const size_t digits = strlen(a.text);
+        length[digits]++;
+        twins += dt_problem_split(&twin) == DT_TRAIN;
+        held_out += dt_problem_split(&next) != DT_TRAIN;
+        for (size_t k = 1; digits == MOST && k < MOST; k++) digit[k][a.text[k] - '0']++;
+    }
+    assert_int_equal(twins, COUNT);
+    assert_share(share(held_out, COUNT), 0.1, 0.01, "held out");
+    for (size_t digits = 1; digits <= MOST; digits++) {
+        assert_share(share(length[digits], COUNT), 1.0 / MOST, 0.005, "length");
+    }
+    for (size_t k = 1; k < MOST; k++) {
+        for (size_t d = 0; d < 10; d++) {
+            assert_share(share(digit[k][d], length[MOST]), 0.1, 0.05, "digit");
+        }
+    }
+}
+
+static void long_numbers_are_read_as_they_are_written(void **state) {
+    (void)state;
+    const char *text = "123456789012345678901234567890123456+987654321098765432109876543210987654";
+    dt_problem problem;
+    char written[DT_TEXT_MAX];
+    size_t given;
+    assert_int_equal(dt_problem_parse(&problem, text), DT_OK);
+    assert_int_equal(dt_format_write(written, sizeof written, &given, &problem, DT_FORMAT_PLAIN),
+                     DT_OK);
+    assert_string_equal(written, "123456789012345678901234567890123456+"
+                                 "987654321098765432109876543210987654="
+                                 "1111111110111111111011111111101111110$");
+}
+
 static void every_epoch_is_a_fresh_permutation(void **state) {
     (void)state;
     enum { COUNT = 1000, EPOCHS = 3 };
@@ -271,8 +319,8 @@ static void what_is_no_problem_is_refused_with_a_sentence(void **state) {
         {"3+4+5", "something follows the problem at character 4, \"+\""},
         {"3+4==", "something follows the problem at character 5, \"=\""},
         {"3+4=7", "something follows the problem at character 5, \"7\""},
-        {"1000000000000000000+1", "more than the 18 digits"},
-        {"1*99999999999999999999999", "more than the 18 digits"},
+        {"1000000000000000000000000000000000000+1", "more than the 36 digits"},
+        {"1*9999999999999999999999999999999999999", "more than the 36 digits"},
         {"3\x1b+4", "one of + - * / is missing at character 2, \"?\""},
         {"3\xff", "one of + - * / is missing at character 2"},
         {"3\xc3", "one of + - * / is missing at character 2"},
@@ -302,8 +350,10 @@ static void answers_are_as_people_write_them(void **state) {
         {{DT_DIVIDE, 5, 71}, "0 r 5"},
         {{DT_MULTIPLY, 999999999, 999999999}, "999999998000000001"},
         {{DT_ADD, 999999999999999999, 999999999999999999}, "1999999999999999998"},
+        {{DT_ADD, WIDEST, WIDEST}, "1999999999999999999999999999999999998"},
+        {{DT_SUBTRACT, 1, WIDEST}, "-999999999999999999999999999999999998"},
     };
-    char text[32];
+    char text[64];
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         assert_int_equal(dt_problem_answer(text, sizeof text, &known[i].problem), DT_OK);
         assert_string_equal(text, known[i].answer);
@@ -313,6 +363,12 @@ static void answers_are_as_people_write_them(void **state) {
     assert_non_null(strstr(dt_error_text(), "division by zero"));
     const dt_problem large = {DT_MULTIPLY, 999999999999999999, 999};
     assert_int_equal(dt_problem_answer(text, sizeof text, &large), DT_ERR_ARG);
+    const dt_problem wide[] = {
+        {DT_ADD, WIDEST + 1, 0}, {DT_DIVIDE, WIDEST, 1}, {DT_MULTIPLY, 1, WIDEST}};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        assert_int_equal(dt_problem_answer(text, sizeof text, &wide[i]), DT_ERR_ARG);
+        assert_non_null(strstr(dt_error_text(), i ? "at most 18 digits" : "at most 36 digits"));
+    }
     const dt_problem small = {DT_ADD, 123, 456};
     assert_int_equal(dt_problem_answer(text, 3, &small), DT_ERR_INTERNAL);
     assert_int_equal(dt_problem_answer(text, 4, &small), DT_OK);
@@ -352,6 +408,8 @@ int main(void) {
         cmocka_unit_test(one_digit_is_enough_for_every_split),
         cmocka_unit_test(operations_and_lengths_come_in_equal_shares),
         cmocka_unit_test(divisions_have_all_kinds),
+        cmocka_unit_test(long_operands_are_drawn_evenly),
+        cmocka_unit_test(long_numbers_are_read_as_they_are_written),
         cmocka_unit_test(every_epoch_is_a_fresh_permutation),
         cmocka_unit_test(sampling_refuses_unknown_operations),
         cmocka_unit_test(people_s_problems_are_read),
