@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "dtrain/random.h"
 #include "writer.h"
 
@@ -88,18 +89,6 @@ static void touch(scene *s) {
     memset(s->wiper, (int)(s->checkpoint.state.step & 127), WIPE);
     for (size_t i = 0; i < 3 * s->checkpoint.layout.count; i++) s->floats[i] += 1e-6f;
     s->checkpoint.state.step++;
-}
-
-static int compare_doubles(const void *x, const void *y) {
-    double a, b;
-    memcpy(&a, x, sizeof a);
-    memcpy(&b, y, sizeof b);
-    return (a > b) - (a < b);
-}
-
-static double median(double *x, size_t count) {
-    qsort(x, count, sizeof *x, compare_doubles);
-    return count % 2 ? x[count / 2] : (x[count / 2 - 1] + x[count / 2]) / 2;
 }
 
 /* Seconds, by repetition: of the copy, of the wait, until it is on disk after that. */

@@ -2,14 +2,15 @@
    bytes.
 
    mpirun -np 2 build/bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m LARGEST_MB] [-j]
-   -j prints one JSON object a line. Times are of the slowest rank, in the fastest repetition:
-   others on the machine only add. */
+   -j prints one JSON object a line. Times are of the slowest rank, medians over the repetitions;
+   the three take turns, and the ratios are those of neighbours. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "dtrain/comm.h"
 #include "dtrain/log.h"
 #include "dtrain/memory.h"
@@ -58,34 +59,55 @@ static void fill(contest *c) {
     for (size_t i = 0; i < c->count; i++) c->in[i] = 1.0f;
 }
 
-static dt_status measure(double *seconds, contest *c, dt_status (*run)(contest *),
-                         size_t repetitions) {
-    for (size_t i = 0; i < repetitions + 1;
-         i++) { /* the first touches pages and opens connections */
-        fill(c);
-        DT_TRY(dt_comm_barrier(c->comm));
-        const double start = MPI_Wtime();
-        DT_TRY(run(c));
-        double slowest = MPI_Wtime() - start;
-        MPI_Allreduce(MPI_IN_PLACE, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-        if (i <= 1 || slowest < *seconds) *seconds = slowest;
-    }
+typedef dt_status contestant(contest *);
+enum { REDUCER, ALLREDUCE, MEMCPY, CONTESTANTS };
+static contestant *const CONTESTANT[CONTESTANTS] = {with_reducer, with_allreduce, with_memcpy};
+
+/* Seconds of the slowest rank. */
+static dt_status time_one(double *seconds, contest *c, contestant *run) {
+    fill(c);
+    DT_TRY(dt_comm_barrier(c->comm));
+    const double start = MPI_Wtime();
+    DT_TRY(run(c));
+    *seconds = MPI_Wtime() - start;
+    MPI_Allreduce(MPI_IN_PLACE, seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
     return DT_OK;
 }
 
-static void report(const contest *c, const options *o, double reducer, double allreduce,
-                   double copy) {
+/* Medians, of times by contestant and of the reducer's time beside MPI_Allreduce's. */
+static dt_status measure(double seconds[CONTESTANTS], double *ratio, contest *c,
+                         size_t repetitions) {
+    double *sample[CONTESTANTS + 1] = {NULL};
+    dt_status status = DT_OK;
+    for (size_t k = 0; k <= CONTESTANTS && status == DT_OK; k++)
+        status = dt_memory_alloc(&sample[k], repetitions, sizeof(double), "samples");
+    DT_TRY_DONE(dt_comm_agree(c->comm, status));
+    for (size_t i = 0; i <= repetitions; i++) {
+        const size_t at = i ? i - 1 : 0; /* the first touches pages and opens connections */
+        for (size_t k = 0; k < CONTESTANTS; k++)
+            DT_TRY_DONE(time_one(&sample[k][at], c, CONTESTANT[k]));
+        sample[CONTESTANTS][at] = sample[REDUCER][at] / sample[ALLREDUCE][at];
+    }
+    for (size_t k = 0; k < CONTESTANTS; k++) seconds[k] = median(sample[k], repetitions);
+    *ratio = median(sample[CONTESTANTS], repetitions);
+done:
+    for (size_t k = 0; k <= CONTESTANTS; k++) dt_memory_free(&sample[k]);
+    return status;
+}
+
+static void report(const contest *c, const options *o, const double seconds[CONTESTANTS],
+                   double ratio) {
     if (dt_comm_rank(c->comm) != 0) return;
     const double mb = (double)(c->count * sizeof(float)) / 1e6;
     if (o->json) {
-        printf("{\"bench\": \"reduce\", \"ranks\": %zu, \"nodes\": %zu, \"shards\": %zu, "
-               "\"bytes\": %zu, "
-               "\"reducer_s\": %.9f, \"allreduce_s\": %.9f, \"memcpy_s\": %.9f}\n",
+        printf("{\"bench\":\"reduce\",\"ranks\":%zu,\"nodes\":%zu,\"shards\":%zu,\"bytes\":%zu,"
+               "\"reducer_seconds\":%.9f,\"allreduce_seconds\":%.9f,\"memcpy_seconds\":%.9f,"
+               "\"ratio\":%.4f}\n",
                dt_comm_size(c->comm), dt_comm_nodes(c->comm), c->shards, c->count * sizeof(float),
-               reducer, allreduce, copy);
+               seconds[REDUCER], seconds[ALLREDUCE], seconds[MEMCPY], ratio);
     } else {
         printf("%8.1f MB  reducer %8.3f ms  MPI_Allreduce %8.3f ms  memcpy %8.3f ms  ratio %.3f\n",
-               mb, 1e3 * reducer, 1e3 * allreduce, 1e3 * copy, reducer / allreduce);
+               mb, 1e3 * seconds[REDUCER], 1e3 * seconds[ALLREDUCE], 1e3 * seconds[MEMCPY], ratio);
     }
     fflush(stdout);
 }
@@ -93,16 +115,14 @@ static void report(const contest *c, const options *o, double reducer, double al
 static dt_status compare(dt_comm *comm, const options *o, size_t count) {
     contest c = {.comm = comm, .count = count, .shards = 1};
     while (c.shards < dt_comm_size(comm)) c.shards *= 2;
-    double reducer = 0, allreduce = 0, copy = 0;
+    double seconds[CONTESTANTS], ratio;
     dt_status status;
     DT_TRY_DONE(dt_reducer_create(&c.reducer, comm, count, c.shards, 4096));
     status = dt_memory_alloc(&c.in, count, sizeof *c.in, "input");
     if (status == DT_OK) status = dt_memory_alloc(&c.out, count, sizeof *c.out, "output");
     DT_TRY_DONE(dt_comm_agree(comm, status));
-    DT_TRY_DONE(measure(&reducer, &c, with_reducer, o->repetitions));
-    DT_TRY_DONE(measure(&allreduce, &c, with_allreduce, o->repetitions));
-    DT_TRY_DONE(measure(&copy, &c, with_memcpy, o->repetitions));
-    report(&c, o, reducer, allreduce, copy);
+    DT_TRY_DONE(measure(seconds, &ratio, &c, o->repetitions));
+    report(&c, o, seconds, ratio);
 done:
     dt_memory_free(&c.out);
     dt_memory_free(&c.in);

@@ -1,0 +1,20 @@
+/* What the measuring programs share. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "dtrain/config.h"
+
+/* Seconds since some moment in the past. */
+typedef double clock_reader(void);
+
+/* Of this thread on a processor: what others do meanwhile does not count. Reading it takes longer
+ * than reading the time. */
+double processor_seconds(void);
+
+/* Sorts x. */
+double median(double *x, size_t count);
+
+/* "width=256": any setting of a run by its name. DT_ERR_ARG. */
+dt_status read_setting(dt_config *config, const char *text);
+
+#endif

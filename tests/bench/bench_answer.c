@@ -1,0 +1,155 @@
+/* How fast a model is validated, beside BLAS alone at the products of a forward pass, and how fast
+   it answers.
+
+   build/bench_answer [-r REPETITIONS] [-n PROBLEMS] [SETTING=VALUE …]
+
+   Prints one JSON object; rates are medians. The model is untrained: what it writes is nonsense of
+   any length, so that answering is measured in tokens. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "products.h"
+#include "trainer.h"
+
+enum { MOST = 1000, PROMPTS = 64 };
+
+typedef struct {
+    size_t repetitions, problems;
+    session s;
+    trainer t;
+    products products;
+    dt_batch batch; /* the problems of the validation */
+    eval_result *result;
+    char (*prompt)[DT_TEXT_MAX], (*produced)[DT_TEXT_MAX];
+    double validation[MOST], sgemm[MOST], ratio[MOST]; /* problems, FLOP per second; share */
+    double together[MOST], alone[MOST]; /* tokens per second, of PROMPTS and of one */
+} bench;
+
+static dt_status sample_problems(bench *b) {
+    const dt_config *c = &b->t.config;
+    for (size_t i = 0; i < b->problems; i++) {
+        dt_problem problem;
+        DT_TRY(dt_problem_sample(&problem, c, DT_VALIDATION, i));
+        DT_TRY(dt_batch_append(&b->batch, &problem, i, (dt_format)c->format, b->t.tokenizer));
+    }
+    for (size_t i = 0; i < PROMPTS; i++) {
+        size_t given;
+        DT_TRY(dt_format_write(b->prompt[i], DT_TEXT_MAX, &given, &b->batch.problem[i],
+                               (dt_format)c->format));
+        b->prompt[i][given] = '\0';
+    }
+    return DT_OK;
+}
+
+static dt_status open_bench(bench *b, const dt_config *config) {
+    DT_TRY(session_open(&b->s));
+    DT_TRY(trainer_create(&b->t, &b->s, config));
+    DT_TRY(trainer_initialise(&b->t));
+    DT_TRY(dt_batch_create(&b->batch, b->problems, b->problems * b->t.shape.T));
+    DT_TRY(dt_memory_alloc(&b->result, 1, sizeof *b->result, "evaluation"));
+    DT_TRY(dt_memory_alloc(&b->prompt, PROMPTS, sizeof *b->prompt, "prompts"));
+    DT_TRY(dt_memory_alloc(&b->produced, PROMPTS, sizeof *b->produced, "answers"));
+    DT_TRY(sample_problems(b));
+    const size_t tokens = b->batch.tokens * EVAL_CHUNK / b->problems;
+    return products_open(&b->products, &b->t.shape, tokens, false, seconds_now);
+}
+
+static void close_bench(bench *b) {
+    products_close(&b->products);
+    dt_memory_free(&b->produced);
+    dt_memory_free(&b->prompt);
+    dt_memory_free(&b->result);
+    dt_batch_destroy(&b->batch);
+    trainer_destroy(&b->t);
+    session_close(&b->s);
+}
+
+static dt_status time_validation(bench *b, size_t i) {
+    trainer *t = &b->t;
+    const double flops = model_linear_flops(&t->shape, (double)b->batch.tokens) +
+                         model_attention_flops(&t->shape, &b->batch);
+    const double start = seconds_now();
+    DT_TRY(evaluate(b->result, &b->s, t->model, &t->config, t->tokenizer, DT_VALIDATION,
+                    b->problems, false, NULL));
+    const double seconds = seconds_now() - start;
+    b->validation[i] = (double)b->problems / seconds;
+    b->sgemm[i] = products_run(&b->products, seconds);
+    b->ratio[i] = flops / seconds / b->sgemm[i];
+    return DT_OK;
+}
+
+/* Tokens per second, given and produced, of `count` prompts answered together. */
+static dt_status time_generation(bench *b, double *rate, size_t count) {
+    dt_generator *generator;
+    const char *prompt[PROMPTS];
+    for (size_t i = 0; i < count; i++) prompt[i] = b->prompt[i];
+    DT_TRY(dt_generator_create(&generator, b->t.model, count));
+    const double start = seconds_now();
+    const dt_status status =
+        dt_generator_run(generator, b->produced, prompt, count, b->t.tokenizer);
+    const double seconds = seconds_now() - start;
+    /* One byte is one token in these texts; where an answer ends, the end was computed, too. */
+    double tokens = 0;
+    for (size_t i = 0; status == DT_OK && i < count; i++)
+        tokens += (double)(strlen(prompt[i]) + strlen(b->produced[i]));
+    *rate = tokens / seconds;
+    dt_generator_destroy(&generator);
+    return status;
+}
+
+static dt_status measure(bench *b) {
+    for (size_t i = 0; i <= b->repetitions; i++) { /* the first one warms up */
+        const size_t sample = i ? i - 1 : 0;
+        DT_TRY(time_validation(b, sample));
+        DT_TRY(time_generation(b, &b->together[sample], PROMPTS));
+        DT_TRY(time_generation(b, &b->alone[sample], 1));
+    }
+    return DT_OK;
+}
+
+static void report(bench *b) {
+    const size_t n = b->repetitions;
+    const double per_problem = (double)b->batch.tokens / (double)b->problems;
+    const double together = median(b->together, n), alone = median(b->alone, n);
+    printf("{\"bench\":\"answer\",\"kernels\":\"%s\",\"parameters\":%zu,\"repetitions\":%zu,"
+           "\"problems\":%zu,\"tokens_per_problem\":%.2f,\"validation_problems_per_second\":%.1f,"
+           "\"forward_sgemm_gflops\":%.2f,\"ratio\":%.4f,\"prompts\":%d,"
+           "\"tokens_per_second\":%.1f,\"answers_per_second\":%.1f,"
+           "\"ask_tokens_per_second\":%.1f,\"ask_answers_per_second\":%.1f}\n",
+           blas_kernels(), b->t.layout.weights, n, b->problems, per_problem,
+           median(b->validation, n), median(b->sgemm, n) / 1e9, median(b->ratio, n), (int)PROMPTS,
+           together, together / per_problem, alone, alone / per_problem);
+}
+
+static dt_status read_options(bench *b, dt_config *config, int argc, char **argv) {
+    dt_config_defaults(config);
+    for (int option; (option = getopt(argc, argv, "r:n:")) != -1;) {
+        DT_REQUIRE(option == 'r' || option == 'n', DT_ERR_ARG,
+                   "usage: bench_answer [-r REPETITIONS] [-n PROBLEMS] [SETTING=VALUE …]");
+        *(option == 'r' ? &b->repetitions : &b->problems) = strtoul(optarg, NULL, 10);
+    }
+    DT_REQUIRE(b->repetitions >= 1 && b->repetitions <= MOST, DT_ERR_ARG,
+               "-r %zu: give 1 to %d repetitions", b->repetitions, (int)MOST);
+    DT_REQUIRE(b->problems >= PROMPTS, DT_ERR_ARG, "-n %zu: give at least %d problems", b->problems,
+               (int)PROMPTS);
+    for (int i = optind; i < argc; i++) DT_TRY(read_setting(config, argv[i]));
+    return dt_config_check(config);
+}
+
+int main(int argc, char **argv) {
+    static bench b = {.repetitions = 7, .problems = 512};
+    dt_config config;
+    dt_status status = dt_comm_open(&b.s.comm, &argc, &argv);
+    if (status == DT_OK) status = read_options(&b, &config, argc, argv);
+    if (status == DT_OK) status = open_bench(&b, &config);
+    if (status == DT_OK) status = measure(&b);
+    if (status == DT_OK) report(&b);
+    if (status != DT_OK) dt_log_error("%s", dt_error_text());
+    dt_comm *comm = b.s.comm;
+    close_bench(&b);
+    const dt_status closed = dt_comm_close(&comm);
+    return dt_status_exit_code(status != DT_OK ? status : closed);
+}

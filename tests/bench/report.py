@@ -1,0 +1,493 @@
+"""Measures this machine with the programs beside it, and reports: as a text, or as JSON.
+
+Usage: report.py BUILD [--only SECTION,...] [--rounds N] [--quick] [--shared] [--json] [--into FILE]; run.sh builds, then calls this.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+# The reference models: the default job, and a wide one. Settings of dtrain.
+MODELS = {
+    "small": {"layers": 4, "width": 128, "heads": 4},
+    "wide": {"layers": 6, "width": 256, "heads": 8},
+}
+# So small that all of it takes seconds: for a test that it runs at all.
+QUICK_MODELS = {
+    "small": {"layers": 1, "width": 32, "heads": 2},
+    "wide": {"layers": 1, "width": 64, "heads": 2},
+}
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def settings(values):
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+class Machine:
+    """Starts programs, with or without ranks, and reads the JSON objects that they print."""
+
+    def __init__(self, build, quick=False, rounds=3, shared=False):
+        self.build = pathlib.Path(build).resolve()
+        self.quick = quick
+        self.rounds = 1 if quick else rounds
+        self.models = QUICK_MODELS if quick else MODELS
+        self.batch = 16 if quick else 256
+        self.clock = ["-c"] if shared else []
+
+    @staticmethod
+    def environment(ranks):
+        env = dict(os.environ)
+        # Kernels made for an older processor are not what the machine can do.
+        for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+            env.pop(name, None)
+        env.update(OPENBLAS_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                   HWLOC_COMPONENTS="-opencl")
+        if ranks > cores():
+            env.update(OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1")
+        return env
+
+    def command(self, ranks, program, *arguments):
+        launcher = ["mpirun", "-np", str(ranks)] if ranks else []
+        return [*launcher, str(self.build / program), *map(str, arguments)]
+
+    def run(self, ranks, program, *arguments):
+        """The JSON objects that a program prints, one a line."""
+        command = self.command(ranks, program, *arguments)
+        result = subprocess.run(command, env=self.environment(ranks), text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, check=False, timeout=600)
+        if result.returncode:
+            sys.exit(f"report.py: exit code {result.returncode} from {' '.join(command)}")
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def ranks(self):
+        """To train on. Where others use the processors as well, what ranks do together says nothing."""
+        if self.clock:
+            return [1]
+        return [1, 2] if self.quick else [1, 2, 4]
+
+
+def median_of(rows, name):
+    return statistics.median(row[name] for row in rows)
+
+
+# ---- training ----
+
+def merge_steps(rows):
+    """Several runs of bench_step as one: medians of rates and parts."""
+    merged = dict(rows[0])
+    for name in ("step_seconds", "tokens_per_second", "problems_per_second", "model_gflops", "sgemm_gflops", "ratio"):
+        merged[name] = median_of(rows, name)
+    merged["split"] = {
+        part: [statistics.median(row["split"][part][way] for row in rows) for way in (0, 1)] for part in merged["split"]}
+    for i, product in enumerate(merged["products"]):
+        product["gflops"] = statistics.median(row["products"][i]["gflops"] for row in rows)
+    return merged
+
+
+def measure_training(machine):
+    """Rates and splits by model and number of ranks; the numbers of ranks take turns."""
+    result = {}
+    for name, model in machine.models.items():
+        rows = {ranks: [] for ranks in machine.ranks()}
+        for _ in range(machine.rounds):
+            for ranks, found in rows.items():
+                arguments = ["-r", 1 if machine.quick else 5, *machine.clock, *settings(model),
+                             f"batch={machine.batch}"]
+                found += machine.run(ranks, "bench_step", *arguments)
+        result[name] = {str(ranks): merge_steps(found) for ranks, found in rows.items()}
+        for ranks, found in rows.items():
+            pairs = zip(found, rows[1])
+            result[name][str(ranks)]["speedup"] = statistics.median(
+                row["tokens_per_second"] / one["tokens_per_second"] for row, one in pairs)
+            result[name][str(ranks)]["oversubscribed"] = ranks > cores()
+    return result
+
+
+def print_training(result):
+    print(f"{'model':6} {'ranks':>5} {'tokens/s':>10} {'problems/s':>10} {'model GFLOP/s':>13} {'sgemm GFLOP/s':>13} "
+          f"{'ratio':>6} {'speed-up':>8}")
+    for name, by_ranks in result.items():
+        for ranks, row in by_ranks.items():
+            note = "  more ranks than cores" if row["oversubscribed"] else ""
+            print(f"{name:6} {ranks:>5} {row['tokens_per_second']:10.0f} {row['problems_per_second']:10.0f} "
+                  f"{row['model_gflops']:13.1f} {row['sgemm_gflops']:13.1f} {row['ratio']:6.3f} {row['speedup']:8.2f}{note}")
+    for name, by_ranks in result.items():
+        for ranks, row in by_ranks.items():
+            print_split(name, ranks, row)
+    for name, by_ranks in result.items():
+        print_products(name, by_ranks["1"])
+
+
+def print_split(name, ranks, row):
+    step = row["step_seconds"]
+    print(f"\nA step of {name} on {ranks} rank{'s' if ranks != '1' else ''}: {1e3 * step:.2f} ms, "
+          f"{row['tokens_per_pass']} tokens per micro-batch")
+    print(f"  {'part':11} {'forward ms':>10} {'backward ms':>11} {'share':>7}")
+    for part, (forward, backward) in row["split"].items():
+        print(f"  {part:11} {1e3 * forward:10.3f} {1e3 * backward:11.3f} {100 * (forward + backward) / step:6.2f}%")
+
+
+def print_products(name, row):
+    print(f"\nMatrix products of {name} alone, one rank")
+    print(f"  {'product':10} {'of':15} {'M':>5} {'N':>5} {'K':>5} {'GFLOP/s':>8}")
+    for p in row["products"]:
+        print(f"  {p['name']:10} {p['of']:15} {p['m']:5} {p['n']:5} {p['k']:5} {p['gflops']:8.1f}")
+
+
+# ---- the sum of gradients ----
+
+def measure_reduction(machine):
+    largest = 1 if machine.quick else 64
+    repetitions = 3 if machine.quick else 11
+    return [row for ranks in machine.ranks() if ranks > 1
+            for row in machine.run(ranks, "bench_reduce", "-j", "-r", repetitions, "-m", largest)]
+
+
+def print_reduction(rows):
+    print(f"{'ranks':>5} {'MB':>6} {'dtrain ms':>10} {'MPI_Allreduce ms':>16} {'memcpy ms':>10} {'dtrain / MPI_Allreduce':>22}")
+    for row in rows:
+        print(f"{row['ranks']:5} {row['bytes'] / 1e6:6.1f} {1e3 * row['reducer_seconds']:10.3f} "
+              f"{1e3 * row['allreduce_seconds']:16.3f} {1e3 * row['memcpy_seconds']:10.3f} {row['ratio']:22.3f}")
+
+
+# ---- checkpoints ----
+
+def measure_checkpoints(machine):
+    with tempfile.TemporaryDirectory() as folder:
+        largest, repetitions = (1, 1) if machine.quick else (10, 11)
+        return machine.run(0, "bench_checkpoint", "-j", "-r", repetitions, "-m", largest, "-d", f"{folder}/run")
+
+
+def print_checkpoints(rows):
+    print(f"{'parameters':>10} {'MB':>6} {'training waits ms':>17} {'memcpy ms':>10} {'on disk after ms':>16}")
+    for row in rows:
+        print(f"{row['parameters']:10} {row['bytes'] / 1e6:6.1f} {1e3 * row['wait_seconds']:17.3f} "
+              f"{1e3 * row['memcpy_seconds']:10.3f} {1e3 * row['write_seconds']:16.1f}")
+
+
+# ---- validation and answers ----
+
+def measure_answers(machine):
+    result = {}
+    problems, repetitions = (64, 1) if machine.quick else (512, 5)
+    for name, model in machine.models.items():
+        result[name] = machine.run(0, "bench_answer", "-r", repetitions, "-n", problems, *settings(model))[0]
+        result[name]["ask_seconds"] = time_ask(machine, model)
+    return result
+
+
+def time_ask(machine, model):
+    """Seconds of one `dtrain ask`, from the start of the program to its end."""
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        options = [f"--{name}={value}" for name, value in model.items()]
+        run = f"{folder}/run"
+        train(machine, 0, *options, "--steps=1", "--batch=16", "--eval-every=0", f"--out={run}")
+        for _ in range(1 if machine.quick else 7):
+            start = time.monotonic()
+            # An untrained model may write what is no answer.
+            subprocess.run(machine.command(0, "dtrain", "ask", run, "12+34"), env=machine.environment(1),
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+            seconds.append(time.monotonic() - start)
+    return statistics.median(seconds)
+
+
+def print_answers(result):
+    print(f"{'model':6} {'validation problems/s':>21} {'share of sgemm':>14} {'answers/s, 64 at once':>21} "
+          f"{'one by one':>10} {'one dtrain ask, ms':>18}")
+    for name, row in result.items():
+        print(f"{name:6} {row['validation_problems_per_second']:21.0f} {row['ratio']:14.3f} "
+              f"{row['answers_per_second']:21.0f} {row['ask_answers_per_second']:10.0f} {1e3 * row['ask_seconds']:18.0f}")
+
+
+# ---- whole runs: memory, start ----
+
+def train(machine, ranks, *options, watch=None):
+    """A run of dtrain; watch(process) is called while it goes on."""
+    command = machine.command(ranks, "dtrain", *options)
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(command, env=machine.environment(max(ranks, 1)), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=errors) as process:
+            if watch:
+                watch(process)
+            code = process.wait()
+        if code:
+            errors.seek(0)
+            sys.exit(f"report.py: exit code {code} from {' '.join(command)}\n{errors.read()}")
+
+
+def resident(process):
+    """Proportional memory in bytes of the children of mpirun, by kind; {} if one is not there."""
+    total = {}
+    try:
+        children = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        for child in children:
+            for line in pathlib.Path(f"/proc/{child}/smaps_rollup").read_text().splitlines():
+                kind, _, rest = line.partition(":")
+                if kind.startswith("Pss"):
+                    total[kind] = total.get(kind, 0) + 1024 * int(rest.split()[0])
+    except (OSError, IndexError):
+        return {}
+    return total
+
+
+def peak_memory(machine, ranks, model, batch):
+    peak = {"Pss": 0}
+
+    def watch(process):
+        nonlocal peak
+        while process.poll() is None:
+            now = resident(process.pid)
+            if now.get("Pss", 0) > peak["Pss"]:
+                peak = now
+            time.sleep(0.02)
+
+    with tempfile.TemporaryDirectory() as folder:
+        steps = 2 if machine.quick else 6
+        options = [f"--{name}={value}" for name, value in model.items()]
+        train(machine, ranks, *options, f"--batch={batch}", f"--steps={steps}", f"--eval-every={steps // 2}",
+              "--eval-examples=512", "--checkpoint-every=1", f"--out={folder}/run", watch=watch)
+    return peak
+
+
+def activation_bytes(model, tokens):
+    """What one pass over so many tokens keeps: of each layer the stream twice, two norms, queries, keys and values, the
+    attended values, and the hidden layer before and after GELU; beside it logits, and gradients of the widest layer."""
+    width, heads, layers, vocabulary = model["width"], model["heads"], model["layers"], 20
+    return 4 * tokens * (layers * (16 * width + heads + 4) + 9 * width + vocabulary)
+
+
+def measure_memory(machine):
+    ranks, shards = 2 if machine.quick else 4, 8
+    model = machine.models["wide"]
+    step = machine.run(1, "bench_step", "-r", 1, *settings(model), f"batch={machine.batch}")[0]
+    parameters = step["parameters"]
+    activations = activation_bytes(model, step["tokens_per_pass"])
+    peak = peak_memory(machine, ranks, model, machine.batch)
+    larger = peak_memory(machine, ranks, model, 4 * machine.batch)
+    allowed = 12 * parameters + ranks * (4 * parameters * (1 + math.log2(shards / ranks)) + activations + 40e6)
+    return {"ranks": ranks, "shards": shards, "parameters": parameters, "activation_bytes": activations,
+            "allowed_bytes": allowed, "batch": machine.batch, "peak_bytes": peak["Pss"], "by_kind": peak,
+            "larger_batch": 4 * machine.batch, "larger_peak_bytes": larger["Pss"]}
+
+
+def print_memory(row):
+    print(f"{row['ranks']} ranks, {row['shards']} shards, {row['parameters']} parameters; activations of a micro-batch: "
+          f"{row['activation_bytes'] / 1e6:.1f} MB")
+    kinds = ", ".join(f"{kind[4:].lower()} {row['by_kind'][kind] / 1e6:.1f}" for kind in ("Pss_Anon", "Pss_File", "Pss_Shmem")
+                      if kind in row["by_kind"])
+    print(f"  peak of the sum over ranks, batch {row['batch']}: {row['peak_bytes'] / 1e6:.1f} MB ({kinds}); "
+          f"formula: {row['allowed_bytes'] / 1e6:.1f} MB")
+    print(f"  batch {row['larger_batch']}: {row['larger_peak_bytes'] / 1e6:.1f} MB")
+
+
+def first_times(machine, ranks, program, *arguments, marks):
+    """Seconds until each of the texts was printed."""
+    start = time.monotonic()
+    found = {}
+    with subprocess.Popen(machine.command(ranks, program, *arguments), env=machine.environment(ranks), text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout:
+            for mark in marks:
+                if mark in line:
+                    found.setdefault(mark, time.monotonic() - start)
+    if process.returncode or len(found) < len(marks):
+        sys.exit(f"report.py: exit code {process.returncode} from {program}, or it does not say: {', '.join(marks)}")
+    return [found[mark] for mark in marks]
+
+
+def measure_start(machine):
+    """Until the first step begins: when it is complete, less what the second one takes."""
+    ranks = 2 if machine.quick else 4
+    beyond, alone = [], []
+    for _ in range(1 if machine.quick else 7):
+        nothing = first_times(machine, ranks, "bench_start", marks=["started"])[0]
+        with tempfile.TemporaryDirectory() as folder:
+            first, second = first_times(
+                machine, ranks, "dtrain", "--steps=3", "--eval-every=0", "--checkpoint-every=0", "--log-level=debug",
+                f"--out={folder}/run", marks=["step 1 is complete", "step 2 is complete"])
+        alone.append(nothing)
+        beyond.append(2 * first - second - nothing)
+    return {"ranks": ranks, "mpirun_seconds": statistics.median(alone), "beyond_seconds": statistics.median(beyond)}
+
+
+def print_start(row):
+    print(f"{row['ranks']} ranks: mpirun with a program that does nothing {row['mpirun_seconds']:.3f} s; dtrain's first step "
+          f"begins {row['beyond_seconds']:.3f} s later")
+
+
+# ---- energy ----
+
+def read_joules():
+    """Of all processor packages so far; None where the system does not say."""
+    total = 0.0
+    packages = list(pathlib.Path("/sys/class/powercap").glob("intel-rapl:?"))
+    try:
+        for package in packages:
+            total += 1e-6 * int((package / "energy_uj").read_text())
+    except OSError:
+        return None
+    return total if packages else None
+
+
+def measure_energy(machine):
+    before, start = read_joules(), time.monotonic()
+    if before is None:
+        return {"watts": None}
+    ranks = min(2, cores())
+    row = machine.run(ranks, "bench_step", "-r", 1 if machine.quick else 9, *settings(machine.models["wide"]),
+                      f"batch={machine.batch}")[0]
+    watts = (read_joules() - before) / (time.monotonic() - start)
+    # The counters begin anew now and then.
+    return {"watts": watts if watts >= 0 else None, "joules_per_1000_tokens": 1e3 * watts / row["tokens_per_second"]}
+
+
+def print_energy(row):
+    if row["watts"] is None:
+        print("This machine does not say (no readable RAPL counters).")
+    else:
+        print(f"{row['watts']:.1f} W for the processor, {row['joules_per_1000_tokens']:.2f} J per 1000 tokens of wide")
+
+
+# ---- all of it ----
+
+# name: (title, measure, print)
+SECTIONS = {
+    "training": ("Training beside sgemm alone", measure_training, print_training),
+    "reduction": ("The sum of gradients inside a node", measure_reduction, print_reduction),
+    "checkpoints": ("Checkpoints", measure_checkpoints, print_checkpoints),
+    "answers": ("Validation and answers, one rank", measure_answers, print_answers),
+    "memory": ("Memory, wide", measure_memory, print_memory),
+    "start": ("Start", measure_start, print_start),
+    "energy": ("Energy", measure_energy, print_energy),
+}
+
+
+def describe():
+    """When and where this is measured."""
+    model = "unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "processor": model, "cores": cores(),
+            "memory_bytes": memory, "load": os.getloadavg()[0]}
+
+
+def share(row, part):
+    return sum(row["split"][part]) / row["step_seconds"]
+
+
+def targets(report):
+    """Rows (figure, target, measured) of what has been measured."""
+    rows = []
+    training = report.get("training", {})
+    for name, least in (("wide", 0.85), ("small", 0.75)):
+        if name in training:
+            rows.append((f"training rate / sgemm rate, one rank, {name}", f">= {least}", f"{training[name]['1']['ratio']:.3f}"))
+    if "2" in training.get("wide", {}):
+        rows.append(("two ranks / one rank, tokens per second, wide", ">= 1.9", f"{training['wide']['2']['speedup']:.2f}"))
+    if training:
+        rows.append(("making data, share of a step, small", "< 1 %", f"{100 * share(training['small']['1'], 'data'):.2f} %"))
+    for ranks in sorted({row["ranks"] for row in report.get("reduction", [])}):
+        ratios = [row["ratio"] for row in report["reduction"] if row["ranks"] == ranks]
+        rows.append((f"gradient sum / MPI_Allreduce, {ranks} ranks, 1 to 64 MB", "<= 0.25",
+                     f"{min(ratios):.3f} to {max(ratios):.3f}"))
+    for name, row in report.get("answers", {}).items():
+        rows.append((f"validation / what sgemm allows, {name}", ">= 0.9", f"{row['ratio']:.3f}"))
+    if "memory" in report:
+        row = report["memory"]
+        rows.append((f"memory, wide, {row['ranks']} ranks", f"<= {row['allowed_bytes'] / 1e6:.0f} MB",
+                     f"{row['peak_bytes'] / 1e6:.0f} MB"))
+        rows.append((f"growth of memory, batch {row['batch']} to {row['larger_batch']}", "none",
+                     f"{(row['larger_peak_bytes'] - row['peak_bytes']) / 1e6:.1f} MB"))
+    if "start" in report:
+        rows.append((f"first step after mpirun's own start, {report['start']['ranks']} ranks", "< 0.5 s",
+                     f"{report['start']['beyond_seconds']:.2f} s"))
+    return [{"figure": figure, "target": target, "measured": measured} for figure, target, measured in rows]
+
+
+def print_report(report):
+    """As Markdown, with tables that can be read as they stand."""
+    machine = report["machine"]
+    print(f"{machine['time']}, {machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB, load "
+          f"{machine['load']:.1f} before; OpenBLAS kernels: {machine.get('kernels', 'not measured')}")
+    print("\n| figure | target | measured |\n|---|---|---|")
+    for row in report["targets"]:
+        print(f"| {row['figure']} | {row['target']} | {row['measured']} |")
+    for name, (title, _, show) in SECTIONS.items():
+        if name in report:
+            print(f"\n### {title}\n\n```")
+            show(report[name])
+            print("```")
+
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def put_into(path, text):
+    """Replace what stands between the two marks of a file."""
+    file = pathlib.Path(path)
+    before, begin, rest = file.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"report.py: {path} has no lines {BEGIN} and {END} to put results between")
+    file.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+
+
+def measure(machine, chosen):
+    report = {"machine": describe()}
+    for name, (_, measure_section, _) in SECTIONS.items():
+        if name in chosen:
+            print(f"report.py: {name} ...", file=sys.stderr)
+            report[name] = measure_section(machine)
+    for name in ("training", "answers"):
+        if name in report:
+            some = report[name]["small"]
+            report["machine"]["kernels"] = some.get("1", some)["kernels"]
+    report["targets"] = targets(report)
+    return report
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure this machine.")
+    parser.add_argument("build", help="folder in which the programs are")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, of " + ", ".join(SECTIONS))
+    parser.add_argument("--rounds", type=int, default=3, help="how often training is measured")
+    parser.add_argument("--quick", action="store_true", help="see that it runs: tiny models, numbers without meaning")
+    parser.add_argument("--shared", action="store_true",
+                        help="others use this machine, too: training on one rank by processor time instead of real time")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--into", metavar="FILE", help="put the report between the marks of a file, such as README.md")
+    options = parser.parse_args()
+    chosen = options.only.split(",")
+    if options.rounds < 1:
+        parser.error("--rounds: at least 1")
+    for name in chosen:
+        if name not in SECTIONS:
+            parser.error(f"--only {name}: the sections are {', '.join(SECTIONS)}")
+    report = measure(Machine(options.build, options.quick, options.rounds, options.shared), chosen)
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        print_report(report)
+    if options.into:
+        put_into(options.into, text.getvalue())
+    sys.stdout.write(json.dumps(report) + "\n" if options.json else text.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The measurements run, and their report holds what it promises; what the numbers are is not looked at.
+
+Usage: test_report.py BUILD [unittest options]
+"""
+
+import contextlib
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import report
+
+BUILD = sys.argv[1]
+HERE = pathlib.Path(__file__).parent
+
+
+class Report(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        output = subprocess.run([sys.executable, "-B", HERE / "report.py", BUILD, "--quick", "--json"], text=True,
+                                stdout=subprocess.PIPE, check=True).stdout
+        cls.report = json.loads(output)
+
+    def test_every_section_is_there(self):
+        self.assertLessEqual(set(report.SECTIONS), set(self.report))
+
+    def test_every_part_of_a_step_takes_its_time(self):
+        for by_ranks in self.report["training"].values():
+            for row in by_ranks.values():
+                parts = {name: sum(seconds) for name, seconds in row["split"].items()}
+                for name in ("embedding", "norm", "qkv", "attention", "projection", "mlp", "logits", "loss", "copies",
+                             "reduction", "update", "data", "waiting"):
+                    self.assertGreater(parts[name], 0, name)
+                self.assertIn("other", parts)
+
+    def test_all_products_of_the_model_are_measured(self):
+        for by_ranks in self.report["training"].values():
+            self.assertEqual({(p["name"], p["of"]) for p in by_ranks["1"]["products"]},
+                             {(name, of) for name in ("qkv", "projection", "mlp in", "mlp out", "logits")
+                              for of in ("forward", "input gradient", "weight gradient")})
+
+    def test_every_target_has_a_figure(self):
+        figures = [row["figure"] for row in self.report["targets"]]
+        self.assertEqual(len(figures), len(set(figures)))
+        for words in ("small", "wide", "two ranks", "data", "gradient sum", "validation", "memory", "growth", "first step"):
+            self.assertTrue(any(words in figure for figure in figures), words)
+
+    def test_it_can_be_read(self):
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text):
+            report.print_report(self.report)
+        for row in self.report["targets"]:
+            self.assertIn(f"| {row['figure']} | {row['target']} | {row['measured']} |", text.getvalue())
+        for title, _, _ in report.SECTIONS.values():
+            self.assertIn(title, text.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
