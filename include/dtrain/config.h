@@ -7,7 +7,7 @@
 
 #include "dtrain/status.h"
 
-typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD } dt_format;
+typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;

@@ -91,6 +91,11 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
 dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const dt_problem *problem,
                           dt_format format);
 
+/* The same in one of the phrasings of the format chat; without this it is the first. Other formats
+ * have but one. */
+dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
+                             const dt_problem *problem, dt_format format, size_t phrasing);
+
 /* The longest text the configuration can produce, in tokens, '$' included. */
 size_t dt_format_longest(const dt_config *config);
 
@@ -109,6 +114,23 @@ dt_status dt_format_answer(char *answer, size_t size, const char *produced,
  */
 void dt_format_working(char *text, size_t size, const char *produced, const dt_problem *problem,
                        dt_format format);
+
+/* ---- questions in words ---- */
+
+/* In how many ways the format chat asks each operation: the first half in English, the others in
+ * Japanese. */
+enum { DT_PHRASINGS = 8 };
+
+/* The phrasing of the problem with this number: a pure function of it. */
+size_t dt_chat_phrasing(uint64_t index);
+
+/* Read a question in any phrasing: "What is 12 plus 34?", "12足す34は？". False: it is none. Case,
+ * spaces, the sign at the end, and full-width characters in the place of ASCII do not matter. */
+bool dt_chat_read(dt_problem *problem, size_t *phrasing, const char *text);
+
+/* An answer as dt_format_answer gives it, in the words that go with the question: "It is 46." */
+void dt_chat_sentence(char *text, size_t size, const char *answer, dt_operation operation,
+                      size_t phrasing);
 
 /* ---- tokenizer ---- */
 
@@ -167,8 +189,15 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens);
 void dt_batch_destroy(dt_batch *batch);
 void dt_batch_clear(dt_batch *batch);
 
-/* Append one problem. DT_ERR_INTERNAL if there is no room. */
+/* Append one problem, in the phrasing that goes with its number. DT_ERR_INTERNAL if there is no
+ * room. */
 dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
                           dt_format format, const dt_tokenizer *tokenizer);
+
+/* What is given of problem b, and the whole of its text, end sign included. */
+dt_status dt_batch_prompt(char *text, size_t size, const dt_batch *batch, size_t b,
+                          const dt_tokenizer *tokenizer);
+dt_status dt_batch_text(char *text, size_t size, const dt_batch *batch, size_t b,
+                        const dt_tokenizer *tokenizer);
 
 #endif

@@ -13,6 +13,7 @@ typedef enum {
     DT_RANDOM_DROPOUT = 9,
     DT_RANDOM_PLACE = 10, /* offsets of place ids */
     DT_RANDOM_TEST = 11,  /* checks that need a random choice */
+    DT_RANDOM_PHRASING = 12,
 } dt_random_purpose;
 
 /**

@@ -12,15 +12,26 @@ typedef struct {
     bool show_work;
 } asking;
 
+/* Whom an answer is for: who asked in words gets words from a model that was taught them. */
+static void print_answer(const char *answer, const dt_problem *problem, bool in_words,
+                         size_t phrasing) {
+    char sentence[256];
+    dt_chat_sentence(sentence, sizeof sentence, answer, problem->operation, phrasing);
+    printf("%s\n", in_words ? sentence : answer);
+}
+
 /* One expression to one answer on standard output. */
 static dt_status answer_one(asking *a, const char *expression) {
     const dt_config *config = &a->loaded.checkpoint.config;
     dt_problem problem;
-    DT_TRY(dt_problem_parse(&problem, expression));
+    size_t phrasing = 0;
+    const bool in_words = dt_chat_read(&problem, &phrasing, expression);
+    if (!in_words) DT_TRY(dt_problem_parse(&problem, expression));
     DT_TRY(dt_problem_in_domain(&problem, config));
     char prompt[DT_TEXT_MAX], produced[1][DT_TEXT_MAX], answer[64];
     size_t given;
-    DT_TRY(dt_format_write(prompt, sizeof prompt, &given, &problem, (dt_format)config->format));
+    DT_TRY(dt_format_write_as(prompt, sizeof prompt, &given, &problem, (dt_format)config->format,
+                              phrasing));
     prompt[given] = '\0';
     DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1,
                             a->loaded.checkpoint.tokenizer));
@@ -37,7 +48,7 @@ static dt_status answer_one(asking *a, const char *expression) {
                DT_ERR_DATA,
                "%s: the model wrote \"%s\", which is no answer; it needs more training", expression,
                produced[0]);
-    printf("%s\n", answer);
+    print_answer(answer, &problem, in_words && config->format == DT_FORMAT_CHAT, phrasing);
     return DT_OK;
 }
 
@@ -49,7 +60,9 @@ static dt_status answer_lines(asking *a) {
     size_t capacity = 0;
     int64_t number = 0;
     dt_status first_error = DT_OK;
-    if (talks) printf("Type a problem such as 273*274 or 2060/71; an empty line or Ctrl-D ends.\n");
+    if (talks)
+        printf("Type a problem such as 273*274, 2060/71 or What is 12 plus 34?; an empty line or "
+               "Ctrl-D ends.\n");
     for (;;) {
         if (talks) {
             printf("> ");

@@ -12,7 +12,6 @@ typedef struct {
     size_t given; /* bytes of the prompt */
 } line;
 
-/* Symbols are ASCII and digits: nothing needs escaping in JSON. */
 static void print_tokens(const dt_tokenizer *tokenizer, const char *text, const char *separator) {
     int32_t id[DT_TEXT_MAX];
     size_t count;
@@ -24,9 +23,10 @@ static void print_line(const line *l, const app_options *options, const dt_token
     const char symbol = dt_operation_symbol(l->problem.operation);
     const dt_decimal a = dt_decimal_of(l->problem.a), b = dt_decimal_of(l->problem.b);
     if (options->json) {
-        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%s,\"b\":%s,\"answer\":\"%s\","
-               "\"text\":\"%s\",\"given\":%zu,\"tokens\":[",
-               l->index, symbol, a.text, b.text, l->answer, l->text, l->given);
+        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%s,\"b\":%s,\"answer\":\"%s\",\"text\":",
+               l->index, symbol, a.text, b.text, l->answer);
+        print_json_text(l->text);
+        printf(",\"given\":%zu,\"tokens\":[", l->given);
         print_tokens(tokenizer, l->text, ",");
         printf("]}\n");
     } else if (options->tsv) {
@@ -52,8 +52,8 @@ static dt_status make_line(line *l, const dt_config *config, dt_split split, int
         DT_TRY(dt_problem_sample(&l->problem, config, split, (uint64_t)index));
     }
     DT_TRY(dt_problem_answer(l->answer, sizeof l->answer, &l->problem));
-    return dt_format_write(l->text, sizeof l->text, &l->given, &l->problem,
-                           (dt_format)config->format);
+    return dt_format_write_as(l->text, sizeof l->text, &l->given, &l->problem,
+                              (dt_format)config->format, dt_chat_phrasing((uint64_t)index));
 }
 
 dt_status command_data(session *s, const app_options *options) {

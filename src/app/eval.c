@@ -93,13 +93,11 @@ static void print_json(const eval_result *result, const char *path, const dt_che
 
 /* Logits of one batch as JSON, so that another program can recompute them from the checkpoint. */
 static dt_status write_logits(FILE *file, const float *logits, const dt_batch *batch,
-                              const dt_config *config, size_t V) {
+                              const dt_tokenizer *tokenizer, size_t V) {
     fprintf(file, "{\"problems\":[");
     for (size_t b = 0; b < batch->problems; b++) {
         char text[DT_TEXT_MAX];
-        size_t given;
-        DT_TRY(dt_format_write(text, sizeof text, &given, &batch->problem[b],
-                               (dt_format)config->format));
+        DT_TRY(dt_batch_text(text, sizeof text, batch, b, tokenizer));
         fprintf(file, "%s\"%s\"", b ? "," : "", text);
     }
     fprintf(file, "],\"tokens\":[");
@@ -142,7 +140,7 @@ static dt_status dump_logits(loaded_model *loaded, const char *path, dt_split sp
     DT_TRY_DONE(dt_model_logits(loaded->model, logits, &batch));
     file = fopen(path, "w");
     DT_REQUIRE_DONE(file, DT_ERR_CREATE, "%s cannot be created: %s", path, strerror(errno));
-    DT_TRY_DONE(write_logits(file, logits, &batch, &c->config, c->shape.V));
+    DT_TRY_DONE(write_logits(file, logits, &batch, c->tokenizer, c->shape.V));
     const bool failed = ferror(file);
     const bool closed = fclose(file) == 0;
     file = NULL;

@@ -44,10 +44,7 @@ static dt_status answer_rest(evaluator *e, bool *right, const dt_config *config,
     for (size_t i = 0; i < e->batch.problems; i++) {
         right[i] = e->matched[i];
         if (right[i] || !e->generator) continue;
-        size_t given;
-        DT_TRY(dt_format_write(e->prompt[count], DT_TEXT_MAX, &given, &e->batch.problem[i],
-                               (dt_format)config->format));
-        e->prompt[count][given] = '\0';
+        DT_TRY(dt_batch_prompt(e->prompt[count], DT_TEXT_MAX, &e->batch, i, tokenizer));
         prompt[count] = e->prompt[count];
         which[count++] = i;
     }

@@ -66,8 +66,8 @@ static const dt_setting table[] = {
           "most digits of what is divided"),
     WHOLE("divisor-digits", "data", FREE, divisor_digits, 1, 18, "2",
           "most digits of what it is divided by"),
-    CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad", "scratchpad",
-           "how problems are written: plain, reverse or scratchpad"),
+    CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad|chat", "scratchpad",
+           "how problems are written: plain, reverse, scratchpad, or chat (in words)"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
 

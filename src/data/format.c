@@ -3,14 +3,19 @@
 
 #include <string.h>
 
+#include "chat.h"
+
 bool dt_format_has_working(const dt_problem *problem, dt_format format) {
-    return format == DT_FORMAT_SCRATCHPAD &&
+    return (format == DT_FORMAT_SCRATCHPAD || format == DT_FORMAT_CHAT) &&
            (problem->operation == DT_MULTIPLY || problem->operation == DT_DIVIDE);
 }
 
 dt_digit_order dt_format_order(dt_format format) {
     return format == DT_FORMAT_PLAIN ? DT_MOST_FIRST : DT_LEAST_FIRST;
 }
+
+/* Two numbers of a division and the letter between them; a sum, or a difference with its sign. */
+enum { ANSWER_SIZE = 48 };
 
 /* ---- writing ---- */
 
@@ -80,16 +85,37 @@ static void put_answer(dt_text *text, const dt_problem *problem, dt_digit_order 
     }
 }
 
-dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const dt_problem *problem,
-                          dt_format format) {
+static void put_question(dt_text *text, const dt_problem *problem, dt_format format,
+                         size_t phrasing) {
+    if (format == DT_FORMAT_CHAT) {
+        dt_chat_put_question(text, problem, phrasing);
+        return;
+    }
+    const dt_digit_order order = dt_format_order(format);
+    put_ordered(text, problem->a, order);
+    dt_text_char(text, dt_operation_symbol(problem->operation));
+    put_ordered(text, problem->b, order);
+    dt_text_char(text, '=');
+}
+
+static void put_final(dt_text *text, const dt_problem *problem, dt_format format, size_t phrasing) {
+    if (format != DT_FORMAT_CHAT) {
+        put_answer(text, problem, dt_format_order(format));
+        return;
+    }
+    char short_form[ANSWER_SIZE];
+    dt_text answer = dt_text_begin(short_form, sizeof short_form);
+    put_answer(&answer, problem, dt_format_order(format));
+    dt_chat_put_answer(text, (dt_span){short_form, answer.length}, problem->operation, phrasing);
+}
+
+dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
+                             const dt_problem *problem, dt_format format, size_t phrasing) {
     DT_TRY(dt_problem_check(problem));
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for a problem: a buffer of 0 bytes");
-    const dt_digit_order order = dt_format_order(format);
+    DT_REQUIRE(phrasing < DT_PHRASINGS, DT_ERR_INTERNAL, "there is no phrasing %zu", phrasing);
     dt_text out = dt_text_begin(text, size);
-    put_ordered(&out, problem->a, order);
-    dt_text_char(&out, dt_operation_symbol(problem->operation));
-    put_ordered(&out, problem->b, order);
-    dt_text_char(&out, '=');
+    put_question(&out, problem, format, phrasing);
     *prompt_length = out.length;
     if (dt_format_has_working(problem, format)) {
         if (problem->operation == DT_MULTIPLY) {
@@ -99,12 +125,17 @@ dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const 
         }
         dt_text_char(&out, '=');
     }
-    put_answer(&out, problem, order);
+    put_final(&out, problem, format, phrasing);
     dt_text_char(&out, '$');
     DT_REQUIRE(!out.full, DT_ERR_INTERNAL, "%s%c%s written out does not fit into %zu bytes",
                dt_decimal_of(problem->a).text, dt_operation_symbol(problem->operation),
                dt_decimal_of(problem->b).text, size);
     return DT_OK;
+}
+
+dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const dt_problem *problem,
+                          dt_format format) {
+    return dt_format_write_as(text, size, prompt_length, problem, format, 0);
 }
 
 /* ---- reading ---- */
@@ -147,10 +178,24 @@ static bool put_division_answer(dt_text *text, dt_span answer, dt_digit_order or
     return true;
 }
 
+/* What follows the working, as people write it. */
+static bool put_people_answer(dt_text *text, dt_span written, const dt_problem *problem,
+                              dt_format format) {
+    const dt_digit_order order = dt_format_order(format);
+    char short_form[ANSWER_SIZE];
+    if (format == DT_FORMAT_CHAT) {
+        dt_text taken = dt_text_begin(short_form, sizeof short_form);
+        if (!dt_chat_take_answer(&taken, written, problem->operation)) return false;
+        written = (dt_span){short_form, taken.length};
+    }
+    return problem->operation == DT_DIVIDE
+               ? put_division_answer(text, written, order)
+               : put_number_answer(text, written, problem->operation == DT_SUBTRACT, order);
+}
+
 dt_status dt_format_answer(char *answer, size_t size, const char *produced,
                            const dt_problem *problem, dt_format format) {
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
-    const dt_digit_order order = dt_format_order(format);
     dt_text out = dt_text_begin(answer, size);
     dt_span written = dt_format_produced(produced);
     if (dt_format_has_working(problem, format)) {
@@ -159,10 +204,7 @@ dt_status dt_format_answer(char *answer, size_t size, const char *produced,
                    "the model's text \"%.60s\" has no '=' between its working and an answer",
                    produced);
     }
-    const bool understood =
-        problem->operation == DT_DIVIDE
-            ? put_division_answer(&out, written, order)
-            : put_number_answer(&out, written, problem->operation == DT_SUBTRACT, order);
+    const bool understood = put_people_answer(&out, written, problem, format);
     if (!understood || out.full) answer[0] = '\0';
     DT_REQUIRE(understood, DT_ERR_DATA,
                "the model's text \"%.60s\" is no answer to a problem with '%c'", produced,
@@ -175,23 +217,28 @@ dt_status dt_format_answer(char *answer, size_t size, const char *produced,
 /* ---- sizes ---- */
 
 typedef struct {
-    size_t length; /* characters, which are tokens */
+    size_t length; /* characters, which are tokens; in UTF-8 a byte or more each */
     size_t run;    /* digits in a row */
 } extent;
 
-static void widen(extent *widest, const dt_problem *problem, dt_format format) {
+static void widen_as(extent *widest, const dt_problem *problem, dt_format format, size_t phrasing) {
     char text[DT_TEXT_MAX];
-    size_t prompt;
-    if (dt_format_write(text, sizeof text, &prompt, problem, format) != DT_OK) {
+    size_t prompt, run = 0, length = 0;
+    if (dt_format_write_as(text, sizeof text, &prompt, problem, format, phrasing) != DT_OK) {
         widest->length = DT_TEXT_MAX;
         return;
     }
-    size_t run = 0, at = 0;
-    for (; text[at]; at++) {
-        run = text[at] >= '0' && text[at] <= '9' ? run + 1 : 0;
+    for (const char *at = text; *at; at++) {
+        run = *at >= '0' && *at <= '9' ? run + 1 : 0;
         if (run > widest->run) widest->run = run;
+        length += ((unsigned char)*at & 0xc0) != 0x80;
     }
-    if (at > widest->length) widest->length = at;
+    if (length > widest->length) widest->length = length;
+}
+
+static void widen(extent *widest, const dt_problem *problem, dt_format format) {
+    const size_t phrasings = format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1;
+    for (size_t i = 0; i < phrasings; i++) widen_as(widest, problem, format, i);
 }
 
 static dt_number nines(int64_t digits) { return dt_power_of_ten((size_t)digits) - 1; }

@@ -55,7 +55,8 @@ dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t i
     char text[DT_TEXT_MAX];
     int32_t id[DT_TEXT_MAX];
     size_t prompt_length, count;
-    DT_TRY(dt_format_write(text, sizeof text, &prompt_length, problem, format));
+    DT_TRY(dt_format_write_as(text, sizeof text, &prompt_length, problem, format,
+                              dt_chat_phrasing(index)));
     DT_TRY(dt_tokenizer_encode(id, DT_TEXT_MAX, &count, tokenizer, text));
     const size_t inputs = count - 1; /* after the last token there is nothing to predict */
     const size_t start = batch->tokens;
@@ -78,4 +79,20 @@ dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t i
     batch->scored += count - given;
     batch->offset[batch->problems] = (int32_t)batch->tokens;
     return DT_OK;
+}
+
+dt_status dt_batch_prompt(char *text, size_t size, const dt_batch *batch, size_t b,
+                          const dt_tokenizer *tokenizer) {
+    const size_t begin = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];
+    size_t given = 1; /* nothing predicts the first token */
+    while (begin + given < end && batch->target[begin + given - 1] < 0) given++;
+    return dt_tokenizer_decode(text, size, tokenizer, batch->token + begin, given);
+}
+
+dt_status dt_batch_text(char *text, size_t size, const dt_batch *batch, size_t b,
+                        const dt_tokenizer *tokenizer) {
+    const size_t begin = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];
+    DT_TRY(dt_tokenizer_decode(text, size, tokenizer, batch->token + begin, end - begin));
+    const size_t used = strlen(text);
+    return dt_tokenizer_decode(text + used, size - used, tokenizer, &batch->target[end - 1], 1);
 }

@@ -121,10 +121,13 @@ static dt_status refuse(const char *text, const char *at, const char *why) {
     if (*at) {
         DT_RAISE(
             DT_ERR_ARG,
-            "cannot read \"%s\": %s at character %zu, \"%s\"; write it like 273*274 or 2060/71",
+            "cannot read \"%s\": %s at character %zu, \"%s\"; write it like 273*274 or 2060/71, or "
+            "ask \"What is 12 plus 34?\"",
             all.text, why, place, one.text);
     }
-    DT_RAISE(DT_ERR_ARG, "cannot read \"%s\": %s at its end; write it like 273*274 or 2060/71",
+    DT_RAISE(DT_ERR_ARG,
+             "cannot read \"%s\": %s at its end; write it like 273*274 or 2060/71, or "
+             "ask \"What is 12 plus 34?\"",
              all.text, why);
 }
 

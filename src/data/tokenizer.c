@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "chat.h"
 #include "dtrain/memory.h"
 
 /* A token as encoding looks it up: those that begin with the same byte stand together, the longest
@@ -76,6 +76,21 @@ done:
     return status;
 }
 
+/* The signs of the working, then every other character of the phrasings. */
+static dt_status create_chat(dt_tokenizer **tokenizer, const char *const *sign, size_t signs) {
+    char character[DT_CHAT_CHARACTERS_MAX][DT_UTF8_SIZE];
+    const char *token[DT_CHAT_CHARACTERS_MAX + 64];
+    const size_t characters = dt_chat_characters(character);
+    size_t count = signs;
+    memcpy(token, sign, signs * sizeof *token);
+    for (size_t i = 0; i < characters; i++) {
+        bool known = false;
+        for (size_t k = 0; k < signs && !known; k++) known = strcmp(sign[k], character[i]) == 0;
+        if (!known) token[count++] = character[i];
+    }
+    return dt_tokenizer_restore(tokenizer, token, count);
+}
+
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
     static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8",
                                        "9", "+", "-", "*", "/", "=", "r", ",", ":", ";"};
@@ -84,6 +99,7 @@ dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
     case DT_FORMAT_PLAIN:
     case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);
     case DT_FORMAT_SCRATCHPAD: return dt_tokenizer_restore(tokenizer, sign, SIGNS);
+    case DT_FORMAT_CHAT: return create_chat(tokenizer, sign, SIGNS);
     }
     *tokenizer = NULL;
     DT_RAISE(DT_ERR_INTERNAL, "format %d does not exist", (int)format);

@@ -6,7 +6,7 @@
 
 #include "dtrain/data.h"
 
-enum { FORMATS = DT_FORMAT_SCRATCHPAD + 1 };
+enum { FORMATS = DT_FORMAT_CHAT + 1 };
 
 static void read_duration(const char *text) {
     double seconds;
@@ -71,6 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_duration(text);
     read_settings(text);
     dt_problem problem;
+    size_t phrasing;
+    MUST(!dt_chat_read(&problem, &phrasing, text) || phrasing < DT_PHRASINGS);
     const dt_status status = dt_problem_parse(&problem, text);
     MUST(status == DT_OK || status == DT_ERR_ARG);
     if (status == DT_OK) {

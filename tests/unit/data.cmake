@@ -1,5 +1,6 @@
 # src/data
 dt_unit_test(problem SOURCES test_problem.c LINK dt_data dt_core)
 dt_unit_test(format SOURCES test_format.c LINK dt_data dt_core)
+dt_unit_test(chat SOURCES test_chat.c LINK dt_data dt_core)
 dt_unit_test(tokenizer SOURCES test_tokenizer.c LINK dt_data dt_core)
 dt_unit_test(pack SOURCES test_pack.c LINK dt_data dt_core)

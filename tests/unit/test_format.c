@@ -14,8 +14,9 @@
 #include "dtrain/data.h"
 #include "dtrain/random.h"
 
-static const dt_format formats[] = {DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD};
-enum { FORMATS = 3 };
+static const dt_format formats[] = {DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD,
+                                    DT_FORMAT_CHAT};
+enum { FORMATS = sizeof formats / sizeof *formats };
 
 static dt_config config_of(const char *ops, int64_t digits, int64_t dividend_digits,
                            int64_t divisor_digits, dt_format format) {
@@ -28,10 +29,17 @@ static dt_config config_of(const char *ops, int64_t digits, int64_t dividend_dig
     return config;
 }
 
-static size_t write_problem(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format) {
+static size_t write_phrased(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format,
+                            size_t phrasing) {
     size_t prompt = 0;
-    assert_int_equal(dt_format_write(text, DT_TEXT_MAX, &prompt, problem, format), DT_OK);
+    assert_int_equal(dt_format_write_as(text, DT_TEXT_MAX, &prompt, problem, format, phrasing),
+                     DT_OK);
     return prompt;
+}
+
+static size_t write_problem(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format) {
+    const size_t phrasing = (problem->a ^ problem->b) % DT_PHRASINGS;
+    return write_phrased(text, problem, format, phrasing);
 }
 
 static void assert_written(dt_problem problem, dt_format format, const char *expected) {
@@ -168,15 +176,43 @@ static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
     }
 }
 
-static bool is_right(const char *text, const dt_problem *problem, dt_format format) {
+static void skip_words(reader *in) { in->at += strcspn(in->at, "-0123456789$"); }
+
+/* Which operand comes first is for the words to say: tests/unit/test_chat.c. */
+static void check_words(reader *in, uint64_t a, uint64_t b) {
+    skip_words(in);
+    const uint64_t first = take(in, true);
+    skip_words(in);
+    const uint64_t second = take(in, true);
+    in->failed |= !(first == a && second == b) && !(first == b && second == a);
+}
+
+/* An answer in words without them: "The quotient is 29, the remainder 1.$" -> "29r1$". */
+static void strip_words(char plain[64], const char *sentence) {
+    reader in = {sentence, false};
+    plain[0] = '\0';
+    for (skip_words(&in); *in.at; skip_words(&in)) {
+        if (*in.at != '$' && plain[0]) strcat(plain, "r");
+        const size_t count = *in.at == '$' ? 1 : strspn(in.at, "-0123456789");
+        if (strlen(plain) + count < 60) strncat(plain, in.at, count);
+        in.at += count;
+    }
+}
+
+static bool is_right(const char *text, size_t prompt, const dt_problem *problem, dt_format format) {
     const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
     const bool reversed = format != DT_FORMAT_PLAIN;
     reader in = {text, false};
-    in.failed |= take(&in, reversed) != a;
-    expect(&in, "+-*/"[problem->operation]);
-    in.failed |= take(&in, reversed) != b;
-    expect(&in, '=');
-    if (format == DT_FORMAT_SCRATCHPAD && problem->operation >= DT_MULTIPLY) {
+    if (format == DT_FORMAT_CHAT) {
+        check_words(&in, a, b);
+        in.at = text + prompt;
+    } else {
+        in.failed |= take(&in, reversed) != a;
+        expect(&in, "+-*/"[problem->operation]);
+        in.failed |= take(&in, reversed) != b;
+        expect(&in, '=');
+    }
+    if (format >= DT_FORMAT_SCRATCHPAD && problem->operation >= DT_MULTIPLY) {
         if (problem->operation == DT_MULTIPLY) {
             check_product_steps(&in, a, b);
         } else if (a < b) {
@@ -185,6 +221,11 @@ static bool is_right(const char *text, const dt_problem *problem, dt_format form
             check_quotient_steps(&in, a, b);
         }
         expect(&in, '=');
+    }
+    char plain[64];
+    if (format == DT_FORMAT_CHAT) {
+        strip_words(plain, in.at);
+        in.at = plain;
     }
     check_answer(&in, problem, reversed);
     expect(&in, '$');
@@ -210,6 +251,12 @@ static size_t longest_run(const char *text) {
     return longest;
 }
 
+static size_t characters(const char *text) {
+    size_t count = 0;
+    for (; *text; text++) count += (*text & 0xc0) != 0x80;
+    return count;
+}
+
 typedef struct {
     size_t longest, places;
 } bounds;
@@ -221,14 +268,14 @@ static bounds bounds_of(const dt_config *config) {
 static void check_problem(const dt_problem *problem, dt_format format, bounds most) {
     char text[DT_TEXT_MAX], answer[64], expected[64];
     const size_t prompt = write_problem(text, problem, format);
-    if (!is_right(text, problem, format)) fail_msg("%s", text);
+    if (!is_right(text, prompt, problem, format)) fail_msg("%s", text);
     people_s_answer(expected, problem);
     assert_int_equal(dt_format_answer(answer, sizeof answer, text + prompt, problem, format),
                      DT_OK);
     assert_string_equal(answer, expected);
     assert_int_equal(dt_problem_answer(answer, sizeof answer, problem), DT_OK);
     assert_string_equal(answer, expected);
-    if (strlen(text) > most.longest) fail_msg("too long: %s", text);
+    if (characters(text) > most.longest) fail_msg("too long: %s", text);
     if (longest_run(text) > most.places) fail_msg("too many digits: %s", text);
 }
 
@@ -255,9 +302,11 @@ static void measure(size_t *longest, size_t *run, dt_operation op, uint64_t a, u
                     dt_format format) {
     char text[DT_TEXT_MAX];
     const dt_problem problem = {op, a, b};
-    write_problem(text, &problem, format);
-    if (strlen(text) > *longest) *longest = strlen(text);
-    if (longest_run(text) > *run) *run = longest_run(text);
+    for (size_t i = 0; i < (format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1); i++) {
+        write_phrased(text, &problem, format, i);
+        if (characters(text) > *longest) *longest = characters(text);
+        if (longest_run(text) > *run) *run = longest_run(text);
+    }
 }
 
 static void check_exact_bounds(dt_operation op, int64_t m, int64_t n, dt_format format) {
@@ -281,7 +330,10 @@ static void bounds_are_exact_over_all_small_problems(void **state) {
             for (int64_t m = 1; m <= 2; m++) check_exact_bounds((dt_operation)op, m, m, formats[f]);
         }
         for (int64_t m = 1; m <= 4; m++) {
-            for (int64_t n = 1; n + m <= 5; n++) check_exact_bounds(DT_DIVIDE, m, n, formats[f]);
+            /* Words are the same for all numbers. */
+            const int64_t digits = formats[f] == DT_FORMAT_CHAT ? 4 : 5;
+            for (int64_t n = 1; n + m <= digits; n++)
+                check_exact_bounds(DT_DIVIDE, m, n, formats[f]);
         }
     }
     check_exact_bounds(DT_MULTIPLY, 3, 3, DT_FORMAT_SCRATCHPAD);
@@ -309,7 +361,7 @@ static void bounds_hold_for_extreme_problems(void **state) {
         const dt_operation op = (dt_operation)(choice[0] % 4);
         const uint32_t m = 1 + choice[1] % (op == DT_DIVIDE ? 18 : 9),
                        n = op == DT_DIVIDE ? 1 + choice[2] % 18 : m;
-        const dt_format format = formats[choice[3] % 3];
+        const dt_format format = formats[choice[3] % FORMATS];
         const char ops[] = {"+-*/"[op], '\0'};
         const dt_config config = config_of(ops, m, m, n, format);
         const dt_problem problem = {op, extreme_number(word, m), extreme_number(word + 2, n)};
@@ -470,7 +522,7 @@ static void working_of_random_problems_is_true(void **state) {
 /* Text of an untrained model, or a right one with a few bytes changed. */
 static size_t senseless_text(char *text, size_t size, const dt_problem *problem, dt_format format,
                              uint64_t i) {
-    static const char sign[] = "0123456789+-*/=r,:;$";
+    static const char sign[] = "0123456789+-*/=r,:;$ .です";
     uint32_t word[4];
     dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
     size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);
@@ -544,7 +596,7 @@ static void what_cannot_be_written_is_refused(void **state) {
     const dt_problem wide = {DT_MULTIPLY, 10, 999999999999999999};
     assert_int_equal(dt_format_write(text, sizeof text, &prompt, &wide, DT_FORMAT_SCRATCHPAD),
                      DT_OK);
-    assert_true(is_right(text, &wide, DT_FORMAT_SCRATCHPAD));
+    assert_true(is_right(text, prompt, &wide, DT_FORMAT_SCRATCHPAD));
 }
 
 int main(void) {

@@ -25,7 +25,7 @@ static void vocabularies_are_in_their_fixed_order(void **state) {
     (void)state;
     static const char *const expected[] = {"$0123456789+-*/=r", "$0123456789+-*/=r",
                                            "$0123456789+-*/=r,:;"};
-    for (int format = 0; format < 3; format++) {
+    for (int format = 0; format <= DT_FORMAT_SCRATCHPAD; format++) {
         dt_tokenizer *tokenizer = create((dt_format)format);
         const size_t count = strlen(expected[format]);
         assert_int_equal(dt_tokenizer_size(tokenizer), count);

@@ -1,0 +1,101 @@
+"""Reads `dtrain data --json` with a reader of its own: every text asks its problem and ends with its answer, and no problem
+that is held out, nor its twin, is ever trained on.
+
+Usage: formats.py DTRAIN COUNT FORMAT...
+"""
+import json
+import re
+import subprocess
+import sys
+
+# (first operand, second operand) -> operation, each as people would say it; "/" has two answers.
+QUESTIONS = {
+    r"What is (\d+) plus (\d+)\?": "+", r"How much is (\d+) plus (\d+)\?": "+", r"Add (\d+) and (\d+)\.": "+",
+    r"What is the sum of (\d+) and (\d+)\?": "+", r"(\d+)足す(\d+)は？": "+", r"(\d+)たす(\d+)はいくつですか？": "+",
+    r"(\d+)に(\d+)を足すと？": "+", r"(\d+)と(\d+)の和は？": "+",
+    r"What is (\d+) minus (\d+)\?": "-", r"How much is (\d+) minus (\d+)\?": "-",
+    r"Subtract (?P<b>\d+) from (?P<a>\d+)\.": "-", r"What is left of (\d+) without (\d+)\?": "-",
+    r"(\d+)引く(\d+)は？": "-", r"(\d+)ひく(\d+)はいくつですか？": "-", r"(\d+)から(\d+)を引くと？": "-",
+    r"(\d+)から(\d+)を引いた差は？": "-",
+    r"What is (\d+) times (\d+)\?": "*", r"How much is (\d+) times (\d+)\?": "*", r"Multiply (\d+) by (\d+)\.": "*",
+    r"What is the product of (\d+) and (\d+)\?": "*", r"(\d+)掛ける(\d+)は？": "*",
+    r"(\d+)かける(\d+)はいくつですか？": "*", r"(\d+)に(\d+)を掛けると？": "*", r"(\d+)と(\d+)の積は？": "*",
+    r"What is (\d+) divided by (\d+)\?": "/", r"How much is (\d+) divided by (\d+)\?": "/",
+    r"Divide (\d+) by (\d+)\.": "/", r"How often does (?P<b>\d+) go into (?P<a>\d+)\?": "/", r"(\d+)割る(\d+)は？": "/",
+    r"(\d+)わる(\d+)はいくつですか？": "/", r"(\d+)を(\d+)で割ると？": "/", r"(\d+)を(\d+)で割った商と余りは？": "/",
+}
+QUESTIONS = [(re.compile(words), operation) for words, operation in QUESTIONS.items()]
+JAPANESE = re.compile("[ぁ-ん]")
+
+
+def number(digits, first):
+    """first: the most significant digit stands first."""
+    digits = digits if first else digits[::-1]
+    assert digits == "0" or digits[0] != "0", digits
+    return int(digits)
+
+
+def read_question(text, format):
+    first = format == "plain"
+    if format != "chat":
+        a, operation, b = re.fullmatch(r"(\d+)([-+*/])(\d+)=", text).groups()
+        return number(a, first), operation, number(b, first)
+    found = [(m, operation) for words, operation in QUESTIONS if (m := words.fullmatch(text))]
+    assert len(found) == 1, text
+    match, operation = found[0]
+    a, b = (match["a"], match["b"]) if match.groupdict() else match.groups()
+    return number(a, False), operation, number(b, False)
+
+
+def read_answer(text, operation, format):
+    """One number, or quotient and remainder."""
+    assert text[-1] == "$", text
+    if format in ("scratchpad", "chat"):
+        assert text.count("=") == (operation in "*/"), text
+        text = text.split("=")[-1]
+    numbers = re.findall(r"-?\d+", text)
+    if format != "chat":
+        assert re.fullmatch(r"\d+r\d+\$" if operation == "/" else r"-?\d+\$", text), text
+    signs = [-1 if n[0] == "-" else 1 for n in numbers]
+    read = [number(n.lstrip("-"), format == "plain" or (operation == "/" and i == 0)) for i, n in enumerate(numbers)]
+    return tuple(sign * n for sign, n in zip(signs, read))
+
+
+def right_answer(a, operation, b):
+    return {"+": lambda: (a + b,), "-": lambda: (a - b,), "*": lambda: (a * b,), "/": lambda: divmod(a, b)}[operation]()
+
+
+def key(a, operation, b):
+    return (operation, min(a, b), max(a, b)) if operation in "+*" else (operation, a, b)
+
+
+def check(program, format, split, count):
+    """The problems of a split, without regard to the order of commuting operands."""
+    out = subprocess.run([program, "data", "--format", format, "--split", split, "--count", str(count), "--json", "--ops",
+                          "+-*/"], capture_output=True, check=True).stdout
+    problems, wordings = set(), set()
+    for line in out.splitlines():
+        row = json.loads(line)
+        text = row["text"].encode()
+        question, produced = text[:row["given"]].decode(), text[row["given"]:].decode()
+        a, operation, b = read_question(question, format)
+        assert (a, operation, b) == (row["a"], row["op"], row["b"]), row
+        assert read_answer(produced, operation, format) == right_answer(a, operation, b), row
+        assert row["answer"] == " r ".join(map(str, right_answer(a, operation, b))), row
+        if format == "chat":
+            assert bool(JAPANESE.search(question)) == bool(JAPANESE.search(produced)), row
+            wordings.add(re.sub(r"\d+", "#", question))
+        assert len(row["tokens"]) == len(row["text"]), row
+        problems.add(key(a, operation, b))
+    assert format != "chat" or len(wordings) == len(QUESTIONS), wordings
+    return problems
+
+
+program, count, formats = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+for format in formats:
+    train = check(program, format, "train", count)
+    held_out = {split: check(program, format, split, count // 10) for split in ("validation", "test")}
+    for split, problems in held_out.items():
+        assert not problems & train, (split, min(problems & train))
+    assert not held_out["validation"] & held_out["test"]
+    print(format, "-", count, "problems are right;", len(train), "different ones, none of them held out")
