@@ -22,6 +22,7 @@ is_there() {
         ;;
     header) "${CC:-cc}" -E -x c - <<<"#include <$name>" >/dev/null 2>&1 ;;
     module) pkg-config --exists "$name" 2>/dev/null ;;
+    icd) [[ -e ${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}/$name.icd ]] ;;
     python) /usr/bin/python3 -c "import $name" 2>/dev/null ;;
     *)
         say "packages.txt: \"$1\": no such way of looking"

@@ -70,9 +70,10 @@ typedef struct {
     size_t T;               /* positions per problem */
 } dt_dropout;
 
-/* Every entry must be there. Calls may be queued; download and score wait for what they read.
-   "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the gradient
-   with respect to x. */
+/* Every entry must be there. Calls may be queued; download, score and finish wait for what they
+   read. An error of DT_ERR_DEVICE or DT_ERR_MEMORY may be that of an earlier call. "Accumulates":
+   adds to what the output holds instead of replacing it. Names: d_x is the gradient with respect to
+   x. */
 typedef struct {
     const char *name;        /* "cpu" */
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
@@ -85,13 +86,17 @@ typedef struct {
     dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t count,
                                const char *what);
     /* A buffer whose truth is in host memory (a shared window): push copies host to device, pull
-       device to host; both are no copies where the device can work on host memory itself. The
-       memory stays the caller's and must outlive the buffer. */
+       device to host; both are no copies where the device can work on host memory itself. Until
+       finish the host leaves that memory alone. It stays the caller's and must outlive the buffer.
+     */
     dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
                                const char *what);
     void (*buffer_destroy)(dt_buffer **buffer, dt_backend *backend);
     dt_status (*push)(dt_backend *backend, dt_tensor tensor, size_t count);
     dt_status (*pull)(dt_backend *backend, dt_tensor tensor, size_t count);
+    /* Waits until all that was queued is done. */
+    dt_status (*finish)(dt_backend *backend);
+    /* `from` may be changed at once. */
     dt_status (*upload)(dt_backend *backend, dt_tensor to, const void *from, size_t count);
     dt_status (*download)(dt_backend *backend, void *to, dt_tensor from, size_t count);
     dt_status (*fill_zero)(dt_backend *backend, dt_tensor tensor, size_t count);
@@ -151,9 +156,10 @@ typedef struct {
     dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                   dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                   size_t T, size_t C, size_t H);
+} dt_backend_table;
 
-    /* -- the update; the trainer runs these on the host's backend, on slices of the shared windows
-     * -- */
+/* The update of weights, on slices of the shared windows. */
+typedef struct {
     dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                        dt_tensor gradient, size_t count, const dt_adamw *constants);
     /* One matrix (rows, columns): m = momentum m + g; the nearest orthogonal matrix to g + momentum
@@ -162,11 +168,12 @@ typedef struct {
                       size_t rows, size_t columns, const dt_muon *constants);
     /* Sum of squares in a fixed order, in double. */
     dt_status (*square_sum)(dt_backend *backend, double *sum, dt_tensor x, size_t count);
-} dt_backend_table;
+} dt_update_table;
 
-/* Every backend begins with its table. */
+/* Every backend begins with its tables. */
 struct dt_backend {
     const dt_backend_table *op;
+    const dt_update_table *update; /* NULL for a device: weights are updated in the host's memory */
 };
 
 /**
@@ -177,6 +184,29 @@ struct dt_backend {
  * @return DT_ERR_UNAVAILABLE naming library, kernel and product if BLAS computes wrongly
  */
 dt_status dt_backend_cpu_open(dt_backend **backend);
+
+/* A device that the OpenCL backend can run on. */
+typedef struct {
+    char name[128];
+    char platform[128]; /* whose OpenCL it is */
+    char driver[64];    /* its version */
+    uint64_t memory;    /* bytes */
+    bool gpu;           /* or another accelerator: no CPU */
+} dt_device;
+
+/* All of this machine, GPUs first; allocated: dt_memory_free. None is no error. */
+dt_status dt_backend_opencl_devices(dt_device **device, size_t *count);
+
+/**
+ * Open the OpenCL backend: kernels of our own, and CLBlast, which is tested first.
+ *
+ * The first device and those like it are dealt out by local rank. Kernels are compiled, which may
+ * take 20 seconds where the driver has not yet kept them; opening and compiling may take signals
+ * away.
+ * @return DT_ERR_UNAVAILABLE: no device, built without OpenCL, kernels that do not build (with the
+ * compiler's log), or wrong products
+ */
+dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank);
 
 /* A tensor `count` elements further on. */
 static inline dt_tensor dt_tensor_at(dt_tensor tensor, size_t count) {

@@ -10,6 +10,7 @@
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
+typedef enum { DT_BACKEND_CPU, DT_BACKEND_OPENCL, DT_BACKEND_AUTO } dt_backend_kind;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
 /* How often: every so many steps, or seconds, or epochs; all 0: never. */
@@ -28,6 +29,7 @@ typedef struct {
     char out[DT_PATH_MAX];
     int64_t seed;
     int64_t steps;
+    int64_t backend;   /* dt_backend_kind */
     int64_t log_level; /* dt_log_level */
     double time_limit; /* seconds for this start; 0: none but the batch system's */
     double

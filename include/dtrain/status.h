@@ -17,6 +17,7 @@ typedef enum {
     DT_ERR_IO,          /* reading or writing failed half-way */
     DT_ERR_STOPPED,     /* stopped early, on request, with a checkpoint */
     DT_ERR_COMM,        /* a message between ranks failed */
+    DT_ERR_DEVICE,      /* a device failed at work: what it held is lost, host memory is whole */
 } dt_status;
 
 /* The exit code for a status, after sysexits.h: 0, 64, 65, 66, 69, 70, 71, 73, 74, 75. */

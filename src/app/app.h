@@ -42,6 +42,7 @@ typedef struct {
     const char *output;
     bool ascii;
     bool replay;
+    bool devices;
     const char *target; /* the checkpoint or run */
     const char *later;  /* the second checkpoint of a replay */
     char **expression;  /* (expressions) what to ask */
@@ -68,7 +69,17 @@ typedef struct {
     dt_backend *device; /* runs the model; the same as host for the CPU backend */
 } session;
 
+/* The host's backend; until session_open_device the model runs on it, too. Collective with ranks.
+ */
 dt_status session_open(session *s);
+
+/* Open what --backend asks for. Signals may have to be caught again afterwards. Collective with
+ * ranks. */
+dt_status session_open_device(session *s, dt_backend_kind wanted);
+
+/* The same as the command line has it, for commands without settings from elsewhere; says what it
+ * is. */
+dt_status session_open_device_given(session *s, const app_options *options);
 void session_close(session *s);
 
 /* Who runs on what, in a few lines; warnings about threads and cores. Collective. */
@@ -154,6 +165,9 @@ dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_to
  */
 dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights,
                           const dt_config *config, const dt_tokenizer *tokenizer);
+
+/* The devices of this machine, to standard output. */
+dt_status print_devices(const session *s, bool json);
 
 /* A string of JSON, quotes included, to standard output. */
 void print_json_text(const char *text);

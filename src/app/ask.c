@@ -100,6 +100,7 @@ static dt_status answer_lines(asking *a) {
 dt_status command_ask(session *s, const app_options *options) {
     asking a = {.show_work = options->show_work};
     dt_status status;
+    DT_TRY_DONE(session_open_device_given(s, options));
     DT_TRY_DONE(loaded_open(&a.loaded, s, options->target, 1));
     DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
     if (!options->expressions) DT_TRY_DONE(answer_lines(&a));

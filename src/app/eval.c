@@ -157,6 +157,7 @@ dt_status command_eval(session *s, const app_options *options) {
     loaded_model loaded = {0};
     eval_result *result = NULL;
     dt_status status;
+    DT_TRY_DONE(session_open_device_given(s, options));
     /* Every rank reads the file: evaluation has no other use for windows. */
     DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
     const dt_checkpoint *c = &loaded.checkpoint;

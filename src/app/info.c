@@ -99,7 +99,7 @@ static void print_json(const char *path, const dt_checkpoint *c) {
 }
 
 dt_status command_info(session *s, const app_options *options) {
-    (void)s;
+    if (options->devices) return print_devices(s, options->json);
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
     /* Of a run, the newest says most: the best may be long past. */

@@ -27,6 +27,7 @@ enum {
     KEY_FIRST,
     KEY_DUMP_LOGITS,
     KEY_REPLAY,
+    KEY_DEVICES,
     KEY_USAGE,
     KEY_OUTPUT,
     KEY_ASCII,
@@ -87,6 +88,9 @@ static const action ACTIONS[] = {
      FOR_PLOT},
     {{"ascii", KEY_ASCII, NULL, 0, "draw in the terminal, as wide as it is; needs no gnuplot", 1},
      FOR_PLOT},
+    {{"devices", KEY_DEVICES, NULL, 0,
+      "list what --backend can run on, with memory and driver; needs no checkpoint", 1},
+     FOR_INFO},
     {{"replay", KEY_REPLAY, NULL, 0,
       "train in memory from the first checkpoint to the second, and compare every byte", 1},
      FOR_VERIFY},
@@ -99,6 +103,7 @@ static bool knows(command_kind command, const dt_setting *setting) {
     if (command == COMMAND_DATA)
         return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
     if (strcmp(setting->name, "log-level") == 0) return true;
+    if (strcmp(setting->name, "backend") == 0) return command != COMMAND_PLOT;
     if (command == COMMAND_VERIFY)
         return strcmp(setting->name, "ranks-per-node") == 0 ||
                strcmp(setting->name, "stall-timeout") == 0;
@@ -127,8 +132,9 @@ static const command_help HELP[COMMANDS] = {
                      "Let a trained model calculate: 273*274 or 2060/71. Without an expression it "
                      "reads them from standard input, "
                      "one a line, and prints one answer a line."},
-    [COMMAND_INFO] = {"info", "CHECKPOINT|RUN",
-                      "Show what a checkpoint holds: model, settings, progress."},
+    [COMMAND_INFO] = {"info", "CHECKPOINT|RUN\n--devices",
+                      "Show what a checkpoint holds: model, settings, progress; or which devices "
+                      "this machine has."},
     [COMMAND_DATA] = {"data", "", "Print problems, as people see them and as the model does."},
     [COMMAND_PLOT] =
         {"plot", "CHECKPOINT|RUN",
@@ -215,9 +221,10 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     case KEY_OUTPUT: options->output = text; return 0;
     case KEY_ASCII: options->ascii = true; return 0;
     case KEY_REPLAY: options->replay = true; return 0;
+    case KEY_DEVICES: options->devices = true; return 0;
     case ARGP_KEY_ARG: return take_argument(options, text, state);
     case ARGP_KEY_END:
-        if (!options->target && options->command != COMMAND_TRAIN &&
+        if (!options->target && !options->devices && options->command != COMMAND_TRAIN &&
             options->command != COMMAND_DATA) {
             argp_error(state,
                        "which checkpoint? Give a file or a run folder, such as runs/default");

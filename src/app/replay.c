@@ -378,6 +378,7 @@ dt_status command_replay(session *s, const app_options *options) {
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     DT_TRY_DONE(dt_comm_broadcast(s->comm, &plan, sizeof plan));
     DT_TRY_DONE(dt_comm_split_nodes(s->comm, (size_t)plan.after.ranks_per_node));
+    DT_TRY_DONE(session_open_device(s, (dt_backend_kind)plan.after.backend));
     DT_TRY_DONE(session_announce(s));
     const dt_config room = roomy(&plan);
     DT_TRY_DONE(trainer_create(&t, s, &room));

@@ -57,8 +57,11 @@ dt_status session_announce(session *s) {
     DT_TRY_DONE(place_describe(place, sizeof place, s->comm));
     dt_log_info("%zu rank%s on %zu node%s (%s), %s", size, size == 1 ? "" : "s", nodes,
                 nodes == 1 ? "" : "s", place, dt_comm_library(s->comm));
-    dt_log_info("backend %s: %s per rank, %.0f core%s", s->device->op->name,
-                s->device->op->description, machine, machine > 1 ? "s" : "");
+    if (s->device != s->host)
+        dt_log_info("backend %s: %s", s->device->op->name, s->device->op->description);
+    dt_log_info("%s: %s per rank, %.0f core%s",
+                s->device == s->host ? "backend cpu" : "updates of weights on the CPU",
+                s->host->op->description, machine, machine > 1 ? "s" : "");
     dt_log_debug("on %s: node %zu, number %zu of %zu there, %.0f cores",
                  dt_comm_host(s->comm, dt_comm_rank(s->comm)), dt_comm_node(s->comm),
                  dt_comm_local_rank(s->comm), here, cores[dt_comm_rank(s->comm)]);

@@ -42,12 +42,18 @@ static void on_signal(int number) {
 
 void signals_catch(void) {
     static const int CAUGHT[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGCONT};
-    sem_init(&wake, 0, 0);
+    static bool begun, nohup;
+    if (!begun) {
+        struct sigaction before;
+        sigaction(SIGHUP, NULL, &before);
+        nohup = before.sa_handler == SIG_IGN;
+        sem_init(&wake, 0, 0);
+        begun = true;
+    }
     for (size_t i = 0; i < sizeof CAUGHT / sizeof *CAUGHT; i++) {
-        struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
-        sigaction(CAUGHT[i], NULL, &before);
-        const bool nohup = CAUGHT[i] == SIGHUP && before.sa_handler == SIG_IGN;
-        if (!nohup) sigaction(CAUGHT[i], &action, NULL);
+        struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+        if (CAUGHT[i] == SIGHUP && nohup) action.sa_handler = SIG_IGN;
+        sigaction(CAUGHT[i], &action, NULL);
     }
     /* That nobody reads the log any more is no reason to end a run. */
     signal(SIGPIPE, SIG_IGN);

@@ -5,7 +5,8 @@
 /**
  * Catch INT, TERM, USR1 and HUP (stop with a checkpoint) and USR2 (checkpoint and go on); a second
  * INT ends the process at once. After MPI_Init, whose libraries may install handlers of their own.
- * HUP stays ignored under nohup. Once; it lasts until the process ends.
+ * HUP stays ignored under nohup. It lasts until the process ends, or until another library takes
+ * signals for itself, after which it is called again.
  */
 void signals_catch(void);
 

@@ -49,7 +49,8 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
         *tokens += (double)t->batch.tokens;
         watchdog_beat(t->watchdog);
     }
-    return device->op->pull(device, (dt_tensor){gradient, 0}, t->layout.count);
+    DT_TRY(device->op->pull(device, (dt_tensor){gradient, 0}, t->layout.count));
+    return device->op->finish(device);
 }
 
 static dt_status own_shards(trainer *t, const step_request *request) {

@@ -43,6 +43,12 @@ static dt_status begin_history(trainer *t, const start_plan *plan, bool leads) {
     };
     DT_TRY(place_describe(row.host, sizeof row.host, t->s->comm));
     if (!leads) return DT_OK;
+    const dt_backend_table *device = t->s->device->op;
+    if (t->s->device != t->s->host) {
+        const size_t used = strlen(row.host);
+        snprintf(row.host + used, sizeof row.host - used, "; %s: %s", device->name,
+                 device->description);
+    }
     utc_now(row.time, sizeof row.time);
     snprintf(row.stopped, sizeof row.stopped, STILL_RUNNING);
     snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
@@ -460,6 +466,8 @@ dt_status command_train(session *s, const app_options *options) {
         tell_finished(&plan);
         goto done;
     }
+    DT_TRY_DONE(session_open_device(s, (dt_backend_kind)plan.config.backend));
+    signals_catch(); /* again: OpenCL's compilers take signals */
     DT_TRY_DONE(session_announce(s));
     DT_TRY_DONE(trainer_create(&t, s, &plan.config));
     if (options->check_gradients) {

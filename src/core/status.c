@@ -20,7 +20,8 @@ int dt_status_exit_code(dt_status status) {
     case DT_ERR_ARG: return EX_USAGE;
     case DT_ERR_DATA: return EX_DATAERR;
     case DT_ERR_NO_INPUT: return EX_NOINPUT;
-    case DT_ERR_UNAVAILABLE: return EX_UNAVAILABLE;
+    case DT_ERR_UNAVAILABLE:
+    case DT_ERR_DEVICE: return EX_UNAVAILABLE;
     case DT_ERR_MEMORY:
     case DT_ERR_COMM: return EX_OSERR;
     case DT_ERR_CREATE: return EX_CANTCREAT;

@@ -21,8 +21,8 @@ dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, siz
                          size_t begin, size_t end) {
     for (size_t at = begin; at < end; at += DT_NORM_BLOCK) {
         const size_t length = dt_min_size(DT_NORM_BLOCK, count - at);
-        DT_TRY(host->op->square_sum(host, &sums[at / DT_NORM_BLOCK], dt_tensor_at(gradient, at),
-                                    length));
+        DT_TRY(host->update->square_sum(host, &sums[at / DT_NORM_BLOCK], dt_tensor_at(gradient, at),
+                                        length));
     }
     return DT_OK;
 }

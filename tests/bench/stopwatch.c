@@ -51,17 +51,17 @@ static part part_of_product(const stopwatch *watch, size_t in, size_t out) {
     return PART_MLP;
 }
 
-/* An operation of the table between two readings; START reads the first. */
-#define TIMED_FROM(START, PART, DIRECTION, name, parameters, ...)                                  \
+/* An operation of a table between two readings; START reads the first. */
+#define TIMED_FROM(START, TABLE, PART, DIRECTION, name, parameters, ...)                           \
     static dt_status timed_##name parameters {                                                     \
         stopwatch *watch = watch_of(backend);                                                      \
         const double start = START;                                                                \
-        const dt_status status = watch->inner->name(backend, __VA_ARGS__);                         \
+        const dt_status status = watch->TABLE->name(backend, __VA_ARGS__);                         \
         leave(watch, PART, DIRECTION, start);                                                      \
         return status;                                                                             \
     }
-#define TIMED(...) TIMED_FROM(watch->now(), __VA_ARGS__)
-#define TIMED_AFTER(GAP, ...) TIMED_FROM(enter_after(watch, GAP), __VA_ARGS__)
+#define TIMED(...) TIMED_FROM(watch->now(), inner, __VA_ARGS__)
+#define TIMED_AFTER(GAP, ...) TIMED_FROM(enter_after(watch, GAP), inner, __VA_ARGS__)
 
 /* Batches come to the device as soon as they are made, and weights are pushed or changed as soon as
  * all ranks are ready for it. */
@@ -127,20 +127,27 @@ TIMED(PART_LOSS, FORWARD, loss,
        const dt_packed *batch, size_t V, bool want_gradient),
       score, matched, logits, batch, V, want_gradient)
 
-TIMED(PART_UPDATE, FORWARD, square_sum,
-      (dt_backend * backend, double *sum, dt_tensor x, size_t count), sum, x, count)
-TIMED_AFTER(PART_WAITING, PART_UPDATE, FORWARD, adamw,
-            (dt_backend * backend, dt_tensor weight, dt_tensor m, dt_tensor v, dt_tensor gradient,
-             size_t count, const dt_adamw *constants),
-            weight, m, v, gradient, count, constants)
-TIMED_AFTER(PART_WAITING, PART_UPDATE, FORWARD, muon,
-            (dt_backend * backend, dt_tensor weight, dt_tensor m, dt_tensor gradient, size_t rows,
-             size_t columns, const dt_muon *constants),
-            weight, m, gradient, rows, columns, constants)
+#define TIMED_UPDATE(START, ...) TIMED_FROM(START, inner_update, PART_UPDATE, FORWARD, __VA_ARGS__)
+TIMED_UPDATE(watch->now(), square_sum,
+             (dt_backend * backend, double *sum, dt_tensor x, size_t count), sum, x, count)
+TIMED_UPDATE(enter_after(watch, PART_WAITING), adamw,
+             (dt_backend * backend, dt_tensor weight, dt_tensor m, dt_tensor v, dt_tensor gradient,
+              size_t count, const dt_adamw *constants),
+             weight, m, v, gradient, count, constants)
+TIMED_UPDATE(enter_after(watch, PART_WAITING), muon,
+             (dt_backend * backend, dt_tensor weight, dt_tensor m, dt_tensor gradient, size_t rows,
+              size_t columns, const dt_muon *constants),
+             weight, m, gradient, rows, columns, constants)
 
 void stopwatch_install(stopwatch *watch, dt_backend *backend, const dt_model_shape *shape,
                        clock_reader *now) {
-    *watch = (stopwatch){.table = *backend->op, .inner = backend->op, .shape = *shape, .now = now};
+    *watch = (stopwatch){
+        .table = *backend->op,
+        .inner = backend->op,
+        .update = {.adamw = timed_adamw, .muon = timed_muon, .square_sum = timed_square_sum},
+        .inner_update = backend->update,
+        .shape = *shape,
+        .now = now};
     dt_backend_table *table = &watch->table;
     table->upload = timed_upload;
     table->push = timed_push;
@@ -158,15 +165,15 @@ void stopwatch_install(stopwatch *watch, dt_backend *backend, const dt_model_sha
     table->attention_decode = timed_attention_decode;
     table->dropout = timed_dropout;
     table->loss = timed_loss;
-    table->square_sum = timed_square_sum;
-    table->adamw = timed_adamw;
-    table->muon = timed_muon;
     watch->last = watch->now();
     backend->op = table;
+    backend->update = &watch->update;
 }
 
 void stopwatch_remove(stopwatch *watch, dt_backend *backend) {
-    if (watch->inner && backend->op == &watch->table) backend->op = watch->inner;
+    if (!watch->inner || backend->op != &watch->table) return;
+    backend->op = watch->inner;
+    backend->update = watch->inner_update;
 }
 
 void stopwatch_clear(stopwatch *watch) {

@@ -33,6 +33,8 @@ typedef struct {
     dt_backend_table
         table; /* first: the backend's `op` points here, which leads back to the rest */
     const dt_backend_table *inner;
+    dt_update_table update;
+    const dt_update_table *inner_update;
     dt_model_shape shape; /* tells products apart */
     clock_reader *now;
     double seconds[PARTS][DIRECTIONS];

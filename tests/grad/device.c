@@ -6,8 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
+
+#include "dtrain/memory.h"
 
 enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
 static const float GUARD_VALUE = 12345.678f;
@@ -19,9 +22,26 @@ void device_expect_ok(dt_status status, const char *what, const char *file, int 
     _fail(file, line);
 }
 
+/* SKIP_RETURN_CODE of ctest. */
+enum { SKIPPED = 77 };
+
+static dt_status open_chosen(dt_backend **backend) {
+    const char *name = getenv("DTRAIN_TEST_BACKEND");
+    if (!name || strcmp(name, "opencl") != 0) return dt_backend_cpu_open(backend);
+    dt_device *devices;
+    size_t count;
+    DT_TRY(dt_backend_opencl_devices(&devices, &count));
+    dt_memory_free(&devices);
+    if (count == 0) {
+        print_message("SKIPPED: no OpenCL device, or built without OpenCL\n");
+        exit(SKIPPED);
+    }
+    return dt_backend_opencl_open(backend, 0);
+}
+
 int device_open(void **state) {
     dt_backend *backend = NULL;
-    if (dt_backend_cpu_open(&backend) != DT_OK) {
+    if (open_chosen(&backend) != DT_OK) {
         print_error("%s\n", dt_error_text());
         return -1;
     }

@@ -56,7 +56,8 @@ void device_batch_destroy(device_batch *device);
 #define expect_ok(call) device_expect_ok((call), #call, __FILE__, __LINE__)
 void device_expect_ok(dt_status status, const char *what, const char *file, int line);
 
-/* cmocka's group fixtures: *state is the CPU backend. */
+/* cmocka's group fixtures: *state is the backend that the environment variable DTRAIN_TEST_BACKEND
+   names, cpu or opencl; unset: cpu. Without an OpenCL device the program ends as skipped. */
 int device_open(void **state);
 int device_close(void **state);
 

@@ -1,4 +1,4 @@
-/* A small model with lively weights and a batch of real problems, on the CPU backend and in double
+/* A small model with lively weights and a batch of real problems, on a backend and in double
  * precision beside it. */
 #include "rig.h"
 

@@ -83,8 +83,8 @@ static void muon_agrees_over_steps(void **state) {
                                        .gradient_scale = 1 / 32.0f,
                                        .scale = 2};
             device_tensor gradient = device_random("gradient", backend, count, 0, 50, &random);
-            expect_ok(backend->op->muon(backend, weight.at, m.at, gradient.at, rows, columns,
-                                        &constants));
+            expect_ok(backend->update->muon(backend, weight.at, m.at, gradient.at, rows, columns,
+                                            &constants));
             reference_muon(weight.host, m.host, gradient.host, rows, columns, &constants);
             expect_device(what, &weight, &m, &gradient, NULL);
             device_destroy(&gradient, NULL);
@@ -105,7 +105,8 @@ static void update_is_nearly_orthogonal(void **state) {
                   m = device_from("m", backend, zeros, COUNT),
                   gradient = device_random("gradient", backend, COUNT, 0, 1e-3, &random);
     const dt_muon constants = {.lr = 1, .momentum = 0.95f, .gradient_scale = 1, .scale = 1};
-    expect_ok(backend->op->muon(backend, weight.at, m.at, gradient.at, ROWS, COLUMNS, &constants));
+    expect_ok(
+        backend->update->muon(backend, weight.at, m.at, gradient.at, ROWS, COLUMNS, &constants));
     double *update = device_read(&weight);
     product(gram, update, false, update, true, ROWS, ROWS, COLUMNS);
     for (size_t i = 0; i < ROWS; i++) {
@@ -126,7 +127,7 @@ static void zero_gradient_changes_nothing(void **state) {
                   m = device_from("m", backend, zero, 4),
                   gradient = device_from("gradient", backend, zero, 4);
     const dt_muon constants = {.lr = 1, .momentum = 0.95f, .gradient_scale = 1, .scale = 1};
-    expect_ok(backend->op->muon(backend, weight.at, m.at, gradient.at, 2, 2, &constants));
+    expect_ok(backend->update->muon(backend, weight.at, m.at, gradient.at, 2, 2, &constants));
     expect_device("Muon without a gradient", &weight, &m, &gradient, NULL);
     device_destroy(&weight, &m, &gradient, NULL);
 }

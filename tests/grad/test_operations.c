@@ -53,6 +53,7 @@ static void attached_memory_is_pushed_and_pulled(void **state) {
     assert_memory_equal(back, host, sizeof back);
     expect_ok(op->fill_zero(backend, dt_tensor_at(at, 1), 1));
     expect_ok(op->pull(backend, at, LENGTH(host)));
+    expect_ok(op->finish(backend));
     assert_true(host[0] == 1 && host[1] == 0 && host[2] == 3);
     op->buffer_destroy(&buffer, backend);
     assert_null(buffer);

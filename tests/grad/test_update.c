@@ -36,7 +36,7 @@ static void adamw_check(dt_backend *backend, size_t count, float decay) {
                                     .correction2 = (float)(1 / (1 - pow(beta2, step)))};
         device_tensor gradient = device_random("gradient", backend, count, 0.1, 50, &random);
         expect_ok(
-            backend->op->adamw(backend, weight.at, m.at, v.at, gradient.at, count, &constants));
+            backend->update->adamw(backend, weight.at, m.at, v.at, gradient.at, count, &constants));
         reference_adamw(weight.host, m.host, v.host, gradient.host, count, &constants);
         expect_device(what, &weight, &m, &v, &gradient, NULL);
         device_destroy(&gradient, NULL);
@@ -70,7 +70,7 @@ static void adamw_keeps_nan(void **state) {
                                 .gradient_scale = 1,
                                 .correction1 = 10,
                                 .correction2 = 100};
-    expect_ok(backend->op->adamw(backend, weight.at, m.at, v.at, gradient.at, 2, &constants));
+    expect_ok(backend->update->adamw(backend, weight.at, m.at, v.at, gradient.at, 2, &constants));
     double *after = device_read(&weight);
     assert_true(fabs(after[0] - 0.9) < 1e-5);
     assert_true(isnan(after[1]));
@@ -85,8 +85,8 @@ static void square_sum_is_one_in_double(void **state) {
         device_tensor x = device_random("x", backend, COUNTS[i], 0.1, 100, &random);
         double expected = 0, sum = -1, again = -1;
         for (size_t j = 0; j < COUNTS[i]; j++) expected += x.host[j] * x.host[j];
-        expect_ok(backend->op->square_sum(backend, &sum, x.at, COUNTS[i]));
-        expect_ok(backend->op->square_sum(backend, &again, x.at, COUNTS[i]));
+        expect_ok(backend->update->square_sum(backend, &sum, x.at, COUNTS[i]));
+        expect_ok(backend->update->square_sum(backend, &again, x.at, COUNTS[i]));
         expect_close("square sum", &sum, &expected, 1, 1e-13);
         assert_true(sum == again);
         device_destroy(&x, NULL);
@@ -99,7 +99,7 @@ static void square_sum_of_huge_numbers_is_finite(void **state) {
     const double value = (double)1e30f, expected = 2 * value * value, both[2] = {value, -value};
     device_tensor x = device_from("x", backend, both, 2);
     double sum = 0;
-    expect_ok(backend->op->square_sum(backend, &sum, x.at, 2));
+    expect_ok(backend->update->square_sum(backend, &sum, x.at, 2));
     expect_close("square sum", &sum, &expected, 1, 1e-13);
     device_destroy(&x, NULL);
 }

@@ -230,6 +230,7 @@ static void fill_unusual(dt_config *config) {
         {"out", "runs/x y=z"},
         {"seed", "9007199254740991"},
         {"steps", "4294967295"},
+        {"backend", "auto"},
         {"log-level", "error"},
         {"time-limit", "90s"},
         {"stall-timeout", "0"},
@@ -342,6 +343,7 @@ static void what_is_kept_leaves_out_local_settings(void **state) {
     assert_int_equal(dt_config_format(&ini, &config, true), DT_OK);
     assert_null(strstr(ini, "\nout ="));
     assert_null(strstr(ini, "\nlog-level ="));
+    assert_null(strstr(ini, "\nbackend ="));
     assert_null(strstr(ini, "\nranks-per-node ="));
     assert_non_null(strstr(ini, "[run]\nseed = 9007199254740991\n"));
     dt_config_defaults(&back);

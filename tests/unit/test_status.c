@@ -27,6 +27,7 @@ static void exit_codes_follow_sysexits(void **state) {
         [DT_ERR_IO] = 74,
         [DT_ERR_STOPPED] = 75,
         [DT_ERR_COMM] = 71,
+        [DT_ERR_DEVICE] = 69,
     };
     for (size_t i = 0; i < sizeof code / sizeof *code; i++) {
         assert_int_equal(dt_status_exit_code((dt_status)i), code[i]);

@@ -97,6 +97,7 @@ dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host,
 void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
 dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count);
 dt_status cpu_pull(dt_backend *backend, dt_tensor tensor, size_t count);
+dt_status cpu_finish(dt_backend *backend);
 dt_status cpu_upload(dt_backend *backend, dt_tensor to, const void *from, size_t count);
 dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t count);
 dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count);

@@ -1,4 +1,4 @@
-/* The CPU's table of operations. */
+/* The CPU's tables of operations. */
 #include "cpu.h"
 
 static void cpu_close(dt_backend **backend) {
@@ -17,6 +17,7 @@ static const dt_backend_table CPU_TABLE = {
     .buffer_destroy = cpu_buffer_destroy,
     .push = cpu_push,
     .pull = cpu_pull,
+    .finish = cpu_finish,
     .upload = cpu_upload,
     .download = cpu_download,
     .fill_zero = cpu_fill_zero,
@@ -31,6 +32,9 @@ static const dt_backend_table CPU_TABLE = {
     .attention_decode = cpu_attention_decode,
     .dropout = cpu_dropout,
     .loss = cpu_loss,
+};
+
+static const dt_update_table CPU_UPDATE = {
     .adamw = cpu_adamw,
     .muon = cpu_muon,
     .square_sum = cpu_square_sum,
@@ -44,6 +48,7 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     cpu->table = CPU_TABLE;
     cpu->table.description = cpu->description;
     cpu->base.op = &cpu->table;
+    cpu->base.update = &CPU_UPDATE;
     const dt_status status = cpu_blas_test();
     if (status != DT_OK) {
         dt_memory_free(&cpu);

@@ -1,0 +1,125 @@
+/* Causal attention: a work-group per tile of tokens, head and problem. */
+#include <math.h>
+
+#include "opencl.h"
+
+/* How the work is cut. */
+typedef struct {
+    size_t rows;  /* R: tokens of a tile */
+    size_t tiles; /* of the longest problem; the groups behind a shorter one's end return at once */
+    size_t square; /* floats of scores between two tiles */
+    size_t tile;   /* floats of one tile */
+    float scale;
+} tiling;
+
+/* The largest tiles of which so many, with the scores between them, fit a work-group's local
+ * memory. */
+static dt_status cut(tiling *t, const opencl_backend *ocl, const dt_packed *batch, size_t C,
+                     size_t H, size_t tiles, size_t squares) {
+    const size_t D = C / H;
+    size_t longest = 0;
+    for (size_t b = 0; b < batch->problems; b++) {
+        longest = dt_max_size(longest, (size_t)(batch->host_offset[b + 1] - batch->host_offset[b]));
+    }
+    for (size_t R = 16; R > 0; R /= 2) {
+        *t = (tiling){.rows = R,
+                      .tiles = (longest + R - 1) / R,
+                      .square = R * R,
+                      .tile = R * (D + 1),
+                      .scale = 1.0f / sqrtf((float)D)};
+        const size_t floats = tiles * t->tile + squares * t->square + 3 * R;
+        if (floats * sizeof(float) <= ocl->local_memory) return DT_OK;
+    }
+    DT_RAISE(DT_ERR_UNAVAILABLE,
+             "heads of %zu channels do not fit the %zu bytes of local memory that %s gives to a "
+             "work-group; raise --heads",
+             D, ocl->local_memory, ocl->about.name);
+}
+
+static dt_status run(launch *l, const tiling *t, const dt_packed *batch, size_t H) {
+    return launch_run(l, t->tiles * l->ocl->group, H, batch->problems);
+}
+
+/* What the three kernels take last. */
+static void add_shape(launch *l, const tiling *t, const dt_packed *batch, size_t C, size_t H,
+                      size_t tiles, size_t squares) {
+    launch_tensor(l, batch->offset);
+    launch_uint(l, C);
+    launch_uint(l, H);
+    launch_uint(l, t->rows);
+    launch_float(l, t->scale);
+    launch_local(l, tiles * t->tile + squares * t->square + 3 * t->rows);
+}
+
+dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                   const dt_packed *batch, size_t C, size_t H) {
+    enum { TILES = 4, SQUARES = 1 };
+    tiling t;
+    launch l = launch_begin(backend, KERNEL_ATTENTION_FORWARD);
+    DT_TRY(cut(&t, l.ocl, batch, C, H, TILES, SQUARES));
+    launch_tensor(&l, y);
+    launch_tensor(&l, lse);
+    launch_tensor(&l, qkv);
+    add_shape(&l, &t, batch, C, H, TILES, SQUARES);
+    return run(&l, &t, batch, H);
+}
+
+static dt_status backward_q(dt_backend *backend, dt_tensor d_qkv, dt_tensor delta, dt_tensor d_y,
+                            dt_tensor y, dt_tensor lse, dt_tensor qkv, const dt_packed *batch,
+                            size_t C, size_t H) {
+    enum { TILES = 5, SQUARES = 1 };
+    tiling t;
+    launch l = launch_begin(backend, KERNEL_ATTENTION_BACKWARD_Q);
+    DT_TRY(cut(&t, l.ocl, batch, C, H, TILES, SQUARES));
+    launch_tensor(&l, d_qkv);
+    launch_tensor(&l, delta);
+    launch_tensor(&l, d_y);
+    launch_tensor(&l, y);
+    launch_tensor(&l, lse);
+    launch_tensor(&l, qkv);
+    add_shape(&l, &t, batch, C, H, TILES, SQUARES);
+    return run(&l, &t, batch, H);
+}
+
+static dt_status backward_kv(dt_backend *backend, dt_tensor d_qkv, dt_tensor delta, dt_tensor d_y,
+                             dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
+                             size_t H) {
+    enum { TILES = 6, SQUARES = 2 };
+    tiling t;
+    launch l = launch_begin(backend, KERNEL_ATTENTION_BACKWARD_KV);
+    DT_TRY(cut(&t, l.ocl, batch, C, H, TILES, SQUARES));
+    launch_tensor(&l, d_qkv);
+    launch_tensor(&l, delta);
+    launch_tensor(&l, d_y);
+    launch_tensor(&l, lse);
+    launch_tensor(&l, qkv);
+    add_shape(&l, &t, batch, C, H, TILES, SQUARES);
+    return run(&l, &t, batch, H);
+}
+
+dt_status opencl_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y,
+                                    dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                    const dt_packed *batch, size_t C, size_t H) {
+    dt_tensor delta;
+    DT_TRY(opencl_reserve(&delta, (opencl_backend *)backend, batch->tokens * H));
+    DT_TRY(backward_q(backend, d_qkv, delta, d_y, y, lse, qkv, batch, C, H));
+    return backward_kv(backend, d_qkv, delta, d_y, lse, qkv, batch, C, H);
+}
+
+dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
+                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                                  size_t T, size_t C, size_t H) {
+    const size_t D = C / H;
+    launch l = launch_begin(backend, KERNEL_ATTENTION_DECODE);
+    launch_tensor(&l, y);
+    launch_tensor(&l, k_cache);
+    launch_tensor(&l, v_cache);
+    launch_tensor(&l, qkv);
+    launch_tensor(&l, length);
+    launch_uint(&l, T);
+    launch_uint(&l, C);
+    launch_uint(&l, H);
+    launch_float(&l, 1.0f / sqrtf((float)D));
+    launch_local(&l, 2 * D + l.ocl->group);
+    return launch_run(&l, H * l.ocl->group, B, 1);
+}

@@ -1,0 +1,13 @@
+# Writes the kernels into a C file, as arrays of bytes: cmake -DOUT=FILE -DSOURCES=a.cl,b.cl -P bundle.cmake
+string(REPLACE "," ";" SOURCES "${SOURCES}")
+set(text "/* Made by bundle.cmake from the kernels. */\n#include <stddef.h>\n\nextern const char *const OPENCL_SOURCE[];\nextern const size_t OPENCL_SOURCES;\n\n")
+set(list "")
+foreach(source IN LISTS SOURCES)
+  get_filename_component(name "${source}" NAME_WE)
+  file(READ "${source}" bytes HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND text "static const char ${name}[] = {${bytes}0};\n")
+  string(APPEND list "${name}, ")
+endforeach()
+string(APPEND text "\nconst char *const OPENCL_SOURCE[] = {${list}};\nconst size_t OPENCL_SOURCES = sizeof OPENCL_SOURCE / sizeof *OPENCL_SOURCE;\n")
+file(WRITE "${OUT}" "${text}")

@@ -1,0 +1,129 @@
+/* Opens a device; the OpenCL backend's table of operations. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <clblast_c.h>
+
+#include "opencl.h"
+
+static void opencl_close(dt_backend **backend) {
+    opencl_backend *ocl = (opencl_backend *)*backend;
+    if (!ocl) return;
+    if (ocl->queue) clFinish(ocl->queue);
+    if (ocl->transfer) clFinish(ocl->transfer);
+    for (size_t i = 0; i < KERNELS; i++) {
+        if (ocl->kernel[i]) clReleaseKernel(ocl->kernel[i]);
+    }
+    if (ocl->program) clReleaseProgram(ocl->program);
+    if (ocl->scratch.memory) clReleaseMemObject(ocl->scratch.memory);
+    CLBlastClearCache();
+    if (ocl->queue) clReleaseCommandQueue(ocl->queue);
+    if (ocl->transfer) clReleaseCommandQueue(ocl->transfer);
+    if (ocl->context) clReleaseContext(ocl->context);
+    dt_memory_free(&ocl->staging);
+    dt_memory_free(&ocl->host);
+    dt_memory_free(&ocl);
+    *backend = NULL;
+}
+
+static const dt_backend_table OPENCL_TABLE = {
+    .name = "opencl",
+    .close = opencl_close,
+    .buffer_create = opencl_buffer_create,
+    .buffer_attach = opencl_buffer_attach,
+    .buffer_destroy = opencl_buffer_destroy,
+    .push = opencl_push,
+    .pull = opencl_pull,
+    .finish = opencl_finish,
+    .upload = opencl_upload,
+    .download = opencl_download,
+    .fill_zero = opencl_fill_zero,
+    .embed_forward = opencl_embed_forward,
+    .embed_backward = opencl_embed_backward,
+    .norm_forward = opencl_norm_forward,
+    .norm_backward = opencl_norm_backward,
+    .linear_forward = opencl_linear_forward,
+    .linear_backward = opencl_linear_backward,
+    .attention_forward = opencl_attention_forward,
+    .attention_backward = opencl_attention_backward,
+    .attention_decode = opencl_attention_decode,
+    .dropout = opencl_dropout,
+    .loss = opencl_loss,
+};
+
+/* GPUs if there are some; of those only the ones like the first, so that all ranks compute the same
+ * bits. */
+static dt_status choose(opencl_device *chosen, size_t *alike, size_t local_rank) {
+    opencl_device *device;
+    size_t count;
+    DT_TRY(opencl_devices_find(&device, &count));
+    DT_REQUIRE(count > 0, DT_ERR_UNAVAILABLE,
+               "--backend opencl: this machine has no OpenCL device that kernels can be built for; "
+               "install its driver (for a CPU: "
+               "pocl-opencl-icd), or give --backend cpu");
+    *alike = 0;
+    for (size_t i = 0; i < count; i++) {
+        const dt_device *a = &device[0].about, *b = &device[i].about;
+        if (a->gpu == b->gpu && strcmp(a->name, b->name) == 0 &&
+            strcmp(a->driver, b->driver) == 0 && device[0].platform == device[i].platform) {
+            device[(*alike)++] = device[i];
+        }
+    }
+    *chosen = device[local_rank % *alike];
+    dt_memory_free(&device);
+    return DT_OK;
+}
+
+static dt_status open_queues(opencl_backend *ocl, cl_platform_id platform) {
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)platform, 0};
+    cl_int code;
+    cl_ulong local = 0, most = 0;
+    ocl->context = clCreateContext(properties, 1, &ocl->device, NULL, NULL, &code);
+    CL_TRY(ocl, code, "opening it");
+    ocl->queue = clCreateCommandQueue(ocl->context, ocl->device, 0, &code);
+    CL_TRY(ocl, code, "opening its first queue");
+    ocl->transfer = clCreateCommandQueue(ocl->context, ocl->device, 0, &code);
+    CL_TRY(ocl, code, "opening its second queue");
+    CL_TRY(ocl, clGetDeviceInfo(ocl->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL),
+           "asking for its local memory");
+    CL_TRY(ocl,
+           clGetDeviceInfo(ocl->device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof most, &most, NULL),
+           "asking for its memory");
+    ocl->local_memory = local;
+    ocl->most_at_once = most;
+    return DT_OK;
+}
+
+static void describe(opencl_backend *ocl, size_t alike) {
+    const dt_device *d = &ocl->about;
+    char share[64] = "";
+    if (alike > 1) snprintf(share, sizeof share, ", one of %zu alike", alike);
+    snprintf(ocl->description, sizeof ocl->description, "%s, %.1f GB (%s, driver %s)%s", d->name,
+             (double)d->memory / 1e9, d->platform, d->driver, share);
+    ocl->table.description = ocl->description;
+}
+
+dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank) {
+    opencl_device device = {0};
+    opencl_backend *ocl = NULL;
+    size_t alike = 0;
+    dt_status status;
+    *backend = NULL;
+    DT_TRY(choose(&device, &alike, local_rank));
+    DT_TRY(dt_memory_alloc(&ocl, 1, sizeof *ocl, "the OpenCL backend"));
+    ocl->table = OPENCL_TABLE;
+    ocl->base.op = &ocl->table;
+    ocl->device = device.id;
+    ocl->about = device.about;
+    describe(ocl, alike);
+    DT_TRY_DONE(open_queues(ocl, device.platform));
+    DT_TRY_DONE(opencl_program_build(ocl));
+    DT_TRY_DONE(opencl_blas_test(ocl));
+    *backend = &ocl->base;
+    ocl = NULL;
+done:
+    if (ocl) opencl_close(&(dt_backend *){&ocl->base});
+    return status;
+}
