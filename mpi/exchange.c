@@ -9,48 +9,46 @@
 #include "internal.h"
 #include "tree.h"
 
+/* Stretches that can be under way at once: between two looks at them each comes one stage further
+   at most, and the network is to have something to do meanwhile. */
+enum { STRETCHES = 8 };
+
+/* Parts of all nodes come here, then their sums go everywhere. */
+typedef enum { FREE, COLLECTING, SPREADING } stage;
+
+typedef struct {
+    stage stage;
+    size_t begin, end;
+    float *received; /* (leaves, longest part); own leaves' rows stay untouched */
+    MPI_Request *request;
+    int requests;
+} stretch;
+
 struct dt_exchange {
     dt_exchange_plan plan;
     size_t nodes, node;
-    size_t *part;  /* (nodes + 1) which part of the slice each node adds: first float */
     size_t *first; /* (nodes + 1) which leaves are each node's */
     dt_tree_plan tree;
-    const float **leaf; /* (leaves) */
-    /* Twice everything: one message of each is under way while the last one is added. */
-    float *received;         /* (2, leaves, message); own leaves' rows stay untouched */
-    MPI_Request *request[2]; /* (requests at most) */
-    int requests[2];
-    int *count, *start; /* (nodes) of the parts, in blocks */
-    MPI_Datatype block;
+    const float **leaf;   /* (leaves) */
+    size_t part;          /* floats of the longest part of a stretch */
+    float *received;      /* (STRETCHES, leaves, part) */
+    MPI_Request *request; /* (STRETCHES, requests at most) */
+    stretch stretch[STRETCHES];
+    size_t next, under_way; /* the one to start next; how many are not FREE */
 };
 
 typedef struct {
     size_t begin, end;
 } range;
 
-/* Message number `step` of a node's part; empty when the part has fewer. */
-static range piece_of(const dt_exchange *x, size_t node, size_t step) {
-    const size_t begin = x->part[node] + step * x->plan.message;
-    const size_t end = x->part[node + 1];
-    return (range){dt_min_size(begin, end), dt_min_size(begin + x->plan.message, end)};
+/* The part of a stretch that a node adds, in whole blocks. */
+static range part_of(const dt_exchange *x, const stretch *s, size_t node) {
+    size_t begin, end;
+    dt_shard_range(&begin, &end, (s->end - s->begin) / x->plan.block, x->nodes, node);
+    return (range){s->begin + begin * x->plan.block, s->begin + end * x->plan.block};
 }
 
-static float *received_row(const dt_exchange *x, size_t step, size_t leaf) {
-    return x->received + (step % 2 * x->tree.leaves + leaf) * x->plan.message;
-}
-
-/* Cut the slice into a part per node, in whole blocks. */
-static void cut_parts(dt_exchange *x) {
-    const size_t blocks = (x->plan.end - x->plan.begin) / x->plan.block;
-    for (size_t node = 0; node < x->nodes; node++) {
-        size_t begin, end;
-        dt_shard_range(&begin, &end, blocks, x->nodes, node);
-        x->part[node] = x->plan.begin + begin * x->plan.block;
-        x->start[node] = (int)begin;
-        x->count[node] = (int)(end - begin);
-    }
-    x->part[x->nodes] = x->plan.end;
-}
+static size_t own_leaves(const dt_exchange *x) { return x->first[x->node + 1] - x->first[x->node]; }
 
 static dt_status plan_tree(dt_exchange *x) {
     const size_t *shard = x->plan.shard;
@@ -69,50 +67,37 @@ static dt_status plan_tree(dt_exchange *x) {
 
 static dt_status allocate_buffers(dt_exchange *x) {
     const char *what = "buffers between nodes";
-    const size_t leaves = x->tree.leaves;
-    const size_t own = x->first[x->node + 1] - x->first[x->node];
-    const size_t most = leaves - own + own * (x->nodes - 1);
-    DT_REQUIRE(most <= INT_MAX, DT_ERR_INTERNAL, "%zu messages at once are too many for MPI", most);
+    const size_t leaves = x->tree.leaves, own = own_leaves(x), others = x->nodes - 1;
+    const size_t requests = dt_max_size(leaves - own + own * others, 2 * others);
+    DT_REQUIRE(requests <= INT_MAX, DT_ERR_INTERNAL, "%zu messages at once are too many for MPI",
+               requests);
     DT_TRY(dt_memory_alloc(&x->leaf, leaves, sizeof *x->leaf, what));
-    DT_TRY(dt_memory_alloc(&x->request[0], most, sizeof *x->request[0], what));
-    DT_TRY(dt_memory_alloc(&x->request[1], most, sizeof *x->request[1], what));
-    DT_TRY(dt_memory_alloc(&x->received, 2 * leaves, x->plan.message * sizeof(float), what));
+    DT_TRY(dt_memory_alloc(&x->request, STRETCHES * requests, sizeof *x->request, what));
+    DT_TRY(dt_memory_alloc(&x->received, STRETCHES * leaves, x->part * sizeof(float), what));
+    for (size_t i = 0; i < STRETCHES; i++) {
+        x->stretch[i].request = x->request + i * requests;
+        x->stretch[i].received = x->received + i * leaves * x->part;
+    }
     return DT_OK;
-}
-
-static dt_status create_block(dt_exchange *x) {
-    DT_TRY(DT_MPI(MPI_Type_contiguous((int)x->plan.block, MPI_FLOAT, &x->block)));
-    return DT_MPI(MPI_Type_commit(&x->block));
 }
 
 dt_status dt_exchange_create(dt_exchange **exchange, const dt_exchange_plan *plan) {
     *exchange = NULL;
-    const char *what = "plan of the node exchange";
     int nodes, node;
     DT_TRY(DT_MPI(MPI_Comm_size(plan->lane, &nodes)));
     DT_TRY(DT_MPI(MPI_Comm_rank(plan->lane, &node)));
     dt_exchange *made;
-    DT_TRY(dt_memory_alloc(&made, 1, sizeof *made, what));
-    *made = (dt_exchange){.plan = *plan, .block = MPI_DATATYPE_NULL};
-    made->nodes = (size_t)nodes;
-    made->node = (size_t)node;
-    made->plan.message =
-        dt_round_up(dt_min_size(plan->message, plan->end - plan->begin), plan->block);
+    DT_TRY(dt_memory_alloc(&made, 1, sizeof *made, "plan of the node exchange"));
+    *made = (dt_exchange){.plan = *plan, .nodes = (size_t)nodes, .node = (size_t)node};
+    const size_t blocks = plan->longest / plan->block;
+    made->part = dt_round_up(blocks, made->nodes) / made->nodes * plan->block;
     dt_status status;
-    DT_REQUIRE_DONE(made->plan.message <= INT_MAX, DT_ERR_INTERNAL,
-                    "blocks of %zu floats are too long for one message", plan->block);
-    DT_REQUIRE_DONE((plan->end - plan->begin) / plan->block <= INT_MAX, DT_ERR_INTERNAL,
-                    "a slice of %zu floats in blocks of %zu is more than MPI can count; use larger "
-                    "blocks",
-                    plan->end - plan->begin, plan->block);
-    DT_TRY_DONE(dt_memory_alloc(&made->part, made->nodes + 1, sizeof *made->part, what));
-    DT_TRY_DONE(dt_memory_alloc(&made->first, made->nodes + 1, sizeof *made->first, what));
-    DT_TRY_DONE(dt_memory_alloc(&made->count, made->nodes, sizeof *made->count, what));
-    DT_TRY_DONE(dt_memory_alloc(&made->start, made->nodes, sizeof *made->start, what));
-    cut_parts(made);
+    DT_REQUIRE_DONE(made->part <= INT_MAX, DT_ERR_INTERNAL,
+                    "parts of %zu floats are too long for one message", made->part);
+    DT_TRY_DONE(dt_memory_alloc(&made->first, made->nodes + 1, sizeof *made->first,
+                                "plan of the node exchange"));
     DT_TRY_DONE(plan_tree(made));
     DT_TRY_DONE(allocate_buffers(made));
-    DT_TRY_DONE(create_block(made));
     *exchange = made;
     return DT_OK;
 done:
@@ -123,86 +108,110 @@ done:
 void dt_exchange_destroy(dt_exchange **exchange) {
     dt_exchange *x = *exchange;
     if (!x) return;
-    if (x->block != MPI_DATATYPE_NULL) MPI_Type_free(&x->block);
     dt_memory_free(&x->received);
-    dt_memory_free(&x->request[1]);
-    dt_memory_free(&x->request[0]);
+    dt_memory_free(&x->request);
     dt_memory_free(&x->leaf);
     dt_tree_plan_destroy(&x->tree);
-    dt_memory_free(&x->start);
-    dt_memory_free(&x->count);
     dt_memory_free(&x->first);
-    dt_memory_free(&x->part);
     dt_memory_free(exchange);
+}
+
+/* Messages of different stretches are told apart: they may overtake each other in the stages. */
+static int tag_of(const dt_exchange *x, const stretch *s, size_t leaf) {
+    return (int)((size_t)(s - x->stretch) * (DT_COVER_MAX + 1) + leaf);
+}
+
+static dt_status send(dt_exchange *x, stretch *s, const float *from, range r, size_t to, int tag) {
+    if (r.begin == r.end) return DT_OK;
+    return DT_MPI(MPI_Isend(from + r.begin, (int)(r.end - r.begin), MPI_FLOAT, (int)to, tag,
+                            x->plan.lane, &s->request[s->requests++]));
+}
+
+static dt_status receive(dt_exchange *x, stretch *s, float *to, range r, size_t from, int tag) {
+    if (r.begin == r.end) return DT_OK;
+    return DT_MPI(MPI_Irecv(to, (int)(r.end - r.begin), MPI_FLOAT, (int)from, tag, x->plan.lane,
+                            &s->request[s->requests++]));
 }
 
 /* Between this node and another: its leaves of this node's part, and this node's leaves of its
  * part. */
-static dt_status post_pair(dt_exchange *x, float *const *own, size_t step, size_t other,
-                           MPI_Request *request, int *requests) {
-    const range mine = piece_of(x, x->node, step), theirs = piece_of(x, other, step);
-    if (mine.begin < mine.end) {
-        const int count = (int)(mine.end - mine.begin);
-        for (size_t leaf = x->first[other]; leaf < x->first[other + 1]; leaf++) {
-            DT_TRY(DT_MPI(MPI_Irecv(received_row(x, step, leaf), count, MPI_FLOAT, (int)other,
-                                    (int)(leaf - x->first[other]), x->plan.lane,
-                                    &request[*requests])));
-            ++*requests;
-        }
+static dt_status collect(dt_exchange *x, stretch *s, size_t other) {
+    const range mine = part_of(x, s, x->node), theirs = part_of(x, s, other);
+    for (size_t leaf = x->first[other]; leaf < x->first[other + 1]; leaf++) {
+        DT_TRY(receive(x, s, s->received + leaf * x->part, mine, other,
+                       tag_of(x, s, leaf - x->first[other])));
     }
-    if (theirs.begin < theirs.end) {
-        const int count = (int)(theirs.end - theirs.begin);
-        for (size_t leaf = 0; leaf < x->first[x->node + 1] - x->first[x->node]; leaf++) {
-            DT_TRY(DT_MPI(MPI_Isend(own[leaf] + theirs.begin, count, MPI_FLOAT, (int)other,
-                                    (int)leaf, x->plan.lane, &request[*requests])));
-            ++*requests;
-        }
+    for (size_t leaf = 0; leaf < own_leaves(x); leaf++) {
+        DT_TRY(send(x, s, x->plan.own[leaf], theirs, other, tag_of(x, s, leaf)));
     }
     return DT_OK;
 }
 
-/* Start message number `step` to and from everyone, each node beginning with another neighbour. */
-static dt_status post(dt_exchange *x, float *const *own, size_t step) {
-    x->requests[step % 2] = 0;
+/* The sums of this node's part and of the other's. */
+static dt_status spread(dt_exchange *x, stretch *s, size_t other) {
+    const range theirs = part_of(x, s, other);
+    const int tag = tag_of(x, s, DT_COVER_MAX);
+    DT_TRY(receive(x, s, x->plan.result + theirs.begin, theirs, other, tag));
+    return send(x, s, x->plan.result, part_of(x, s, x->node), other, tag);
+}
+
+/* Start a stage with everyone, each node beginning with another neighbour. */
+static dt_status enter(dt_exchange *x, stretch *s, stage stage) {
+    s->stage = stage;
+    s->requests = 0;
     for (size_t i = 1; i < x->nodes; i++) {
-        DT_TRY(post_pair(x, own, step, (x->node + i) % x->nodes, x->request[step % 2],
-                         &x->requests[step % 2]));
+        const size_t other = (x->node + i) % x->nodes;
+        DT_TRY(stage == COLLECTING ? collect(x, s, other) : spread(x, s, other));
     }
     return DT_OK;
 }
 
-static void add(dt_exchange *x, float *result, float *const *own, size_t step) {
-    const range mine = piece_of(x, x->node, step);
-    for (size_t leaf = 0; leaf < x->tree.leaves; leaf++)
-        x->leaf[leaf] = received_row(x, step, leaf);
-    for (size_t leaf = x->first[x->node]; leaf < x->first[x->node + 1]; leaf++) {
-        x->leaf[leaf] = own[leaf - x->first[x->node]] + mine.begin;
+static void add(dt_exchange *x, const stretch *s) {
+    const range mine = part_of(x, s, x->node);
+    for (size_t leaf = 0; leaf < x->tree.leaves; leaf++) {
+        x->leaf[leaf] = s->received + leaf * x->part;
     }
-    float *root = result + mine.begin;
+    for (size_t leaf = 0; leaf < own_leaves(x); leaf++) {
+        x->leaf[x->first[x->node] + leaf] = x->plan.own[leaf] + mine.begin;
+    }
+    float *root = x->plan.result + mine.begin;
     dt_tree_sum(&x->tree, &root, x->leaf, mine.end - mine.begin);
 }
 
-dt_status dt_exchange_sum(dt_exchange *x, float *result, float *const *own, double *adding,
-                          double *exchanging) {
+bool dt_exchange_has_room(const dt_exchange *x) { return x->stretch[x->next].stage == FREE; }
+
+bool dt_exchange_is_idle(const dt_exchange *x) { return x->under_way == 0; }
+
+dt_status dt_exchange_start(dt_exchange *x, size_t begin, size_t end) {
+    stretch *s = &x->stretch[x->next];
+    DT_REQUIRE(s->stage == FREE && end - begin <= x->plan.longest, DT_ERR_INTERNAL,
+               "elements %zu to %zu do not fit what is under way between the nodes", begin, end);
+    s->begin = begin;
+    s->end = end;
+    x->next = (x->next + 1) % STRETCHES;
+    x->under_way++;
+    return enter(x, s, COLLECTING);
+}
+
+static dt_status look(dt_exchange *x, stretch *s, double *adding) {
+    int arrived;
+    DT_TRY(DT_MPI(MPI_Testall(s->requests, s->request, &arrived, MPI_STATUSES_IGNORE)));
+    if (!arrived) return DT_OK;
+    if (s->stage == SPREADING) {
+        s->stage = FREE;
+        x->under_way--;
+        return DT_OK;
+    }
     const double start = dt_clock();
-    double added = 0;
-    size_t steps = 0;
-    for (size_t node = 0; node < x->nodes; node++) {
-        const size_t length = x->part[node + 1] - x->part[node];
-        steps = dt_max_size(steps, dt_round_up(length, x->plan.message) / x->plan.message);
+    add(x, s);
+    *adding += dt_clock() - start;
+    return enter(x, s, SPREADING);
+}
+
+dt_status dt_exchange_progress(dt_exchange *x, double *adding) {
+    for (size_t i = 0; i < STRETCHES; i++) {
+        stretch *s = &x->stretch[(x->next + i) % STRETCHES]; /* the oldest first */
+        if (s->stage != FREE) DT_TRY(look(x, s, adding));
     }
-    if (steps > 0) DT_TRY(post(x, own, 0));
-    for (size_t step = 0; step < steps; step++) {
-        if (step + 1 < steps) DT_TRY(post(x, own, step + 1));
-        DT_TRY(
-            DT_MPI(MPI_Waitall(x->requests[step % 2], x->request[step % 2], MPI_STATUSES_IGNORE)));
-        const double before = dt_clock();
-        add(x, result, own, step);
-        added += dt_clock() - before;
-    }
-    DT_TRY(DT_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, result + x->plan.begin,
-                                 x->count, x->start, x->block, x->plan.lane)));
-    *adding += added;
-    *exchanging += dt_clock() - start - added;
     return DT_OK;
 }

@@ -1,4 +1,5 @@
-/* Sums a slice of the gradient over nodes, among the ranks that own that slice on each of them. */
+/* Sums stretches of the gradient over nodes, among the ranks that own them on each node, while
+ * their callers do something else. */
 #ifndef DT_MPI_EXCHANGE_H
 #define DT_MPI_EXCHANGE_H
 
@@ -10,26 +11,30 @@ typedef struct dt_exchange dt_exchange;
 
 /* What an exchange works on. Sizes are in floats. */
 typedef struct {
-    MPI_Comm lane;       /* the slice's owner of every node, in the order of nodes */
+    MPI_Comm lane;       /* the stretches' owner of every node, in the order of nodes */
     const size_t *shard; /* (nodes + 1) first shard of each node, then their number */
-    size_t begin, end;   /* the slice, in multiples of block; not empty */
-    size_t block;
-    size_t message; /* longest message; rounded up to a multiple of block */
+    float *const *own;   /* this node's partial sums, by the cover of its shards: element 0 */
+    float *result;       /* element 0 of the sum; may be one of own */
+    size_t block;        /* stretches are multiples of it */
+    size_t longest;      /* stretch */
 } dt_exchange_plan;
 
-/* Not collective. lane stays the caller's. */
+/* Not collective. lane, own and result stay the caller's, and must outlive it. */
 dt_status dt_exchange_create(dt_exchange **exchange, const dt_exchange_plan *plan);
 void dt_exchange_destroy(dt_exchange **exchange);
 
-/**
- * Sum the slice over nodes in tree order. Each node adds a part of it and sends the sum to all.
- *
- * @param[out]    result  where element 0 of the sum would be; may be one of own
- * @param[in]     own     this node's partial sums, by the cover of its shards
- * @param[in,out] adding, exchanging  seconds spent are added
- * Collective over the lane.
- */
-dt_status dt_exchange_sum(dt_exchange *exchange, float *result, float *const *own, double *adding,
-                          double *exchanging);
+/* Whether another stretch can be started; if not, dt_exchange_progress makes room in time. */
+bool dt_exchange_has_room(const dt_exchange *exchange);
+
+/* Sum elements begin … end in tree order into result; own may not change before that is done. The
+ * ranks of a lane start the same stretches in the same order. Does not wait for them. */
+dt_status dt_exchange_start(dt_exchange *exchange, size_t begin, size_t end);
+
+/* Take what has arrived one step further; MPI moves nothing between two calls of its own. Does not
+ * wait. Seconds spent adding are added to *adding. */
+dt_status dt_exchange_progress(dt_exchange *exchange, double *adding);
+
+/* Whether all that was started is summed. */
+bool dt_exchange_is_idle(const dt_exchange *exchange);
 
 #endif

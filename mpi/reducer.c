@@ -1,15 +1,21 @@
 /* Keeps a rank's gradients in the node's window, and sums those of all ranks in one canonical
- * order. */
+ * order: at once when all are there, or between nodes from the end on, as far as they are final. */
+#include <sched.h>
+
 #include "dtrain/memory.h"
 #include "exchange.h"
+#include "frontier.h"
 #include "internal.h"
 #include "tree.h"
 
 /* Regions of different ranks share no page, so that each lies in its own rank's memory bank. */
 enum { PAGE = 4096 };
 
-/* 512 KiB: long enough for the network's full rate, short enough to add from the second cache. */
-enum { MESSAGE = 128 * 1024 };
+/* Floats of a message between nodes. A slice is cut into about so many pieces, of one message to
+   each node: the first can start early, and little is left to do after the last. 64 KiB are long
+   enough to be worth a message, 512 KiB long enough for the network's full rate and short enough
+   to add from the second cache. */
+enum { PIECES = 16, MESSAGE_MIN = 16 * 1024, MESSAGE_MAX = 128 * 1024 };
 
 struct dt_reducer {
     dt_comm *comm;
@@ -17,6 +23,7 @@ struct dt_reducer {
     size_t stride;      /* floats of a slot: count in whole blocks */
     size_t first, last; /* this rank's shards */
     size_t next;        /* the shard to come; counts on past last, for dt_reducer_sum to complain */
+    size_t final;       /* elements from here on of the shard in hand are in its subtree */
     size_t slots;
     dt_window *window;
     float *own; /* this rank's slots */
@@ -30,6 +37,10 @@ struct dt_reducer {
 
     MPI_Comm lane;         /* the owners of this slice on all nodes; MPI_COMM_NULL for none */
     dt_exchange *exchange; /* NULL where there is one node, or no slice */
+    size_t piece;          /* floats that are exchanged at a time */
+    size_t started;        /* elements from here on of the slice are on their way */
+    dt_frontier *frontier; /* from where on ranks are final: see mark_of; NULL: one node */
+    uint64_t sums;         /* made so far */
     double adding, exchanging, waiting;
 };
 
@@ -137,9 +148,13 @@ static dt_status create_lane(dt_reducer *r, size_t lanes) {
                                  (int)r->comm->node, &r->lane));
 }
 
+/* message: floats, 0: as suits the slice. */
 static dt_status create_exchange(dt_reducer *r, size_t message) {
     if (r->lane == MPI_COMM_NULL || r->begin == r->end) return DT_OK;
     const dt_comm *comm = r->comm;
+    const size_t even = (r->end - r->begin) / (PIECES * comm->nodes);
+    const size_t suits = dt_min_size(dt_max_size(even, MESSAGE_MIN), MESSAGE_MAX);
+    r->piece = comm->nodes * dt_round_up(message ? message : suits, r->block);
     size_t *shard;
     DT_TRY(dt_memory_alloc(&shard, comm->nodes + 1, sizeof *shard, "plan of the node exchange"));
     for (size_t node = 0; node < comm->nodes; node++) {
@@ -150,10 +165,10 @@ static dt_status create_exchange(dt_reducer *r, size_t message) {
     const dt_status status =
         dt_exchange_create(&r->exchange, &(dt_exchange_plan){.lane = r->lane,
                                                              .shard = shard,
-                                                             .begin = r->begin,
-                                                             .end = r->end,
+                                                             .own = r->root,
+                                                             .result = r->root[0],
                                                              .block = r->block,
-                                                             .message = message});
+                                                             .longest = r->piece});
     dt_memory_free(&shard);
     return status;
 }
@@ -188,11 +203,14 @@ dt_status dt_reducer_create_limited(dt_reducer **reducer, dt_comm *comm, size_t 
     r->stride = dt_round_up(count, block);
     dt_shard_range(&r->first, &r->last, shards, comm->size, comm->rank);
     r->next = r->first;
+    r->final = count;
     r->slots = slots_for(r->first, r->last);
     DT_TRY_DONE(create_regions(r));
     DT_TRY_DONE(dt_comm_agree(comm, plan_node(r)));
     const size_t lanes = lanes_of(comm);
     cut_slice(r, lanes);
+    r->started = r->end;
+    if (comm->nodes > 1) DT_TRY_DONE(dt_frontier_create(&r->frontier, comm));
     DT_TRY_DONE(create_lane(r, lanes));
     DT_TRY_DONE(dt_comm_agree(comm, create_exchange(r, message)));
     *reducer = r;
@@ -204,7 +222,7 @@ done:
 
 dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
                             size_t block) {
-    return dt_reducer_create_limited(reducer, comm, count, shards, block, MESSAGE);
+    return dt_reducer_create_limited(reducer, comm, count, shards, block, 0);
 }
 
 void dt_reducer_destroy(dt_reducer **reducer) {
@@ -217,6 +235,7 @@ void dt_reducer_destroy(dt_reducer **reducer) {
     dt_memory_free(&r->root);
     dt_memory_free(&r->from);
     dt_memory_free(&r->leaf);
+    dt_frontier_destroy(&r->frontier);
     dt_window_destroy(&r->window);
     dt_memory_free(reducer);
 }
@@ -229,46 +248,116 @@ float *dt_reducer_slot(const dt_reducer *reducer, size_t slot) {
 
 size_t dt_reducer_begin_shard(dt_reducer *reducer) {
     const size_t waiting = dt_tree_cover(NULL, reducer->first, reducer->next);
+    reducer->final = reducer->count;
     return dt_min_size(waiting, reducer->slots - 1);
 }
 
-void dt_reducer_end_shard(dt_reducer *reducer) {
-    const size_t before = dt_tree_cover(NULL, reducer->first, reducer->next) + 1;
-    reducer->next++;
-    if (reducer->next > reducer->last) return;
-    const size_t after = dt_tree_cover(NULL, reducer->first, reducer->next);
+/* What this step's frontier is at when partial sums are final from an element on: it only grows,
+ * over all steps. */
+static uint64_t mark_of(const dt_reducer *r, size_t from) {
+    return r->sums * (r->count + 1) + (r->count - dt_min_size(from, r->count));
+}
+
+/* Sums the elements from … final of whatever subtrees the shard in hand completes. */
+static void fold(dt_reducer *r, size_t from) {
+    const size_t before = dt_tree_cover(NULL, r->first, r->next) + 1;
+    const size_t after = dt_tree_cover(NULL, r->first, r->next + 1);
     if (after == before) return;
     const double start = dt_clock();
     const float *completed[DT_COVER_MAX + 1];
     for (size_t slot = after - 1; slot < before; slot++) {
-        completed[slot - (after - 1)] = dt_reducer_slot(reducer, slot);
+        completed[slot - (after - 1)] = dt_reducer_slot(r, slot) + from;
     }
-    dt_tree_fold(dt_reducer_slot(reducer, after - 1), completed, before - after, reducer->count);
-    reducer->adding += dt_clock() - start;
+    dt_tree_fold(dt_reducer_slot(r, after - 1) + from, completed, before - after, r->final - from);
+    r->adding += dt_clock() - start;
 }
 
-/* This rank's slice over the ranks of its node. */
-static void sum_node(dt_reducer *r) {
+void dt_reducer_finish(dt_reducer *reducer, size_t from) {
+    if (reducer->next >= reducer->last || from >= reducer->final) return;
+    fold(reducer, from);
+    reducer->final = from;
+    const bool last = reducer->next + 1 == reducer->last;
+    if (last && reducer->frontier) dt_frontier_advance(reducer->frontier, mark_of(reducer, from));
+}
+
+void dt_reducer_end_shard(dt_reducer *reducer) {
+    dt_reducer_finish(reducer, 0);
+    reducer->next++;
+}
+
+bool dt_reducer_overlaps(const dt_reducer *reducer) { return reducer->frontier != NULL; }
+
+/* Elements begin … end over the ranks of the node. */
+static void sum_node(dt_reducer *r, size_t begin, size_t end) {
     const double start = dt_clock();
-    for (size_t leaf = 0; leaf < r->tree.leaves; leaf++) r->from[leaf] = r->leaf[leaf] + r->begin;
-    for (size_t root = 0; root < r->tree.roots; root++) r->into[root] = r->root[root] + r->begin;
-    dt_tree_sum(&r->tree, r->into, r->from, r->end - r->begin);
+    for (size_t leaf = 0; leaf < r->tree.leaves; leaf++) r->from[leaf] = r->leaf[leaf] + begin;
+    for (size_t root = 0; root < r->tree.roots; root++) r->into[root] = r->root[root] + begin;
+    dt_tree_sum(&r->tree, r->into, r->from, end - begin);
     r->adding += dt_clock() - start;
+}
+
+/* Take in what has come from other nodes, and send off what this node has complete. */
+static dt_status advance(dt_reducer *r) {
+    if (!r->exchange) return DT_OK;
+    DT_TRY(dt_exchange_progress(r->exchange, &r->adding));
+    while (r->started > r->begin && dt_exchange_has_room(r->exchange)) {
+        const size_t end = r->started, begin = end - dt_min_size(r->piece, end - r->begin);
+        if (!dt_frontier_passed(r->frontier, mark_of(r, begin))) break;
+        sum_node(r, begin, end);
+        DT_TRY(dt_exchange_start(r->exchange, begin, end));
+        r->started = begin;
+    }
+    return DT_OK;
+}
+
+dt_status dt_reducer_progress(dt_reducer *reducer) {
+    const double start = dt_clock(), added = reducer->adding;
+    DT_TRY(advance(reducer));
+    reducer->exchanging += dt_clock() - start - (reducer->adding - added);
+    return DT_OK;
+}
+
+static bool is_summed(const dt_reducer *r) {
+    return !r->exchange || (r->started == r->begin && dt_exchange_is_idle(r->exchange));
+}
+
+/* Until every rank has come here, the time counts as waiting for the slowest; after that as
+   exchanging. A rank that has nothing left to do leaves the processor to others. */
+static dt_status sum_over_nodes(dt_reducer *r) {
+    const double start = dt_clock(), added = r->adding;
+    double waited = 0;
+    int all_here = 0;
+    MPI_Request arrival;
+    DT_TRY(DT_MPI(MPI_Ibarrier(r->comm->all, &arrival)));
+    while (!all_here || !is_summed(r)) {
+        DT_TRY(advance(r));
+        if (!all_here) {
+            DT_TRY(DT_MPI(MPI_Test(&arrival, &all_here, MPI_STATUS_IGNORE)));
+            waited = dt_clock() - start - (r->adding - added);
+        }
+        sched_yield();
+    }
+    r->waiting += waited;
+    r->exchanging += dt_clock() - start - (r->adding - added) - waited;
+    return DT_OK;
+}
+
+static dt_status sum_in_node(dt_reducer *r) {
+    const double start = dt_clock();
+    DT_TRY(dt_comm_node_barrier(r->comm));
+    r->waiting += dt_clock() - start;
+    sum_node(r, r->begin, r->end);
+    return DT_OK;
 }
 
 dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t *end) {
     const size_t done = reducer->next - reducer->first, wanted = reducer->last - reducer->first;
     DT_REQUIRE(done == wanted, DT_ERR_INTERNAL, "%zu gradients were added to a sum over %zu shards",
                done, wanted);
-    const double start = dt_clock();
-    DT_TRY(dt_comm_node_barrier(reducer->comm));
-    reducer->waiting += dt_clock() - start;
-    sum_node(reducer);
-    if (reducer->exchange) {
-        DT_TRY(dt_exchange_sum(reducer->exchange, reducer->root[0], reducer->root, &reducer->adding,
-                               &reducer->exchanging));
-    }
+    DT_TRY(reducer->frontier ? sum_over_nodes(reducer) : sum_in_node(reducer));
     reducer->next = reducer->first;
+    reducer->started = reducer->end;
+    reducer->sums++;
     *sum = reducer->root[0];
     *begin = dt_min_size(reducer->begin, reducer->count);
     *end = dt_min_size(reducer->end, reducer->count);

@@ -116,16 +116,33 @@ size_t dt_reducer_begin_shard(dt_reducer *reducer);
 /* That gradient is complete: sums whatever subtrees it completes. Not collective. */
 void dt_reducer_end_shard(dt_reducer *reducer);
 
+/* ---- overlap: between nodes the sum may begin while the last shard's backward pass goes on ----
+ */
+
+/* Whether it may: inside a single node the sum is made at the end. Not collective. */
+bool dt_reducer_overlaps(const dt_reducer *reducer);
+
+/* The shard in hand does not touch its gradient's elements from `from` on any more: they are summed
+ * as far as can be. Not collective. */
+void dt_reducer_finish(dt_reducer *reducer, size_t from);
+
+/* Send, take in and add what there is, without waiting. MPI moves nothing between its calls: this
+ * one is to be made often during a rank's last shard. Not collective. */
+dt_status dt_reducer_progress(dt_reducer *reducer);
+
 /**
  * Sum over all ranks. After the call this rank may read (and the others do not write) elements
  * begin … end of the sum; the slices of a node's ranks cover all elements. The next
  * dt_reducer_begin_shard needs a dt_comm_node_barrier before it.
  *
+ * A step that is to be given up is summed like any other, whatever the slots hold then: what was
+ * started ends, and no rank waits for messages that never come.
  * @param[out] sum  where element 0 of the sum would be
  */
 dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t *end);
 
-/* Seconds this rank has spent so far: adding, exchanging between nodes, waiting for others. */
+/* Seconds this rank has spent so far: adding, exchanging between nodes, waiting for others to
+ * finish their shards. */
 void dt_reducer_times(const dt_reducer *reducer, double *adding, double *exchanging,
                       double *waiting);
 

@@ -77,6 +77,13 @@ typedef struct {
 dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient,
                             const dt_batch *batch, const dt_step_key *key);
 
+/* Called by a backward pass after each of its operations: it does not touch the gradient from
+ * element `from` on any more, which is 0 at the end. An error ends the pass. */
+typedef dt_status dt_model_watcher(void *context, size_t from);
+
+/* Whom the next backward passes tell how far they are; NULL: nobody. */
+void dt_model_watch(dt_model *model, dt_model_watcher *watcher, void *context);
+
 /* ---- generation ---- */
 
 typedef struct dt_generator dt_generator;

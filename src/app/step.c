@@ -1,5 +1,6 @@
 /* One step: this rank's shards forward and backward, the canonical sum, the update of this rank's
- * slice. */
+ * slice. Between nodes the sum begins while the last shard's backward pass goes on: so it is always
+ * made to its end, and only then do the ranks learn whether the step counts. */
 #include <math.h>
 #include <string.h>
 
@@ -30,11 +31,40 @@ static uint64_t step_position(const trainer *t) {
     return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
 }
 
+/* The gradient of the shard in hand, on its way to the reducer. */
+typedef struct {
+    trainer *t;
+    dt_buffer *gradient;
+    size_t rest; /* elements 0 … rest are still the model's */
+} handover;
+
+/* Elements from `from` on are complete. */
+static dt_status hand_over(handover *h, size_t from) {
+    dt_backend *device = h->t->s->device;
+    DT_TRY(device->op->pull(device, (dt_tensor){h->gradient, from}, h->rest - from));
+    DT_TRY(device->op->finish(device));
+    h->rest = from;
+    dt_reducer_finish(h->t->reducer, from);
+    return DT_OK;
+}
+
+/* While the backward pass of this rank's last shard goes on, what it leaves behind is summed over
+ * the nodes. */
+static dt_status on_backward(void *context, size_t from) {
+    /* Less than that is worth neither a message nor waiting for the device. */
+    enum { WORTHWHILE = 16 * 1024 };
+    handover *h = context;
+    if (h->rest - from >= WORTHWHILE) DT_TRY(hand_over(h, from));
+    return dt_reducer_progress(h->t->reducer);
+}
+
 /* Forward and backward over one shard, a micro-batch at a time, into its gradient buffer. A signal
  * ends it early. */
 static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_buffer *gradient,
-                                size_t shard) {
+                                size_t shard, bool last) {
     dt_backend *device = t->s->device;
+    handover h = {t, gradient, t->layout.count};
+    const bool overlap = last && dt_reducer_overlaps(t->reducer);
     const size_t end = shard_start(&t->config, shard + 1);
     DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
     for (size_t first = shard_start(&t->config, shard); first < end && !signals_stop();
@@ -45,12 +75,15 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
                                  .first_problem = first};
         DT_TRY(
             fill_train_batch(&t->batch, &t->config, t->tokenizer, step_position(t) + first, count));
-        DT_TRY(dt_model_backward(t->model, score, gradient, &t->batch, &key));
+        const bool watched = overlap && first + count == end;
+        dt_model_watch(t->model, watched ? on_backward : NULL, &h);
+        const dt_status status = dt_model_backward(t->model, score, gradient, &t->batch, &key);
+        dt_model_watch(t->model, NULL, NULL);
+        DT_TRY(status);
         *tokens += (double)t->batch.tokens;
         watchdog_beat(t->watchdog);
     }
-    DT_TRY(device->op->pull(device, (dt_tensor){gradient, 0}, t->layout.count));
-    return device->op->finish(device);
+    return hand_over(&h, 0);
 }
 
 static dt_status own_shards(trainer *t, const step_request *request) {
@@ -62,7 +95,9 @@ static dt_status own_shards(trainer *t, const step_request *request) {
         dt_score score = {0};
         double tokens = 0;
         const size_t slot = dt_reducer_begin_shard(t->reducer);
-        if (status == DT_OK) status = shard_backward(t, &score, &tokens, t->slot[slot], shard);
+        if (status == DT_OK) {
+            status = shard_backward(t, &score, &tokens, t->slot[slot], shard, shard + 1 == end);
+        }
         dt_reducer_end_shard(t->reducer);
         double *row = t->shared + shard * SHARED;
         row[SHARED_LOSS] = score.loss;
@@ -166,9 +201,15 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     summed sum = {0};
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     const dt_status computed = own_shards(t, request);
+    /* When messages fail the others cannot be told. */
+    if (computed == DT_ERR_COMM) return computed;
+    /* One phase up to where all know of each other: whoever is done with its slice goes ahead,
+       while others of its node wait for another node. */
     watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
+    dt_status status;
+    DT_TRY_DONE(trainer_forsake(sum_gradients(t, &sum)));
     const double arrived = seconds_now();
-    DT_TRY(share(t, total, computed));
+    DT_TRY_DONE(share(t, total, computed));
     t->waiting += seconds_now() - arrived;
     request->stop = total[SHARED_STOP] > 0;
     request->stop_after = total[SHARED_STOP_AFTER] > 0;
@@ -176,16 +217,14 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     request->asked = (int)total[SHARED_ASKED];
     request->skipped = false;
     *row = (dt_train_row){.step = t->state.step};
-    if (request->stop) return DT_OK;
+    if (request->stop) goto done;
     watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
-    dt_status status = sum_gradients(t, &sum);
-    if (status == DT_OK) {
-        writer_begin_update(t->writer);
-        watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
-        status = finish_step(t, row, &sum, total, start, &request->skipped);
-        /* After an error the state is not whole: it stays closed. */
-        if (status == DT_OK) writer_end_update(t->writer);
-    }
+    writer_begin_update(t->writer);
+    watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
+    status = trainer_forsake(finish_step(t, row, &sum, total, start, &request->skipped));
+    /* After an error the state is not whole: it stays closed. */
+    if (status == DT_OK) writer_end_update(t->writer);
+done:
     if (sum.buffer) t->s->host->op->buffer_destroy(&sum.buffer, t->s->host);
-    return trainer_forsake(status);
+    return status;
 }

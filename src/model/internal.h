@@ -45,6 +45,9 @@ struct dt_model {
     dt_buffer *gradients;                         /* of activations: */
     dt_tensor d_stream, d_branch, d_wide;         /* (N,C) (N,C) (N,F), which also holds (N,3C) */
     dt_tensor matched;                            /* (B) int32 */
+
+    dt_model_watcher *watcher; /* of backward passes; NULL: none */
+    void *watcher_context;
 };
 
 static inline dt_tensor model_weight(const dt_model *model, size_t offset) {

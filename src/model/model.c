@@ -141,6 +141,11 @@ void dt_model_destroy(dt_model **out) {
     dt_memory_free(out);
 }
 
+void dt_model_watch(dt_model *model, dt_model_watcher *watcher, void *context) {
+    model->watcher = watcher;
+    model->watcher_context = context;
+}
+
 const dt_layout *dt_model_layout(const dt_model *model) { return &model->layout; }
 
 dt_status model_upload(dt_model *model, const dt_batch *batch) {

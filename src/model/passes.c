@@ -77,6 +77,12 @@ static dt_status open_branch(dt_model *model, dt_tensor *d_end, uint32_t site,
     return model_dropout(model, model->branch, model->d_stream, DT_NO_TENSOR, site, key);
 }
 
+/* All parameters from `from` on have their gradients: the layout is in the order of the forward
+ * pass. */
+static dt_status tell(const dt_model *model, size_t from) {
+    return model->watcher ? model->watcher(model->watcher_context, from) : DT_OK;
+}
+
 /* d_stream holds the gradient of the layer's output, and afterwards that of its input. */
 static dt_status layer_backward(dt_model *model, dt_buffer *gradient, size_t l,
                                 const dt_step_key *key) {
@@ -88,26 +94,32 @@ static dt_status layer_backward(dt_model *model, dt_buffer *gradient, size_t l,
     RUN(model, linear_backward, model->d_wide, (dt_tensor){gradient, o->mlp_out_weight},
         (dt_tensor){gradient, o->mlp_out_bias}, d_end, DT_NO_TENSOR, a->hidden,
         model_weight(model, o->mlp_out_weight), N, F, C, DT_IDENTITY);
+    DT_TRY(tell(model, o->mlp_out_weight));
     RUN(model, linear_backward, model->d_branch, (dt_tensor){gradient, o->mlp_in_weight},
         (dt_tensor){gradient, o->mlp_in_bias}, model->d_wide, a->hidden_in, a->mlp_normed,
         model_weight(model, o->mlp_in_weight), N, C, F, DT_GELU);
+    DT_TRY(tell(model, o->mlp_in_weight));
     RUN(model, norm_backward, model->d_stream, (dt_tensor){gradient, o->mlp_norm_scale},
         (dt_tensor){gradient, o->mlp_norm_bias}, model->d_branch, a->middle, a->mlp_mean,
         a->mlp_rstd, model_weight(model, o->mlp_norm_scale), N, C);
+    DT_TRY(tell(model, o->mlp_norm_scale));
 
     DT_TRY(open_branch(model, &d_end, dropout_site(l, false), key));
     RUN(model, linear_backward, model->d_branch, (dt_tensor){gradient, o->attn_out_weight},
         (dt_tensor){gradient, o->attn_out_bias}, d_end, DT_NO_TENSOR, a->attended,
         model_weight(model, o->attn_out_weight), N, C, C, DT_IDENTITY);
+    DT_TRY(tell(model, o->attn_out_weight));
     RUN(model, attention_backward, model->d_wide, model->d_branch, a->attended, a->lse, a->qkv,
         &model->packed, C, model->shape.H);
+    DT_TRY(tell(model, o->attn_out_weight));
     RUN(model, linear_backward, model->d_branch, (dt_tensor){gradient, o->attn_qkv_weight},
         (dt_tensor){gradient, o->attn_qkv_bias}, model->d_wide, DT_NO_TENSOR, a->attn_normed,
         model_weight(model, o->attn_qkv_weight), N, C, 3 * C, DT_IDENTITY);
+    DT_TRY(tell(model, o->attn_qkv_weight));
     RUN(model, norm_backward, model->d_stream, (dt_tensor){gradient, o->attn_norm_scale},
         (dt_tensor){gradient, o->attn_norm_bias}, model->d_branch, a->input, a->attn_mean,
         a->attn_rstd, model_weight(model, o->attn_norm_scale), N, C);
-    return DT_OK;
+    return tell(model, o->attn_norm_scale);
 }
 
 dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient,
@@ -125,10 +137,11 @@ dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradien
     RUN(model, norm_backward, model->d_stream, (dt_tensor){gradient, o->final_norm_scale},
         (dt_tensor){gradient, o->final_norm_bias}, model->d_branch, model->output, model->mean,
         model->rstd, model_weight(model, o->final_norm_scale), N, C);
+    DT_TRY(tell(model, o->final_norm_scale));
     for (size_t l = model->shape.L; l-- > 0;) DT_TRY(layer_backward(model, gradient, l, drop));
     if (drop) DT_TRY(model_dropout(model, model->d_stream, model->d_stream, DT_NO_TENSOR, 0, drop));
     RUN(model, embed_backward, (dt_tensor){gradient, o->tok_embed},
         (dt_tensor){gradient, o->pos_embed}, (dt_tensor){gradient, o->place_embed}, &model->packed,
         model->d_stream, C);
-    return DT_OK;
+    return tell(model, 0);
 }

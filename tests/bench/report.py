@@ -163,6 +163,28 @@ def print_reduction(rows):
               f"{1e3 * row['allreduce_seconds']:16.3f} {1e3 * row['memcpy_seconds']:10.3f} {row['ratio']:22.3f}")
 
 
+# ---- between nodes ----
+
+def measure_overlap(machine):
+    repetitions = 3 if machine.quick else 15
+    result = {}
+    for name, model in machine.models.items():
+        result[name] = [row for ranks in machine.ranks() if 1 < ranks <= cores()
+                        for row in machine.run(ranks, "bench_overlap", "-r", repetitions, *settings(model),
+                                               f"batch={machine.batch}")]
+    return result
+
+
+def print_overlap(result):
+    print(f"{'model':6} {'nodes':>5} {'MB':>6} {'step ms':>9} {'overlapped':>10} {'after passes ms':>15} {'overlapped':>10} "
+          f"{'hidden':>7}")
+    for name, rows in result.items():
+        for row in rows:
+            step, after = row["step_seconds"], row["after_seconds"]
+            print(f"{name:6} {row['nodes']:5} {row['bytes'] / 1e6:6.1f} {1e3 * step[0]:9.2f} {1e3 * step[1]:10.2f} "
+                  f"{1e3 * after[0]:15.2f} {1e3 * after[1]:10.2f} {100 * (1 - after[1] / after[0]):6.0f}%")
+
+
 # ---- checkpoints ----
 
 def measure_checkpoints(machine):
@@ -368,6 +390,7 @@ def print_energy(row):
 SECTIONS = {
     "training": ("Training beside sgemm alone", measure_training, print_training),
     "reduction": ("The sum of gradients inside a node", measure_reduction, print_reduction),
+    "overlap": ("The sum of gradients between nodes, a rank each", measure_overlap, print_overlap),
     "checkpoints": ("Checkpoints", measure_checkpoints, print_checkpoints),
     "answers": ("Validation and answers, one rank", measure_answers, print_answers),
     "memory": ("Memory, wide", measure_memory, print_memory),

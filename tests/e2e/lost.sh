@@ -26,7 +26,8 @@ done
 # ---- stuck ----
 
 for rank in 3 1 0; do
-    launch 4 "${run[@]}" --out "stuck$rank" --stall-timeout 3s
+    # Rank 3 is missed by the rank on its node, not by those of the other.
+    launch 4 "${run[@]}" --out "stuck$rank" --stall-timeout 3s --ranks-per-node $((rank == 3 ? 2 : 0))
     wait_for 60 has_made 5
     signal_rank STOP "$rank"
     stopped=$(now)

@@ -16,17 +16,18 @@ run=(--eval-every 5 --checkpoint-every 0 --keep 2 "${small[@]}" --eval-examples 
 step=0
 for ((k = 0; k < stops; k++)); do
     ranks=$((RANDOM % 4 + 1))
+    node=$((RANDOM % 3)) # ranks of a pretended node, 0: one node
     signals=(TERM USR1)
     signal=${signals[k % 2]}
     pause=$(calculate "$RANDOM / 32768 * 0.7")
-    launch "$ranks" "${run[@]}" --steps 1000000 --out parts
+    launch "$ranks" "${run[@]}" --steps 1000000 --out parts --ranks-per-node "$node"
     wait_for 30 has_made $((step + 1))
     sleep "$pause"
     kill "-$signal" "$job"
     end_of_job
     made=$(last_made)
     step=$(newest_step parts)
-    say "stop $k: $signal to $ranks ranks $pause s after their first step: announced $made, saved $step"
+    say "stop $k: $signal to $ranks ranks, nodes of $node, $pause s after their first step: announced $made, saved $step"
     if [[ $signal == USR1 ]]; then
         ((code == 75)) || fail "exit code $code instead of 75"
         ((step == made)) || fail "step $made was complete, and $step was saved"

@@ -295,6 +295,76 @@ static void the_same_batch_gives_the_same_bits(void **state) {
     rig_destroy(&other);
 }
 
+/* What a watcher was told, and what the gradient was then. */
+typedef struct {
+    dt_backend *backend;
+    dt_buffer *gradient;
+    float *seen; /* each element when it was called complete */
+    size_t from, calls, fails_at;
+} watch;
+
+static dt_status see(void *context, size_t from) {
+    watch *w = context;
+    assert_true(from <= w->from);
+    expect_ok(w->backend->op->download(w->backend, w->seen + from, (dt_tensor){w->gradient, from},
+                                       w->from - from));
+    w->from = from;
+    DT_REQUIRE(++w->calls != w->fails_at, DT_ERR_COMM, "the network is gone");
+    return DT_OK;
+}
+
+/* Two batches into one gradient: in the second pass, what is said to be complete stays as it is. */
+static void watchers_are_told_what_is_complete(void **state) {
+    rig_choice choice = CHOICES[4];
+    choice.dropout = 0.1;
+    rig r;
+    rig_create(&r, *state, &choice);
+    const size_t count = r.layout->count;
+    dt_score score = {0};
+    watch w = {.backend = *state, .seen = reference_alloc(count, sizeof(float)), .from = count};
+    float *complete = reference_alloc(count, sizeof *complete);
+    const dt_backend_table *op = w.backend->op;
+    expect_ok(op->buffer_create(&w.gradient, w.backend, count, "gradient"));
+    expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
+    dt_model_watch(r.model, see, &w);
+    expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
+    dt_model_watch(r.model, NULL, NULL);
+    assert_true(w.from == 0);
+    assert_true(w.calls >= 4 * r.shape.L);
+    expect_ok(op->download(w.backend, complete, (dt_tensor){w.gradient, 0}, count));
+    assert_memory_equal(w.seen, complete, count * sizeof *complete);
+    /* Nobody is told any more. */
+    const size_t calls = w.calls;
+    expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
+    assert_true(w.calls == calls);
+    op->buffer_destroy(&w.gradient, w.backend);
+    free(complete);
+    free(w.seen);
+    rig_destroy(&r);
+}
+
+/* Whichever call it is. */
+static void a_watcher_can_end_the_pass(void **state) {
+    rig r;
+    rig_create(&r, *state, &CHOICES[1]);
+    const size_t count = r.layout->count;
+    watch w = {.backend = *state, .seen = reference_alloc(count, sizeof(float))};
+    expect_ok(w.backend->op->buffer_create(&w.gradient, w.backend, count, "gradient"));
+    dt_model_watch(r.model, see, &w);
+    dt_status status = DT_ERR_COMM;
+    for (w.fails_at = 1; status != DT_OK; w.fails_at++) {
+        dt_score score = {0};
+        w.from = count;
+        w.calls = 0;
+        status = dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY);
+        assert_true(status == (w.calls == w.fails_at ? DT_ERR_COMM : DT_OK));
+    }
+    assert_true(w.calls >= 4 * r.shape.L && w.fails_at == w.calls + 2);
+    w.backend->op->buffer_destroy(&w.gradient, w.backend);
+    free(w.seen);
+    rig_destroy(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layout_is_the_schema),
@@ -306,6 +376,8 @@ int main(void) {
         cmocka_unit_test(the_gradient_is_added_to),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(the_same_batch_gives_the_same_bits),
+        cmocka_unit_test(watchers_are_told_what_is_complete),
+        cmocka_unit_test(a_watcher_can_end_the_pass),
     };
     return cmocka_run_group_tests(tests, device_open, device_close);
 }

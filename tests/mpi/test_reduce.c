@@ -1,6 +1,9 @@
 /* The gradient sum: the bits of a serial sum over the tree, on any number of ranks and nodes. */
 #include "mpi_test.h"
 
+#include <math.h>
+#include <time.h>
+
 #include "internal.h"
 
 static float value(size_t shard, size_t element, size_t step) {
@@ -22,7 +25,7 @@ static float plain_sum(size_t shards, size_t element, size_t step) {
 }
 
 /* What one rank does in a step of training. */
-static void compute_shards(dt_reducer *reducer, size_t count, size_t shards, size_t step) {
+static bool compute_shards(dt_reducer *reducer, size_t count, size_t shards, size_t step) {
     size_t begin, end;
     dt_shard_range(&begin, &end, shards, dt_comm_size(world), dt_comm_rank(world));
     for (size_t shard = begin; shard < end; shard++) {
@@ -30,7 +33,35 @@ static void compute_shards(dt_reducer *reducer, size_t count, size_t shards, siz
         for (size_t i = 0; i < count; i++) gradient[i] = value(shard, i, step);
         dt_reducer_end_shard(reducer);
     }
+    return true;
 }
+
+/* The same as a backward pass leaves it: the last shard from the end on, in stretches, and each
+ * rank in its own time. */
+static bool compute_shards_by_stretches(dt_reducer *reducer, size_t count, size_t shards,
+                                        size_t step) {
+    size_t begin, end;
+    const size_t rank = dt_comm_rank(world);
+    dt_shard_range(&begin, &end, shards, dt_comm_size(world), rank);
+    bool well = true;
+    for (size_t shard = begin; shard < end; shard++) {
+        float *gradient = dt_reducer_slot(reducer, dt_reducer_begin_shard(reducer));
+        for (size_t from = count, turn = 0; from > 0; turn++) {
+            const uint64_t chance = mix(rank, step, turn);
+            size_t next = from - dt_min_size(from, 1 + (size_t)chance % (1 + count / 4));
+            for (size_t i = next; i < from; i++) gradient[i] = value(shard, i, step);
+            from = next;
+            dt_reducer_finish(reducer, from);
+            const long pause = (long)(chance >> 32) % 400000;
+            if (chance >> 20 & 1) nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+            well = well && dt_reducer_progress(reducer) == DT_OK;
+        }
+        dt_reducer_end_shard(reducer);
+    }
+    return well;
+}
+
+typedef bool compute(dt_reducer *reducer, size_t count, size_t shards, size_t step);
 
 /* Every element is in one slice of each node: mark them, and count the marks of the node. */
 static bool slices_cover(size_t begin, size_t end, size_t count) {
@@ -48,28 +79,30 @@ static bool slices_cover(size_t begin, size_t end, size_t count) {
     return once;
 }
 
+static bool is_sum(const float *sum, size_t begin, size_t end, size_t shards, size_t step) {
+    bool same = true;
+    for (size_t i = begin; i < end; i++) {
+        const float expected = tree_sum(0, shards, i, step);
+        same = same && memcmp(&sum[i], &expected, sizeof expected) == 0;
+    }
+    return same;
+}
+
 static void check_sums(size_t count, size_t shards, size_t block, size_t message) {
+    static compute *const how[] = {compute_shards, compute_shards_by_stretches, compute_shards,
+                                   compute_shards_by_stretches, compute_shards_by_stretches};
     dt_reducer *reducer;
     CHECK(dt_reducer_create_limited(&reducer, world, count, shards, block, message) == DT_OK);
-    for (size_t step = 0; step < 3; step++) {
-        compute_shards(reducer, count, shards, step);
+    for (size_t step = 0; step < sizeof how / sizeof *how; step++) {
+        CHECK(how[step](reducer, count, shards, step));
         float *sum;
         size_t begin, end;
         CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_OK);
-        bool own_slice = (begin % block == 0 || begin == count) && end <= count;
-        for (size_t i = begin; i < end; i++) {
-            const float expected = tree_sum(0, shards, i, step);
-            own_slice = own_slice && memcmp(&sum[i], &expected, sizeof expected) == 0;
-        }
-        CHECK(own_slice);
+        CHECK((begin % block == 0 || begin == count) && end <= count);
+        CHECK(is_sum(sum, begin, end, shards, step));
         CHECK(slices_cover(begin, end, count));
         CHECK(dt_comm_node_barrier(world) == DT_OK);
-        bool whole = true;
-        for (size_t i = 0; i < count; i++) {
-            const float expected = tree_sum(0, shards, i, step);
-            whole = whole && memcmp(&sum[i], &expected, sizeof expected) == 0;
-        }
-        CHECK(whole);
+        CHECK(is_sum(sum, 0, count, shards, step));
         CHECK(dt_comm_node_barrier(world) == DT_OK);
     }
     dt_reducer_destroy(&reducer);
@@ -82,10 +115,10 @@ static void sums_have_the_bits_of_the_serial_tree(void **state) {
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         CHECK(dt_comm_split_nodes(world, nodes[i]) == DT_OK);
         for (size_t shards = 8; shards <= 16; shards *= 2) {
-            check_sums(1, shards, 16, 1 << 16); /* one element, most slices empty */
-            check_sums(100, shards, 64, 64);    /* fewer blocks than ranks */
-            check_sums(1000, shards, 16, 32);   /* many messages, the last ones of unequal number */
-            check_sums(3001, shards, 16, 1 << 16); /* one message, several rows */
+            check_sums(1, shards, 16, 1 << 16);    /* one element, most slices empty */
+            check_sums(100, shards, 64, 64);       /* fewer blocks than ranks */
+            check_sums(1000, shards, 16, 32);      /* many pieces, the last one shorter */
+            check_sums(3001, shards, 16, 1 << 16); /* one piece, several rows */
         }
     }
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
@@ -109,6 +142,75 @@ static void default_messages_carry_large_sums(void **state) {
     }
     CHECK(same);
     dt_reducer_destroy(&reducer);
+    CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
+}
+
+/* Each rank is a node, so that the sum appears in its own first slot. */
+static void sums_between_nodes_begin_before_the_end(void **state) {
+    (void)state;
+    enum { COUNT = 4096, HALF = COUNT / 2, SHARDS = 8 };
+    CHECK(dt_comm_split_nodes(world, 1) == DT_OK);
+    dt_reducer *reducer;
+    CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, 16) == DT_OK);
+    CHECK(dt_reducer_overlaps(reducer) == (dt_comm_size(world) > 1));
+    size_t begin, end;
+    dt_shard_range(&begin, &end, SHARDS, dt_comm_size(world), dt_comm_rank(world));
+    float *gradient = NULL;
+    for (size_t shard = begin; shard < end; shard++) {
+        gradient = dt_reducer_slot(reducer, dt_reducer_begin_shard(reducer));
+        for (size_t i = 0; i < COUNT; i++) gradient[i] = value(shard, i, 0);
+        if (shard + 1 < end) dt_reducer_end_shard(reducer);
+    }
+    for (size_t i = 0; i < HALF; i++) gradient[i] = NAN; /* still to come */
+    dt_reducer_finish(reducer, HALF);
+    /* A piece that reaches across the middle has to wait. */
+    const size_t whole = HALF + 16 * dt_comm_size(world);
+    bool well = true, summed = false;
+    for (time_t until = time(NULL) + 20; well && !summed && time(NULL) < until;) {
+        well = dt_reducer_progress(reducer) == DT_OK;
+        summed = is_sum(dt_reducer_slot(reducer, 0), whole, COUNT, SHARDS, 0);
+    }
+    CHECK(well && summed);
+    for (size_t i = 0; i < HALF; i++) gradient[i] = value(end - 1, i, 0);
+    dt_reducer_end_shard(reducer);
+    float *sum;
+    CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_OK);
+    CHECK(is_sum(sum, 0, COUNT, SHARDS, 0));
+    dt_reducer_destroy(&reducer);
+    CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
+}
+
+/* Ranks that stop in the middle of a step leave whatever their slots hold. */
+static void steps_that_are_given_up_end(void **state) {
+    (void)state;
+    enum { COUNT = 3000, SHARDS = 8 };
+    for (size_t node = 1; node <= 3; node++) {
+        CHECK(dt_comm_split_nodes(world, node) == DT_OK);
+        dt_reducer *reducer;
+        CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, 32) == DT_OK);
+        const size_t rank = dt_comm_rank(world);
+        float *sum;
+        size_t begin, end;
+        for (size_t step = 0; step < 6; step++) {
+            const bool given_up = step % 2 == 0;
+            bool well = true;
+            dt_shard_range(&begin, &end, SHARDS, dt_comm_size(world), rank);
+            if (given_up && rank % 2 == step / 2 % 2) {
+                for (size_t shard = begin; shard < end; shard++) {
+                    dt_reducer_begin_shard(reducer);
+                    if (rank % 3 == 0) dt_reducer_finish(reducer, COUNT - 100 * shard);
+                    dt_reducer_end_shard(reducer);
+                }
+            } else {
+                well = compute_shards_by_stretches(reducer, COUNT, SHARDS, step);
+            }
+            CHECK(well);
+            CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_OK);
+            CHECK(given_up || is_sum(sum, begin, end, SHARDS, step));
+            CHECK(dt_comm_node_barrier(world) == DT_OK);
+        }
+        dt_reducer_destroy(&reducer);
+    }
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
@@ -198,6 +300,8 @@ int main(void) {
         cmocka_unit_test(the_data_tells_orders_apart),
         cmocka_unit_test(sums_have_the_bits_of_the_serial_tree),
         cmocka_unit_test(default_messages_carry_large_sums),
+        cmocka_unit_test(sums_between_nodes_begin_before_the_end),
+        cmocka_unit_test(steps_that_are_given_up_end),
         cmocka_unit_test(shards_that_do_not_fit_are_refused),
         cmocka_unit_test(a_gradient_too_large_is_refused_everywhere),
         cmocka_unit_test(a_missing_shard_is_noticed),
