@@ -1,4 +1,4 @@
-/* What the commands share: parsed options, the open ranks and devices, sharded evaluation. */
+/* What the commands share: parsed options, the open ranks and devices. */
 #ifndef DTRAIN_APP_H
 #define DTRAIN_APP_H
 
@@ -39,6 +39,8 @@ typedef struct {
     int64_t count;
     int64_t first;
     const char *dump_logits;
+    bool exhaustive;
+    const char *errors;
     const char *output;
     bool ascii;
     bool replay;
@@ -95,49 +97,6 @@ typedef struct {
 
 dt_status loaded_open(loaded_model *loaded, session *s, const char *name, size_t problems);
 void loaded_close(loaded_model *loaded, session *s);
-
-/* ---- evaluation ---- */
-
-/* Operand lengths run from 1 to this; index 0 is unused. */
-enum { LENGTHS = DT_DIGITS_MAX + 1 };
-
-/* Counts of one (operation, length of a, length of b). Exact whole numbers in double. */
-typedef struct {
-    double problems;
-    double exact;   /* the answer is right */
-    double working; /* so is every character that leads to it */
-} eval_cell;
-
-typedef struct {
-    dt_score total;   /* loss and token accuracy on the given text; exact: the whole text */
-    double answered;  /* right answers over all */
-    bool interrupted; /* a signal asked for a stop: nothing else here counts */
-    eval_cell cell[DT_OPERATIONS][LENGTHS][LENGTHS];
-} eval_result;
-
-enum { EVAL_CHUNK = 64 }; /* problems */
-
-/* So that others can see an evaluation go on. */
-typedef struct {
-    void (*chunk)(void *context); /* one more is done */
-    void (*wait)(void *context);  /* all of this rank's are: it waits for the other ranks */
-    void *context;
-} eval_progress;
-
-/**
- * Evaluate problems 0 … count-1 of a split, cut into chunks of fixed size that the ranks share out,
- * so that the result does not depend on their number. Collective.
- *
- * @param generate  answer those problems whose text is not reproduced exactly by generation, to see
- * whether the answer is right all the same; otherwise only an exact text counts
- * @param progress  NULL: nobody wants to know
- */
-dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
-                   const dt_tokenizer *tokenizer, dt_split split, size_t count, bool generate,
-                   const eval_progress *progress);
-
-/* Sum of an operation's cells. */
-eval_cell eval_operation(const eval_result *result, dt_operation operation);
 
 /* ---- commands ---- */
 

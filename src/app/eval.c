@@ -1,95 +1,13 @@
-/* The eval command: exact answers and loss over problems the model has not seen, by operation and
- * operand length. */
+/* The eval command: exact answers and loss over problems the model has not seen, or over all there
+ * are. */
 #include <errno.h>
-#include <math.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
-
-static double share_of(double part, double whole) { return whole > 0 ? part / whole : NAN; }
-
-/* A table per operation: rows are lengths of a, columns of b, each cell the share of right answers
- * in percent. */
-static void print_grid(const eval_result *result, dt_operation operation) {
-    size_t most_b = 0;
-    for (size_t a = 1; a < LENGTHS; a++) {
-        for (size_t b = 1; b < LENGTHS; b++) {
-            if (result->cell[operation][a][b].problems > 0) most_b = dt_max_size(most_b, b);
-        }
-    }
-    printf("  digits of a %c b", dt_operation_symbol(operation));
-    for (size_t b = 1; b <= most_b; b++) printf("  b: %zu     ", b);
-    printf("\n");
-    for (size_t a = 1; a < LENGTHS; a++) {
-        double row = 0;
-        for (size_t b = 1; b <= most_b; b++) row += result->cell[operation][a][b].problems;
-        if (row == 0) continue;
-        printf("           a: %2zu ", a);
-        for (size_t b = 1; b <= most_b; b++) {
-            const eval_cell *cell = &result->cell[operation][a][b];
-            if (cell->problems > 0) {
-                printf("  %6.2f %%  ", 100 * cell->exact / cell->problems);
-            } else {
-                printf("       -    ");
-            }
-        }
-        printf("\n");
-    }
-}
-
-static void print_text(const eval_result *result, const char *path, const dt_checkpoint *c,
-                       dt_split split) {
-    const dt_score *t = &result->total;
-    printf("%s at step %lld, %.0f problems of the %s split\n", path, (long long)c->state.step,
-           t->problems, dt_split_name(split));
-    printf("loss            %.5f nats per token (perplexity %.4f)\n", t->loss / t->scored,
-           exp(t->loss / t->scored));
-    printf("token accuracy  %.4f %%\n", 100 * t->correct / t->scored);
-    printf("exact match     %.3f %%   (the working as well: %.3f %%)\n",
-           100 * result->answered / t->problems, 100 * t->exact / t->problems);
-    for (int op = 0; op < DT_OPERATIONS; op++) {
-        const eval_cell sum = eval_operation(result, (dt_operation)op);
-        if (sum.problems == 0) continue;
-        printf("\n%-14s  %.3f %%   (%.0f of %.0f; working %.3f %%)\n",
-               dt_operation_name((dt_operation)op), 100 * sum.exact / sum.problems, sum.exact,
-               sum.problems, 100 * sum.working / sum.problems);
-        print_grid(result, (dt_operation)op);
-    }
-}
-
-static void print_json(const eval_result *result, const char *path, const dt_checkpoint *c,
-                       dt_split split) {
-    const dt_score *t = &result->total;
-    printf("{\"checkpoint\":");
-    print_json_text(path);
-    printf(",\"step\":%lld,\"split\":\"%s\",\"problems\":%.0f,\"loss\":%.17g,"
-           "\"perplexity\":%.17g,"
-           "\"token_accuracy\":%.17g,\"exact_match\":%.17g,\"exact_text\":%.17g",
-           (long long)c->state.step, dt_split_name(split), t->problems, t->loss / t->scored,
-           exp(t->loss / t->scored), t->correct / t->scored, result->answered / t->problems,
-           t->exact / t->problems);
-    for (int op = 0; op < DT_OPERATIONS; op++) {
-        const eval_cell sum = eval_operation(result, (dt_operation)op);
-        if (sum.problems == 0) continue;
-        printf(",\"%s\":{\"problems\":%.0f,\"exact_match\":%.17g,\"exact_text\":%.17g,\"cells\":[",
-               dt_operation_name((dt_operation)op), sum.problems, share_of(sum.exact, sum.problems),
-               share_of(sum.working, sum.problems));
-        const char *comma = "";
-        for (size_t a = 0; a < LENGTHS; a++) {
-            for (size_t b = 0; b < LENGTHS; b++) {
-                const eval_cell *cell = &result->cell[op][a][b];
-                if (cell->problems == 0) continue;
-                printf("%s{\"a_digits\":%zu,\"b_digits\":%zu,\"problems\":%.0f,\"right\":%.0f,"
-                       "\"exact_text\":%.0f}",
-                       comma, a, b, cell->problems, cell->exact, cell->working);
-                comma = ",";
-            }
-        }
-        printf("]}");
-    }
-    printf("}\n");
-}
+#include "eval_bar.h"
+#include "report.h"
+#include "signals.h"
 
 /* Logits of one batch as JSON, so that another program can recompute them from the checkpoint. */
 static dt_status write_logits(FILE *file, const float *logits, const dt_batch *batch,
@@ -153,34 +71,125 @@ done:
     return status;
 }
 
-dt_status command_eval(session *s, const app_options *options) {
-    loaded_model loaded = {0};
+/* ---- the list of errors: under another name until it is whole ---- */
+
+typedef struct {
+    const char *path;
+    char partial[DT_PATH_MAX];
+    FILE *file; /* NULL: not open */
+} error_list;
+
+static dt_status error_list_open(error_list *list, const char *path) {
+    list->path = path;
+    const int length = snprintf(list->partial, sizeof list->partial, "%s.partial", path);
+    DT_REQUIRE(length > 0 && (size_t)length < sizeof list->partial, DT_ERR_ARG,
+               "--errors: the name %.80s... is too long", path);
+    list->file = fopen(list->partial, "we");
+    DT_REQUIRE(list->file, DT_ERR_CREATE, "%s cannot be created: %s", list->partial,
+               strerror(errno));
+    fputs(evaluate_heading(), list->file);
+    return DT_OK;
+}
+
+static dt_status error_list_close(error_list *list, bool whole) {
+    if (!list->file) return DT_OK;
+    const bool failed = ferror(list->file) != 0;
+    const bool closed = fclose(list->file) == 0;
+    list->file = NULL;
+    DT_REQUIRE(closed && !failed, DT_ERR_IO, "%s cannot be written: %s", list->partial,
+               strerror(errno));
+    DT_REQUIRE(!whole || rename(list->partial, list->path) == 0, DT_ERR_CREATE,
+               "%s cannot be renamed to %s: %s", list->partial, list->path, strerror(errno));
+    return DT_OK;
+}
+
+/* ---- the command ---- */
+
+static dt_status choose_problems(eval_problems *problems, const app_options *options,
+                                 const dt_config *config) {
+    *problems = (eval_problems){options->exhaustive, options->split, 4096};
+    DT_REQUIRE(!options->exhaustive || options->count < 0, DT_ERR_ARG,
+               "--exhaustive means all problems; leave out --count");
+    if (options->exhaustive) return dt_domain_count(&problems->count, config);
+    if (options->count >= 0) problems->count = (uint64_t)options->count;
+    DT_REQUIRE(problems->count > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
+    return DT_OK;
+}
+
+static dt_status report_stop(const eval_result *result, const eval_request *request,
+                             const error_list *list) {
+    dt_log_warn("stopped by %s after %" PRIu64 " of %" PRIu64 " problems, %" PRIu64
+                " of them wrong%s%s",
+                signals_name(signals_stop()), result->done, request->problems.count, result->wrong,
+                list->path ? "; they are listed in " : "", list->path ? list->partial : "");
+    DT_RAISE(DT_ERR_STOPPED, "the evaluation was stopped");
+}
+
+/* Rank 0 alone. */
+static dt_status report(const eval_result *result, const eval_request *request, error_list *list,
+                        const app_options *options, const dt_checkpoint *c, double seconds) {
+    const report_subject of = {options->target, c->state.step};
+    DT_TRY(error_list_close(list, !result->interrupted));
+    if (result->interrupted) return report_stop(result, request, list);
+    if (request->problems.exhaustive) {
+        dt_log_info("%" PRIu64 " problems in %.1f s: %.0f problems/s", result->done, seconds,
+                    (double)result->done / seconds);
+    }
+    if (options->json) return report_json(result, &request->problems, &of);
+    report_text(result, &request->problems, &of);
+    return DT_OK;
+}
+
+static dt_status run_evaluation(session *s, loaded_model *loaded, const app_options *options,
+                                const dt_config *config) {
+    const bool speaks = dt_comm_rank(s->comm) == 0;
+    const double start = seconds_now();
+    eval_bar bar = {0};
+    error_list list = {0};
     eval_result *result = NULL;
-    dt_status status;
-    DT_TRY_DONE(session_open_device_given(s, options));
-    /* Every rank reads the file: evaluation has no other use for windows. */
-    DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
-    const dt_checkpoint *c = &loaded.checkpoint;
-    dt_config config = c->config;
-    DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
-    dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    const size_t count = options->count < 0 ? 4096 : (size_t)options->count;
-    DT_REQUIRE_DONE(count > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
-    DT_TRY_DONE(evaluate(result, s, loaded.model, &config, c->tokenizer, options->split, count,
-                         true, NULL));
-    if (dt_comm_rank(s->comm) == 0) {
-        if (options->json) {
-            print_json(result, options->target, c, options->split);
-        } else {
-            print_text(result, options->target, c, options->split);
-        }
-        if (options->dump_logits)
-            status = dump_logits(&loaded, options->dump_logits, options->split);
+    eval_progress progress = {.chunk = eval_bar_chunk, .round = eval_bar_round, .context = &bar};
+    eval_request request = {.generate = true, .list = options->errors != NULL};
+    dt_status status = choose_problems(&request.problems, options, config);
+    if (status == DT_OK) status = dt_memory_alloc(&result, 1, sizeof *result, "evaluation");
+    if (status == DT_OK && speaks && request.list) {
+        status = error_list_open(&list, options->errors);
+    }
+    DT_TRY_DONE(dt_comm_agree(s->comm, status));
+    request.errors = list.file;
+    if (speaks) {
+        eval_bar_open(&bar, request.problems.count, dt_comm_size(s->comm),
+                      (dt_log_level)config->log_level);
+        request.progress = &progress;
+    }
+    status = evaluate(result, s, loaded->model, config, loaded->checkpoint.tokenizer, &request);
+    if (speaks) eval_bar_close(&bar);
+    if (status == DT_OK && speaks) {
+        status =
+            report(result, &request, &list, options, &loaded->checkpoint, seconds_now() - start);
     }
     status = dt_comm_agree(s->comm, status);
 done:
+    if (list.file) fclose(list.file);
     dt_memory_free(&result);
+    return status;
+}
+
+dt_status command_eval(session *s, const app_options *options) {
+    loaded_model loaded = {0};
+    dt_status status;
+    DT_TRY_DONE(session_open_device_given(s, options));
+    signals_catch();
+    /* Every rank reads the file: evaluation has no other use for windows. */
+    DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
+    dt_config config = loaded.checkpoint.config;
+    DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
+    dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
+    DT_TRY_DONE(run_evaluation(s, &loaded, options, &config));
+    if (options->dump_logits && dt_comm_rank(s->comm) == 0) {
+        status = dump_logits(&loaded, options->dump_logits, options->split);
+    }
+    status = dt_comm_agree(s->comm, status);
+done:
     loaded_close(&loaded, s);
     return status;
 }

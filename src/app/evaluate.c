@@ -1,171 +1,302 @@
-/* Measures a model on problems of a split, shared out over ranks; the result does not depend on how
- * many there are. */
-#include <stdio.h>
+/* Measures a model on many problems, shared out over ranks; the result does not depend on how many
+ * there are. */
+#include "evaluate.h"
+
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
-#include "app.h"
 #include "signals.h"
+
+/* Chunks of a unit, which one rank does alone, at most; units there are at least, if more than one
+   chunk each; and units of a rank between two exchanges: some seconds. */
+enum { UNIT_CHUNKS = 16, UNITS = 16, ROUND_UNITS = 12 };
+enum { SCORES = 7, WRONG = 5, INTERRUPTED = 6 };
+
+/* A problem whose text was not reproduced. */
+typedef struct {
+    dt_problem problem;
+    uint64_t index;
+} open_problem;
 
 /* What one rank works with. */
 typedef struct {
+    dt_model *model;
+    const dt_config *config;
+    const dt_tokenizer *tokenizer;
+    const eval_request *request;
     dt_batch batch;
     int32_t matched[EVAL_CHUNK];
     dt_generator *generator; /* NULL: only an exact text counts */
     char (*produced)[DT_TEXT_MAX];
     char (*prompt)[DT_TEXT_MAX];
-    double *chunk_score; /* (chunks, SCORES) */
-    double *count;       /* (ranks, CELLS) */
+    open_problem *open;   /* (EVAL_CHUNK * UNIT_CHUNKS) */
+    size_t opened, wrong; /* of this unit */
+    dt_tally *round;      /* of this round */
+    double *unit_score;   /* (units of a round, SCORES) */
+    char *lines;          /* about wrong answers of this round */
+    size_t capacity, length;
 } evaluator;
 
-enum { SCORES = 6, CELLS = DT_OPERATIONS * LENGTHS * LENGTHS * 3 };
-
-static eval_cell *cell_of(eval_cell *cells, const dt_problem *problem) {
-    return &cells[((size_t)problem->operation * LENGTHS + dt_digit_count(problem->a)) * LENGTHS +
-                  dt_digit_count(problem->b)];
+static dt_status take_problem(dt_problem *problem, const evaluator *e, uint64_t index) {
+    const eval_problems *which = &e->request->problems;
+    if (!which->exhaustive) return dt_problem_sample(problem, e->config, which->split, index);
+    dt_domain_problem(problem, e->config, index);
+    return DT_OK;
 }
 
-static dt_status fill_chunk(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
-                            dt_split split, size_t first, size_t count) {
-    dt_batch_clear(batch);
+static dt_status fill_chunk(evaluator *e, uint64_t first, size_t count) {
+    dt_batch_clear(&e->batch);
     for (size_t i = 0; i < count; i++) {
         dt_problem problem;
-        DT_TRY(dt_problem_sample(&problem, config, split, first + i));
-        DT_TRY(dt_batch_append(batch, &problem, first + i, (dt_format)config->format, tokenizer));
+        DT_TRY(take_problem(&problem, e, first + i));
+        DT_TRY(dt_batch_append(&e->batch, &problem, first + i, (dt_format)e->config->format,
+                               e->tokenizer));
     }
+    return DT_OK;
+}
+
+/* ---- wrong answers ---- */
+
+const char *evaluate_heading(void) {
+    return "index\tsplit\top\ta\tb\tright\tmodel\tslip\tstep\ttext\tright_text\n";
+}
+
+/* What breaks a table is shown as '?'. */
+static void clean(char *text) {
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) *text = '?';
+    }
+}
+
+static dt_status add_line(evaluator *e, const open_problem *o, const char *wanted,
+                          const char *answer, const dt_slip *slip, const char *text,
+                          const char *right) {
+    enum { LINE_MAX_BYTES = 3 * DT_TEXT_MAX };
+    DT_TRY(dt_memory_grow(&e->lines, &e->capacity, e->length + LINE_MAX_BYTES, 1, "wrong answers"));
+    char part[32];
+    const char *name = dt_slip_name(o->problem.operation, slip->kind);
+    snprintf(part, sizeof part, "part %zu", slip->kind + 1);
+    e->length += (size_t)snprintf(
+        e->lines + e->length, LINE_MAX_BYTES,
+        "%" PRIu64 "\t%s\t%c\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t%s\n", o->index,
+        dt_split_name(dt_problem_split(&o->problem)), dt_operation_symbol(o->problem.operation),
+        dt_decimal_of(o->problem.a).text, dt_decimal_of(o->problem.b).text, wanted, answer,
+        name ? name : part, slip->step, text, right);
+    return DT_OK;
+}
+
+/* As the batch had it. text: (DT_TEXT_MAX) */
+static dt_status write_text(char *text, size_t *given, const evaluator *e, const open_problem *o) {
+    return dt_format_write_as(text, DT_TEXT_MAX, given, &o->problem, (dt_format)e->config->format,
+                              dt_chat_phrasing(o->index));
+}
+
+/* Look at what was generated for one problem. */
+static dt_status judge(evaluator *e, const open_problem *o, char *produced) {
+    const dt_format format = (dt_format)e->config->format;
+    char answer[64], wanted[64], right[DT_TEXT_MAX];
+    size_t given;
+    DT_TRY(dt_problem_answer(wanted, sizeof wanted, &o->problem));
+    const bool is_right =
+        dt_format_answer(answer, sizeof answer, produced, &o->problem, format) == DT_OK &&
+        strcmp(answer, wanted) == 0;
+    dt_error_clear();
+    if (is_right) {
+        dt_tally_add(e->round, &o->problem, true, false, NULL);
+        return DT_OK;
+    }
+    DT_TRY(write_text(right, &given, e, o));
+    const dt_slip slip = dt_slip_find(produced, right + given);
+    dt_tally_add(e->round, &o->problem, false, false, &slip);
+    e->wrong++;
+    if (!e->request->list) return DT_OK;
+    clean(produced);
+    return add_line(e, o, wanted, answer, &slip, produced, right + given);
+}
+
+/* Generate up to EVAL_CHUNK answers from place `first` on. */
+static dt_status answer_some(evaluator *e, size_t first) {
+    const char *prompt[EVAL_CHUNK];
+    const size_t count = dt_min_size(EVAL_CHUNK, e->opened - first);
+    for (size_t i = 0; i < count; i++) {
+        size_t given;
+        DT_TRY(write_text(e->prompt[i], &given, e, &e->open[first + i]));
+        e->prompt[i][given] = '\0';
+        prompt[i] = e->prompt[i];
+    }
+    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, count, e->tokenizer));
+    for (size_t i = 0; i < count; i++) DT_TRY(judge(e, &e->open[first + i], e->produced[i]));
     return DT_OK;
 }
 
 /* The problems whose text was not reproduced are answered in full: a slip in the working need not
  * spoil the answer. */
-static dt_status answer_rest(evaluator *e, bool *right, const dt_config *config,
-                             const dt_tokenizer *tokenizer) {
-    const char *prompt[EVAL_CHUNK];
-    size_t which[EVAL_CHUNK], count = 0;
-    for (size_t i = 0; i < e->batch.problems; i++) {
-        right[i] = e->matched[i];
-        if (right[i] || !e->generator) continue;
-        DT_TRY(dt_batch_prompt(e->prompt[count], DT_TEXT_MAX, &e->batch, i, tokenizer));
-        prompt[count] = e->prompt[count];
-        which[count++] = i;
+static dt_status answer_open(evaluator *e) {
+    for (size_t i = 0; e->generator && i < e->opened && !signals_stop(); i += EVAL_CHUNK) {
+        DT_TRY(answer_some(e, i));
     }
-    if (!count) return DT_OK;
-    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, count, tokenizer));
-    for (size_t k = 0; k < count; k++) {
-        const dt_problem *problem = &e->batch.problem[which[k]];
-        char answer[64], wanted[64];
-        DT_TRY(dt_problem_answer(wanted, sizeof wanted, problem));
-        const dt_status understood = dt_format_answer(answer, sizeof answer, e->produced[k],
-                                                      problem, (dt_format)config->format);
-        right[which[k]] = understood == DT_OK && strcmp(answer, wanted) == 0;
+    for (size_t i = 0; !e->generator && i < e->opened; i++) {
+        dt_tally_add(e->round, &e->open[i].problem, false, false, NULL);
+        e->wrong++;
     }
-    dt_error_clear();
     return DT_OK;
 }
 
-static dt_status evaluate_chunk(evaluator *e, eval_cell *cells, double *score, dt_model *model,
-                                const dt_config *config, const dt_tokenizer *tokenizer,
-                                dt_split split, size_t first, size_t count) {
-    DT_TRY(fill_chunk(&e->batch, config, tokenizer, split, first, count));
-    dt_score sum = {0};
-    DT_TRY(dt_model_evaluate(model, &sum, e->matched, &e->batch));
-    bool right[EVAL_CHUNK] = {false};
-    DT_TRY(answer_rest(e, right, config, tokenizer));
+/* ---- units and rounds ---- */
+
+static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, size_t count) {
+    DT_TRY(fill_chunk(e, first, count));
+    DT_TRY(dt_model_evaluate(e->model, score, e->matched, &e->batch));
     for (size_t i = 0; i < count; i++) {
-        eval_cell *cell = cell_of(cells, &e->batch.problem[i]);
-        cell->problems += 1;
-        cell->exact += right[i];
-        cell->working += e->matched[i] != 0;
+        const dt_problem *problem = &e->batch.problem[i];
+        if (e->matched[i]) {
+            dt_tally_add(e->round, problem, true, true, NULL);
+        } else {
+            e->open[e->opened++] = (open_problem){*problem, first + i};
+        }
     }
-    memcpy(score, (double[SCORES]){sum.loss, sum.scored, sum.correct, sum.problems, sum.exact, 0},
-           SCORES * sizeof *score);
     return DT_OK;
 }
 
-static dt_status evaluator_open(evaluator *e, dt_model *model, const dt_config *config,
-                                size_t chunks, size_t ranks, bool generate) {
-    DT_TRY(dt_batch_create(&e->batch, EVAL_CHUNK, EVAL_CHUNK * dt_format_longest(config)));
-    DT_TRY(dt_memory_alloc(&e->chunk_score, chunks, SCORES * sizeof(double), "evaluation"));
-    DT_TRY(dt_memory_alloc(&e->count, ranks, CELLS * sizeof(double), "evaluation"));
-    if (!generate) return DT_OK;
-    DT_TRY(dt_memory_alloc(&e->produced, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
-    DT_TRY(dt_memory_alloc(&e->prompt, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
-    return dt_generator_create(&e->generator, model, EVAL_CHUNK);
+/* Problems first … end-1, all by this rank. */
+static dt_status evaluate_unit(evaluator *e, double *unit_score, uint64_t first, uint64_t end) {
+    const eval_progress *progress = e->request->progress;
+    dt_score sum = {0};
+    e->opened = e->wrong = 0;
+    for (uint64_t at = first; at < end && !signals_stop(); at += EVAL_CHUNK) {
+        const size_t count = dt_min_size(EVAL_CHUNK, (size_t)(end - at));
+        DT_TRY(evaluate_chunk(e, &sum, at, count));
+        if (progress && progress->chunk) progress->chunk(progress->context, count);
+    }
+    DT_TRY(answer_open(e));
+    const double score[SCORES] = {sum.loss,  sum.scored,       sum.correct,        sum.problems,
+                                  sum.exact, (double)e->wrong, signals_stop() != 0};
+    memcpy(unit_score, score, sizeof score);
+    return DT_OK;
 }
 
-static void evaluator_close(evaluator *e) {
-    dt_generator_destroy(&e->generator);
-    dt_batch_destroy(&e->batch);
-    dt_memory_free(&e->chunk_score);
-    dt_memory_free(&e->count);
-    dt_memory_free(&e->produced);
-    dt_memory_free(&e->prompt);
+/* The part of a large evaluation between two exchanges. */
+typedef struct {
+    uint64_t first, end; /* problems */
+    uint64_t unit;       /* problems of a unit; the last one may have fewer */
+    size_t units;
+} eval_round;
+
+static dt_status evaluate_own(evaluator *e, dt_comm *comm, const eval_round *r) {
+    size_t begin, end;
+    dt_shard_range(&begin, &end, r->units, dt_comm_size(comm), dt_comm_rank(comm));
+    for (size_t u = begin; u < end; u++) {
+        const uint64_t first = r->first + u * r->unit, next = first + r->unit;
+        DT_TRY(evaluate_unit(e, e->unit_score + u * SCORES, first, next < r->end ? next : r->end));
+    }
+    return DT_OK;
 }
 
-/* Scores are added in the order of the chunks; counts are whole numbers, which any order adds
+/* Scores are added in the order of the units; counts are whole numbers, which any order adds
  * exactly. */
-static void add_up(eval_result *result, const evaluator *e, size_t chunks, size_t ranks) {
-    for (size_t c = 0; c < chunks; c++) {
-        const double *s = e->chunk_score + c * SCORES;
+static void add_round(eval_result *result, const evaluator *e, const eval_round *r) {
+    for (size_t u = 0; u < r->units; u++) {
+        const double *s = e->unit_score + u * SCORES;
         result->total.loss += s[0];
         result->total.scored += s[1];
         result->total.correct += s[2];
         result->total.problems += s[3];
         result->total.exact += s[4];
-        result->interrupted = result->interrupted || s[5] > 0;
+        result->wrong += (uint64_t)s[WRONG];
     }
-    eval_cell *cell = &result->cell[0][0][0];
-    for (size_t r = 0; r < ranks; r++) {
-        const eval_cell *from = (const eval_cell *)(const void *)(e->count + r * CELLS);
-        for (size_t i = 0; i < CELLS / 3; i++) {
-            cell[i].problems += from[i].problems;
-            cell[i].exact += from[i].exact;
-            cell[i].working += from[i].working;
-        }
+    dt_tally_merge(&result->tally, e->round);
+    result->done = r->end;
+}
+
+static bool was_interrupted(const evaluator *e, size_t units) {
+    bool interrupted = false;
+    for (size_t u = 0; u < units; u++) {
+        interrupted = interrupted || e->unit_score[u * SCORES + INTERRUPTED] > 0;
     }
-    for (int op = 0; op < DT_OPERATIONS; op++)
-        result->answered += eval_operation(result, (dt_operation)op).exact;
+    return interrupted;
+}
+
+/* Rank 0 writes what all have found. */
+static dt_status write_lines(evaluator *e, dt_comm *comm) {
+    DT_TRY(dt_comm_collect(comm, &e->lines, &e->capacity, &e->length));
+    if (dt_comm_rank(comm) > 0) return DT_OK;
+    DT_REQUIRE(fwrite(e->lines, 1, e->length, e->request->errors) == e->length &&
+                   fflush(e->request->errors) == 0,
+               DT_ERR_IO, "the list of errors cannot be written: %s", strerror(errno));
+    return DT_OK;
+}
+
+static dt_status evaluate_round(eval_result *result, evaluator *e, dt_comm *comm,
+                                const eval_round *r) {
+    const eval_progress *progress = e->request->progress;
+    e->length = 0;
+    memset(e->round, 0, sizeof *e->round);
+    memset(e->unit_score, 0, r->units * SCORES * sizeof *e->unit_score);
+    if (progress && progress->work) progress->work(progress->context);
+    const dt_status status = evaluate_own(e, comm, r);
+    if (progress && progress->wait) progress->wait(progress->context);
+    DT_TRY(dt_comm_agree(comm, status));
+    DT_TRY(dt_comm_share(comm, e->unit_score, r->units, SCORES));
+    result->interrupted = was_interrupted(e, r->units);
+    if (result->interrupted) return DT_OK;
+    if (e->request->list) DT_TRY(dt_comm_agree(comm, write_lines(e, comm)));
+    add_round(result, e, r);
+    if (progress && progress->round) {
+        progress->round(progress->context, result->done, result->wrong);
+    }
+    return DT_OK;
+}
+
+/* ---- all ---- */
+
+static dt_status evaluator_open(evaluator *e, size_t units) {
+    DT_TRY(dt_batch_create(&e->batch, EVAL_CHUNK, EVAL_CHUNK * dt_format_longest(e->config)));
+    DT_TRY(dt_memory_alloc(&e->open, EVAL_CHUNK * UNIT_CHUNKS, sizeof *e->open, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->round, 1, sizeof *e->round, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->unit_score, units, SCORES * sizeof(double), "evaluation"));
+    if (!e->request->generate) return DT_OK;
+    DT_TRY(dt_memory_alloc(&e->produced, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->prompt, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
+    return dt_generator_create(&e->generator, e->model, EVAL_CHUNK);
+}
+
+static void evaluator_close(evaluator *e) {
+    dt_generator_destroy(&e->generator);
+    dt_batch_destroy(&e->batch);
+    dt_memory_free(&e->open);
+    dt_memory_free(&e->round);
+    dt_memory_free(&e->unit_score);
+    dt_memory_free(&e->lines);
+    dt_memory_free(&e->produced);
+    dt_memory_free(&e->prompt);
+}
+
+/* Problems of a unit: several chunks where answers are generated, so that the few that have to be
+   make batches worth it. */
+static uint64_t unit_of(const eval_request *request) {
+    const uint64_t chunks = request->problems.count / (EVAL_CHUNK * UNITS);
+    if (!request->generate || chunks < 1) return EVAL_CHUNK;
+    return EVAL_CHUNK * (chunks < UNIT_CHUNKS ? chunks : UNIT_CHUNKS);
 }
 
 dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
-                   const dt_tokenizer *tokenizer, dt_split split, size_t count, bool generate,
-                   const eval_progress *progress) {
-    const size_t chunks = (count + EVAL_CHUNK - 1) / EVAL_CHUNK, ranks = dt_comm_size(s->comm),
-                 me = dt_comm_rank(s->comm);
-    evaluator e = {0};
+                   const dt_tokenizer *tokenizer, const eval_request *request) {
+    const uint64_t count = request->problems.count;
+    const uint64_t unit = unit_of(request);
+    const size_t units = ROUND_UNITS * dt_comm_size(s->comm);
+    evaluator e = {.model = model, .config = config, .tokenizer = tokenizer, .request = request};
     memset(result, 0, sizeof *result);
-    size_t begin, end;
-    dt_shard_range(&begin, &end, chunks, ranks, me);
-    dt_status status = evaluator_open(&e, model, config, chunks, ranks, generate);
-    for (size_t c = begin; status == DT_OK && c < end; c++) {
-        const size_t first = c * EVAL_CHUNK;
-        if (signals_stop()) {
-            e.chunk_score[c * SCORES + 5] = 1;
-            continue;
-        }
-        status = evaluate_chunk(&e, (eval_cell *)(void *)(e.count + me * CELLS),
-                                e.chunk_score + c * SCORES, model, config, tokenizer, split, first,
-                                dt_min_size(EVAL_CHUNK, count - first));
-        if (progress) progress->chunk(progress->context);
+    dt_status status;
+    DT_TRY_DONE(dt_comm_agree(s->comm, evaluator_open(&e, units)));
+    while (result->done < count && !result->interrupted) {
+        eval_round r = {.first = result->done, .unit = unit, .units = units};
+        r.end = count - r.first < units * unit ? count : r.first + units * unit;
+        r.units = (size_t)((r.end - r.first + unit - 1) / unit);
+        DT_TRY_DONE(evaluate_round(result, &e, s->comm, &r));
     }
-    if (progress) progress->wait(progress->context);
-    DT_TRY_DONE(dt_comm_agree(s->comm, status));
-    DT_TRY_DONE(dt_comm_share(s->comm, e.chunk_score, chunks, SCORES));
-    DT_TRY_DONE(dt_comm_share(s->comm, e.count, ranks, CELLS));
-    add_up(result, &e, chunks, ranks);
+    DT_TRY_DONE(dt_comm_sum(s->comm, (int64_t *)(void *)&result->tally, DT_TALLY_VALUES));
 done:
     evaluator_close(&e);
     return status;
-}
-
-eval_cell eval_operation(const eval_result *result, dt_operation operation) {
-    eval_cell sum = {0};
-    for (size_t a = 0; a < LENGTHS; a++) {
-        for (size_t b = 0; b < LENGTHS; b++) {
-            const eval_cell *cell = &result->cell[operation][a][b];
-            sum.problems += cell->problems;
-            sum.exact += cell->exact;
-            sum.working += cell->working;
-        }
-    }
-    return sum;
 }

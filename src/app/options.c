@@ -26,6 +26,8 @@ enum {
     KEY_COUNT,
     KEY_FIRST,
     KEY_DUMP_LOGITS,
+    KEY_EXHAUSTIVE,
+    KEY_ERRORS,
     KEY_REPLAY,
     KEY_DEVICES,
     KEY_USAGE,
@@ -83,6 +85,12 @@ static const action ACTIONS[] = {
     {{"dump-logits", KEY_DUMP_LOGITS, "FILE", 0,
       "write the logits of the first problems as JSON, for checking by other programs", 1},
      FOR_EVAL},
+    {{"exhaustive", KEY_EXHAUSTIVE, NULL, 0,
+      "every problem of the domain the model was trained on, of all splits", 1},
+     FOR_EVAL},
+    {{"errors", KEY_ERRORS, "FILE", 0,
+      "list each wrong answer in this file: a table, separated by tabs, with a heading", 1},
+     FOR_EVAL},
     {{"output", KEY_OUTPUT, "FILE", 0,
       "the picture, .svg or .png; without it RUN/plot.svg, or beside the checkpoint", 1},
      FOR_PLOT},
@@ -125,9 +133,16 @@ static const command_help HELP[COMMANDS] = {
          "\vWithout options it trains the default job in runs/default, and goes on "
          "where that folder stands. "
          "Other commands: dtrain eval, ask, info, data, plot, verify; each has its own --help."},
-    [COMMAND_EVAL] = {"eval", "CHECKPOINT|RUN",
-                      "Measure a trained model on problems it has never seen: exact answers, by "
-                      "operation and length of the operands."},
+    [COMMAND_EVAL] =
+        {"eval", "CHECKPOINT|RUN",
+         "Measure a trained model on problems it has never seen, or on all of its "
+         "domain: exact answers, by operation and length of the operands, by carries "
+         "of sums, borrows of differences and digits of quotients."
+         "\vAn answer is right if greedy generation gives it exactly. A wrong one is due "
+         "to a wrong step, if the text departs from the right one within the working "
+         "(in the part of the step that is named), or to a wrong copy, if the working "
+         "is right to its end and the answer after it is not. Exit code 75 if a signal "
+         "stopped it."},
     [COMMAND_ASK] = {"ask", "CHECKPOINT|RUN [EXPRESSION...]",
                      "Let a trained model calculate: 273*274 or 2060/71. Without an expression it "
                      "reads them from standard input, "
@@ -218,6 +233,8 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     case KEY_COUNT: return parse_count(&options->count, text, "--count", state);
     case KEY_FIRST: return parse_count(&options->first, text, "--first", state);
     case KEY_DUMP_LOGITS: options->dump_logits = text; return 0;
+    case KEY_EXHAUSTIVE: options->exhaustive = true; return 0;
+    case KEY_ERRORS: options->errors = text; return 0;
     case KEY_OUTPUT: options->output = text; return 0;
     case KEY_ASCII: options->ascii = true; return 0;
     case KEY_REPLAY: options->replay = true; return 0;

@@ -1,6 +1,7 @@
 /* The state of a run: shared windows, buffers on them, and how they are filled. */
 #include <string.h>
 
+#include "evaluate.h"
 #include "trainer.h"
 #include "trainer_shared.h"
 

@@ -1,6 +1,7 @@
 /* Validation while training: the measurement, and whether it is the best so far. */
 #include <math.h>
 
+#include "evaluate.h"
 #include "trainer.h"
 
 static double metric_of(const dt_config *config, const dt_validation_row *row) {
@@ -25,10 +26,11 @@ static void fill_row(dt_validation_row *row, const eval_result *result) {
     row->loss = total->loss / total->scored;
     row->perplexity = exp(row->loss);
     row->token_accuracy = total->correct / total->scored;
-    row->exact_match = result->answered / total->problems;
+    const dt_count all = dt_tally_all(&result->tally);
+    row->exact_match = (double)all.right / (double)all.problems;
     for (int op = 0; op < DT_OPERATIONS; op++) {
-        const eval_cell sum = eval_operation(result, (dt_operation)op);
-        row->exact_match_of[op] = sum.problems > 0 ? sum.exact / sum.problems : NAN;
+        const dt_count sum = dt_tally_operation(&result->tally, (dt_operation)op);
+        row->exact_match_of[op] = sum.problems > 0 ? (double)sum.right / (double)sum.problems : NAN;
     }
 }
 
@@ -44,8 +46,14 @@ static dt_status record(trainer *t, const dt_validation_row *row, bool *improved
     return DT_OK;
 }
 
-static void chunk_done(void *context) {
+static void begin_work(void *context) {
     const trainer *t = context;
+    watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
+}
+
+static void chunk_done(void *context, uint64_t done) {
+    const trainer *t = context;
+    (void)done;
     watchdog_beat(t->watchdog);
 }
 
@@ -57,13 +65,16 @@ static void all_done(void *context) {
 dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, bool *interrupted) {
     const double start = seconds_now();
     eval_result *result;
-    const eval_progress progress = {chunk_done, all_done, t};
+    const eval_progress progress = {
+        .work = begin_work, .chunk = chunk_done, .wait = all_done, .context = t};
+    const eval_request request = {
+        .problems = {.split = DT_VALIDATION, .count = (uint64_t)t->config.eval_examples},
+        .progress = &progress};
     *row = (dt_validation_row){.step = t->state.step};
     *improved = *interrupted = false;
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, DT_VALIDATION,
-                                (size_t)t->config.eval_examples, false, &progress);
+    dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, &request);
     *interrupted = result->interrupted;
     if (status == DT_OK && !*interrupted) {
         fill_row(row, result);

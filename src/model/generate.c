@@ -6,7 +6,8 @@
 
 struct dt_generator {
     dt_model *model;
-    size_t B;
+    size_t B;         /* room for */
+    size_t used;      /* sequences of this run; only they are computed */
     dt_buffer *cache; /* keys, then values, of each layer: (L,2,B,T,C) */
     dt_buffer *ids;
     dt_packed packed; /* one token of each sequence */
@@ -104,7 +105,7 @@ void dt_generator_destroy(dt_generator **out) {
 static dt_status decode_layer(dt_generator *g, size_t l) {
     dt_model *model = g->model;
     const layer_offsets *o = &model->offsets.layer[l];
-    const size_t B = g->B, C = model->shape.C, F = model->shape.F;
+    const size_t B = g->used, C = model->shape.C, F = model->shape.F;
     RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
         model_weight(model, o->attn_norm_scale), model_weight(model, o->attn_norm_bias), B, C);
     RUN(model, linear_forward, g->qkv, DT_NO_TENSOR, g->normed,
@@ -130,7 +131,7 @@ static dt_status decode_layer(dt_generator *g, size_t l) {
 static dt_status decode(dt_generator *g) {
     dt_model *model = g->model;
     const model_offsets *o = &model->offsets;
-    const size_t B = g->B, C = model->shape.C;
+    const size_t B = g->used, C = model->shape.C;
     g->packed.problems = g->packed.tokens = B;
     g->packed.host_offset = g->offset;
     RUN(model, upload, g->packed.token, g->token, B);
@@ -149,12 +150,12 @@ static dt_status decode(dt_generator *g) {
     return DT_OK;
 }
 
-/* Sequence b's token at a step; a finished or unused sequence repeats its last one, and nobody
- * looks at the result. */
+/* Sequence b's token at a step; a finished sequence repeats its last one, and nobody looks at the
+ * result. */
 static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step,
                       int32_t *places) {
     const size_t T = g->model->shape.T;
-    const size_t at = g->count[b] ? dt_min_size(step, g->count[b] - 1) : 0;
+    const size_t at = dt_min_size(step, g->count[b] - 1);
     const int32_t *text = g->text + b * T;
     dt_tokenizer_places(places, tokenizer, text, at + 1);
     g->token[b] = text[at];
@@ -173,10 +174,10 @@ static int32_t most_likely(const float *logit, size_t V) {
 
 /* Appends the most likely token where the sequence has reached its end; true if one is still going
  * on. */
-static bool extend(dt_generator *g, size_t step, size_t used, bool *done) {
+static bool extend(dt_generator *g, size_t step, bool *done) {
     const size_t T = g->model->shape.T, V = g->model->shape.V;
     bool going = false;
-    for (size_t b = 0; b < used; b++) {
+    for (size_t b = 0; b < g->used; b++) {
         if (!done[b] && step + 1 == g->count[b]) {
             const int32_t next = most_likely(g->host_logits + b * V, V);
             if (next == 0 || g->count[b] >= T) {
@@ -201,19 +202,17 @@ dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX],
     DT_TRY_DONE(dt_memory_alloc(&done, g->B, sizeof *done, "generation"));
     DT_TRY_DONE(dt_memory_alloc(&places, T, sizeof *places, "generation"));
     DT_TRY_DONE(dt_memory_alloc(&given, g->B, sizeof *given, "generation"));
-    for (size_t b = 0; b < g->B; b++) {
-        g->count[b] = 0;
-        g->text[b * T] = 0;
-        if (b >= count) continue;
+    g->used = count;
+    for (size_t b = 0; b < count; b++) {
         DT_TRY_DONE(dt_tokenizer_encode(g->text + b * T, T, &g->count[b], tokenizer, prompt[b]));
         DT_REQUIRE_DONE(g->count[b] > 0, DT_ERR_ARG, "an empty prompt has no continuation");
         given[b] = g->count[b];
     }
     bool going = count > 0;
     for (size_t step = 0; going && step < T; step++) {
-        for (size_t b = 0; b < g->B; b++) set_input(g, tokenizer, b, step, places);
+        for (size_t b = 0; b < count; b++) set_input(g, tokenizer, b, step, places);
         DT_TRY_DONE(decode(g));
-        going = extend(g, step, count, done);
+        going = extend(g, step, done);
     }
     for (size_t b = 0; b < count; b++) {
         DT_TRY_DONE(dt_tokenizer_decode(produced[b], DT_TEXT_MAX, tokenizer,

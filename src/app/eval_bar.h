@@ -1,0 +1,23 @@
+/* Shows how far a long evaluation is. */
+#ifndef DTRAIN_EVAL_BAR_H
+#define DTRAIN_EVAL_BAR_H
+
+#include "evaluate.h"
+
+typedef struct {
+    uint64_t problems, ranks;
+    uint64_t done, wrong; /* of all ranks, up to the last exchange */
+    uint64_t own;         /* of this rank, since then */
+    double start, next;   /* seconds_now() */
+    bool terminal;
+    int terminal_file;
+} eval_bar;
+
+/* Rank 0 only, like everything here: a bar on a terminal, else a line now and then. */
+void eval_bar_open(eval_bar *bar, uint64_t problems, size_t ranks, dt_log_level level);
+void eval_bar_chunk(void *bar, uint64_t done);
+void eval_bar_round(void *bar, uint64_t done, uint64_t wrong);
+/* Clears the bar. */
+void eval_bar_close(eval_bar *bar);
+
+#endif

@@ -1,0 +1,60 @@
+/* Sharded evaluation: what is asked of it, and what it finds. */
+#ifndef DTRAIN_EVALUATE_H
+#define DTRAIN_EVALUATE_H
+
+#include <stdio.h>
+
+#include "app.h"
+#include "dtrain/analysis.h"
+
+/* Problems per forward pass: a model for evaluation has room for them. */
+enum { EVAL_CHUNK = 64 };
+
+/* Which problems: 0 … count-1 of a split, or of the whole domain. */
+typedef struct {
+    bool exhaustive;
+    dt_split split;
+    uint64_t count;
+} eval_problems;
+
+/* So that others can see an evaluation go on. Any of them may be NULL. */
+typedef struct {
+    void (*work)(void *context);                 /* this rank has problems to do */
+    void (*chunk)(void *context, uint64_t done); /* of this rank, since then */
+    void (*wait)(void *context);                 /* all are done: it waits for the other ranks */
+    void (*round)(void *context, uint64_t done, uint64_t wrong); /* of all ranks, in all */
+    void *context;
+} eval_progress;
+
+typedef struct {
+    eval_problems problems;
+    /* Answer those problems whose text is not reproduced exactly by generation, to see whether the
+       answer is right all the same; otherwise only an exact text counts. */
+    bool generate;
+    bool list;    /* write a line for each wrong answer, in the order of the problems */
+    FILE *errors; /* to this file, on rank 0 */
+    const eval_progress *progress; /* NULL: nobody wants to know */
+} eval_request;
+
+typedef struct {
+    dt_score total; /* loss and token accuracy on the given text; exact: the whole text */
+    dt_tally tally;
+    uint64_t done; /* problems; fewer than were asked for only if interrupted */
+    uint64_t wrong;
+    bool interrupted; /* by a signal: problems 0 … done-1 count, and tally is of nobody's use */
+} eval_result;
+
+/**
+ * Evaluate problems, cut into units of fixed size that the ranks share out, so that the result does
+ * not depend on their number. Collective.
+ *
+ * @param config  its data settings say which problems there are
+ * @return DT_ERR_STOPPED is none of its errors: a signal sets result->interrupted
+ */
+dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
+                   const dt_tokenizer *tokenizer, const eval_request *request);
+
+/* The heading of what request.list writes. */
+const char *evaluate_heading(void);
+
+#endif

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Every problem of a small domain: the same result on any number of ranks, counts that Python finds again in the list of errors, and
+# a signal that ends it in time.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Too little training to be right everywhere, enough to be right somewhere.
+expect_exit 0 start 2 --ops '+-*/' --digits 1 --dividend-digits 2 --divisor-digits 1 --layers 2 --width 48 --heads 2 --batch 64 \
+    --lr 8e-3 --warmup 20 --steps 250 --eval-every 250 --eval-examples 128 --out run
+
+# ---- the same everywhere ----
+
+expect_exit 0 start alone eval run --exhaustive --json --errors alone.tsv
+cp out alone.json
+for ranks in 1 2 3; do
+    expect_exit 0 start "$ranks" eval run --exhaustive --json --errors "$ranks.tsv"
+    cmp out alone.json || fail "$ranks ranks count otherwise than one process"
+    cmp "$ranks.tsv" alone.tsv || fail "$ranks ranks list other errors than one process"
+    [[ ! -e $ranks.tsv.partial ]] || fail "the name of the unfinished list is left"
+done
+say "the same on 1, 2 and 3 ranks"
+
+# ---- counted again, from the list of errors and all that is not in it ----
+
+expect_exit 0 start alone eval run --exhaustive
+/usr/bin/python3 -B - alone.json alone.tsv out <<'END' || fail "the counts are not those of the list"
+import collections, json, sys
+told = json.load(open(sys.argv[1]))
+lines = open(sys.argv[2]).read().splitlines()
+text = open(sys.argv[3]).read()
+assert lines.pop(0).split("\t") == "index split op a b right model slip step text right_text".split()
+names = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+parts = {"*": ["partial product", "running sum"],
+         "/": ["remainder so far", "quotient digit", "digit times divisor", "new remainder"]}
+
+domain = [(op, a, b) for op in "+-*/" for a in range(100 if op == "/" else 10) for b in range(op == "/", 10)]
+assert told["problems"] == len(domain) == 300 + 900 and told["split"] == "all"
+
+def digit_sum(n):
+    return sum(map(int, str(n)))
+
+def hardness(op, a, b):
+    if op == "+": return (digit_sum(a) + digit_sum(b) - digit_sum(a + b)) // 9
+    if op == "-": return (digit_sum(min(a, b)) + digit_sum(abs(a - b)) - digit_sum(max(a, b))) // 9
+    return len(str(a // b)) if op == "/" else None
+
+def answer(op, a, b):
+    return {"+": lambda: str(a + b), "-": lambda: str(a - b), "*": lambda: str(a * b), "/": lambda: f"{a // b} r {a % b}"}[op]()
+
+def first_slip(op, produced, right):
+    """Walks over both texts at once, naming the place it is at."""
+    working, equals, _ = right.rpartition("=")
+    if not equals: return "answer", 0
+    if produced.startswith(working + "="): return "copy", 0
+    end = ";" if ";" in working else ","
+    step, part = 1, 0
+    for i, c in enumerate(working + "="):
+        if produced[i:i + 1] != c: return parts[op][part], step
+        if c == end: step, part = step + 1, 0
+        elif not c.isdigit(): part += 1
+
+wrong, last = set(), -1
+slips = collections.Counter()
+for line in lines:
+    index, split, op, a, b, right, model, slip, step, produced, right_text = line.split("\t")
+    index, a, b = int(index), int(a), int(b)
+    assert index > last and domain[index] == (op, a, b), line
+    last = index
+    assert right == answer(op, a, b) and model != right, line
+    assert right_text.endswith("$") and produced + "$" != right_text, line
+    assert (slip, int(step)) == first_slip(op, produced, right_text), line
+    slips[op, slip] += 1
+    wrong.add(index)
+
+problems, right = collections.Counter(), collections.Counter()
+for index, (op, a, b) in enumerate(domain):
+    for key in (op,), (op, "cell", len(str(a)), len(str(b))), (op, "hard", hardness(op, a, b)):
+        problems[key] += 1
+        right[key] += index not in wrong
+assert 50 < len(wrong) < len(domain) - 50, len(wrong)
+assert round(told["exact_match"] * len(domain)) == len(domain) - len(wrong)
+for op, name in names.items():
+    of = told[name]
+    assert of["problems"] == problems[op,] and round(of["exact_match"] * of["problems"]) == right[op,]
+    cells = {(op, "cell", c["a_digits"], c["b_digits"]): (c["problems"], c["right"]) for c in of["cells"]}
+    if op != "*":
+        hard, = [key[3:] for key in of if key.startswith("by_")]
+        assert hard == {"+": "carries", "-": "borrows", "/": "quotient_digits"}[op]
+        cells |= {(op, "hard", c[hard]): (c["problems"], c["right"]) for c in of["by_" + hard]}
+    else:
+        cells[op, "hard", None] = problems[op, "hard", None], right[op, "hard", None]
+    assert cells == {key: (problems[key], right[key]) for key in problems if key[0] == op and len(key) > 1}, cells
+    splits = of["splits"]
+    assert sum(s["problems"] for s in splits.values()) == problems[op,]
+    listed = collections.Counter(line.split("\t")[1] for line in lines if line.split("\t")[2] == op)
+    assert all(s["problems"] - s["right"] == listed[split] for split, s in splits.items()), splits
+    told_slips = dict(of["wrong_steps"], copy=of["wrong_copies"], answer=of["wrong_answers"])
+    assert {k: v for k, v in told_slips.items() if v} == {k[1]: v for k, v in slips.items() if k[0] == op}, (told_slips, slips)
+    assert sum(told_slips.values()) == problems[op,] - right[op,]
+assert f"all {len(domain)} problems of its domain: {len(wrong)} wrong" in text, text
+assert "quotient digits:" in text and "wrong by split:" in text
+print(f"{len(wrong)} of {len(domain)} wrong, {sum(slips.values())} slips found again")
+END
+
+# ---- what cannot be ----
+
+expect_exit 64 start alone eval run --exhaustive --count 5
+expect_text err "leave out --count"
+expect_exit 73 start alone eval run --exhaustive --errors nowhere/errors.tsv
+expect_text err "nowhere/errors.tsv.partial cannot be created"
+expect_exit 0 start 2 --ops + --digits 8 --format reverse --layers 1 --width 32 --heads 2 --steps 1 --eval-every 0 --out huge
+expect_exit 64 start alone eval huge --exhaustive
+expect_text err "lower --digits"
+
+# ---- a signal ends it ----
+
+expect_exit 0 start 2 --ops + --digits 4 --format reverse --layers 2 --width 64 --heads 2 --steps 1 --eval-every 0 --out long
+for signal in TERM USR1; do
+    "$dtrain" eval long --exhaustive --errors stopped.tsv >out 2>err &
+    wait_for 60 test -e stopped.tsv.partial
+    sleep 1
+    kill -"$signal" $!
+    code=0
+    wait $! || code=$?
+    ((code == 75)) || fail "exit code $code after a signal"
+    expect_text err "stopped by signal $signal after" "of 100000000 problems" stopped.tsv.partial
+    [[ ! -s out && ! -e stopped.tsv ]] || fail "a stopped evaluation leaves what looks like a whole one"
+    rm stopped.tsv.partial
+done
+"$mpirun" -np 2 "$dtrain" eval long --exhaustive --errors ranks.tsv >out 2>err &
+wait_for 60 test -e ranks.tsv.partial
+sleep 1
+kill -USR1 $!
+code=0
+wait $! || code=$?
+((code == 75)) || fail "exit code $code of mpirun after a signal"
+say "a signal ends it"

@@ -1,0 +1,239 @@
+/* The domain is enumerated whole and once, difficulty is what it is called, and slips are found
+ * where they are. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrain/analysis.h"
+#include "dtrain/random.h"
+
+static dt_config config_of(const char *ops, int64_t digits, int64_t dividend, int64_t divisor) {
+    dt_config config = {.digits = digits, .dividend_digits = dividend, .divisor_digits = divisor};
+    snprintf(config.ops, sizeof config.ops, "%s", ops);
+    return config;
+}
+
+/* ---- the domain ---- */
+
+static uint64_t end_of(int64_t digits) {
+    uint64_t end = 1;
+    for (int64_t i = 0; i < digits; i++) end *= 10;
+    return end;
+}
+
+/* All pairs of numbers, without arithmetic on indices. */
+static uint64_t check_operation(const dt_config *config, uint64_t index, dt_operation operation,
+                                int64_t digits_a, int64_t digits_b) {
+    for (uint64_t a = 0; a < end_of(digits_a); a++) {
+        for (uint64_t b = operation == DT_DIVIDE; b < end_of(digits_b); b++, index++) {
+            dt_problem problem;
+            dt_domain_problem(&problem, config, index);
+            if (problem.operation != operation || problem.a != a || problem.b != b) {
+                fail_msg("problem %lu is not %lu%c%lu", index, a, "+-*/"[operation], b);
+            }
+            assert_int_equal(dt_problem_in_domain(&problem, config), DT_OK);
+        }
+    }
+    return index;
+}
+
+static void check_domain(const char *ops, int64_t digits, int64_t dividend, int64_t divisor) {
+    const dt_config config = config_of(ops, digits, dividend, divisor);
+    uint64_t count, expected = 0;
+    assert_int_equal(dt_domain_count(&count, &config), DT_OK);
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        const bool divides = op == DT_DIVIDE;
+        if (!strchr(ops, "+-*/"[op])) continue;
+        expected = check_operation(&config, expected, (dt_operation)op, divides ? dividend : digits,
+                                   divides ? divisor : digits);
+    }
+    assert_int_equal(count, expected);
+}
+
+static void every_problem_is_there_once(void **state) {
+    (void)state;
+    check_domain("+-*/", 1, 1, 1);
+    check_domain("+-*/", 2, 3, 1);
+    check_domain("/*", 1, 1, 2);
+    check_domain("/", 3, 3, 2);
+    check_domain("-", 2, 1, 1);
+    check_domain("+-**///", 1, 2, 1); /* drawn twice as often, but there once */
+}
+
+static void the_default_has_four_million(void **state) {
+    (void)state;
+    dt_config config;
+    uint64_t count;
+    dt_config_defaults(&config);
+    assert_int_equal(dt_domain_count(&count, &config), DT_OK);
+    assert_int_equal(count, 3 * 1000000 + 10000 * 99);
+}
+
+static void domains_without_end_are_refused(void **state) {
+    (void)state;
+    uint64_t count;
+    dt_problem problem;
+    const dt_config many = config_of("+", 8, 1, 1), largest = config_of("+", 7, 1, 1);
+    const dt_config widest = config_of("+-*/", 36, 18, 18);
+    assert_int_equal(dt_domain_count(&count, &many), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "lower --digits"));
+    assert_int_equal(dt_domain_count(&count, &widest), DT_ERR_ARG);
+    assert_int_equal(dt_domain_count(&count, &largest), DT_OK);
+    assert_int_equal(count, UINT64_C(100000000000000));
+    dt_domain_problem(&problem, &largest, count - 1);
+    assert_true(problem.a == 9999999 && problem.b == 9999999);
+}
+
+/* a+b is where b+a is, also where nothing was drawn by chance. */
+static void twins_share_a_split_over_the_whole_domain(void **state) {
+    (void)state;
+    const dt_config config = config_of("+-*", 2, 1, 1);
+    uint64_t count;
+    size_t of_split[DT_SPLITS] = {0}, differ = 0;
+    assert_int_equal(dt_domain_count(&count, &config), DT_OK);
+    for (uint64_t i = 0; i < count; i++) {
+        dt_problem problem;
+        dt_domain_problem(&problem, &config, i);
+        const dt_problem twin = {problem.operation, problem.b, problem.a};
+        const dt_split split = dt_problem_split(&problem);
+        of_split[split]++;
+        if (problem.operation == DT_SUBTRACT) {
+            differ += dt_problem_split(&twin) != split;
+        } else {
+            assert_int_equal(dt_problem_split(&twin), split);
+        }
+    }
+    assert_true(differ > 500); /* of 10,000 differences: they are no twins */
+    assert_int_equal(of_split[DT_TRAIN] + of_split[DT_VALIDATION] + of_split[DT_TEST], count);
+    assert_in_range(of_split[DT_VALIDATION], count * 4 / 100, count * 6 / 100);
+    assert_in_range(of_split[DT_TEST], count * 4 / 100, count * 6 / 100);
+}
+
+/* ---- difficulty ---- */
+
+static size_t digit_sum(dt_number n) {
+    size_t sum = 0;
+    const dt_decimal text = dt_decimal_of(n);
+    for (const char *c = text.text; *c; c++) sum += (size_t)(*c - '0');
+    return sum;
+}
+
+/* Each carry turns ten of a place into one of the next: nine are missing in the sum of digits.
+   Source: Kummer 1852. */
+static void check_carries(dt_number a, dt_number b) {
+    const dt_problem sum = {DT_ADD, a, b}, back = {DT_SUBTRACT, a + b, b};
+    const dt_problem negative = {DT_SUBTRACT, b, a + b};
+    const size_t carries = (digit_sum(a) + digit_sum(b) - digit_sum(a + b)) / 9;
+    assert_int_equal(dt_difficulty(&sum), carries);
+    assert_int_equal(dt_difficulty(&back), carries);
+    assert_int_equal(dt_difficulty(&negative), carries);
+}
+
+static void carries_and_borrows_are_counted(void **state) {
+    (void)state;
+    for (dt_number a = 0; a < 1000; a += 7) {
+        for (dt_number b = 0; b < 1000; b++) check_carries(a, b);
+    }
+    for (uint64_t i = 0; i < 1000; i++) {
+        uint32_t word[4];
+        dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
+        const uint64_t high = (uint64_t)word[1] << 32 | word[0];
+        const uint64_t low = (uint64_t)word[3] << 32 | word[2];
+        check_carries((dt_number)high * 1000000007, (dt_number)low * 99991);
+    }
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_ADD, 999, 1}), 3);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_SUBTRACT, 1000, 1}), 3);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_DIVIDE, 2060, 71}), 2);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_DIVIDE, 5, 71}), 1);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_MULTIPLY, 99, 99}), 0);
+    assert_null(dt_difficulty_name(DT_MULTIPLY));
+    assert_string_equal(dt_difficulty_name(DT_DIVIDE), "quotient_digits");
+}
+
+/* ---- slips ---- */
+
+static void slips_are_found_where_they_are(void **state) {
+    (void)state;
+    static const char *const product = "2901,01191+20202,00645+20847=20847$";
+    static const char *const quotient = "602:2,241,46;046:9,936,1=29r1$";
+    static const struct {
+        const char *right, *produced;
+        size_t kind, step;
+    } known[] = {
+        {product, "2902,01191+20202,00645+20847=20847", 0, 1},
+        {product, "29", 0, 1},
+        {product, "", 0, 1},
+        {product, "29011,", 0, 1}, /* too long: the end of the part is missing */
+        {product, "2901=2901", 0, 1},
+        {product, "2901,01191-", 0, 2},
+        {product, "2901,01191+2,", 1, 2},
+        {product, "2901,01191+20202,00645+20846=20846", 1, 3},
+        {product, "2901,01191+20202,00645+208470=", 1, 3},
+        {product, "2901,01191+20202,00645+20847=20848", DT_SLIP_COPY, 0},
+        {product, "2901,01191+20202,00645+20847=2084", DT_SLIP_COPY, 0},
+        {product, "2901,01191+20202,00645+20847=208470", DT_SLIP_COPY, 0},
+        {quotient, "612:2,241,46", 0, 1},
+        {quotient, "602:1,17,53", 1, 1},
+        {quotient, "602:2,242,46", 2, 1},
+        {quotient, "602:2,241,45", 3, 1},
+        {quotient, "602:2,241,46=2r64", 3, 1},
+        {quotient, "602:2,241,46;045", 0, 2},
+        {quotient, "602:2,241,46;046:9,936,1=29r2", DT_SLIP_COPY, 0},
+        {"975$", "976", DT_SLIP_ANSWER, 0},
+        {"-87$", "87", DT_SLIP_ANSWER, 0},
+        {"2901=2901$", "2901=2902", DT_SLIP_COPY, 0},
+        {"2901=2901$", "2801=2801", 0, 1},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const dt_slip slip = dt_slip_find(known[i].produced, known[i].right);
+        if (slip.kind != known[i].kind || slip.step != known[i].step) {
+            fail_msg("%s: part %zu of step %zu", known[i].produced, slip.kind, slip.step);
+        }
+    }
+    assert_string_equal(dt_slip_name(DT_MULTIPLY, 1), "running sum");
+    assert_string_equal(dt_slip_name(DT_DIVIDE, 1), "quotient digit");
+    assert_string_equal(dt_slip_name(DT_DIVIDE, DT_SLIP_COPY), "copy");
+    assert_null(dt_slip_name(DT_ADD, 0));
+}
+
+/* ---- counts ---- */
+
+static void counts_stand_where_they_belong(void **state) {
+    (void)state;
+    static dt_tally one, other;
+    const dt_problem sum = {DT_ADD, 95, 7}, quotient = {DT_DIVIDE, 2060, 71};
+    const dt_slip slip = {.kind = 1, .step = 2}, copy = {.kind = DT_SLIP_COPY};
+    dt_tally_add(&one, &sum, true, true, NULL);
+    dt_tally_add(&one, &quotient, false, false, &slip);
+    dt_tally_add(&one, &quotient, false, false, &copy);
+    dt_tally_add(&other, &quotient, true, false, NULL);
+    dt_tally_merge(&one, &other);
+    const dt_count all = dt_tally_all(&one), divisions = dt_tally_operation(&one, DT_DIVIDE);
+    assert_true(all.problems == 4 && all.right == 2 && all.text == 1);
+    assert_true(divisions.problems == 3 && divisions.right == 1 && divisions.text == 0);
+    assert_int_equal(one.length[DT_ADD][2][1].right, 1);
+    assert_int_equal(one.length[DT_DIVIDE][4][2].problems, 3);
+    assert_int_equal(one.difficulty[DT_ADD][2].problems, 1);
+    assert_int_equal(one.difficulty[DT_DIVIDE][2].right, 1);
+    assert_int_equal(one.split[DT_DIVIDE][dt_problem_split(&quotient)].problems, 3);
+    assert_true(one.slip[DT_DIVIDE][1] == 1 && one.slip[DT_DIVIDE][DT_SLIP_COPY] == 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_problem_is_there_once),
+        cmocka_unit_test(the_default_has_four_million),
+        cmocka_unit_test(domains_without_end_are_refused),
+        cmocka_unit_test(twins_share_a_split_over_the_whole_domain),
+        cmocka_unit_test(carries_and_borrows_are_counted),
+        cmocka_unit_test(slips_are_found_where_they_are),
+        cmocka_unit_test(counts_stand_where_they_belong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
