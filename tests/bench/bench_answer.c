@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "evaluate.h"
 #include "products.h"
 #include "trainer.h"
 
@@ -71,9 +72,9 @@ static dt_status time_validation(bench *b, size_t i) {
     trainer *t = &b->t;
     const double flops = model_linear_flops(&t->shape, (double)b->batch.tokens) +
                          model_attention_flops(&t->shape, &b->batch);
+    const eval_request request = {.problems = {.split = DT_VALIDATION, .count = b->problems}};
     const double start = seconds_now();
-    DT_TRY(evaluate(b->result, &b->s, t->model, &t->config, t->tokenizer, DT_VALIDATION,
-                    b->problems, false, NULL));
+    DT_TRY(evaluate(b->result, &b->s, t->model, &t->config, t->tokenizer, &request));
     const double seconds = seconds_now() - start;
     b->validation[i] = (double)b->problems / seconds;
     b->sgemm[i] = products_run(&b->products, seconds);
