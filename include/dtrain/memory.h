@@ -23,6 +23,9 @@ dt_status dt_memory_alloc(void *pointer, size_t count, size_t size, const char *
 dt_status dt_memory_grow(void *pointer, size_t *capacity, size_t count, size_t size,
                          const char *what);
 
+/* Have the system bring all pages of a large block now, in huge ones if it can. Writes zeros. */
+void dt_memory_touch(void *memory, size_t bytes);
+
 /* Give memory back and leave NULL; takes the address of the pointer. */
 void dt_memory_free(void *pointer);
 

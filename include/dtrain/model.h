@@ -37,9 +37,13 @@ dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
 void dt_layout_destroy(dt_layout *layout);
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
 
-/* Initial weights: N(0, 0.02), residual outputs divided by sqrt(2L), norms 1, biases 0 (GPT-2). */
+/**
+ * Initial weights: N(0, 0.02), residual outputs divided by sqrt(2L), norms 1, biases 0 (GPT-2).
+ *
+ * @param worker, workers  fills this worker's share of the parameters alone; 0, 1: all
+ */
 void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
-                         uint64_t seed);
+                         uint64_t seed, size_t worker, size_t workers);
 
 typedef struct dt_model dt_model;
 

@@ -97,12 +97,19 @@ static dt_status publish(trainer *t) {
 }
 
 dt_status trainer_initialise(trainer *t) {
-    if (dt_comm_local_rank(t->s->comm) == 0) {
-        memset(t->weights_memory, 0, t->layout.count * sizeof *t->weights_memory);
-        memset(t->m_memory, 0, t->layout.count * sizeof *t->m_memory);
-        memset(t->v_memory, 0, t->layout.count * sizeof *t->v_memory);
-        dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed);
-    }
+    const size_t worker = dt_comm_local_rank(t->s->comm), workers = dt_comm_local_size(t->s->comm);
+    size_t begin, end;
+    /* The others do not know when rank 0 has closed the state to snapshots: before it comes here.
+     */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    dt_shard_range(&begin, &end, t->layout.count, workers, worker);
+    float *const all[] = {t->weights_memory, t->m_memory, t->v_memory};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        memset(all[i] + begin, 0, (end - begin) * sizeof *all[i]);
+    /* Parameters do not end where these parts do. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed, worker,
+                        workers);
     return publish(t);
 }
 

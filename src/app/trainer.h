@@ -50,7 +50,7 @@ typedef struct {
 dt_status trainer_create(trainer *t, session *s, const dt_config *config);
 void trainer_destroy(trainer *t);
 
-/* Fresh weights, moments of zero. Collective. */
+/* Fresh weights, moments of zero. Nobody else may look at the state meanwhile. Collective. */
 dt_status trainer_initialise(trainer *t);
 
 /* Rank 0's checkpoint to all nodes; NULL on the other ranks. Its metrics move to the trainer.

@@ -269,7 +269,7 @@ static dt_status open_slots(writer *w) {
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         DT_TRY(dt_memory_alloc(&w->slot[i].floats, 3 * view.layout.count, sizeof(float),
                                "a snapshot of the weights"));
-        memset(w->slot[i].floats, 0, 3 * view.layout.count * sizeof(float));
+        dt_memory_touch(w->slot[i].floats, 3 * view.layout.count * sizeof(float));
     }
     return DT_OK;
 }

@@ -20,7 +20,7 @@ extern const product PRODUCTS[];
 extern const size_t PRODUCT_COUNT;
 enum { PRODUCT_MOST = 520 * 520 };
 
-/* Normal numbers for a and b, PRODUCT_MOST each. */
+/* Numbers between -1 and 1 for a and b, PRODUCT_MOST each. */
 void product_fill(float *a, float *b);
 
 /* Largest error of c = 1 + a b over sampled elements, beside a plain double loop, in units of what

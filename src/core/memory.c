@@ -47,6 +47,18 @@ dt_status dt_memory_alloc(void *pointer, size_t count, size_t size, const char *
     return DT_OK;
 }
 
+void dt_memory_touch(void *memory, size_t bytes) {
+    enum { PAGE = 4096 };
+    char *at = memory;
+#ifdef MADV_HUGEPAGE
+    const size_t before = -(uintptr_t)at % PAGE;
+    if (bytes > before) madvise(at + before, (bytes - before) / PAGE * PAGE, MADV_HUGEPAGE);
+#endif
+    /* The compiler must not know that they are zero already. */
+    for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)at)[i] = 0;
+    if (bytes) ((volatile char *)at)[bytes - 1] = 0;
+}
+
 void dt_memory_free(void *pointer) {
     void *memory;
     memcpy(&memory, pointer, sizeof memory);

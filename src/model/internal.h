@@ -64,8 +64,9 @@ static inline uint32_t dropout_site(size_t layer, bool mlp) {
 
 dt_status model_upload(dt_model *model, const dt_batch *batch);
 
-/* key NULL: no dropout. Leaves the logits. */
-dt_status model_forward(dt_model *model, const dt_step_key *key);
+/* key NULL: no dropout. keep: every layer's activations, for the backward pass; otherwise they all
+ * work in the memory of the first, which then stays in the cache. Leaves the logits. */
+dt_status model_forward(dt_model *model, const dt_step_key *key, bool keep);
 dt_status model_dropout(dt_model *model, dt_tensor y, dt_tensor x, dt_tensor residual,
                         uint32_t site, const dt_step_key *key);
 

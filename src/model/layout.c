@@ -101,20 +101,25 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
-                         uint64_t seed) {
+/* Each layer adds twice to the residual stream: divided like this, its variance does not depend on
+ * the depth. */
+static double deviation_of(const dt_parameter *p, const dt_model_shape *shape) {
     const double deviation = 0.02;
-    /* Each layer adds twice to the residual stream; this keeps its variance independent of the
-     * depth. */
-    const double residual = deviation / sqrt(2.0 * (double)shape->L);
+    const bool into_residual =
+        ends_with(p->name, "attn_out/weight") || ends_with(p->name, "mlp_out/weight");
+    return into_residual ? deviation / sqrt(2.0 * (double)shape->L) : deviation;
+}
+
+void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
+                         uint64_t seed, size_t worker, size_t workers) {
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
+        /* Contiguous shares of about the same size: whose share holds the parameter's middle. */
+        if ((p->offset + p->count / 2) * workers / layout->count != worker) continue;
         float *w = weights + p->offset;
         if (p->rank == 2) {
-            const bool into_residual =
-                ends_with(p->name, "attn_out/weight") || ends_with(p->name, "mlp_out/weight");
-            dt_random_normal(w, p->count, into_residual ? residual : deviation, seed,
-                             DT_RANDOM_WEIGHTS, (uint32_t)i);
+            dt_random_normal(w, p->count, deviation_of(p, shape), seed, DT_RANDOM_WEIGHTS,
+                             (uint32_t)i);
         } else {
             const float value = ends_with(p->name, "scale") ? 1.0f : 0.0f;
             for (size_t k = 0; k < p->count; k++) w[k] = value;

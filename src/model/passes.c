@@ -30,11 +30,12 @@ static dt_status close_branch(dt_model *model, dt_tensor out, dt_tensor stream, 
     return model_dropout(model, out, model->branch, stream, site, key);
 }
 
-static dt_status layer_forward(dt_model *model, size_t l, const dt_step_key *key) {
-    const layer_activations *a = &model->layer[l];
+/* Layer l, with the activations of a, its own or the first's; its output goes to `next`, which may
+ * be a's input. */
+static dt_status layer_forward(dt_model *model, size_t l, const layer_activations *a,
+                               dt_tensor next, const dt_step_key *key) {
     const layer_offsets *o = &model->offsets.layer[l];
     const size_t N = model->packed.tokens, C = model->shape.C, F = model->shape.F;
-    const dt_tensor next = l + 1 < model->shape.L ? model->layer[l + 1].input : model->output;
     RUN(model, norm_forward, a->attn_normed, a->attn_mean, a->attn_rstd, a->input,
         model_weight(model, o->attn_norm_scale), model_weight(model, o->attn_norm_bias), N, C);
     RUN(model, linear_forward, a->qkv, DT_NO_TENSOR, a->attn_normed,
@@ -52,14 +53,17 @@ static dt_status layer_forward(dt_model *model, size_t l, const dt_step_key *key
                         dropout_site(l, true), key);
 }
 
-dt_status model_forward(dt_model *model, const dt_step_key *key) {
+dt_status model_forward(dt_model *model, const dt_step_key *key, bool keep) {
     const model_offsets *o = &model->offsets;
     const dt_tensor first = model->shape.L ? model->layer[0].input : model->output;
-    const size_t N = model->packed.tokens, C = model->shape.C;
+    const size_t N = model->packed.tokens, C = model->shape.C, L = model->shape.L;
     RUN(model, embed_forward, first, &model->packed, model_weight(model, o->tok_embed),
         model_weight(model, o->pos_embed), model_weight(model, o->place_embed), C);
     if (key) DT_TRY(model_dropout(model, first, first, DT_NO_TENSOR, 0, key));
-    for (size_t l = 0; l < model->shape.L; l++) DT_TRY(layer_forward(model, l, key));
+    for (size_t l = 0; l < L; l++) {
+        const dt_tensor next = l + 1 < L ? model->layer[keep ? l + 1 : 0].input : model->output;
+        DT_TRY(layer_forward(model, l, &model->layer[keep ? l : 0], next, key));
+    }
     RUN(model, norm_forward, model->normed, model->mean, model->rstd, model->output,
         model_weight(model, o->final_norm_scale), model_weight(model, o->final_norm_bias), N, C);
     RUN(model, linear_forward, model->logits, DT_NO_TENSOR, model->normed,
@@ -128,7 +132,7 @@ dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradien
     const size_t N = batch->tokens, C = model->shape.C, V = model->shape.V;
     const dt_step_key *drop = model->shape.dropout > 0 ? key : NULL;
     DT_TRY(model_upload(model, batch));
-    DT_TRY(model_forward(model, drop));
+    DT_TRY(model_forward(model, drop, true));
     RUN(model, loss, score, DT_NO_TENSOR, model->logits, &model->packed, V, true);
     RUN(model, linear_backward, model->d_branch, (dt_tensor){gradient, o->tok_embed}, DT_NO_TENSOR,
         model->logits, DT_NO_TENSOR, model->normed, model_weight(model, o->tok_embed), N, C, V,

@@ -81,8 +81,13 @@ static void initial_weights_are_those_of_gpt2(void **state) {
     expect_ok(dt_layout_create(&layout, &shape));
     float *w = reference_alloc(layout.count, sizeof *w),
           *other = reference_alloc(layout.count, sizeof *w);
-    dt_model_initialise(w, &layout, &shape, 1);
-    dt_model_initialise(other, &layout, &shape, 2);
+    dt_model_initialise(w, &layout, &shape, 1, 0, 1);
+    dt_model_initialise(other, &layout, &shape, 1, 0, 3);
+    dt_model_initialise(other, &layout, &shape, 1, 2, 3);
+    assert_memory_not_equal(w, other, layout.count * sizeof *w);
+    dt_model_initialise(other, &layout, &shape, 1, 1, 3);
+    assert_memory_equal(w, other, layout.count * sizeof *w);
+    dt_model_initialise(other, &layout, &shape, 2, 0, 1);
     size_t end = 0;
     for (size_t i = 0; i < layout.parameters; i++) {
         const dt_parameter *p = &layout.parameter[i];

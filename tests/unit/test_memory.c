@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "dtrain/memory.h"
 
@@ -30,6 +31,37 @@ static void memory_is_aligned_zero_and_writable(void **state) {
             dt_memory_free(&memory);
         }
     }
+}
+
+/* Pages of a block that are in memory. */
+static size_t pages_present(void *memory, size_t bytes) {
+    enum { PAGE = 4096, MOST = 8192 };
+    static unsigned char present[MOST];
+    const uintptr_t begin = (uintptr_t)memory / PAGE * PAGE, end = (uintptr_t)memory + bytes;
+    const size_t pages = (end - begin + PAGE - 1) / PAGE;
+    assert_true(pages <= MOST);
+    assert_int_equal(mincore((char *)memory - ((uintptr_t)memory - begin), end - begin, present),
+                     0);
+    size_t count = 0;
+    for (size_t i = 0; i < pages; i++) count += present[i] & 1;
+    return count;
+}
+
+static void pages_come_when_they_are_touched(void **state) {
+    (void)state;
+    const size_t bytes = 20000001;
+    char *memory;
+    assert_int_equal(dt_memory_alloc(&memory, bytes, 1, "test"), DT_OK);
+    /* The sanitizer fills what it hands out. */
+#ifndef __SANITIZE_ADDRESS__
+    assert_true(pages_present(memory, bytes) < 10);
+#endif
+    dt_memory_touch(memory, bytes);
+    assert_true(pages_present(memory, bytes) >= bytes / 4096 + 1);
+    for (size_t i = 0; i < bytes; i++) {
+        if (memory[i]) fail_msg("byte %zu is not zero", i);
+    }
+    dt_memory_free(&memory);
 }
 
 static void impossible_sizes_are_refused(void **state) {
@@ -101,6 +133,7 @@ static void hot_functions_can_be_called(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_aligned_zero_and_writable),
+        cmocka_unit_test(pages_come_when_they_are_touched),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(growing_keeps_what_is_there),
         cmocka_unit_test(sizes_are_rounded_up),
