@@ -32,8 +32,9 @@ run_tests() {
     shift 2
     log=$(mktemp)
     say "" "== $title"
+    # Most tests wait as much as they compute, so that twice as many run as there are cores.
     # ctest's own code is taken from its last lines, which name every test that failed.
-    ctest --test-dir "$folder" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$log" || true
+    ctest --test-dir "$folder" --output-on-failure --no-tests=error --parallel $((2 * $(nproc))) "$@" 2>&1 | tee "$log" || true
     if [[ $(grep -E 'tests? failed out of' "$log") =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
         bad=${BASH_REMATCH[1]} of=${BASH_REMATCH[2]}
     else

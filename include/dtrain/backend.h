@@ -118,16 +118,17 @@ typedef struct {
                                dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
-    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, z
-       (N,out) keeps what went into the activation; with DT_IDENTITY residual (N,out) is added (it
-       may be y itself). bias.buffer, residual.buffer NULL: none. */
-    dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, slope
+       (N,out) keeps the activation's derivative; with DT_IDENTITY residual (N,out) is added (it may
+       be y itself). bias.buffer, residual.buffer NULL: none. */
+    dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);
     /* d_weight += …, d_bias += … (bias.buffer NULL: none); d_x is replaced (d_x.buffer NULL: not
-       wanted). With DT_GELU, d_y is overwritten by the gradient with respect to z. */
+       wanted). With DT_GELU, d_y is overwritten by the gradient of what went into the activation.
+     */
     dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
-                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
 

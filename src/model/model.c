@@ -75,7 +75,7 @@ static void lay_out_activations(dt_model *model, arena *a) {
             .mlp_normed = take(a, N * C),
             .mlp_mean = take(a, N),
             .mlp_rstd = take(a, N),
-            .hidden_in = take(a, N * model->shape.F),
+            .hidden_slope = take(a, N * model->shape.F),
             .hidden = take(a, N * model->shape.F),
         };
     }

@@ -46,7 +46,7 @@ static dt_status layer_forward(dt_model *model, size_t l, const layer_activation
                         o->attn_out_bias, C, dropout_site(l, false), key));
     RUN(model, norm_forward, a->mlp_normed, a->mlp_mean, a->mlp_rstd, a->middle,
         model_weight(model, o->mlp_norm_scale), model_weight(model, o->mlp_norm_bias), N, C);
-    RUN(model, linear_forward, a->hidden, a->hidden_in, a->mlp_normed,
+    RUN(model, linear_forward, a->hidden, a->hidden_slope, a->mlp_normed,
         model_weight(model, o->mlp_in_weight), model_weight(model, o->mlp_in_bias), DT_NO_TENSOR, N,
         C, F, DT_GELU);
     return close_branch(model, next, a->middle, a->hidden, o->mlp_out_weight, o->mlp_out_bias, F,
@@ -100,7 +100,7 @@ static dt_status layer_backward(dt_model *model, dt_buffer *gradient, size_t l,
         model_weight(model, o->mlp_out_weight), N, F, C, DT_IDENTITY);
     DT_TRY(tell(model, o->mlp_out_weight));
     RUN(model, linear_backward, model->d_branch, (dt_tensor){gradient, o->mlp_in_weight},
-        (dt_tensor){gradient, o->mlp_in_bias}, model->d_wide, a->hidden_in, a->mlp_normed,
+        (dt_tensor){gradient, o->mlp_in_bias}, model->d_wide, a->hidden_slope, a->mlp_normed,
         model_weight(model, o->mlp_in_weight), N, C, F, DT_GELU);
     DT_TRY(tell(model, o->mlp_in_weight));
     RUN(model, norm_backward, model->d_stream, (dt_tensor){gradient, o->mlp_norm_scale},

@@ -24,6 +24,9 @@ dt_e2e(patience 180)
 dt_e2e(change 180)
 dt_e2e(lost 240)
 
+# These tell how soon: other tests at their side would be in the way.
+set_tests_properties(e2e.term e2e.term.long e2e.signals e2e.deadline PROPERTIES RUN_SERIAL TRUE)
+
 # Makes a rank calculate wrongly.
 add_library(dtrain_fault MODULE fault.c)
 target_link_libraries(dtrain_fault PRIVATE PkgConfig::BLAS MPI::MPI_C ${CMAKE_DL_LIBS})

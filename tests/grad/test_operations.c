@@ -170,9 +170,9 @@ static void linear_forward_check(dt_backend *backend, const linear_shape *s,
              activation, with_bias, residual_kind);
     device_tensor x = device_random("x", backend, N * in, 0, scale, &random);
     device_tensor weight = device_random("weight", backend, out * in, 0, 1, &random);
-    device_tensor bias = device_none(), z = device_none(), residual = device_none(), y;
+    device_tensor bias = device_none(), slope = device_none(), residual = device_none(), y;
     if (with_bias) bias = device_random("bias", backend, out, 0, 1, &random);
-    if (activation == DT_GELU) z = device_blank("z", backend, N * out);
+    if (activation == DT_GELU) slope = device_blank("slope", backend, N * out);
     if (residual_kind == OWN_RESIDUAL) {
         residual = device_random("residual", backend, N * out, 0, 2, &random);
     }
@@ -181,15 +181,18 @@ static void linear_forward_check(dt_backend *backend, const linear_shape *s,
 
     double *before = residual_kind == OWN_RESIDUAL ? fixture_copy(residual.host, N * out)
                                                    : fixture_copy(y.host, N * out);
-    expect_ok(backend->op->linear_forward(backend, y.at, z.at, x.at, weight.at, bias.at,
+    expect_ok(backend->op->linear_forward(backend, y.at, slope.at, x.at, weight.at, bias.at,
                                           residual_kind == RESIDUAL_IS_Y ? y.at : residual.at, N,
                                           in, out, activation));
-    reference_linear_forward(y.host, z.host, x.host, weight.host, bias.host, N, in, out,
+    reference_linear_forward(y.host, slope.host, x.host, weight.host, bias.host, N, in, out,
                              activation);
-    for (size_t i = 0; i < N * out; i++) y.host[i] += before[i];
-    expect_device(what, &y, &z, &x, &weight, &bias, &residual, NULL);
+    for (size_t i = 0; i < N * out; i++) {
+        y.host[i] += before[i];
+        if (activation == DT_GELU) slope.host[i] = reference_gelu_derivative(slope.host[i]);
+    }
+    expect_device(what, &y, &slope, &x, &weight, &bias, &residual, NULL);
     free(before);
-    device_destroy(&x, &weight, &bias, &z, &residual, &y, NULL);
+    device_destroy(&x, &weight, &bias, &slope, &residual, &y, NULL);
 }
 
 static void linear_forward_agrees(void **state) {
@@ -216,19 +219,27 @@ static void linear_backward_check(dt_backend *backend, const linear_shape *s,
     device_tensor weight = device_random("weight", backend, out * in, 0, 1, &random);
     device_tensor d_y = device_random("d_y", backend, N * out, 0, 1, &random);
     device_tensor d_weight = device_random("d_weight", backend, out * in, 0, 1, &random);
-    device_tensor z = device_none(), d_bias = device_none(), d_x = device_none();
-    if (activation == DT_GELU) z = device_random("z", backend, N * out, 0, scale, &random);
+    device_tensor slope = device_none(), d_bias = device_none(), d_x = device_none();
+    double *z = NULL;
+    if (activation == DT_GELU) {
+        device_tensor drawn = device_random("z", backend, N * out, 0, scale, &random);
+        z = fixture_copy(drawn.host, N * out);
+        for (size_t i = 0; i < N * out; i++) drawn.host[i] = reference_gelu_derivative(z[i]);
+        slope = device_from("slope", backend, drawn.host, N * out);
+        device_destroy(&drawn, NULL);
+    }
     if (with_bias) d_bias = device_random("d_bias", backend, out, 0, 1, &random);
     if (with_d_x) d_x = device_blank("d_x", backend, N * in);
-    expect_ok(backend->op->linear_backward(backend, d_x.at, d_weight.at, d_bias.at, d_y.at, z.at,
-                                           x.at, weight.at, N, in, out, activation));
+    expect_ok(backend->op->linear_backward(backend, d_x.at, d_weight.at, d_bias.at, d_y.at,
+                                           slope.at, x.at, weight.at, N, in, out, activation));
     /* d_y becomes the gradient with respect to z; without an activation it stays. */
     double *d_y_before = fixture_copy(d_y.host, N * out);
-    reference_linear_backward(d_x.host, d_weight.host, d_bias.host, d_y.host, d_y_before, z.host,
-                              x.host, weight.host, N, in, out, activation);
-    expect_device(what, &d_x, &d_weight, &d_bias, &d_y, &z, &x, &weight, NULL);
+    reference_linear_backward(d_x.host, d_weight.host, d_bias.host, d_y.host, d_y_before, z, x.host,
+                              weight.host, N, in, out, activation);
+    expect_device(what, &d_x, &d_weight, &d_bias, &d_y, &slope, &x, &weight, NULL);
     free(d_y_before);
-    device_destroy(&x, &weight, &d_y, &d_weight, &z, &d_bias, &d_x, NULL);
+    free(z);
+    device_destroy(&x, &weight, &d_y, &d_weight, &slope, &d_bias, &d_x, NULL);
 }
 
 static void linear_backward_agrees(void **state) {
@@ -246,29 +257,29 @@ static void gelu_is_the_tanh_one(void **state) {
     dt_backend *backend = *state;
     enum { N = 1201 };
     const double one = 1;
-    double grid[N], slope[N], ones[N];
+    double grid[N], derivative[N], ones[N];
     for (int i = 0; i < N; i++) {
         grid[i] = (double)(float)((i - N / 2) / 100.0);
-        slope[i] = reference_gelu_derivative(grid[i]);
+        derivative[i] = reference_gelu_derivative(grid[i]);
         ones[i] = 1;
     }
     device_tensor x = device_from("x", backend, grid, N),
                   weight = device_from("weight", backend, &one, 1);
-    device_tensor y = device_blank("y", backend, N), z = device_blank("z", backend, N);
+    device_tensor y = device_blank("y", backend, N), slope = device_blank("slope", backend, N);
     device_tensor d_y = device_from("d_y", backend, ones, N);
     device_tensor d_weight = device_from("d_weight", backend, &one, 1);
-    expect_ok(backend->op->linear_forward(backend, y.at, z.at, x.at, weight.at, DT_NO_TENSOR,
+    expect_ok(backend->op->linear_forward(backend, y.at, slope.at, x.at, weight.at, DT_NO_TENSOR,
                                           DT_NO_TENSOR, N, 1, 1, DT_GELU));
     expect_ok(backend->op->linear_backward(backend, DT_NO_TENSOR, d_weight.at, DT_NO_TENSOR, d_y.at,
-                                           z.at, x.at, weight.at, N, 1, 1, DT_GELU));
+                                           slope.at, x.at, weight.at, N, 1, 1, DT_GELU));
     double *value = device_read(&y), *d_z = device_read(&d_y);
     for (int i = 0; i < N; i++) {
         assert_true(fabs(value[i] - reference_gelu(grid[i])) < 1e-6 * (1 + fabs(grid[i])));
-        assert_true(fabs(d_z[i] - slope[i]) < 2e-6);
+        assert_true(fabs(d_z[i] - derivative[i]) < 2e-6);
     }
     free(value);
     free(d_z);
-    device_destroy(&x, &weight, &y, &z, &d_y, &d_weight, NULL);
+    device_destroy(&x, &weight, &y, &slope, &d_y, &d_weight, NULL);
 }
 
 /* Far out GELU is the identity or zero, its slope one or zero: never infinity or NaN. */
@@ -286,13 +297,14 @@ static void gelu_keeps_nan(void **state) {
     dt_backend *backend = *state;
     const double one = 1;
     device_tensor x = device_from("x", backend, &one, 1), y = device_blank("y", backend, 1);
-    device_tensor weight = device_blank("weight", backend, 1), z = device_blank("z", backend, 1);
-    expect_ok(backend->op->linear_forward(backend, y.at, z.at, x.at, weight.at, DT_NO_TENSOR,
+    device_tensor weight = device_blank("weight", backend, 1),
+                  slope = device_blank("slope", backend, 1);
+    expect_ok(backend->op->linear_forward(backend, y.at, slope.at, x.at, weight.at, DT_NO_TENSOR,
                                           DT_NO_TENSOR, 1, 1, 1, DT_GELU));
     double *actual = device_read(&y);
     assert_true(isnan(actual[0]));
     free(actual);
-    device_destroy(&x, &y, &weight, &z, NULL);
+    device_destroy(&x, &y, &weight, &slope, NULL);
 }
 
 /* ---- loss ---- */

@@ -1,11 +1,11 @@
 /* Causal attention inside each packed problem: small products by hand, since BLAS' own overhead
-   exceeds them. All of them are one kernel, four rows by 32 columns in registers; scores never
+   exceeds them. All of them are one kernel, eight rows by 16 columns in registers; scores never
    leave the cache. */
 #include <math.h>
 
 #include "cpu.h"
 
-enum { ROWS = 4, COLUMNS = 2 * LANES };
+enum { ROWS = 8 };
 
 /* A small matrix that is read element by element: element (i, k) is at p[i * row + k * step]. */
 typedef struct {
@@ -13,25 +13,18 @@ typedef struct {
     size_t row, step;
 } operand;
 
-/* out (4, 32) = sum over k in [begin, end) of a (4 rows from i, k) b (k, 32 columns); b and out are
+/* out (8, 16) = sum over k in [begin, end) of a (8 rows from i, k) b (k, 16 columns); b and out are
  * row-major. */
 CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const float *b, size_t b_row,
                      size_t begin, size_t end) {
-    vec sum[ROWS][2];
-    for (int r = 0; r < ROWS; r++) sum[r][0] = sum[r][1] = vec_all(0);
+    vec sum[ROWS];
+    for (int r = 0; r < ROWS; r++) sum[r] = vec_all(0);
     const float *left = a.p + i * a.row;
     for (size_t k = begin; k < end; k++) {
-        const vec b0 = vec_load(b + k * b_row), b1 = vec_load(b + k * b_row + LANES);
-        for (int r = 0; r < ROWS; r++) {
-            const float x = left[(size_t)r * a.row + k * a.step];
-            sum[r][0] += x * b0;
-            sum[r][1] += x * b1;
-        }
+        const vec right = vec_load(b + k * b_row);
+        for (int r = 0; r < ROWS; r++) sum[r] += left[(size_t)r * a.row + k * a.step] * right;
     }
-    for (int r = 0; r < ROWS; r++) {
-        vec_store(out + (size_t)r * out_row, sum[r][0]);
-        vec_store(out + (size_t)r * out_row + LANES, sum[r][1]);
-    }
+    for (int r = 0; r < ROWS; r++) vec_store(out + (size_t)r * out_row, sum[r]);
 }
 
 /* Which products can be skipped because the score matrix is lower triangular. */
@@ -41,7 +34,7 @@ typedef enum {
     UPPER_LEFT,   /* a is the transpose of a lower triangular one: k >= row */
 } triangle;
 
-/* out (rows, columns) = a (rows, depth) b (depth, columns); rows is a multiple of 4, columns of 32,
+/* out (rows, columns) = a (rows, depth) b (depth, columns); rows is a multiple of 8, columns of 16,
  * all padded with zeros. */
 CPU_INLINE void multiply(float *out, operand a, const float *b, size_t rows, size_t depth,
                          size_t columns, triangle kind) {
@@ -50,34 +43,36 @@ CPU_INLINE void multiply(float *out, operand a, const float *b, size_t rows, siz
         const size_t begin = kind == UPPER_LEFT ? i : 0;
         const size_t end = kind == LOWER_LEFT ? dt_min_size(last, depth) : depth;
         const size_t wanted = kind == LOWER_RESULT ? dt_min_size(last, columns) : columns;
-        for (size_t j = 0; j < wanted; j += COLUMNS) {
+        for (size_t j = 0; j < wanted; j += LANES) {
             tile(out + i * columns + j, columns, a, i, b + j, columns, begin, end);
         }
     }
 }
 
-/* Scratch of one problem and head: n tokens padded to `rows` (of 4) and `keys` (of 32), head width
- * D padded to `width` (of 32). */
+/* Scratch of one problem and head: n tokens padded to `rows` (of 8) and `keys` (of 16), head width
+ * D padded to `width` (of 16). */
 typedef struct {
     size_t n, D, rows, keys, width;
     float *q, *k, *v;   /* (rows, width) */
     float *kt, *vt;     /* (width, keys) transposed, for scores and their gradients */
     float *p, *ds;      /* (rows, keys): probabilities, gradient of the scores */
     float *out, *d_out; /* (rows, width) */
+    float *scale;       /* (rows) 1/sum of a row's exponentials */
 } workspace;
 
 static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
     *w = (workspace){.n = n,
                      .D = D,
                      .rows = dt_round_up(n, ROWS),
-                     .keys = dt_round_up(n, COLUMNS),
-                     .width = dt_round_up(D, COLUMNS)};
+                     .keys = dt_round_up(n, LANES),
+                     .width = dt_round_up(D, LANES)};
     const size_t tall = w->rows * w->width, wide = w->width * w->keys, square = w->rows * w->keys;
-    const size_t wanted = 5 * tall + 2 * wide + 2 * square;
+    const size_t wanted = 5 * tall + 2 * wide + 2 * square + w->rows;
     DT_TRY(cpu_reserve(cpu, wanted, "attention scratch"));
     float *at = cpu->scratch;
-    float **const part[] = {&w->q, &w->k, &w->v, &w->out, &w->d_out, &w->kt, &w->vt, &w->p, &w->ds};
-    const size_t size[] = {tall, tall, tall, tall, tall, wide, wide, square, square};
+    float **const part[] = {&w->q,  &w->k,  &w->v, &w->out, &w->d_out,
+                            &w->kt, &w->vt, &w->p, &w->ds,  &w->scale};
+    const size_t size[] = {tall, tall, tall, tall, tall, wide, wide, square, square, w->rows};
     for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
         *part[i] = at;
         at += size[i];
@@ -99,12 +94,39 @@ CPU_INLINE void copy_in(float *to, const workspace *w, const float *from, size_t
     }
 }
 
+/* Rows i and i + 8 interleaved, four times over, are the transpose. */
+CPU_INLINE void transpose_block(vec block[LANES]) {
+    const ivec low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23},
+               high = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    vec other[LANES];
+    for (int stage = 0; stage < 2; stage++) {
+        for (int i = 0; i < LANES / 2; i++) {
+            other[2 * i] = vec_shuffle(block[i], block[i + LANES / 2], low);
+            other[2 * i + 1] = vec_shuffle(block[i], block[i + LANES / 2], high);
+        }
+        for (int i = 0; i < LANES / 2; i++) {
+            block[2 * i] = vec_shuffle(other[i], other[i + LANES / 2], low);
+            block[2 * i + 1] = vec_shuffle(other[i], other[i + LANES / 2], high);
+        }
+    }
+}
+
 /* to (width, keys) = the transpose of from (n rows of D, `row` apart), padded with zeros. */
 CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, size_t row) {
-    for (size_t d = 0; d < w->D; d++) {
-        float *t = to + d * w->keys;
-        for (size_t j = 0; j < w->n; j++) t[j] = from[j * row + d];
-        for (size_t j = w->n; j < w->keys; j++) t[j] = 0;
+    for (size_t j = 0; j < w->keys; j += LANES) {
+        const size_t rows = dt_min_size(LANES, w->n - j);
+        for (size_t d = 0; d < w->width; d += LANES) {
+            const size_t columns = dt_min_size(LANES, w->D - d);
+            vec block[LANES];
+            for (size_t i = 0; i < LANES; i++) {
+                const float *at = from + (j + i) * row + d;
+                block[i] = i >= rows          ? vec_all(0)
+                           : columns == LANES ? vec_load(at)
+                                              : vec_load_part(at, columns);
+            }
+            transpose_block(block);
+            for (size_t i = 0; i < LANES; i++) vec_store(to + (d + i) * w->keys + j, block[i]);
+        }
     }
 }
 
@@ -115,28 +137,30 @@ CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float 
     }
 }
 
-/* Zeroes what lies right of the diagonal, up to the padding. */
-CPU_INLINE void clear_future(float *row, size_t i, size_t keys) {
-    for (size_t j = i + 1; j < keys; j++) row[j] = 0;
+/* What follows works on rows of scores in vectors of 16: row i has i + 1 of them, and zeros behind
+   up to the end of its last vector, which is as far as products read it. Masks keep the vectors
+   whole: single elements written before would hold up the load of a vector. */
+CPU_INLINE size_t row_end(size_t i) { return dt_round_up(i + 1, LANES); }
+
+/* x where the column j + lane is at most i, else `masked`. */
+CPU_INLINE vec mask_future(vec x, size_t j, size_t i, float masked) {
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return vec_choose(lane <= (int32_t)(i - j), x, vec_all(masked));
 }
 
-/* Softmax of the first i + 1 scores of a row, in place; gives log(sum(exp)). */
-CPU_INLINE float softmax_row(float *row, size_t i, size_t keys) {
-    float most = row[0];
-    for (size_t j = 1; j <= i; j++) most = row[j] > most ? row[j] : most;
-    const size_t end = dt_round_up(i + 1, LANES);
-    for (size_t j = i + 1; j < end; j++) row[j] = -1e30f;
+/* exp(score - highest) of a row, in place; their sum and the highest. */
+CPU_INLINE float exponentials(float *most, float *row, size_t i) {
+    const size_t end = row_end(i), last = end - LANES;
+    vec highest = mask_future(vec_load(row + last), last, i, -INFINITY);
+    for (size_t j = 0; j < last; j += LANES) highest = vec_max(highest, vec_load(row + j));
+    *most = vec_most(highest);
     vec sum = vec_all(0);
     for (size_t j = 0; j < end; j += LANES) {
-        const vec e = vec_exp(vec_load(row + j) - most);
+        const vec e = mask_future(vec_exp(vec_load(row + j) - *most), j, i, 0);
         vec_store(row + j, e);
         sum += e;
     }
-    /* A masked lane holds exp(-87), about 1e-38: nothing in a sum that is at least 1. */
-    const float total = vec_sum(sum), scale = 1.0f / total;
-    for (size_t j = 0; j < end; j += LANES) vec_store(row + j, vec_load(row + j) * scale);
-    clear_future(row, i, keys);
-    return most + logf(total);
+    return vec_sum(sum);
 }
 
 DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const float *qkv,
@@ -145,10 +169,18 @@ DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const 
     transpose_in(w->kt, w, qkv + C, 3 * C);
     copy_in(w->v, w, qkv + 2 * C, 3 * C, 1.0f);
     multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->rows, w->D, w->keys, LOWER_RESULT);
-    for (size_t i = 0; i < w->n; i++) lse[i * H] = softmax_row(w->p + i * w->keys, i, w->keys);
+    for (size_t i = 0; i < w->n; i++) {
+        float most;
+        const float sum = exponentials(&most, w->p + i * w->keys, i);
+        w->scale[i] = 1.0f / sum;
+        lse[i * H] = most + logf(sum);
+    }
     for (size_t i = w->n; i < w->rows; i++) memset(w->p + i * w->keys, 0, w->keys * sizeof *w->p);
     multiply(w->out, (operand){w->p, w->keys, 1}, w->v, w->rows, w->n, w->width, LOWER_LEFT);
-    copy_out(y, C, w, w->out, 1.0f);
+    for (size_t i = 0; i < w->n; i++) {
+        const float *from = w->out + i * w->width;
+        for (size_t d = 0; d < w->D; d++) y[i * C + d] = from[d] * w->scale[i];
+    }
 }
 
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
@@ -168,35 +200,26 @@ dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse,
 
 /* Probabilities again from the scores and their kept log-sum. */
 CPU_INLINE void probabilities(const workspace *w, const float *lse, size_t H) {
-    for (size_t i = 0; i < w->rows; i++) {
+    for (size_t i = 0; i < w->n; i++) {
         float *row = w->p + i * w->keys;
-        if (i >= w->n) {
-            memset(row, 0, w->keys * sizeof *row);
-            continue;
+        for (size_t j = 0; j < row_end(i); j += LANES) {
+            const vec p = vec_exp(vec_load(row + j) - lse[i * H]);
+            vec_store(row + j, mask_future(p, j, i, 0));
         }
-        const size_t end = dt_round_up(i + 1, LANES);
-        for (size_t j = 0; j < end; j += LANES)
-            vec_store(row + j, vec_exp(vec_load(row + j) - lse[i * H]));
-        clear_future(row, i, w->keys);
     }
+    for (size_t i = w->n; i < w->rows; i++) memset(w->p + i * w->keys, 0, w->keys * sizeof *w->p);
 }
 
 /* ds = p (dp - sum(p dp)), in place of dp. sum(p dp) is d_y . y. */
 CPU_INLINE void score_gradients(const workspace *w, const float *y, const float *d_y, size_t C) {
-    for (size_t i = 0; i < w->rows; i++) {
-        float *row = w->ds + i * w->keys;
-        if (i >= w->n) {
-            memset(row, 0, w->keys * sizeof *row);
-            continue;
-        }
-        float dot = 0;
-        for (size_t d = 0; d < w->D; d++) dot += y[i * C + d] * d_y[i * C + d];
+    for (size_t i = 0; i < w->n; i++) {
         const float *p = w->p + i * w->keys;
-        const size_t end = dt_round_up(i + 1, LANES);
-        for (size_t j = 0; j < end; j += LANES)
+        float *row = w->ds + i * w->keys;
+        const float dot = vec_dot(y + i * C, d_y + i * C, w->D);
+        for (size_t j = 0; j < row_end(i); j += LANES)
             vec_store(row + j, vec_load(p + j) * (vec_load(row + j) - dot));
-        clear_future(row, i, w->keys);
     }
+    for (size_t i = w->n; i < w->rows; i++) memset(w->ds + i * w->keys, 0, w->keys * sizeof *w->ds);
 }
 
 DT_HOT static void head_backward(float *d_qkv, const workspace *w, const float *d_y, const float *y,
@@ -242,9 +265,7 @@ DT_HOT static void head_decode(float *y, float *score, const float *q, const flo
     const float scale = 1.0f / sqrtf((float)D);
     float most = -INFINITY;
     for (size_t j = 0; j < n; j++) {
-        float dot = 0;
-        for (size_t d = 0; d < D; d++) dot += q[d] * keys[j * C + d];
-        score[j] = dot * scale;
+        score[j] = vec_dot(q, keys + j * C, D) * scale;
         most = score[j] > most ? score[j] : most;
     }
     float total = 0;

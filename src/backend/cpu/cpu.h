@@ -44,14 +44,62 @@ CPU_INLINE vec vec_choose(ivec mask, vec a, vec b) {
     return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
 }
 
-/* Sum of the lanes, pairwise: the same order on every machine. */
+CPU_INLINE vec vec_max(vec a, vec b) { return vec_choose(a > b, a, b); }
+
+/* Lane i of the result is lane from[i] of a and b, one behind the other. */
+#if defined(__clang__)
+#define vec_shuffle(a, b, from)                                                                    \
+    ({                                                                                             \
+        vec shuffled;                                                                              \
+        for (int lane = 0; lane < LANES; lane++)                                                   \
+            shuffled[lane] = (from)[lane] < LANES ? (a)[(from)[lane]] : (b)[(from)[lane] - LANES]; \
+        shuffled;                                                                                  \
+    })
+#else
+#define vec_shuffle(a, b, from) __builtin_shuffle(a, b, from)
+#endif
+
+/* The first `count` lanes; the others are 0. */
+CPU_INLINE vec vec_load_part(const float *p, size_t count) {
+    float lane[LANES] = {0};
+    memcpy(lane, p, count * sizeof *p);
+    return vec_load(lane);
+}
+CPU_INLINE void vec_store_part(float *p, vec v, size_t count) { memcpy(p, &v, count * sizeof *p); }
+
+/* Halves of a vector, down to one lane, added or compared: the same order on every machine. */
 CPU_INLINE float vec_sum(vec v) {
-    float lane[LANES];
-    memcpy(lane, &v, sizeof lane);
-    for (int width = LANES / 2; width > 0; width /= 2) {
-        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
+    typedef float half __attribute__((vector_size(32)));
+    typedef float quarter __attribute__((vector_size(16)));
+    half h[2];
+    quarter q[2];
+    memcpy(h, &v, sizeof v);
+    h[0] += h[1];
+    memcpy(q, &h[0], sizeof h[0]);
+    q[0] += q[1];
+    return (q[0][0] + q[0][2]) + (q[0][1] + q[0][3]);
+}
+CPU_INLINE float vec_most(vec v) {
+    float lane[LANES / 2];
+    const ivec upper = {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7};
+    const vec halves = vec_max(v, vec_shuffle(v, v, upper));
+    memcpy(lane, &halves, sizeof lane);
+    for (int width = LANES / 4; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++)
+            lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
     }
     return lane[0];
+}
+
+/* Sum of a[i] b[i]. */
+CPU_INLINE float vec_dot(const float *a, const float *b, size_t count) {
+    const size_t whole = count / LANES * LANES;
+    vec sum = vec_all(0);
+    for (size_t i = 0; i < whole; i += LANES) sum += vec_load(a + i) * vec_load(b + i);
+    if (whole < count) {
+        sum += vec_load_part(a + whole, count - whole) * vec_load_part(b + whole, count - whole);
+    }
+    return vec_sum(sum);
 }
 
 /* exp(x) to 2 units in the last place; below -87 it gives about 1e-38, above 88 about 1e38. NaN
@@ -115,11 +163,11 @@ dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scal
                             dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd,
                             dt_tensor scale, size_t N, size_t C);
 
-dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                              dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                              size_t in, size_t out, dt_activation activation);
 dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
-                              dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                              dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                               dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation);
 

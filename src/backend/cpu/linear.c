@@ -17,24 +17,13 @@ static dt_status check_sizes(size_t N, size_t in, size_t out) {
  * arXiv:1606.08415. */
 static const float GELU_LINEAR = 1.5957691216f, GELU_CUBIC = 0.0713548163f;
 
-CPU_INLINE vec gelu(vec x) {
-    const vec u = x * (GELU_LINEAR + GELU_CUBIC * x * x);
-    return x / (1.0f + vec_exp(-u));
-}
-
-CPU_INLINE vec gelu_slope(vec x) {
+/* The value, and the slope there: both from one exponential. */
+CPU_INLINE vec gelu(vec *slope, vec x) {
     const vec u = x * (GELU_LINEAR + GELU_CUBIC * x * x);
     const vec s = 1.0f / (1.0f + vec_exp(-u));
-    return s + x * s * (1.0f - s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * x * x);
+    *slope = s + x * s * (1.0f - s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * x * x);
+    return x * s;
 }
-
-/* The last lanes of a row that is no multiple of 16 wide. */
-CPU_INLINE vec load_part(const float *p, size_t count) {
-    float lane[LANES] = {0};
-    memcpy(lane, p, count * sizeof *p);
-    return vec_load(lane);
-}
-CPU_INLINE void store_part(float *p, vec v, size_t count) { memcpy(p, &v, count * sizeof *p); }
 
 DT_HOT static void fill_rows(float *y, const float *bias, const float *residual, size_t N,
                              size_t out) {
@@ -49,19 +38,27 @@ DT_HOT static void fill_rows(float *y, const float *bias, const float *residual,
     }
 }
 
-DT_HOT static void gelu_rows(float *y, const float *z, size_t count) {
+/* y = gelu(z); z becomes the slope, which is all that the backward pass needs. */
+DT_HOT static void gelu_rows(float *y, float *z, size_t count) {
     const size_t whole = count / LANES * LANES;
-    for (size_t i = 0; i < whole; i += LANES) vec_store(y + i, gelu(vec_load(z + i)));
-    if (whole < count)
-        store_part(y + whole, gelu(load_part(z + whole, count - whole)), count - whole);
+    vec slope;
+    for (size_t i = 0; i < whole; i += LANES) {
+        vec_store(y + i, gelu(&slope, vec_load(z + i)));
+        vec_store(z + i, slope);
+    }
+    if (whole < count) {
+        const size_t part = count - whole;
+        vec_store_part(y + whole, gelu(&slope, vec_load_part(z + whole, part)), part);
+        vec_store_part(z + whole, slope, part);
+    }
 }
 
-dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                              dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                              size_t in, size_t out, dt_activation activation) {
     (void)backend;
     DT_TRY(check_sizes(N, in, out));
-    float *product = activation == DT_GELU ? cpu_f32(z) : cpu_f32(y);
+    float *product = activation == DT_GELU ? cpu_f32(slope) : cpu_f32(y);
     const bool started = bias.buffer || residual.buffer;
     if (started) fill_rows(product, cpu_f32(bias), cpu_f32(residual), N, out);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)N, (int)out, (int)in, 1.0f,
@@ -71,23 +68,24 @@ dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_t
     return DT_OK;
 }
 
-/* d_z = d_y gelu'(z) in place, and its column sums, in one pass. */
-DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *z, size_t N,
+/* d_z = d_y * slope in place, and its column sums, in one pass. */
+DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *slope, size_t N,
                                       size_t out) {
     const size_t whole = out / LANES * LANES;
     for (size_t i = 0; i < N; i++) {
         float *dy = d_y + i * out;
-        const float *zi = z + i * out;
+        const float *si = slope + i * out;
         for (size_t j = 0; j < whole; j += LANES) {
-            const vec d = vec_load(dy + j) * gelu_slope(vec_load(zi + j));
+            const vec d = vec_load(dy + j) * vec_load(si + j);
             vec_store(dy + j, d);
             if (d_bias) vec_store(d_bias + j, vec_load(d_bias + j) + d);
         }
         if (whole < out) {
             const size_t part = out - whole;
-            const vec d = load_part(dy + whole, part) * gelu_slope(load_part(zi + whole, part));
-            store_part(dy + whole, d, part);
-            if (d_bias) store_part(d_bias + whole, load_part(d_bias + whole, part) + d, part);
+            const vec d = vec_load_part(dy + whole, part) * vec_load_part(si + whole, part);
+            vec_store_part(dy + whole, d, part);
+            if (d_bias)
+                vec_store_part(d_bias + whole, vec_load_part(d_bias + whole, part) + d, part);
         }
     }
 }
@@ -100,13 +98,13 @@ DT_HOT static void add_columns(float *restrict d_bias, const float *restrict d_y
 }
 
 dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
-                              dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                              dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                               dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation) {
     (void)backend;
     DT_TRY(check_sizes(N, in, out));
     if (activation == DT_GELU) {
-        gelu_backward_rows(cpu_f32(d_y), cpu_f32(d_bias), cpu_f32(z), N, out);
+        gelu_backward_rows(cpu_f32(d_y), cpu_f32(d_bias), cpu_f32(slope), N, out);
     } else if (d_bias.buffer) {
         add_columns(cpu_f32(d_bias), cpu_f32(d_y), N, out);
     }
