@@ -7,14 +7,14 @@ dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor r
     (void)backend;
     const float *from = cpu_f32(x), *add = cpu_f32(residual);
     float *to = cpu_f32(y);
-    const int32_t *position = cpu_i32(batch->position);
     const float scale = 1.0f / (1.0f - dropout->probability);
     const uint32_t purpose = DT_RANDOM_DROPOUT + (dropout->site << 8);
     const uint64_t blocks = (C + 3) / 4;
     for (size_t b = 0; b < batch->problems; b++) {
         const uint64_t first = (dropout->first_problem + b) * dropout->T;
-        for (int32_t i = batch->host_offset[b]; i < batch->host_offset[b + 1]; i++) {
-            const uint64_t row = (first + (uint64_t)position[i]) * blocks;
+        const int32_t begin = batch->host_offset[b];
+        for (int32_t i = begin; i < batch->host_offset[b + 1]; i++) {
+            const uint64_t row = (first + (uint64_t)(i - begin)) * blocks;
             for (size_t c = 0; c < C; c += 4) {
                 uint32_t word[4];
                 dt_random_block(word, dropout->seed, purpose, dropout->step, row + c / 4);

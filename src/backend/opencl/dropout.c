@@ -9,7 +9,6 @@ dt_status opencl_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tenso
     launch_tensor(&l, x);
     launch_tensor(&l, residual);
     launch_tensor(&l, batch->offset);
-    launch_tensor(&l, batch->position);
     launch_uint(&l, batch->tokens);
     launch_uint(&l, batch->problems);
     launch_uint(&l, C);

@@ -26,13 +26,14 @@ uint problem_of(const uint n, __global const int *offset, const uint B) {
 }
 
 /* A work-item for four channels of a token: one block of random numbers. No `residual`: none is added. */
-KERNEL void dropout(OUT(y), IN(x), IN(residual), INTS(offset), INTS(position), const uint N, const uint B, const uint C,
+KERNEL void dropout(OUT(y), IN(x), IN(residual), INTS(offset), const uint N, const uint B, const uint C,
                     const ulong first_problem, const ulong T, const ulong seed, const uint step, const uint purpose,
                     const float probability, const float scale) {
     const uint blocks = (C + 3) / 4, i = get_global_id(0);
     if (i >= N * blocks) return;
     const uint n = i / blocks, block = i % blocks;
-    const ulong token = (first_problem + problem_of(n, offset + offset_at, B)) * T + (ulong)position[position_at + n];
+    const uint problem = problem_of(n, offset + offset_at, B);
+    const ulong token = (first_problem + problem) * T + (ulong)(n - (uint)offset[offset_at + problem]);
     const ulong minor = token * blocks + block;
     const uint4 random =
         philox((uint4)((uint)minor, (uint)(minor >> 32), step, purpose), (uint2)((uint)seed, (uint)(seed >> 32)));

@@ -34,24 +34,24 @@ static dt_status add_bias(dt_backend *backend, dt_tensor y, dt_tensor bias, dt_t
     return launch_run(&l, out, N, 1);
 }
 
-static dt_status add_bias_gelu(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor bias,
+static dt_status add_bias_gelu(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor bias,
                                size_t N, size_t out) {
     launch l = launch_begin(backend, KERNEL_LINEAR_GELU);
     launch_tensor(&l, y);
-    launch_tensor(&l, z);
+    launch_tensor(&l, slope);
     launch_tensor(&l, bias);
     launch_uint(&l, out);
     return launch_run(&l, out, N, 1);
 }
 
-dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation) {
     opencl_backend *ocl = (opencl_backend *)backend;
     const opencl_matrix left = {x, in, false}, right = {weight, in, true};
     if (activation == DT_GELU) {
-        DT_TRY(opencl_multiply(ocl, z, left, right, N, out, in, 0.0f));
-        return add_bias_gelu(backend, y, z, bias, N, out);
+        DT_TRY(opencl_multiply(ocl, slope, left, right, N, out, in, 0.0f));
+        return add_bias_gelu(backend, y, slope, bias, N, out);
     }
     /* A residual that is y itself stays where it is, and the product is added to it. */
     const bool onto = residual.buffer == y.buffer && residual.offset == y.offset;
@@ -61,16 +61,16 @@ dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, d
     return add_bias(backend, y, bias, residual, N, out);
 }
 
-/* With DT_GELU d_y becomes d_z; in the same pass its columns are added up. */
-static dt_status backward_columns(dt_backend *backend, dt_tensor d_bias, dt_tensor d_y, dt_tensor z,
-                                  size_t N, size_t out) {
+/* With DT_GELU d_y is multiplied by the slope; in the same pass its columns are added up. */
+static dt_status backward_columns(dt_backend *backend, dt_tensor d_bias, dt_tensor d_y,
+                                  dt_tensor slope, size_t N, size_t out) {
     const size_t chunks = opencl_chunks(N);
     dt_tensor partial;
     DT_TRY(opencl_reserve(&partial, (opencl_backend *)backend, chunks * out));
     launch l = launch_begin(backend, KERNEL_LINEAR_COLUMNS);
     launch_tensor(&l, partial);
     launch_tensor(&l, d_y);
-    launch_tensor(&l, z);
+    launch_tensor(&l, slope);
     launch_uint(&l, N);
     launch_uint(&l, out);
     launch_uint(&l, OPENCL_ROWS);
@@ -79,12 +79,12 @@ static dt_status backward_columns(dt_backend *backend, dt_tensor d_bias, dt_tens
 }
 
 dt_status opencl_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
-                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation) {
     opencl_backend *ocl = (opencl_backend *)backend;
     if (activation == DT_GELU) {
-        DT_TRY(backward_columns(backend, d_bias, d_y, z, N, out));
+        DT_TRY(backward_columns(backend, d_bias, d_y, slope, N, out));
     } else if (d_bias.buffer) {
         DT_TRY(backward_columns(backend, d_bias, d_y, DT_NO_TENSOR, N, out));
     }

@@ -4,11 +4,11 @@
 #define GELU_LINEAR 1.5957691216f
 #define GELU_CUBIC 0.0713548163f
 
-float gelu(const float x) { return x / (1.0f + exp(-x * (GELU_LINEAR + GELU_CUBIC * x * x))); }
-
-float gelu_slope(const float x) {
+/* The value, and the slope there. */
+float gelu(float *slope, const float x) {
     const float s = 1.0f / (1.0f + exp(-x * (GELU_LINEAR + GELU_CUBIC * x * x)));
-    return s + x * s * (1.0f - s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * x * x);
+    *slope = s + x * s * (1.0f - s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * x * x);
+    return x * s;
 }
 
 /* y += bias + residual; either may be missing. */
@@ -22,19 +22,19 @@ KERNEL void linear_add(OUT(y), IN(bias), IN(residual), const uint columns) {
     y[y_at + i] = sum;
 }
 
-/* z += bias, if there is one; y = gelu(z). */
-KERNEL void linear_gelu(OUT(y), OUT(z), IN(bias), const uint columns) {
+/* `slope` comes as what goes into the activation, without its bias, and becomes the derivative there; y = gelu. */
+KERNEL void linear_gelu(OUT(y), OUT(slope), IN(bias), const uint columns) {
     const uint c = get_global_id(0), n = get_global_id(1);
     if (c >= columns) return;
     const uint i = n * columns + c;
-    float sum = z[z_at + i];
+    float sum = slope[slope_at + i], derivative;
     if (bias) sum += bias[bias_at + c];
-    z[z_at + i] = sum;
-    y[y_at + i] = gelu(sum);
+    y[y_at + i] = gelu(&derivative, sum);
+    slope[slope_at + i] = derivative;
 }
 
-/* Column sums of d_y over chunks of `rows` rows: partial (chunks,columns). With z, d_y first becomes d_y gelu'(z). */
-KERNEL void linear_columns(OUT(partial), OUT(d_y), IN(z), const uint N, const uint columns, const uint rows) {
+/* Column sums of d_y over chunks of `rows` rows: partial (chunks,columns). With `slope`, d_y is multiplied by it first. */
+KERNEL void linear_columns(OUT(partial), OUT(d_y), IN(slope), const uint N, const uint columns, const uint rows) {
     const uint c = get_global_id(0), chunk = get_global_id(1);
     if (c >= columns) return;
     const uint end = min(N, (chunk + 1) * rows);
@@ -42,8 +42,8 @@ KERNEL void linear_columns(OUT(partial), OUT(d_y), IN(z), const uint N, const ui
     for (uint n = chunk * rows; n < end; n++) {
         const uint i = n * columns + c;
         float up = d_y[d_y_at + i];
-        if (z) {
-            up *= gelu_slope(z[z_at + i]);
+        if (slope) {
+            up *= slope[slope_at + i];
             d_y[d_y_at + i] = up;
         }
         sum += up;

@@ -163,11 +163,11 @@ dt_status opencl_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_s
                                dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
-dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor z, dt_tensor x,
+dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);
 dt_status opencl_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
-                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor z, dt_tensor x,
+                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
 
