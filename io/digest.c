@@ -3,6 +3,7 @@
 
 #include "dtrain/checkpoint.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,38 @@ void dt_digester_add(dt_digester *digester, const void *bytes, size_t size) {
 
 dt_digest dt_digester_finish(const dt_digester *digester) {
     return to_text(XXH3_128bits_digest(digester->state));
+}
+
+/* ---- other files ---- */
+
+static dt_status add_file(dt_digester *digester, uint64_t *size, const char *path) {
+    enum { BLOCK = 1 << 20 };
+    char *block = NULL;
+    dt_status status = DT_OK;
+    FILE *file = fopen(path, "rb");
+    DT_REQUIRE(file, DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
+    DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
+    for (size_t got; (got = fread(block, 1, BLOCK, file)) > 0; *size += got) {
+        dt_digester_add(digester, block, got);
+    }
+    DT_REQUIRE_DONE(!ferror(file), DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
+done:
+    dt_memory_free(&block);
+    fclose(file);
+    return status;
+}
+
+dt_status dt_file_digest(char *text, size_t size, const char *path) {
+    dt_digester *digester;
+    uint64_t bytes = 0;
+    DT_TRY(dt_digester_create(&digester));
+    dt_digester_start(digester);
+    const dt_status status = add_file(digester, &bytes, path);
+    if (status == DT_OK) {
+        snprintf(text, size, "%" PRIu64 "-%s", bytes, dt_digester_finish(digester).text);
+    }
+    dt_digester_destroy(&digester);
+    return status;
 }
 
 /* ---- manifest ---- */

@@ -89,6 +89,14 @@ void dt_verdict_clear(dt_verdict *verdict);
 /* XXH3-64 of memory: whether two copies of the weights are the same. */
 uint64_t dt_fingerprint(const void *bytes, size_t size);
 
+/**
+ * What a file holds, in short: "SIZE-DIGEST", its size in bytes and its XXH3-128 in 32 hexadecimal
+ * digits, as `xxhsum -H2` prints them.
+ *
+ * @return DT_ERR_NO_INPUT: it cannot be read
+ */
+dt_status dt_file_digest(char *text, size_t size, const char *path);
+
 /* Version of the HDF5 library: "1.10.8". */
 void dt_checkpoint_library(char *text, size_t size);
 

@@ -20,7 +20,7 @@ typedef struct {
     int64_t epochs;
 } dt_cadence;
 
-enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024 };
+enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024, DT_FILE_DIGEST_MAX = 55 };
 
 /* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
  * filled. */
@@ -44,8 +44,10 @@ typedef struct {
     int64_t digits;           /* of the operands of + - * */
     int64_t dividend_digits;
     int64_t divisor_digits;
-    int64_t format;         /* dt_format */
-    int64_t train_examples; /* 0: an endless stream */
+    int64_t format;                            /* dt_format */
+    int64_t train_examples;                    /* 0: an endless stream */
+    char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
+    char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
     /* model */
     int64_t layers, width, heads;
     int64_t context; /* tokens of the longest problem; 0: as the data needs */

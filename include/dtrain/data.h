@@ -18,11 +18,12 @@ typedef struct {
     dt_number a, b;
 } dt_problem;
 
-/* Longest text of a problem, working included, that any configuration can ask for; buffers of this
- * size always do. Most digits of the operands of sums and differences, of products, of divisions.
+/* Longest text of a problem, working included, that any configuration can ask for, or of a line of
+ * a file; buffers of this size always do. Most digits of the operands of sums and differences, of
+ * products, of divisions.
  */
 enum {
-    DT_TEXT_MAX = 1024,
+    DT_TEXT_MAX = 4096,
     DT_DIGITS_MAX = 36,
     DT_PRODUCT_DIGITS_MAX = 9,
     DT_DIVISION_DIGITS_MAX = 18,
@@ -167,6 +168,51 @@ void dt_tokenizer_places(int32_t *place, const dt_tokenizer *tokenizer, const in
 /* Longest run of digits any problem of this configuration contains; place ids go from 0 to this. */
 size_t dt_format_places(const dt_config *config);
 
+/* ---- lines of a file ---- */
+
+/* A file of texts to learn, one a line, in UTF-8: "prompt<TAB>answer", or plain text. */
+typedef struct dt_lines dt_lines;
+
+typedef struct {
+    uint64_t bytes;
+    size_t lines[DT_SPLITS];
+    size_t answers; /* lines with a prompt and an answer, of all splits */
+    size_t longest; /* tokens of the longest text */
+    size_t places;  /* digits of the longest number, at least 1 */
+} dt_lines_facts;
+
+/**
+ * Look through a file once: whether each line can be learned, which split it belongs to, and where
+ * it stands. A line's split is a hash of its bytes: 5 % are validation, 5 % test, and equal lines
+ * stay together.
+ *
+ * Each rank does so for itself: it keeps one or two bytes a line, and then reads lines where they
+ * stand, so that the file may be larger than memory and ranks share nothing but the disk's cache.
+ *
+ * @param context  most tokens of a text; 0: any
+ * @return DT_ERR_NO_INPUT; DT_ERR_DATA naming file and line: not UTF-8, empty, more than one tab,
+ * too long
+ */
+dt_status dt_lines_open(dt_lines **lines, const char *path, size_t context);
+void dt_lines_close(dt_lines **lines);
+const dt_lines_facts *dt_lines_about(const dt_lines *lines);
+
+/* Whether the file has not been touched since: DT_ERR_DATA if it has. Reading a line asks, too. */
+dt_status dt_lines_check(const dt_lines *lines);
+
+/**
+ * A line as the model sees it: "prompt\tanswer\n", or "\nplain text\n", where all but the first
+ * token is to be produced.
+ *
+ * @param index  of the split's lines, in the order of the file
+ */
+dt_status dt_lines_read(char *text, size_t size, size_t *prompt_length, const dt_lines *lines,
+                        dt_split split, uint64_t index);
+
+/* Every character of the file is a token, by code point; id 0 is the end, "\n". DT_ERR_DATA if they
+ * are more than 65535. */
+dt_status dt_lines_tokenizer(dt_tokenizer **tokenizer, const dt_lines *lines);
+
 /* ---- packed batches ---- */
 
 /* Problems back to back, without padding: B problems, N tokens. Each array is the batch's own. */
@@ -189,6 +235,11 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens);
 void dt_batch_destroy(dt_batch *batch);
 void dt_batch_clear(dt_batch *batch);
 
+/* Append one text, of which the first prompt_length bytes are given: at least one token.
+ * DT_ERR_DATA for what the vocabulary lacks; DT_ERR_INTERNAL if there is no room. */
+dt_status dt_batch_append_text(dt_batch *batch, const char *text, size_t prompt_length,
+                               uint64_t index, const dt_tokenizer *tokenizer);
+
 /* Append one problem, in the phrasing that goes with its number. DT_ERR_INTERNAL if there is no
  * room. */
 dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
@@ -199,5 +250,25 @@ dt_status dt_batch_prompt(char *text, size_t size, const dt_batch *batch, size_t
                           const dt_tokenizer *tokenizer);
 dt_status dt_batch_text(char *text, size_t size, const dt_batch *batch, size_t b,
                         const dt_tokenizer *tokenizer);
+
+/* ---- where texts come from ---- */
+
+/* Drawn problems, or the lines of a file; by reference. */
+typedef struct {
+    const dt_config *config;
+    const dt_tokenizer *tokenizer;
+    const dt_lines *lines; /* NULL: problems */
+} dt_source;
+
+/* Append training text `position`, counted over the whole run, as dt_problem_train counts. Of a
+ * file, the first train-examples lines of the split's order, freshly permuted in each epoch. */
+dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t position);
+
+/* Append text number `index` of a split. */
+dt_status dt_source_sample(dt_batch *batch, const dt_source *source, dt_split split,
+                           uint64_t index);
+
+/* How many texts a split has, at most `wanted`. */
+size_t dt_source_count(const dt_source *source, dt_split split, size_t wanted);
 
 #endif

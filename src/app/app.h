@@ -2,6 +2,8 @@
 #ifndef DTRAIN_APP_H
 #define DTRAIN_APP_H
 
+#include <stdio.h>
+
 #include "dtrain/checkpoint.h"
 #include "dtrain/comm.h"
 #include "dtrain/log.h"
@@ -111,9 +113,9 @@ dt_status command_verify(session *s, const app_options *options);
 /* verify --replay: the way from one checkpoint to another once more, in memory. Collective. */
 dt_status command_replay(session *s, const app_options *options);
 
-/* Fill a batch with `count` training problems from `position` on, counted over the whole run. */
-dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
-                           uint64_t position, size_t count);
+/* Fill a batch with `count` training texts from `position` on, counted over the whole run. */
+dt_status fill_train_batch(dt_batch *batch, const dt_source *source, uint64_t position,
+                           size_t count);
 
 /**
  * Compare each parameter's gradient with a finite difference of the loss along it; prints a table.
@@ -123,12 +125,13 @@ dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_to
  * @return DT_ERR_INTERNAL naming the parameter that is off
  */
 dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights,
-                          const dt_config *config, const dt_tokenizer *tokenizer);
+                          const dt_source *source);
 
 /* The devices of this machine, to standard output. */
 dt_status print_devices(const session *s, bool json);
 
-/* A string of JSON, quotes included, to standard output. */
+/* A string of JSON, quotes included; to standard output. */
+void write_json_text(FILE *file, const char *text);
 void print_json_text(const char *text);
 
 /* Seconds since some moment in the past; never runs backwards. */

@@ -1,4 +1,4 @@
-/* The ask command: a trained model calculates what people type. */
+/* The ask command: a trained model calculates what people type, or goes on with it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,41 @@ static void print_answer(const char *answer, const dt_problem *problem, bool in_
     printf("%s\n", in_words ? sentence : answer);
 }
 
+/* What a model of lines of text sees of a prompt: those that know the tab answer after it, and
+ * others go on with a text from its beginning. */
+static dt_status write_prompt(char prompt[DT_TEXT_MAX], const char *typed,
+                              const dt_tokenizer *tokenizer, size_t context) {
+    bool answers = false;
+    for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && !answers; i++)
+        answers = strcmp(dt_tokenizer_token(tokenizer, (int32_t)i), "\t") == 0;
+    int32_t id[DT_TEXT_MAX];
+    size_t count = 0;
+    const size_t length = strlen(typed);
+    DT_REQUIRE(length + 2 < DT_TEXT_MAX, DT_ERR_ARG, "\"%.60s…\" is too long for the model", typed);
+    snprintf(prompt, DT_TEXT_MAX, "%s%s%s", answers ? "" : "\n", typed, answers ? "\t" : "");
+    DT_TRY(dt_tokenizer_encode(id, DT_TEXT_MAX, &count, tokenizer, prompt));
+    DT_REQUIRE(count<context, DT_ERR_ARG,
+                     "\"%.60s%s\" has %zu tokens, and the model reads and writes %zu in all; ask "
+                     "something shorter",
+                     typed, length> 60
+                   ? "…"
+                   : "",
+               count, context);
+    return DT_OK;
+}
+
+static dt_status continue_one(asking *a, const char *typed) {
+    const dt_checkpoint *c = &a->loaded.checkpoint;
+    char prompt[DT_TEXT_MAX], produced[1][DT_TEXT_MAX];
+    DT_TRY(write_prompt(prompt, typed, c->tokenizer, c->shape.T));
+    DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1, c->tokenizer));
+    printf("%s\n", produced[0]);
+    return DT_OK;
+}
+
 /* One expression to one answer on standard output. */
 static dt_status answer_one(asking *a, const char *expression) {
+    if (a->loaded.checkpoint.config.train_file[0]) return continue_one(a, expression);
     const dt_config *config = &a->loaded.checkpoint.config;
     dt_problem problem;
     size_t phrasing = 0;
@@ -60,9 +93,12 @@ static dt_status answer_lines(asking *a) {
     size_t capacity = 0;
     int64_t number = 0;
     dt_status first_error = DT_OK;
-    if (talks)
-        printf("Type a problem such as 273*274, 2060/71 or What is 12 plus 34?; an empty line or "
-               "Ctrl-D ends.\n");
+    if (talks) {
+        printf("Type %s; an empty line or Ctrl-D ends.\n",
+               a->loaded.checkpoint.config.train_file[0]
+                   ? "a prompt, or how a text begins"
+                   : "a problem such as 273*274, 2060/71 or What is 12 plus 34?");
+    }
     for (;;) {
         if (talks) {
             printf("> ");

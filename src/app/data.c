@@ -1,15 +1,16 @@
-/* The data command: problems as people see them, and as the model does. */
+/* The data command: problems, or lines of a file, as people see them, and as the model does. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
+#include "own_text.h"
 
 typedef struct {
     int64_t index;
     dt_problem problem;
-    char answer[64], text[DT_TEXT_MAX];
-    size_t given; /* bytes of the prompt */
+    char answer[64];
+    char text[DT_TEXT_MAX];
+    char prompt[DT_TEXT_MAX]; /* what is given of it */
 } line;
 
 static void print_tokens(const dt_tokenizer *tokenizer, const char *text, const char *separator) {
@@ -19,16 +20,32 @@ static void print_tokens(const dt_tokenizer *tokenizer, const char *text, const 
     for (size_t i = 0; i < count; i++) printf("%s%" PRId32, i ? separator : "", id[i]);
 }
 
-static void print_line(const line *l, const app_options *options, const dt_tokenizer *tokenizer) {
+/* What both kinds have, to the end of the object. */
+static void print_json_rest(const line *l, const dt_tokenizer *tokenizer) {
+    printf("\"text\":");
+    print_json_text(l->text);
+    printf(",\"given\":%zu,\"tokens\":[", strlen(l->prompt));
+    print_tokens(tokenizer, l->text, ",");
+    printf("]}\n");
+}
+
+static void print_people_rest(const line *l, const app_options *options,
+                              const dt_tokenizer *tokenizer) {
+    if (options->tokens) {
+        printf("   ");
+        print_tokens(tokenizer, l->text, " ");
+    }
+    printf("\n");
+}
+
+static void print_problem(const line *l, const app_options *options,
+                          const dt_tokenizer *tokenizer) {
     const char symbol = dt_operation_symbol(l->problem.operation);
     const dt_decimal a = dt_decimal_of(l->problem.a), b = dt_decimal_of(l->problem.b);
     if (options->json) {
-        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%s,\"b\":%s,\"answer\":\"%s\",\"text\":",
+        printf("{\"index\":%" PRId64 ",\"op\":\"%c\",\"a\":%s,\"b\":%s,\"answer\":\"%s\",",
                l->index, symbol, a.text, b.text, l->answer);
-        print_json_text(l->text);
-        printf(",\"given\":%zu,\"tokens\":[", l->given);
-        print_tokens(tokenizer, l->text, ",");
-        printf("]}\n");
+        print_json_rest(l, tokenizer);
     } else if (options->tsv) {
         printf("%" PRId64 "\t%c\t%s\t%s\t%s\t%s\n", l->index, symbol, a.text, b.text, l->answer,
                l->text);
@@ -36,43 +53,78 @@ static void print_line(const line *l, const app_options *options, const dt_token
         char asked[192];
         snprintf(asked, sizeof asked, "%s %c %s = %s", a.text, symbol, b.text, l->answer);
         printf("%-28s %s", asked, l->text);
-        if (options->tokens) {
-            printf("   ");
-            print_tokens(tokenizer, l->text, " ");
-        }
-        printf("\n");
+        print_people_rest(l, options, tokenizer);
     }
 }
 
-static dt_status make_line(line *l, const dt_config *config, dt_split split, int64_t index) {
-    l->index = index;
-    if (split == DT_TRAIN) {
-        DT_TRY(dt_problem_train(&l->problem, config, (uint64_t)index));
+/* A line of a file, as it stands there; in a table, plain text is all answer. */
+static void print_own(const line *l, const app_options *options, const dt_tokenizer *tokenizer) {
+    const size_t given = strlen(l->prompt), end = strlen(l->text) - 1;
+    const bool answers = l->text[0] != '\n';
+    const int prompt = answers ? (int)given - 1 : 0, rest = (int)(end - given);
+    if (options->json) {
+        printf("{\"index\":%" PRId64 ",", l->index);
+        print_json_rest(l, tokenizer);
+    } else if (options->tsv) {
+        printf("%" PRId64 "\t%.*s\t%.*s\n", l->index, prompt, l->text, rest, l->text + given);
     } else {
-        DT_TRY(dt_problem_sample(&l->problem, config, split, (uint64_t)index));
+        printf("%.*s%s%.*s", prompt, l->text, answers ? "\t" : "", rest, l->text + given);
+        print_people_rest(l, options, tokenizer);
     }
-    DT_TRY(dt_problem_answer(l->answer, sizeof l->answer, &l->problem));
-    return dt_format_write_as(l->text, sizeof l->text, &l->given, &l->problem,
-                              (dt_format)config->format, dt_chat_phrasing((uint64_t)index));
+}
+
+/* As training and evaluation see it: through a batch. */
+static dt_status make_line(line *l, dt_batch *batch, const dt_source *source, dt_split split,
+                           int64_t index) {
+    const bool trains = split == DT_TRAIN;
+    l->index = index;
+    dt_batch_clear(batch);
+    DT_TRY(trains ? dt_source_train(batch, source, (uint64_t)index)
+                  : dt_source_sample(batch, source, split, (uint64_t)index));
+    l->problem = batch->problem[0];
+    if (!source->lines) DT_TRY(dt_problem_answer(l->answer, sizeof l->answer, &l->problem));
+    DT_TRY(dt_batch_text(l->text, sizeof l->text, batch, 0, source->tokenizer));
+    return dt_batch_prompt(l->prompt, sizeof l->prompt, batch, 0, source->tokenizer);
+}
+
+static dt_status print_lines(const dt_source *source, const app_options *options) {
+    dt_batch batch;
+    const dt_split split = options->split;
+    const size_t wanted = options->count < 0 ? 10 : (size_t)options->count;
+    /* In training all come again and again; of what is held out there is an end. */
+    const size_t first = (size_t)options->first;
+    const size_t all = split == DT_TRAIN ? SIZE_MAX : dt_source_count(source, split, SIZE_MAX);
+    const size_t count = first < all ? dt_min_size(wanted, all - first) : 0;
+    dt_status status = dt_batch_create(&batch, 1, DT_TEXT_MAX);
+    for (size_t i = 0; status == DT_OK && i < count; i++) {
+        line l;
+        status = make_line(&l, &batch, source, split, (int64_t)(first + i));
+        if (status == DT_OK)
+            (source->lines ? print_own : print_problem)(&l, options, source->tokenizer);
+    }
+    dt_batch_destroy(&batch);
+    return status;
 }
 
 dt_status command_data(session *s, const app_options *options) {
     (void)s;
     dt_config config;
     dt_tokenizer *tokenizer = NULL;
+    dt_lines *lines = NULL;
     dt_config_defaults(&config);
+    config.eval_every = 0; /* an empty split is no error here */
+    config.metric = DT_METRIC_LOSS;
     DT_TRY(options_apply(&config, options));
     DT_TRY(dt_config_check(&config));
     dt_status status;
-    DT_TRY_DONE(dt_tokenizer_create(&tokenizer, (dt_format)config.format));
-    if (options->tsv) printf("index\top\ta\tb\tanswer\ttext\n");
-    const int64_t count = options->count < 0 ? 10 : options->count;
-    for (int64_t i = 0; i < count; i++) {
-        line l;
-        DT_TRY_DONE(make_line(&l, &config, options->split, options->first + i));
-        print_line(&l, options, tokenizer);
-    }
+    DT_TRY_DONE(own_text_settle(&config));
+    DT_TRY_DONE(own_text_open(&lines, &config));
+    DT_TRY_DONE(own_text_tokenizer(&tokenizer, &config, lines));
+    if (options->tsv) printf("index\t%s\n", lines ? "prompt\tanswer" : "op\ta\tb\tanswer\ttext");
+    const dt_source source = {&config, tokenizer, lines};
+    status = print_lines(&source, options);
 done:
     dt_tokenizer_destroy(&tokenizer);
+    dt_lines_close(&lines);
     return status;
 }

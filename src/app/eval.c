@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "eval_bar.h"
+#include "own_text.h"
 #include "report.h"
 #include "signals.h"
 
@@ -16,7 +17,8 @@ static dt_status write_logits(FILE *file, const float *logits, const dt_batch *b
     for (size_t b = 0; b < batch->problems; b++) {
         char text[DT_TEXT_MAX];
         DT_TRY(dt_batch_text(text, sizeof text, batch, b, tokenizer));
-        fprintf(file, "%s\"%s\"", b ? "," : "", text);
+        if (b) fputc(',', file);
+        write_json_text(file, text);
     }
     fprintf(file, "],\"tokens\":[");
     for (size_t b = 0; b < batch->problems; b++) {
@@ -41,19 +43,16 @@ static dt_status write_logits(FILE *file, const float *logits, const dt_batch *b
     return DT_OK;
 }
 
-static dt_status dump_logits(loaded_model *loaded, const char *path, dt_split split) {
+static dt_status dump_logits(loaded_model *loaded, const char *path, const dt_source *source,
+                             dt_split split) {
     const dt_checkpoint *c = &loaded->checkpoint;
     dt_batch batch = {0};
     float *logits = NULL;
     FILE *file = NULL;
     dt_status status;
     DT_TRY_DONE(dt_batch_create(&batch, EVAL_CHUNK, EVAL_CHUNK * c->shape.T));
-    for (size_t i = 0; i < 32; i++) {
-        dt_problem problem;
-        DT_TRY_DONE(dt_problem_sample(&problem, &c->config, split, i));
-        DT_TRY_DONE(
-            dt_batch_append(&batch, &problem, i, (dt_format)c->config.format, c->tokenizer));
-    }
+    const size_t count = dt_source_count(source, split, 32);
+    for (size_t i = 0; i < count; i++) DT_TRY_DONE(dt_source_sample(&batch, source, split, i));
     DT_TRY_DONE(dt_memory_alloc(&logits, batch.tokens * c->shape.V, sizeof *logits, "logits"));
     DT_TRY_DONE(dt_model_logits(loaded->model, logits, &batch));
     file = fopen(path, "w");
@@ -105,15 +104,28 @@ static dt_status error_list_close(error_list *list, bool whole) {
 
 /* ---- the command ---- */
 
+static dt_status choose_lines(eval_problems *problems, const app_options *options,
+                              const dt_source *source) {
+    DT_REQUIRE(
+        !options->exhaustive && !options->errors, DT_ERR_ARG,
+        "--exhaustive and --errors are for problems, and this model has learned the lines of "
+        "%s; leave them out",
+        source->config->train_file);
+    problems->count = dt_source_count(source, options->split, (size_t)problems->count);
+    DT_REQUIRE(problems->count > 0, DT_ERR_ARG, "none of the lines of %s falls into the %s split",
+               source->config->train_file, dt_split_name(options->split));
+    return DT_OK;
+}
+
 static dt_status choose_problems(eval_problems *problems, const app_options *options,
-                                 const dt_config *config) {
+                                 const dt_source *source) {
     *problems = (eval_problems){options->exhaustive, options->split, 4096};
     DT_REQUIRE(!options->exhaustive || options->count < 0, DT_ERR_ARG,
                "--exhaustive means all problems; leave out --count");
-    if (options->exhaustive) return dt_domain_count(&problems->count, config);
     if (options->count >= 0) problems->count = (uint64_t)options->count;
     DT_REQUIRE(problems->count > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
-    return DT_OK;
+    if (source->lines) return choose_lines(problems, options, source);
+    return options->exhaustive ? dt_domain_count(&problems->count, source->config) : DT_OK;
 }
 
 static dt_status report_stop(const eval_result *result, const eval_request *request,
@@ -128,7 +140,7 @@ static dt_status report_stop(const eval_result *result, const eval_request *requ
 /* Rank 0 alone. */
 static dt_status report(const eval_result *result, const eval_request *request, error_list *list,
                         const app_options *options, const dt_checkpoint *c, double seconds) {
-    const report_subject of = {options->target, c->state.step};
+    const report_subject of = {options->target, c->state.step, c->config.train_file[0]};
     DT_TRY(error_list_close(list, !result->interrupted));
     if (result->interrupted) return report_stop(result, request, list);
     if (request->problems.exhaustive) {
@@ -141,7 +153,7 @@ static dt_status report(const eval_result *result, const eval_request *request, 
 }
 
 static dt_status run_evaluation(session *s, loaded_model *loaded, const app_options *options,
-                                const dt_config *config) {
+                                const dt_source *source) {
     const bool speaks = dt_comm_rank(s->comm) == 0;
     const double start = seconds_now();
     eval_bar bar = {0};
@@ -149,7 +161,7 @@ static dt_status run_evaluation(session *s, loaded_model *loaded, const app_opti
     eval_result *result = NULL;
     eval_progress progress = {.chunk = eval_bar_chunk, .round = eval_bar_round, .context = &bar};
     eval_request request = {.generate = true, .list = options->errors != NULL};
-    dt_status status = choose_problems(&request.problems, options, config);
+    dt_status status = choose_problems(&request.problems, options, source);
     if (status == DT_OK) status = dt_memory_alloc(&result, 1, sizeof *result, "evaluation");
     if (status == DT_OK && speaks && request.list) {
         status = error_list_open(&list, options->errors);
@@ -158,10 +170,10 @@ static dt_status run_evaluation(session *s, loaded_model *loaded, const app_opti
     request.errors = list.file;
     if (speaks) {
         eval_bar_open(&bar, request.problems.count, dt_comm_size(s->comm),
-                      (dt_log_level)config->log_level);
+                      (dt_log_level)source->config->log_level);
         request.progress = &progress;
     }
-    status = evaluate(result, s, loaded->model, config, loaded->checkpoint.tokenizer, &request);
+    status = evaluate(result, s, loaded->model, source, &request);
     if (speaks) eval_bar_close(&bar);
     if (status == DT_OK && speaks) {
         status =
@@ -176,6 +188,7 @@ done:
 
 dt_status command_eval(session *s, const app_options *options) {
     loaded_model loaded = {0};
+    dt_lines *lines = NULL;
     dt_status status;
     DT_TRY_DONE(session_open_device_given(s, options));
     signals_catch();
@@ -184,12 +197,15 @@ dt_status command_eval(session *s, const app_options *options) {
     dt_config config = loaded.checkpoint.config;
     DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
-    DT_TRY_DONE(run_evaluation(s, &loaded, options, &config));
+    DT_TRY_DONE(dt_comm_agree(s->comm, own_text_open(&lines, &config)));
+    const dt_source source = {&config, loaded.checkpoint.tokenizer, lines};
+    DT_TRY_DONE(run_evaluation(s, &loaded, options, &source));
     if (options->dump_logits && dt_comm_rank(s->comm) == 0) {
-        status = dump_logits(&loaded, options->dump_logits, options->split);
+        status = dump_logits(&loaded, options->dump_logits, &source, options->split);
     }
     status = dt_comm_agree(s->comm, status);
 done:
+    dt_lines_close(&lines);
     loaded_close(&loaded, s);
     return status;
 }

@@ -22,8 +22,7 @@ typedef struct {
 /* What one rank works with. */
 typedef struct {
     dt_model *model;
-    const dt_config *config;
-    const dt_tokenizer *tokenizer;
+    const dt_source *source;
     const eval_request *request;
     dt_batch batch;
     int32_t matched[EVAL_CHUNK];
@@ -38,21 +37,19 @@ typedef struct {
     size_t capacity, length;
 } evaluator;
 
-static dt_status take_problem(dt_problem *problem, const evaluator *e, uint64_t index) {
+static dt_status append_problem(evaluator *e, uint64_t index) {
     const eval_problems *which = &e->request->problems;
-    if (!which->exhaustive) return dt_problem_sample(problem, e->config, which->split, index);
-    dt_domain_problem(problem, e->config, index);
-    return DT_OK;
+    const dt_source *source = e->source;
+    if (!which->exhaustive) return dt_source_sample(&e->batch, source, which->split, index);
+    dt_problem problem;
+    dt_domain_problem(&problem, source->config, index);
+    return dt_batch_append(&e->batch, &problem, index, (dt_format)source->config->format,
+                           source->tokenizer);
 }
 
 static dt_status fill_chunk(evaluator *e, uint64_t first, size_t count) {
     dt_batch_clear(&e->batch);
-    for (size_t i = 0; i < count; i++) {
-        dt_problem problem;
-        DT_TRY(take_problem(&problem, e, first + i));
-        DT_TRY(dt_batch_append(&e->batch, &problem, first + i, (dt_format)e->config->format,
-                               e->tokenizer));
-    }
+    for (size_t i = 0; i < count; i++) DT_TRY(append_problem(e, first + i));
     return DT_OK;
 }
 
@@ -88,13 +85,13 @@ static dt_status add_line(evaluator *e, const open_problem *o, const char *wante
 
 /* As the batch had it. text: (DT_TEXT_MAX) */
 static dt_status write_text(char *text, size_t *given, const evaluator *e, const open_problem *o) {
-    return dt_format_write_as(text, DT_TEXT_MAX, given, &o->problem, (dt_format)e->config->format,
-                              dt_chat_phrasing(o->index));
+    return dt_format_write_as(text, DT_TEXT_MAX, given, &o->problem,
+                              (dt_format)e->source->config->format, dt_chat_phrasing(o->index));
 }
 
 /* Look at what was generated for one problem. */
 static dt_status judge(evaluator *e, const open_problem *o, char *produced) {
-    const dt_format format = (dt_format)e->config->format;
+    const dt_format format = (dt_format)e->source->config->format;
     char answer[64], wanted[64], right[DT_TEXT_MAX];
     size_t given;
     DT_TRY(dt_problem_answer(wanted, sizeof wanted, &o->problem));
@@ -125,7 +122,7 @@ static dt_status answer_some(evaluator *e, size_t first) {
         e->prompt[i][given] = '\0';
         prompt[i] = e->prompt[i];
     }
-    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, count, e->tokenizer));
+    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, count, e->source->tokenizer));
     for (size_t i = 0; i < count; i++) DT_TRY(judge(e, &e->open[first + i], e->produced[i]));
     return DT_OK;
 }
@@ -150,7 +147,9 @@ static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, s
     DT_TRY(dt_model_evaluate(e->model, score, e->matched, &e->batch));
     for (size_t i = 0; i < count; i++) {
         const dt_problem *problem = &e->batch.problem[i];
-        if (e->matched[i]) {
+        if (e->source->lines) {
+            e->wrong += !e->matched[i];
+        } else if (e->matched[i]) {
             dt_tally_add(e->round, problem, true, true, NULL);
         } else {
             e->open[e->opened++] = (open_problem){*problem, first + i};
@@ -251,11 +250,14 @@ static dt_status evaluate_round(eval_result *result, evaluator *e, dt_comm *comm
 /* ---- all ---- */
 
 static dt_status evaluator_open(evaluator *e, size_t units) {
-    DT_TRY(dt_batch_create(&e->batch, EVAL_CHUNK, EVAL_CHUNK * dt_format_longest(e->config)));
+    DT_TRY(
+        dt_batch_create(&e->batch, EVAL_CHUNK, EVAL_CHUNK * dt_format_longest(e->source->config)));
     DT_TRY(dt_memory_alloc(&e->open, EVAL_CHUNK * UNIT_CHUNKS, sizeof *e->open, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->round, 1, sizeof *e->round, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->unit_score, units, SCORES * sizeof(double), "evaluation"));
-    if (!e->request->generate) return DT_OK;
+    /* The one right answer of a line is generated if, and only if, each token is the likeliest
+     * after those before it: the text alone tells. */
+    if (!e->request->generate || e->source->lines) return DT_OK;
     DT_TRY(dt_memory_alloc(&e->produced, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->prompt, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
     return dt_generator_create(&e->generator, e->model, EVAL_CHUNK);
@@ -274,18 +276,19 @@ static void evaluator_close(evaluator *e) {
 
 /* Problems of a unit: several chunks where answers are generated, so that the few that have to be
    make batches worth it. */
-static uint64_t unit_of(const eval_request *request) {
-    const uint64_t chunks = request->problems.count / (EVAL_CHUNK * UNITS);
+static uint64_t unit_of(const eval_request *request, uint64_t count) {
+    const uint64_t chunks = count / (EVAL_CHUNK * UNITS);
     if (!request->generate || chunks < 1) return EVAL_CHUNK;
     return EVAL_CHUNK * (chunks < UNIT_CHUNKS ? chunks : UNIT_CHUNKS);
 }
 
-dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
-                   const dt_tokenizer *tokenizer, const eval_request *request) {
-    const uint64_t count = request->problems.count;
-    const uint64_t unit = unit_of(request);
+dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_source *source,
+                   const eval_request *request) {
+    const eval_problems *which = &request->problems;
+    const uint64_t count = dt_source_count(source, which->split, which->count);
+    const uint64_t unit = unit_of(request, count);
     const size_t units = ROUND_UNITS * dt_comm_size(s->comm);
-    evaluator e = {.model = model, .config = config, .tokenizer = tokenizer, .request = request};
+    evaluator e = {.model = model, .source = source, .request = request};
     memset(result, 0, sizeof *result);
     dt_status status;
     DT_TRY_DONE(dt_comm_agree(s->comm, evaluator_open(&e, units)));
@@ -299,4 +302,10 @@ dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_co
 done:
     evaluator_close(&e);
     return status;
+}
+
+dt_count evaluate_all(const eval_result *result) {
+    const dt_count all = dt_tally_all(&result->tally);
+    const int64_t exact = (int64_t)result->total.exact;
+    return all.problems ? all : (dt_count){(int64_t)result->total.problems, exact, exact};
 }

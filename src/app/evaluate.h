@@ -48,11 +48,15 @@ typedef struct {
  * Evaluate problems, cut into units of fixed size that the ranks share out, so that the result does
  * not depend on their number. Collective.
  *
- * @param config  its data settings say which problems there are
+ * @param source  its data settings say which problems there are; of lines of a text there are at
+ * most as many as the split has, and they are not tallied
  * @return DT_ERR_STOPPED is none of its errors: a signal sets result->interrupted
  */
-dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_config *config,
-                   const dt_tokenizer *tokenizer, const eval_request *request);
+dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_source *source,
+                   const eval_request *request);
+
+/* How many there were, and were right; of lines of a text, those that were foretold whole. */
+dt_count evaluate_all(const eval_result *result);
 
 /* The heading of what request.list writes. */
 const char *evaluate_heading(void);

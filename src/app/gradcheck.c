@@ -81,7 +81,7 @@ static dt_status check_all(const subject *on, const float *gradient) {
 }
 
 dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights, float *weights,
-                          const dt_config *config, const dt_tokenizer *tokenizer) {
+                          const dt_source *source) {
     enum { PROBLEMS = 16 };
     const dt_layout *layout = dt_model_layout(model);
     dt_backend *device = s->device;
@@ -90,8 +90,8 @@ dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights
     dt_batch batch = {0};
     dt_score score = {0};
     dt_status status;
-    DT_TRY_DONE(dt_batch_create(&batch, PROBLEMS, PROBLEMS * dt_format_longest(config)));
-    DT_TRY_DONE(fill_train_batch(&batch, config, tokenizer, 0, PROBLEMS));
+    DT_TRY_DONE(dt_batch_create(&batch, PROBLEMS, PROBLEMS * dt_format_longest(source->config)));
+    DT_TRY_DONE(fill_train_batch(&batch, source, 0, PROBLEMS));
     DT_TRY_DONE(device->op->buffer_create(&gradient, device, layout->count, "gradients"));
     DT_TRY_DONE(dt_memory_alloc(&host, layout->count, sizeof *host, "gradients"));
     DT_TRY_DONE(dt_model_backward(model, &score, gradient, &batch, NULL));

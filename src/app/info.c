@@ -5,19 +5,21 @@
 
 #include "app.h"
 
-void print_json_text(const char *text) {
-    putchar('"');
+void write_json_text(FILE *file, const char *text) {
+    fputc('"', file);
     for (const char *c = text; *c; c++) {
         if (*c == '"' || *c == '\\') {
-            printf("\\%c", *c);
+            fprintf(file, "\\%c", *c);
         } else if ((unsigned char)*c < ' ') {
-            printf("\\u%04x", (unsigned)*c);
+            fprintf(file, "\\u%04x", (unsigned)*c);
         } else {
-            putchar(*c);
+            fputc(*c, file);
         }
     }
-    putchar('"');
+    fputc('"', file);
 }
+
+void print_json_text(const char *text) { write_json_text(stdout, text); }
 
 static void print_settings(const dt_config *config, bool json) {
     const char *section = "";
@@ -34,7 +36,7 @@ static void print_settings(const dt_config *config, bool json) {
             } else {
                 print_json_text(value);
             }
-        } else {
+        } else if (value[0]) {
             if (strcmp(section, setting->section) != 0)
                 printf("%s\n  [%s]", *section ? "\n" : "", setting->section);
             printf("  %s %s", setting->name, value);

@@ -76,8 +76,7 @@ static const action ACTIONS[] = {
     {{"show-work", KEY_SHOW_WORK, NULL, 0, "print the working, one step a line, before the answer",
       1},
      FOR_ASK},
-    {{"tsv", KEY_TSV, NULL, 0, "print index, op, a, b, answer, text, separated by tabs", 1},
-     FOR_DATA},
+    {{"tsv", KEY_TSV, NULL, 0, "print a table: columns separated by tabs", 1}, FOR_DATA},
     {{"tokens", KEY_TOKENS, NULL, 0, "print the tokens, too", 1}, FOR_DATA},
     {{"split", KEY_SPLIT, "NAME", 0, "train, validation or test", 1}, FOR_EVAL | FOR_DATA},
     {{"count", KEY_COUNT, "N", 0, "how many problems", 1}, FOR_EVAL | FOR_DATA},
@@ -114,9 +113,11 @@ static bool knows(command_kind command, const dt_setting *setting) {
     if (strcmp(setting->name, "backend") == 0) return command != COMMAND_PLOT;
     if (command == COMMAND_VERIFY)
         return strcmp(setting->name, "ranks-per-node") == 0 ||
-               strcmp(setting->name, "stall-timeout") == 0;
+               strcmp(setting->name, "stall-timeout") == 0 ||
+               strcmp(setting->name, "train-file") == 0;
     return command == COMMAND_EVAL &&
-           (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0);
+           (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0 ||
+            strcmp(setting->name, "train-file") == 0);
 }
 
 typedef struct {
@@ -128,8 +129,8 @@ typedef struct {
 static const command_help HELP[COMMANDS] = {
     [COMMAND_TRAIN] =
         {"train", "",
-         "Train a small Transformer on arithmetic, alone or under mpirun, the same "
-         "bits on any number of ranks."
+         "Train a small Transformer on arithmetic, or on lines of text, alone or under mpirun, the "
+         "same bits on any number of ranks."
          "\vWithout options it trains the default job in runs/default, and goes on "
          "where that folder stands. "
          "Other commands: dtrain eval, ask, info, data, plot, verify; each has its own --help."},
@@ -143,14 +144,18 @@ static const command_help HELP[COMMANDS] = {
          "(in the part of the step that is named), or to a wrong copy, if the working "
          "is right to its end and the answer after it is not. Exit code 75 if a signal "
          "stopped it."},
-    [COMMAND_ASK] = {"ask", "CHECKPOINT|RUN [EXPRESSION...]",
-                     "Let a trained model calculate: 273*274 or 2060/71. Without an expression it "
-                     "reads them from standard input, "
-                     "one a line, and prints one answer a line."},
+    [COMMAND_ASK] =
+        {"ask", "CHECKPOINT|RUN [EXPRESSION...]",
+         "Let a trained model calculate: 273*274, 2060/71, or \"What is 12 plus 34?\". A "
+         "model of lines of text answers a prompt, or goes on with a text. Without an "
+         "expression it reads them from standard input, "
+         "one a line, and prints one answer a line."},
     [COMMAND_INFO] = {"info", "CHECKPOINT|RUN\n--devices",
                       "Show what a checkpoint holds: model, settings, progress; or which devices "
                       "this machine has."},
-    [COMMAND_DATA] = {"data", "", "Print problems, as people see them and as the model does."},
+    [COMMAND_DATA] =
+        {"data", "",
+         "Print problems, or lines of a file, as people see them and as the model does."},
     [COMMAND_PLOT] =
         {"plot", "CHECKPOINT|RUN",
          "Draw how a run went: loss, exact match, learning rate and gradient norm over "

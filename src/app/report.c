@@ -133,20 +133,22 @@ static void print_operation(const eval_result *result, dt_operation operation, b
 void report_text(const eval_result *result, const eval_problems *problems,
                  const report_subject *of) {
     const dt_score *t = &result->total;
-    const dt_count all = dt_tally_all(&result->tally);
+    const dt_count all = evaluate_all(result);
     if (problems->exhaustive) {
         printf("%s at step %" PRId64 ", all %" PRId64 " problems of its domain: %" PRId64
                " wrong\n",
                of->checkpoint, of->step, all.problems, all.problems - all.right);
     } else {
-        printf("%s at step %" PRId64 ", %" PRId64 " problems of the %s split\n", of->checkpoint,
-               of->step, all.problems, dt_split_name(problems->split));
+        printf("%s at step %" PRId64 ", %" PRId64 " %s of the %s split\n", of->checkpoint, of->step,
+               all.problems, of->lines ? "lines" : "problems", dt_split_name(problems->split));
     }
     printf("loss            %.5f nats per token (perplexity %.4f)\n", t->loss / t->scored,
            exp(t->loss / t->scored));
     printf("token accuracy  %.4f %%\n", 100 * t->correct / t->scored);
-    printf("exact match     %.3f %%   (the working as well: %.3f %%)\n",
-           100 * share_of(all.right, all.problems), 100 * share_of(all.text, all.problems));
+    printf("exact match     %.3f %%", 100 * share_of(all.right, all.problems));
+    if (!of->lines)
+        printf("   (the working as well: %.3f %%)", 100 * share_of(all.text, all.problems));
+    printf("\n");
     for (int op = 0; op < DT_OPERATIONS; op++) {
         print_operation(result, (dt_operation)op, problems->exhaustive);
     }
@@ -155,7 +157,7 @@ void report_text(const eval_result *result, const eval_problems *problems,
 dt_status report_json(const eval_result *result, const eval_problems *problems,
                       const report_subject *of) {
     const dt_score *t = &result->total;
-    const dt_count all = dt_tally_all(&result->tally);
+    const dt_count all = evaluate_all(result);
     printf("{\"checkpoint\":");
     print_json_text(of->checkpoint);
     printf(",\"step\":%" PRId64 ",\"split\":\"%s\",\"problems\":%" PRId64

@@ -8,6 +8,7 @@
 typedef struct {
     const char *checkpoint;
     int64_t step;
+    bool lines; /* rather than problems */
 } report_subject;
 
 /* Both to standard output; the same on any number of ranks. */

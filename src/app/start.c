@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "own_text.h"
 #include "trainer.h"
 
 /* May these settings go on with that checkpoint? Lists what is different. */
@@ -163,6 +164,13 @@ static dt_status find_checkpoint(start_plan *plan, dt_checkpoint *checkpoint,
                              found);
 }
 
+/* What the old run's text has decided the new one's decides anew. */
+static void forget_text(dt_config *config) {
+    if (!config->train_file[0]) return;
+    memset(config->train_digest, 0, sizeof config->train_digest);
+    config->train_examples = 0;
+}
+
 /* Weights of another run: the model's settings are that one's, everything else is new. */
 static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint,
                               const app_options *options) {
@@ -178,11 +186,12 @@ static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint,
         dt_config_text(was, sizeof was, &checkpoint->config, setting);
         DT_TRY(dt_config_set(&next, setting, was, setting->name));
     }
+    forget_text(&next);
     DT_TRY(options_apply(&next, options));
     for (size_t i = 0; i < dt_setting_count(); i++) {
         const dt_setting *setting = dt_setting_at(i);
         const bool shapes =
-            setting->scope == DT_SETTING_FIXED &&
+            setting->scope == DT_SETTING_FIXED && strcmp(setting->name, "train-digest") != 0 &&
             (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
         char was[DT_PATH_MAX], is[DT_PATH_MAX];
         dt_config_text(was, sizeof was, &checkpoint->config, setting);
@@ -232,6 +241,10 @@ void start_measure_anew(dt_run_state *state, const dt_config *before, const dt_c
     state->stale = 0;
 }
 
+static const char *what_it_learns(const dt_config *config) {
+    return config->train_file[0] ? config->train_file : "arithmetic";
+}
+
 static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const app_options *options,
                             size_t ranks) {
     dt_config_defaults(&plan->config);
@@ -245,12 +258,18 @@ static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const a
     DT_TRY(find_checkpoint(plan, checkpoint, options, &found));
     plan->kind = START_NEW;
     if (!found && options->init_from) DT_TRY(take_weights(plan, checkpoint, options));
+    if (!found) DT_TRY(own_text_settle(&plan->config));
     if (!found) DT_TRY(settle_shape(&plan->config));
     if (found) {
         dt_config next = checkpoint->config;
         DT_TRY(options_apply(&next, options));
         memcpy(next.out, plan->config.out, sizeof next.out);
         DT_TRY(dt_config_check(&next));
+        DT_REQUIRE(!next.train_file[0] == !checkpoint->config.train_file[0], DT_ERR_ARG,
+                   "%s was trained on %s, and that cannot become %s on the way; start another run "
+                   "with --out DIR or --fresh",
+                   plan->path, what_it_learns(&checkpoint->config), what_it_learns(&next));
+        DT_TRY(own_text_settle(&next));
         DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                                 plan->path));
         dt_run_state state = checkpoint->state;

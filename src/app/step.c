@@ -8,15 +8,10 @@
 #include "trainer.h"
 #include "trainer_shared.h"
 
-dt_status fill_train_batch(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
-                           uint64_t position, size_t count) {
+dt_status fill_train_batch(dt_batch *batch, const dt_source *source, uint64_t position,
+                           size_t count) {
     dt_batch_clear(batch);
-    for (size_t i = 0; i < count; i++) {
-        dt_problem problem;
-        DT_TRY(dt_problem_train(&problem, config, position + i));
-        DT_TRY(
-            dt_batch_append(batch, &problem, position + i, (dt_format)config->format, tokenizer));
-    }
+    for (size_t i = 0; i < count; i++) DT_TRY(dt_source_train(batch, source, position + i));
     return DT_OK;
 }
 
@@ -64,6 +59,7 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
                                 size_t shard, bool last) {
     dt_backend *device = t->s->device;
     handover h = {t, gradient, t->layout.count};
+    const dt_source source = trainer_source(t);
     const bool overlap = last && dt_reducer_overlaps(t->reducer);
     const size_t end = shard_start(&t->config, shard + 1);
     DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
@@ -73,8 +69,7 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
         const dt_step_key key = {.seed = (uint64_t)t->config.seed,
                                  .step = (uint32_t)t->state.step,
                                  .first_problem = first};
-        DT_TRY(
-            fill_train_batch(&t->batch, &t->config, t->tokenizer, step_position(t) + first, count));
+        DT_TRY(fill_train_batch(&t->batch, &source, step_position(t) + first, count));
         const bool watched = overlap && first + count == end;
         dt_model_watch(t->model, watched ? on_backward : NULL, &h);
         const dt_status status = dt_model_backward(t->model, score, gradient, &t->batch, &key);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "deadline.h"
+#include "own_text.h"
 #include "place.h"
 #include "progress.h"
 #include "signals.h"
@@ -315,6 +316,7 @@ static void announce_run(const trainer *t, const start_plan *plan, session *s) {
     dt_log_info(
         "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
         t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
+    own_text_announce(c, t->lines);
     if (plan->kind == START_RESUME) {
         const dt_history_row *before =
             t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
@@ -333,8 +335,9 @@ static void announce_run(const trainer *t, const start_plan *plan, session *s) {
         if (*plan->changed) dt_log_info("changed: %s", plan->changed);
         return;
     }
-    dt_log_info("new run in %s: %lld steps of %lld problems in %lld shards, seed %lld", c->out,
-                (long long)c->steps, (long long)c->batch, (long long)c->shards, (long long)c->seed);
+    dt_log_info("new run in %s: %lld steps of %lld %s in %lld shards, seed %lld", c->out,
+                (long long)c->steps, (long long)c->batch, t->lines ? "lines" : "problems",
+                (long long)c->shards, (long long)c->seed);
     if (plan->kind == START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
 }
 
@@ -474,8 +477,8 @@ dt_status command_train(session *s, const app_options *options) {
         DT_TRY_DONE(trainer_initialise(&t));
         /* One rank does: the weights it moves are everybody's. */
         if (dt_comm_rank(s->comm) == 0) {
-            status = check_gradients(s, t.model, t.device_weights, t.weights_memory, &t.config,
-                                     t.tokenizer);
+            const dt_source source = trainer_source(&t);
+            status = check_gradients(s, t.model, t.device_weights, t.weights_memory, &source);
         }
         status = dt_comm_agree(s->comm, status);
         goto done;

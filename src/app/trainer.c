@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "evaluate.h"
+#include "own_text.h"
 #include "trainer.h"
 #include "trainer_shared.h"
 
@@ -52,7 +53,8 @@ static dt_status open_model(trainer *t) {
 }
 
 static dt_status shape_of(trainer *t) {
-    DT_TRY(dt_tokenizer_create(&t->tokenizer, (dt_format)t->config.format));
+    DT_TRY(own_text_open(&t->lines, &t->config));
+    DT_TRY(own_text_tokenizer(&t->tokenizer, &t->config, t->lines));
     DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->tokenizer)));
     return dt_layout_create(&t->layout, &t->shape);
 }
@@ -85,9 +87,14 @@ void trainer_destroy(trainer *t) {
     dt_window_destroy(&t->m_window);
     dt_window_destroy(&t->weights_window);
     dt_tokenizer_destroy(&t->tokenizer);
+    dt_lines_close(&t->lines);
     dt_layout_destroy(&t->layout);
     dt_metrics_clear(&t->metrics);
     *t = (trainer){0};
+}
+
+dt_source trainer_source(const trainer *t) {
+    return (dt_source){&t->config, t->tokenizer, t->lines};
 }
 
 /* All ranks of a node see the weights; their devices get them. */
@@ -131,13 +138,15 @@ static dt_status spread(trainer *t, float *window, const float *from) {
     return status;
 }
 
-/* The tokens of a format could be others in the dtrain that wrote the file. */
+/* The tokens of a format could be others in the dtrain that wrote the file; those of a text are its
+ * characters. */
 static dt_status check_fits(const trainer *t, const dt_checkpoint *checkpoint) {
     DT_REQUIRE(!checkpoint || (checkpoint->layout.count == t->layout.count &&
                                dt_tokenizer_equal(checkpoint->tokenizer, t->tokenizer)),
-               DT_ERR_DATA,
-               "the checkpoint has another vocabulary than this dtrain uses; go on with the dtrain "
-               "that wrote it, or begin a new run");
+               DT_ERR_DATA, "the checkpoint has another vocabulary than %s; %s, or begin a new run",
+               t->lines ? "the characters of --train-file" : "this dtrain uses",
+               t->lines ? "give a text with the same characters"
+                        : "go on with the dtrain that wrote it");
     return DT_OK;
 }
 

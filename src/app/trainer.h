@@ -13,6 +13,7 @@ typedef struct {
     dt_model_shape shape;
     dt_layout layout;
     dt_tokenizer *tokenizer;
+    dt_lines *lines; /* of --train-file; NULL: arithmetic */
 
     /* One copy per node, in shared windows; `…_memory` are its floats. */
     dt_window *weights_window, *m_window, *v_window, *blocks_window;
@@ -49,6 +50,9 @@ typedef struct {
 /* Windows, model and buffers for the configuration; weights and moments are zero. Collective. */
 dt_status trainer_create(trainer *t, session *s, const dt_config *config);
 void trainer_destroy(trainer *t);
+
+/* What it learns; by reference. */
+dt_source trainer_source(const trainer *t);
 
 /* Fresh weights, moments of zero. Nobody else may look at the state meanwhile. Collective. */
 dt_status trainer_initialise(trainer *t);

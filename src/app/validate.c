@@ -26,7 +26,7 @@ static void fill_row(dt_validation_row *row, const eval_result *result) {
     row->loss = total->loss / total->scored;
     row->perplexity = exp(row->loss);
     row->token_accuracy = total->correct / total->scored;
-    const dt_count all = dt_tally_all(&result->tally);
+    const dt_count all = evaluate_all(result);
     row->exact_match = (double)all.right / (double)all.problems;
     for (int op = 0; op < DT_OPERATIONS; op++) {
         const dt_count sum = dt_tally_operation(&result->tally, (dt_operation)op);
@@ -74,7 +74,8 @@ dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, b
     *improved = *interrupted = false;
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    dt_status status = evaluate(result, t->s, t->model, &t->config, t->tokenizer, &request);
+    const dt_source source = trainer_source(t);
+    dt_status status = evaluate(result, t->s, t->model, &source, &request);
     *interrupted = result->interrupted;
     if (status == DT_OK && !*interrupted) {
         fill_row(row, result);

@@ -70,13 +70,13 @@ static bool survives_ini(const char *text) {
         if (iscntrl((unsigned char)text[i])) return false;
         if (text[i] == ';' && (i == 0 || text[i - 1] == ' ')) return false;
     }
-    return text[0] != ' ' && text[length - 1] != ' ';
+    return length == 0 || (text[0] != ' ' && text[length - 1] != ' ');
 }
 
 static dt_status read_text(char *value, const dt_setting *setting, const char *text,
                            const char *where) {
     const size_t length = strlen(text);
-    DT_REQUIRE(length > 0, DT_ERR_ARG, "%s: must not be empty", where);
+    DT_REQUIRE(length > 0 || setting->min == 0, DT_ERR_ARG, "%s: must not be empty", where);
     DT_REQUIRE(length <= (size_t)setting->max, DT_ERR_ARG,
                "%s: \"%s\" is %zu bytes long; %g are the most", where, text, length, setting->max);
     DT_REQUIRE(survives_ini(text), DT_ERR_ARG,
@@ -250,7 +250,9 @@ dt_status dt_config_check(const dt_config *config) {
                "or lower --shards",
                batch, shards);
 
-    DT_REQUIRE(config->checkpoint_every.epochs == 0 || config->train_examples > 0, DT_ERR_ARG,
+    DT_REQUIRE(config->checkpoint_every.epochs == 0 || config->train_examples > 0 ||
+                   config->train_file[0],
+               DT_ERR_ARG,
                "--checkpoint-every %llde: an endless stream of problems has no epochs; give steps "
                "or a time, or "
                "--train-examples",

@@ -24,6 +24,8 @@ enum { OUT_MAX = 180 };
     { SETTING(REAL, setting, group, reach, field, __VA_ARGS__), RANGE(least, most), .value = "X" }
 #define TEXT(setting, group, reach, field, what, most, ...)                                        \
     { SETTING(TEXT, setting, group, reach, field, __VA_ARGS__), RANGE(1, most), .value = (what) }
+#define OPTIONAL(setting, group, reach, field, what, most, ...)                                    \
+    { SETTING(TEXT, setting, group, reach, field, __VA_ARGS__), RANGE(0, most), .value = (what) }
 #define CHOICE(setting, group, reach, field, what, names, ...)                                     \
     {                                                                                              \
         SETTING(CHOICE, setting, group, reach, field, __VA_ARGS__), .value = (what),               \
@@ -72,6 +74,12 @@ static const dt_setting table[] = {
            "how problems are written: plain, reverse, scratchpad, or chat (in words)"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
+
+    OPTIONAL("train-file", "data", FREE, train_file, "FILE", OUT_MAX, "",
+             "learn the lines of this text instead of arithmetic: prompt, tab and answer, or plain "
+             "text"),
+    OPTIONAL("train-digest", "data", FIXED, train_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
+             "what that file holds, as kept in a checkpoint: its size in bytes and XXH3-128"),
 
     WHOLE("layers", "model", FIXED, layers, 1, 1024, "4", "Transformer blocks"),
     WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),

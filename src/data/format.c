@@ -279,6 +279,11 @@ static extent widest(const dt_config *config) {
     return most;
 }
 
-size_t dt_format_longest(const dt_config *config) { return widest(config).length; }
+/* Of a file the lengths are settled when a run begins on it. */
+size_t dt_format_longest(const dt_config *config) {
+    return config->train_file[0] ? (size_t)config->context : widest(config).length;
+}
 
-size_t dt_format_places(const dt_config *config) { return widest(config).run; }
+size_t dt_format_places(const dt_config *config) {
+    return config->train_file[0] ? (size_t)config->places : widest(config).run;
+}

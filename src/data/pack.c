@@ -50,13 +50,10 @@ static size_t prompt_tokens(const dt_tokenizer *tokenizer, const int32_t *id, si
     return tokens;
 }
 
-dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
-                          dt_format format, const dt_tokenizer *tokenizer) {
-    char text[DT_TEXT_MAX];
+dt_status dt_batch_append_text(dt_batch *batch, const char *text, size_t prompt_length,
+                               uint64_t index, const dt_tokenizer *tokenizer) {
     int32_t id[DT_TEXT_MAX];
-    size_t prompt_length, count;
-    DT_TRY(dt_format_write_as(text, sizeof text, &prompt_length, problem, format,
-                              dt_chat_phrasing(index)));
+    size_t count;
     DT_TRY(dt_tokenizer_encode(id, DT_TEXT_MAX, &count, tokenizer, text));
     const size_t inputs = count - 1; /* after the last token there is nothing to predict */
     const size_t start = batch->tokens;
@@ -73,11 +70,22 @@ dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t i
         batch->target[start + i] = i + 1 < given ? -1 : id[i + 1];
     }
     batch->index[batch->problems] = index;
-    batch->problem[batch->problems] = *problem;
+    batch->problem[batch->problems] = (dt_problem){0};
     batch->problems++;
     batch->tokens += inputs;
     batch->scored += count - given;
     batch->offset[batch->problems] = (int32_t)batch->tokens;
+    return DT_OK;
+}
+
+dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
+                          dt_format format, const dt_tokenizer *tokenizer) {
+    char text[DT_TEXT_MAX];
+    size_t prompt_length;
+    DT_TRY(dt_format_write_as(text, sizeof text, &prompt_length, problem, format,
+                              dt_chat_phrasing(index)));
+    DT_TRY(dt_batch_append_text(batch, text, prompt_length, index, tokenizer));
+    batch->problem[batch->problems - 1] = *problem;
     return DT_OK;
 }
 

@@ -24,6 +24,9 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
     };
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
+    DT_REQUIRE(shape->T > 0 && shape->P > 1, DT_ERR_ARG,
+               "--context and --places of a model of the lines of %s are not settled; give them",
+               config->train_file);
     DT_REQUIRE(dt_format_longest(config) <= shape->T, DT_ERR_ARG,
                "problems of up to %zu tokens do not fit a model with --context %zu; lower "
                "--digits, --dividend-digits or "

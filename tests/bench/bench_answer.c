@@ -73,8 +73,9 @@ static dt_status time_validation(bench *b, size_t i) {
     const double flops = model_linear_flops(&t->shape, (double)b->batch.tokens) +
                          model_attention_flops(&t->shape, &b->batch);
     const eval_request request = {.problems = {.split = DT_VALIDATION, .count = b->problems}};
+    const dt_source source = trainer_source(t);
     const double start = seconds_now();
-    DT_TRY(evaluate(b->result, &b->s, t->model, &t->config, t->tokenizer, &request));
+    DT_TRY(evaluate(b->result, &b->s, t->model, &source, &request));
     const double seconds = seconds_now() - start;
     b->validation[i] = (double)b->problems / seconds;
     b->sgemm[i] = products_run(&b->products, seconds);

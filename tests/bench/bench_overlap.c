@@ -33,6 +33,7 @@ static dt_status on_backward(void *context, size_t from) {
 /* Forward and backward passes of this rank, a shard each. */
 static dt_status own_shards(trainer *t, bool overlap) {
     const dt_backend_table *op = t->s->device->op;
+    const dt_source source = trainer_source(t);
     const size_t shards = (size_t)t->config.shards, problems = (size_t)t->config.batch / shards;
     size_t begin, end;
     dt_shard_range(&begin, &end, shards, dt_comm_size(t->s->comm), dt_comm_rank(t->s->comm));
@@ -41,7 +42,7 @@ static dt_status own_shards(trainer *t, bool overlap) {
         const dt_step_key key = {.seed = 1, .first_problem = shard * problems};
         dt_score score = {0};
         DT_TRY(op->fill_zero(t->s->device, (dt_tensor){gradient, 0}, t->layout.count));
-        DT_TRY(fill_train_batch(&t->batch, &t->config, t->tokenizer, shard * problems, problems));
+        DT_TRY(fill_train_batch(&t->batch, &source, shard * problems, problems));
         dt_model_watch(t->model, overlap && shard + 1 == end ? on_backward : NULL, t);
         DT_TRY(dt_model_backward(t->model, &score, gradient, &t->batch, &key));
         dt_reducer_end_shard(t->reducer);

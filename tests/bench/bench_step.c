@@ -58,7 +58,8 @@ static size_t passes_of(const dt_config *c) {
 /* The problems of the step to come. */
 static dt_status look_ahead(bench *b) {
     const trainer *t = &b->t;
-    return fill_train_batch(&b->batch, &t->config, t->tokenizer, (uint64_t)t->state.problems,
+    const dt_source source = trainer_source(t);
+    return fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems,
                             (size_t)t->config.batch);
 }
 

@@ -244,6 +244,8 @@ static void fill_unusual(dt_config *config) {
         {"divisor-digits", "3"},
         {"format", "reverse"},
         {"train-examples", "1000"},
+        {"train-file", "texts/a b.txt"},
+        {"train-digest", "12-0123456789abcdef0123456789abcdef"},
         {"layers", "2"},
         {"width", "96"},
         {"heads", "3"},

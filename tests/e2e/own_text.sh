@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Lines of one's own: learned, asked, evaluated, replayed and gone on with like arithmetic, and held to the file that was begun with.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Words and what they are backwards, in letters of several bytes; some twice; one line has a word that is nowhere else.
+/usr/bin/python3 -B - <<'END' || fail "no text"
+import random
+random.seed(5)
+words = {"".join(random.choice("abcあいう") for _ in range(random.randint(2, 4))) for _ in range(3000)}
+with open("words.txt", "w") as text:
+    text.writelines(f"{word}\t{word[::-1]}\n" for word in sorted(words))
+    text.write("bbaabbaabb\tbbaabbaabb\n")
+    text.writelines(f"{word}\t{word[::-1]}\n" for word in sorted(words)[:100])
+END
+lines=$(wc -l <words.txt)
+
+# ---- data ----
+
+for split in train validation test; do
+    expect_exit 0 "$dtrain" data --train-file words.txt --split "$split" --count 3000 --json
+    mv out "$split.json"
+done
+expect_exit 0 "$dtrain" data --train-file words.txt --split test --count 3000 --tsv
+/usr/bin/python3 -B - <<'END' || fail "data shows other lines than the file has"
+import collections, json
+text = open("words.txt").read().splitlines()
+rows = {split: [json.loads(line) for line in open(f"{split}.json")] for split in ("train", "validation", "test")}
+def line(row):
+    assert row["text"].endswith("\n") and row["text"].encode()[:row["given"]].endswith(b"\t"), row
+    assert len(row["tokens"]) == len(row["text"]), row
+    return row["text"][:-1]
+held_out = {split: collections.Counter(map(line, rows[split])) for split in ("validation", "test")}
+train = set(map(line, rows["train"]))
+assert not train & set(held_out["validation"]) and not train & set(held_out["test"]), "a line is in two splits"
+assert not set(held_out["validation"]) & set(held_out["test"])
+assert train | set(held_out["validation"]) | set(held_out["test"]) == set(text)
+for split in held_out.values():
+    assert all(split[line] == text.count(line) for line in split)
+table = [row.split("\t") for row in open("out").read().splitlines()]
+assert table[0] == ["index", "prompt", "answer"]
+assert ["\t".join(row[1:]) for row in table[1:]] == [line(row) for row in rows["test"]]
+END
+say "$lines lines are where they belong"
+
+# What is kept of a large file is where some of its lines begin.
+seq 1 3000000 >numbers.txt
+/usr/bin/python3 -B - "$dtrain" <<'END' || fail "a large file is kept in memory"
+import os, resource, subprocess, sys
+subprocess.run([sys.argv[1], "data", "--train-file", "numbers.txt", "--count", "5"], check=True, stdout=subprocess.DEVNULL)
+memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(f"{os.path.getsize('numbers.txt') / 2**20:.0f} MiB of lines in {memory:.0f} MiB of memory")
+assert memory < 35 or b"__asan_init" in open(sys.argv[1], "rb").read(), memory
+END
+rm numbers.txt
+
+# ---- learning ----
+
+words=(--train-file words.txt --layers 2 --width 48 --heads 2 --lr 1e-2 --warmup 20 --batch 64 --steps 200 --eval-every 100
+    --checkpoint-every 100)
+expect_exit 0 start 2 "${words[@]}" --out words
+expect_text err "text: words.txt, " "lines to train on" "64 lines in 8 shards" "validation at 200"
+expect_exit 0 start 2 eval words --json
+/usr/bin/python3 -B - <<'END' || fail "words were not learnt"
+import json
+result = json.load(open("out"))
+lines = [json.loads(line)["text"] for line in open("test.json")]
+print("exact match on", result["problems"], "lines never seen:", result["exact_match"])
+assert result["problems"] == len(lines) and result["split"] == "test" and result["exact_match"] > 0.8, result
+open("questions", "w").writelines(line.split("\t")[0] + "\n" for line in lines[:20])
+open("answers", "w").writelines(line.split("\t")[1] for line in lines[:20])
+END
+expect_exit 0 "$dtrain" ask words <questions
+same=$(paste out answers | awk -F '\t' '$1 == $2' | wc -l)
+((same >= 14)) || fail "only $same of 20 answers are right"
+expect_exit 65 "$dtrain" ask words "xyz"
+expect_text err "begins no token"
+expect_exit 64 "$dtrain" ask words "abcabcabcabcabcabcabcabcabcabcabcabc"
+expect_text err "37 tokens"
+
+# The file stands in the checkpoint by name, size and digest; what it says does not.
+/usr/bin/python3 -B - words/latest.h5 <<'END' || fail "the checkpoint does not say which file it was"
+import os, sys
+import h5py
+with h5py.File(sys.argv[1]) as file:
+    config, vocabulary = file["config"].attrs, [token.decode() for token in file["tokenizer/vocab"]]
+    assert config["train-file"] == b"words.txt", config["train-file"]
+    size, digest = config["train-digest"].decode().split("-")
+    assert int(size) == os.path.getsize("words.txt") and len(digest) == 32, (size, digest)
+    assert vocabulary == list("\n\tabcあいう"), vocabulary
+try:
+    import xxhash
+    assert digest == xxhash.xxh3_128(open("words.txt", "rb").read()).hexdigest(), digest
+except ImportError:
+    print("without xxhash for Python, the digest is not computed again")
+END
+! grep -q bbaabbaabb words/*.h5 || fail "the checkpoint holds the text"
+say "the model answers $same of 20, and its checkpoint names the file"
+
+# ---- the same on any number of ranks, stopped or not, wherever the file is ----
+
+expect_exit 0 start 3 "${words[@]}" --ranks-per-node 2 --out other
+compare_runs words/latest.h5 other/latest.h5
+expect_exit 0 start 1 --resume words/checkpoint-00000100.h5 --out half
+compare_runs words/latest.h5 half/latest.h5
+mkdir elsewhere
+mv words.txt elsewhere/moved.txt
+replay=(verify --replay words/checkpoint-00000100.h5 words/checkpoint-00000200.h5)
+expect_exit 66 start 3 "${replay[@]}"
+expect_text err words.txt
+expect_exit 0 start 3 "${replay[@]}" --train-file elsewhere/moved.txt
+expect_text out "the same bytes"
+expect_exit 0 start 2 eval words --train-file elsewhere/moved.txt --count 50
+expect_text out "50 lines of the test split"
+expect_exit 0 start 2 --out words --steps 210 --train-file elsewhere/moved.txt
+expect_text err "changed: " "train-file words.txt -> elsewhere/moved.txt"
+say "the file may move"
+
+# ---- but it may not change ----
+
+checksums words >before
+sed -i '$s/a/b/' elsewhere/moved.txt
+expect_exit 65 start 2 --out words --steps 220
+expect_text err "is not the text that the run learns from" "--train-file" "--fresh"
+expect_exit 65 start 2 eval words/latest.h5
+expect_text err "is not the text"
+expect_exit 64 start 2 --out words --steps 220 --train-file ""
+expect_text err "cannot become arithmetic"
+checksums words >after
+cmp before after || fail "a refused start touched the run"
+tiny=(--steps 1 --layers 1 --width 8 --heads 2 --batch 8 --eval-every 0)
+expect_exit 0 start 2 "${tiny[@]}" --out arithmetic
+expect_exit 64 start 2 --out arithmetic --steps 2 --train-file elsewhere/moved.txt
+expect_text err "was trained on arithmetic" "cannot become elsewhere/moved.txt"
+expect_exit 64 start 2 --out nothing --train-digest 12-34
+expect_text err "--train-file"
+# Another run may begin with those weights, on any text of the same characters.
+expect_exit 0 start 2 --init-from words --train-file elsewhere/moved.txt --steps 2 --eval-every 0 --out tuned
+expect_text err "weights from words/best.h5"
+say "the text may not change"
+
+# ---- bad lines ----
+
+# bad TEXT SENTENCE…: a file that cannot be learned.
+bad() {
+    printf 'ab\tba\n%b' "$1" >bad.txt
+    shift
+    expect_exit 65 start 2 "${tiny[@]}" --context 8 --train-file bad.txt --out bad
+    expect_text err "$@"
+    [[ ! -e bad ]] || fail "a bad file makes a folder"
+}
+bad 'a\tb\n\nb\n' "bad.txt:3: the line is empty"
+bad 'a\tb\tc\n' "bad.txt:2: 2 tabs"
+bad 'caf\xe9\tx\n' "bad.txt:2: byte 4 (0xe9)" "UTF-8"
+bad 'a\tb\nabcde\tedcba\n' "bad.txt:3: the line needs 12 tokens" "--context"
+say "bad lines are named"
+
+# ---- plain text: all of it is learned, and it is gone on with ----
+
+for ((i = 0; i < 400; i++)); do
+    if ((i % 3)); then say "$((i % 10)) if by land"; else say "$((i % 10)) if by sea, と言った"; fi
+done >plain.txt
+expect_exit 0 start 2 --train-file plain.txt --layers 1 --width 48 --heads 2 --batch 32 --lr 1e-2 --warmup 10 --steps 100 --eval-every 50 \
+    --out plain
+expect_text err "plain.txt has no answers" "0 with an answer"
+expect_exit 0 "$dtrain" ask plain "7 if by s" ""
+/usr/bin/python3 -B -c '
+import re
+goes_on, begins = open("out").read().splitlines()
+assert goes_on == "ea, と言った" and re.fullmatch(r"\d if by (land|sea, と言った)", begins), (goes_on, begins)' || fail "the text is not gone on with"
+expect_exit 0 start 2 eval plain
+expect_text out "lines of the test split" "nats per token"
+say "plain text is gone on with"

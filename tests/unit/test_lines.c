@@ -1,0 +1,372 @@
+/* Lines of a file: all of them found, in the splits they belong to, in fresh orders; bad ones
+ * named. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dtrain/data.h"
+
+static char path[] = "/tmp/dtrain-lines.XXXXXX";
+
+static int make_file(void **state) {
+    (void)state;
+    const int file = mkstemp(path);
+    return file < 0 ? -1 : close(file);
+}
+
+static int remove_file(void **state) {
+    (void)state;
+    return unlink(path);
+}
+
+static void write_file(const char *bytes, size_t count) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
+    assert_int_equal(fclose(file), 0);
+}
+
+static dt_lines *open_lines(size_t context) {
+    dt_lines *lines;
+    if (dt_lines_open(&lines, path, context) != DT_OK) fail_msg("%s", dt_error_text());
+    return lines;
+}
+
+static size_t all_lines(const dt_lines *lines) {
+    const size_t *count = dt_lines_about(lines)->lines;
+    return count[DT_TRAIN] + count[DT_VALIDATION] + count[DT_TEST];
+}
+
+/* ---- many lines, against a list in memory ---- */
+
+enum { MANY = 60000, LONGEST = 64 };
+
+/* The expected lines, sorted, each with how often it was found in each split. */
+static struct {
+    char text[LONGEST];
+    size_t wanted, found[DT_SPLITS];
+} many[MANY];
+static size_t different;
+
+static int compare_texts(const void *x, const void *y) { return strcmp(x, y); }
+
+/* Lines of many lengths, in letters of one to four bytes, some of them twice; more than a megabyte,
+ * so that blocks end anywhere in them. */
+static void write_many(void) {
+    static char bytes[MANY * (LONGEST + 2)];
+    size_t length = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        char *text = many[i].text;
+        const size_t number = i % 13 == 0 ? i / 2 : i;
+        const int used = snprintf(text, LONGEST, "%zu ä%.*s\t猫%zu𝄞", number * 7919,
+                                  (int)(number % 20), "abcdefghijklmnopqrst", number);
+        assert_true(used > 0 && used < LONGEST);
+        many[i].wanted = 1;
+        memcpy(bytes + length, text, (size_t)used);
+        length += (size_t)used;
+        if (i % 5 == 0) bytes[length++] = '\r';
+        bytes[length++] = '\n';
+    }
+    assert_true(length > 2 << 20);
+    write_file(bytes, length - 1); /* the last line without its end */
+    qsort(many, MANY, sizeof *many, compare_texts);
+    different = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        if (different > 0 && strcmp(many[different - 1].text, many[i].text) == 0) {
+            many[different - 1].wanted++;
+        } else {
+            many[different++] = many[i];
+        }
+    }
+    assert_true(different < MANY);
+}
+
+static void count_lines(const dt_lines *lines, dt_split split) {
+    for (size_t i = 0; i < dt_lines_about(lines)->lines[split]; i++) {
+        char text[DT_TEXT_MAX];
+        size_t given;
+        assert_int_equal(dt_lines_read(text, sizeof text, &given, lines, split, i), DT_OK);
+        const size_t length = strlen(text);
+        assert_int_equal(text[length - 1], '\n');
+        text[length - 1] = '\0';
+        assert_int_equal(given, strchr(text, '\t') - text + 1);
+        size_t *found = NULL;
+        const void *at = bsearch(text, many, different, sizeof *many, compare_texts);
+        if (at)
+            found = many[((const char *)at - (const char *)many) / (ptrdiff_t)sizeof *many].found;
+        if (!found) fail_msg("no such line: %s", text);
+        found[split]++;
+    }
+}
+
+static void every_line_is_in_one_split(void **state) {
+    (void)state;
+    write_many();
+    dt_lines *lines = open_lines(0);
+    for (int split = 0; split < DT_SPLITS; split++) count_lines(lines, (dt_split)split);
+    for (size_t i = 0; i < different; i++) {
+        const size_t *found = many[i].found;
+        assert_int_equal(found[0] + found[1] + found[2], many[i].wanted);
+        assert_true(found[0] == many[i].wanted || found[1] == many[i].wanted ||
+                    found[2] == many[i].wanted);
+    }
+    const dt_lines_facts *facts = dt_lines_about(lines);
+    assert_int_equal(all_lines(lines), MANY);
+    assert_int_equal(facts->answers, MANY);
+    assert_in_range(facts->lines[DT_VALIDATION], MANY / 20 - 300, MANY / 20 + 300);
+    assert_in_range(facts->lines[DT_TEST], MANY / 20 - 300, MANY / 20 + 300);
+    dt_lines_close(&lines);
+    assert_null(lines);
+}
+
+/* ---- what is known of a file ---- */
+
+static void facts_are_counted(void **state) {
+    (void)state;
+    static const char text[] = "\xef\xbb\xbf"
+                               "12345 years\r\n"
+                               "帰る\t1999年\n"
+                               "𝄞\n"
+                               "帰る\t1999年\n"
+                               "to be or not to be";
+    write_file(text, strlen(text));
+    dt_lines *lines = open_lines(0);
+    const dt_lines_facts *facts = dt_lines_about(lines);
+    assert_int_equal(facts->bytes, strlen(text));
+    assert_int_equal(all_lines(lines), 5);
+    assert_int_equal(facts->answers, 2);
+    assert_int_equal(facts->longest, strlen("to be or not to be") + 2);
+    assert_int_equal(facts->places, 5);
+    size_t seen = 0;
+    for (int split = 0; split < DT_SPLITS; split++) {
+        for (size_t i = 0; i < facts->lines[split]; i++) {
+            char line[DT_TEXT_MAX];
+            size_t given;
+            assert_int_equal(dt_lines_read(line, sizeof line, &given, lines, (dt_split)split, i),
+                             DT_OK);
+            if (strcmp(line, "\n12345 years\n") == 0 && given == 1) seen |= 1;
+            if (strcmp(line, "帰る\t1999年\n") == 0 && given == strlen("帰る\t")) seen |= 2;
+            if (strcmp(line, "\n𝄞\n") == 0 && given == 1) seen |= 4;
+            if (strcmp(line, "\nto be or not to be\n") == 0 && given == 1) seen |= 8;
+        }
+    }
+    assert_int_equal(seen, 15);
+    dt_lines_close(&lines);
+}
+
+static void the_vocabulary_is_what_occurs(void **state) {
+    (void)state;
+    static const char text[] = "猫ba𝄞\tä\nab\n~猫猫\n";
+    static const char *const expected[] = {"\n", "\t", "a", "b", "~", "ä", "猫", "𝄞"};
+    dt_tokenizer *tokenizer;
+    write_file(text, strlen(text));
+    dt_lines *lines = open_lines(0);
+    assert_int_equal(dt_lines_tokenizer(&tokenizer, lines), DT_OK);
+    assert_int_equal(dt_tokenizer_size(tokenizer), 8);
+    for (int32_t i = 0; i < 8; i++)
+        assert_string_equal(dt_tokenizer_token(tokenizer, i), expected[i]);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_lines_close(&lines);
+}
+
+/* ---- bad ones ---- */
+
+static void bad_lines_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        {"a\nb\n\nc\n", ":3: the line is empty"},
+        {"a\n\r\nc\n", ":2: the line is empty"},
+        {"a\nb\n\n", ":3: the line is empty"},
+        {"a\nb\tc\td\n", ":2: 2 tabs"},
+        {"a\n\tb\n", ":2: there is no prompt"},
+        {"a\nb\t\n", ":2: there is no answer"},
+        {"a\nb\t\r\n", ":2: there is no answer"},
+        {"ab\xff\n", ":1: byte 3 (0xff)"},
+        {"a\n猫\xe7\x8c\n", ":2: byte 4 (0xe7)"},
+        {"a\n\xc0\x80\n", ":2: byte 1 (0xc0)"},      /* overlong NUL */
+        {"\xe0\x9f\xbf\n", ":1: byte 1 (0xe0)"},     /* overlong U+07FF */
+        {"\xed\xa0\x80\n", ":1: byte 1 (0xed)"},     /* a surrogate */
+        {"\xf4\x90\x80\x80\n", ":1: byte 1 (0xf4)"}, /* behind U+10FFFF */
+        {"\xf0\x8f\xbf\xbf\n", ":1: byte 1 (0xf0)"}, /* overlong U+FFFF */
+        {"\xf5\x80\x80\x80\n", ":1: byte 1 (0xf5)"},
+        {"x\x80\n", ":1: byte 2 (0x80)"},
+        {"123456789\n", ":1: the line needs 11 tokens, and --context has room for 10"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        dt_lines *lines;
+        write_file(bad[i].text, strlen(bad[i].text));
+        assert_int_equal(dt_lines_open(&lines, path, 10), DT_ERR_DATA);
+        assert_null(lines);
+        const char *said = strstr(dt_error_text(), path);
+        if (!said || strncmp(said + strlen(path), bad[i].says, strlen(bad[i].says)) != 0)
+            fail_msg("%s: %s", bad[i].says, dt_error_text());
+    }
+}
+
+static void what_just_fits_is_taken(void **state) {
+    (void)state;
+    static const char *const good[] = {"12345678\n", "1234\t678\n",
+                                       "\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\n",
+                                       "a b\x7f\r\r\n", "\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        /* Other lines beside it, lest there be none to train on. */
+        char text[200];
+        const int used = snprintf(text, sizeof text, "x\nyy\nzzz\nxx\n%s", good[i]);
+        write_file(text, (size_t)used);
+        dt_lines *lines = open_lines(10);
+        assert_int_equal(all_lines(lines), 5);
+        dt_lines_close(&lines);
+    }
+}
+
+static void files_that_cannot_be_learned_are_refused(void **state) {
+    (void)state;
+    static char block[3 << 20];
+    dt_lines *lines;
+    write_file("", 0);
+    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "no line to train on"));
+    write_file("ab\0c\n", 5);
+    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), ":1: byte 3 (0x00)"));
+    memset(block, 'x', sizeof block);
+    memcpy(block, "a\nb\n", 4);
+    write_file(block, DT_TEXT_MAX + 4);
+    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), ":3: the line has 4096 bytes, and 4093 are the most"));
+    write_file(block, 4093 + 4);
+    lines = open_lines(0);
+    dt_lines_close(&lines);
+    write_file(block, sizeof block);
+    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), ":3: "));
+    assert_int_equal(dt_lines_open(&lines, "/nonexistent/lines.txt", 0), DT_ERR_NO_INPUT);
+    assert_int_equal(dt_lines_open(&lines, "/tmp", 0), DT_ERR_NO_INPUT);
+    assert_int_equal(dt_lines_open(&lines, "/dev/null", 0), DT_ERR_NO_INPUT);
+}
+
+static void a_file_that_changes_is_noticed(void **state) {
+    (void)state;
+    static const char before[] = "a\nbb\nccc\ndddd\neeeee\n", after[] = "a\nxx\nccc\ndddd\neeeee\n";
+    char text[DT_TEXT_MAX];
+    size_t given;
+    write_file(before, strlen(before));
+    dt_lines *lines = open_lines(0);
+    assert_int_equal(dt_lines_read(text, sizeof text, &given, lines, DT_TRAIN, 0), DT_OK);
+    usleep(20000); /* a file system's clock may be that coarse */
+    write_file(after, strlen(after));
+    assert_int_equal(dt_lines_read(text, sizeof text, &given, lines, DT_TRAIN, 0), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "has been written to"));
+    dt_lines_close(&lines);
+}
+
+/* ---- as batches ---- */
+
+/* The line of a training position, by what stands at the beginning of each: its number. */
+static size_t number_at(dt_batch *batch, const dt_source *source, uint64_t position) {
+    char text[DT_TEXT_MAX];
+    dt_batch_clear(batch);
+    assert_int_equal(dt_source_train(batch, source, position), DT_OK);
+    assert_int_equal(dt_batch_text(text, sizeof text, batch, 0, source->tokenizer), DT_OK);
+    return strtoul(text, NULL, 10);
+}
+
+static void epochs_are_fresh_permutations(void **state) {
+    (void)state;
+    enum { LINES = 2000, EPOCHS = 3 };
+    static char bytes[LINES * 24];
+    static size_t count[EPOCHS + 1][LINES], order[LINES];
+    size_t length = 0, same = 0, rising = 0;
+    for (size_t i = 0; i < LINES; i++)
+        length += (size_t)sprintf(bytes + length, "%zu\tnumber %zu\n", i, i);
+    write_file(bytes, length);
+    dt_lines *lines = open_lines(0);
+    dt_tokenizer *tokenizer;
+    dt_batch batch;
+    assert_int_equal(dt_lines_tokenizer(&tokenizer, lines), DT_OK);
+    assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
+    const size_t examples = dt_lines_about(lines)->lines[DT_TRAIN];
+    dt_config config = {.seed = 3, .train_examples = (int64_t)examples};
+    const dt_source source = {&config, tokenizer, lines};
+    for (size_t i = 0; i < EPOCHS * examples; i++) {
+        const size_t number = number_at(&batch, &source, i);
+        count[i / examples][number]++;
+        same += i >= examples && order[i % examples] == number;
+        rising += i > 0 && number == order[(i - 1) % examples] + 1;
+        order[i % examples] = number;
+    }
+    for (size_t i = 0; i < LINES; i++) {
+        assert_true(count[0][i] <= 1);
+        for (size_t e = 1; e < EPOCHS; e++) assert_int_equal(count[e][i], count[0][i]);
+    }
+    assert_true(same < examples / 50 && rising < examples / 50);
+    /* Fewer of them: a sample of all, the same in each epoch. */
+    config.train_examples = 200;
+    size_t small = 0, used = 0;
+    for (size_t i = 0; i < 400; i++) {
+        const size_t number = number_at(&batch, &source, i);
+        count[EPOCHS][number]++;
+        small += number < LINES / 2;
+    }
+    for (size_t i = 0; i < LINES; i++) used += count[EPOCHS][i] == 2;
+    assert_int_equal(used, 200);
+    assert_in_range(small, 120, 280);
+    dt_batch_destroy(&batch);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_lines_close(&lines);
+}
+
+static void the_loss_counts_what_is_not_given(void **state) {
+    (void)state;
+    static const char text[] = "猫\tab\n", *const token[] = {"\n", "\t", "a", "b", "猫"};
+    static const int32_t answer_token[] = {4, 1, 2, 3}, answer_target[] = {-1, 2, 3, 0};
+    static const int32_t plain_token[] = {0, 2, 3}, plain_target[] = {2, 3, 0};
+    dt_tokenizer *tokenizer;
+    dt_batch batch;
+    char back[64];
+    assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 5), DT_OK);
+    assert_int_equal(dt_batch_create(&batch, 2, 7), DT_OK);
+    assert_int_equal(dt_batch_append_text(&batch, text, strlen("猫\t"), 0, tokenizer), DT_OK);
+    assert_int_equal(dt_batch_append_text(&batch, "\nab\n", 1, 1, tokenizer), DT_OK);
+    assert_int_equal(batch.tokens, 7);
+    assert_int_equal(batch.scored, 6);
+    assert_memory_equal(batch.token, answer_token, sizeof answer_token);
+    assert_memory_equal(batch.target, answer_target, sizeof answer_target);
+    assert_memory_equal(batch.token + 4, plain_token, sizeof plain_token);
+    assert_memory_equal(batch.target + 4, plain_target, sizeof plain_target);
+    static const char *const prompt[] = {"猫\t", "\n"}, *const whole[] = {"猫\tab\n", "\nab\n"};
+    for (size_t b = 0; b < 2; b++) {
+        assert_int_equal(dt_batch_prompt(back, sizeof back, &batch, b, tokenizer), DT_OK);
+        assert_string_equal(back, prompt[b]);
+        assert_int_equal(dt_batch_text(back, sizeof back, &batch, b, tokenizer), DT_OK);
+        assert_string_equal(back, whole[b]);
+    }
+    assert_int_equal(dt_batch_append_text(&batch, "\nc\n", 1, 2, tokenizer), DT_ERR_DATA);
+    dt_batch_destroy(&batch);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_line_is_in_one_split),
+        cmocka_unit_test(facts_are_counted),
+        cmocka_unit_test(the_vocabulary_is_what_occurs),
+        cmocka_unit_test(bad_lines_are_named),
+        cmocka_unit_test(what_just_fits_is_taken),
+        cmocka_unit_test(files_that_cannot_be_learned_are_refused),
+        cmocka_unit_test(a_file_that_changes_is_noticed),
+        cmocka_unit_test(epochs_are_fresh_permutations),
+        cmocka_unit_test(the_loss_counts_what_is_not_given),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
