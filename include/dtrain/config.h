@@ -9,6 +9,7 @@
 
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
+typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum { DT_BACKEND_CPU, DT_BACKEND_OPENCL, DT_BACKEND_AUTO } dt_backend_kind;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
@@ -50,8 +51,10 @@ typedef struct {
     char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
     /* model */
     int64_t layers, width, heads;
-    int64_t context; /* tokens of the longest problem; 0: as the data needs */
-    int64_t places;  /* digits of the longest number; 0: as the data needs */
+    int64_t context;      /* tokens of the longest problem; 0: as the data needs */
+    int64_t places;       /* digits of the longest number; 0: as the data needs */
+    int64_t place_offset; /* training adds up to this to a problem's place ids */
+    int64_t positions;    /* dt_positions */
     double dropout;
     /* optimizer */
     int64_t optimizer; /* dt_optimizer_kind */
@@ -66,9 +69,11 @@ typedef struct {
     /* evaluation */
     int64_t eval_every;    /* steps */
     int64_t eval_examples; /* problems */
-    int64_t metric;        /* dt_metric_kind: what the best model is chosen by */
-    int64_t patience;      /* validations without a better value before training ends; 0: never */
-    double min_delta;      /* how much better counts */
+    int64_t eval_digits;   /* in the place of digits; 0: those */
+    int64_t eval_dividend_digits, eval_divisor_digits;
+    int64_t metric;   /* dt_metric_kind: what the best model is chosen by */
+    int64_t patience; /* validations without a better value before training ends; 0: never */
+    double min_delta; /* how much better counts */
     /* checkpoints */
     dt_cadence checkpoint_every;
     int64_t keep;
@@ -132,6 +137,10 @@ dt_status dt_config_parse(dt_config *config, const char *ini, const char *name);
 /* The whole configuration as ini text (without LOCAL settings if kept_only), allocated:
  * dt_memory_free. */
 dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only);
+
+/* The settings with those of evaluation in the place of digits, dividend-digits and
+ * divisor-digits. */
+dt_config dt_config_evaluated(const dt_config *config);
 
 /* What no single setting can know: heads divide the width, shards is a power of two, batch >=
  * shards … */

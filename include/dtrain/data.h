@@ -77,7 +77,8 @@ dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem);
  */
 dt_status dt_problem_parse(dt_problem *problem, const char *text);
 
-/* Whether this problem lies in the domain the configuration trains on; if not, DT_ERR_ARG says why.
+/* Whether this problem lies in the domain the configuration trains or evaluates on; if not,
+ * DT_ERR_ARG says why.
  */
 dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *config);
 
@@ -244,6 +245,13 @@ dt_status dt_batch_append_text(dt_batch *batch, const char *text, size_t prompt_
  * room. */
 dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
                           dt_format format, const dt_tokenizer *tokenizer);
+
+/* Let the places of problem b's digits begin at `offset` more. */
+void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset);
+
+/* By how much in training: evenly 0 … place-offset, a pure function of (seed, position), the
+ * problem's number over the whole run. Source: McLeish et al. 2024, arXiv:2405.17399, "Abacus". */
+int32_t dt_place_offset(const dt_config *config, uint64_t position);
 
 /* What is given of problem b, and the whole of its text, end sign included. */
 dt_status dt_batch_prompt(char *text, size_t size, const dt_batch *batch, size_t b,

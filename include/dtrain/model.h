@@ -9,11 +9,15 @@
 typedef struct {
     size_t L, C, H, F, V, T, P;
     double dropout;
+    bool no_positions; /* pos_embed has one row, for all tokens */
 } dt_model_shape;
 
-/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit.
- */
+/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit,
+ * that of training or that of evaluation. */
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
+
+/* Whether the problems of the settings fit: DT_ERR_ARG says what is too long. */
+dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config);
 
 /* One named tensor in the flat block of all parameters. */
 typedef struct {

@@ -195,8 +195,14 @@ dt_status command_eval(session *s, const app_options *options) {
     /* Every rank reads the file: evaluation has no other use for windows. */
     DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
     dt_config config = loaded.checkpoint.config;
+    /* The whole domain is that of training, if nobody says otherwise. */
+    if (options->exhaustive) {
+        config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
+    }
     DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
+    config = dt_config_evaluated(&config);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));
     DT_TRY_DONE(dt_comm_agree(s->comm, own_text_open(&lines, &config)));
     const dt_source source = {&config, loaded.checkpoint.tokenizer, lines};
     DT_TRY_DONE(run_evaluation(s, &loaded, options, &source));

@@ -11,7 +11,10 @@
 dt_status fill_train_batch(dt_batch *batch, const dt_source *source, uint64_t position,
                            size_t count) {
     dt_batch_clear(batch);
-    for (size_t i = 0; i < count; i++) DT_TRY(dt_source_train(batch, source, position + i));
+    for (size_t i = 0; i < count; i++) {
+        DT_TRY(dt_source_train(batch, source, position + i));
+        dt_batch_shift_places(batch, i, dt_place_offset(source->config, position + i));
+    }
     return DT_OK;
 }
 

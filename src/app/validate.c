@@ -64,6 +64,7 @@ static void all_done(void *context) {
 
 dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, bool *interrupted) {
     const double start = seconds_now();
+    const dt_config config = dt_config_evaluated(&t->config);
     eval_result *result;
     const eval_progress progress = {
         .work = begin_work, .chunk = chunk_done, .wait = all_done, .context = t};
@@ -74,7 +75,7 @@ dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, b
     *improved = *interrupted = false;
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    const dt_source source = trainer_source(t);
+    const dt_source source = {&config, t->tokenizer, t->lines};
     dt_status status = evaluate(result, t->s, t->model, &source, &request);
     *interrupted = result->interrupted;
     if (status == DT_OK && !*interrupted) {

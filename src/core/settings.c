@@ -88,6 +88,12 @@ static const dt_setting table[] = {
           "tokens of the longest problem; 0: as the data needs"),
     WHOLE("places", "model", FIXED, places, 0, 4096, "0",
           "digits of the longest number; 0: as the data needs"),
+    WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
+          "let the places of a training problem's digits begin at up to N more, drawn for each "
+          "problem, so that longer numbers than those trained on can be read"),
+    CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none", "learned",
+           "whether tokens are told their position, learned for each up to context, or none; "
+           "positions beyond the texts trained on are never learned"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 
@@ -113,6 +119,12 @@ static const dt_setting table[] = {
           "steps between validations; 0: never"),
     WHOLE("eval-examples", "evaluation", FREE, eval_examples, 1, 16777216, "1024",
           "problems per validation"),
+    WHOLE("eval-digits", "evaluation", FREE, eval_digits, 0, 36, "0",
+          "most digits of the operands of + - * in evaluation; 0: as in training"),
+    WHOLE("eval-dividend-digits", "evaluation", FREE, eval_dividend_digits, 0, 18, "0",
+          "the same of what is divided"),
+    WHOLE("eval-divisor-digits", "evaluation", FREE, eval_divisor_digits, 0, 18, "0",
+          "the same of what it is divided by"),
     CHOICE("metric", "evaluation", FREE, metric, "NAME", "exact-match|token-accuracy|loss",
            "exact-match", "what the best model is chosen by: exact-match, token-accuracy or loss"),
     WHOLE("patience", "evaluation", FREE, patience, 0, STEPS, "0",

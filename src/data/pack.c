@@ -89,6 +89,12 @@ dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t i
     return DT_OK;
 }
 
+void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset) {
+    for (int32_t i = batch->offset[b]; i < batch->offset[b + 1]; i++) {
+        if (batch->place[i] > 0) batch->place[i] += offset;
+    }
+}
+
 dt_status dt_batch_prompt(char *text, size_t size, const dt_batch *batch, size_t b,
                           const dt_tokenizer *tokenizer) {
     const size_t begin = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];

@@ -190,6 +190,8 @@ dt_status dt_problem_parse(dt_problem *problem, const char *text) {
     return DT_OK;
 }
 
+static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
+
 dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *config) {
     DT_TRY(dt_problem_check(problem));
     const char symbol = dt_operation_symbol(problem->operation);
@@ -198,22 +200,23 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
                "%s%c%s: the model was trained on %s only; train one with '%c' among --ops",
                dt_decimal_of(problem->a).text, symbol, dt_decimal_of(problem->b).text, config->ops,
                symbol);
+    const int64_t digits = larger(config->digits, config->eval_digits),
+                  dividend = larger(config->dividend_digits, config->eval_dividend_digits),
+                  divisor = larger(config->divisor_digits, config->eval_divisor_digits);
     const struct {
         dt_number value;
         int64_t most;
         const char *setting;
     } operand[2] = {
-        {problem->a, divides ? config->dividend_digits : config->digits,
-         divides ? "dividend-digits" : "digits"},
-        {problem->b, divides ? config->divisor_digits : config->digits,
-         divides ? "divisor-digits" : "digits"},
+        {problem->a, divides ? dividend : digits, divides ? "dividend-digits" : "digits"},
+        {problem->b, divides ? divisor : digits, divides ? "divisor-digits" : "digits"},
     };
     for (size_t i = 0; i < 2; i++) {
-        const size_t digits = dt_digit_count(operand[i].value);
-        DT_REQUIRE((int64_t)digits <= operand[i].most, DT_ERR_ARG,
+        const size_t length = dt_digit_count(operand[i].value);
+        DT_REQUIRE((int64_t)length <= operand[i].most, DT_ERR_ARG,
                    "%s has %zu digits, and the model was trained on up to %" PRId64
                    " in this place; ask a shorter one, or train with a larger --%s",
-                   dt_decimal_of(operand[i].value).text, digits, operand[i].most,
+                   dt_decimal_of(operand[i].value).text, length, operand[i].most,
                    operand[i].setting);
     }
     return DT_OK;

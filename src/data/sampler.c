@@ -84,6 +84,13 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
              divides ? "dividend-digits" : "digits");
 }
 
+int32_t dt_place_offset(const dt_config *config, uint64_t position) {
+    uint32_t word[4];
+    if (config->place_offset == 0) return 0;
+    dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 0, position);
+    return (int32_t)draw(word[0], (uint32_t)config->place_offset + 1);
+}
+
 dt_status dt_problem_train(dt_problem *problem, const dt_config *config, uint64_t position) {
     uint64_t index = position;
     if (config->train_examples > 0) {

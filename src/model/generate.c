@@ -135,7 +135,8 @@ static dt_status decode(dt_generator *g) {
     g->packed.problems = g->packed.tokens = B;
     g->packed.host_offset = g->offset;
     RUN(model, upload, g->packed.token, g->token, B);
-    RUN(model, upload, g->packed.position, g->position, B);
+    /* otherwise they stay 0 */
+    if (!model->shape.no_positions) RUN(model, upload, g->packed.position, g->position, B);
     RUN(model, upload, g->packed.place, g->place, B);
     RUN(model, upload, g->length, g->position, B);
     RUN(model, embed_forward, g->stream, &g->packed, model_weight(model, o->tok_embed),

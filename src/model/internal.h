@@ -38,6 +38,7 @@ struct dt_model {
 
     dt_buffer *ids; /* the packed batch: int32 */
     dt_packed packed;
+    dt_tensor no_position; /* (N) int32: zeros */
     dt_buffer *activations;
     layer_activations *layer;                     /* (L) */
     dt_tensor output, normed, mean, rstd, logits; /* after the last layer */
@@ -63,6 +64,13 @@ static inline uint32_t dropout_site(size_t layer, bool mlp) {
 }
 
 dt_status model_upload(dt_model *model, const dt_batch *batch);
+
+/* The batch as the embedding reads it: where tokens are not told their position, all have one. */
+static inline dt_packed model_embedded(const dt_model *model) {
+    dt_packed packed = model->packed;
+    if (model->shape.no_positions) packed.position = model->no_position;
+    return packed;
+}
 
 /* key NULL: no dropout. keep: every layer's activations, for the backward pass; otherwise they all
  * work in the memory of the first, which then stays in the cache. Leaves the logits. */

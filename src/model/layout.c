@@ -10,33 +10,48 @@
 
 enum { OUTER = 5, PER_LAYER = 12 };
 
+dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config) {
+    const size_t longest = dt_format_longest(config), places = dt_format_places(config);
+    DT_REQUIRE(longest <= shape->T, DT_ERR_ARG,
+               "problems of up to %zu tokens do not fit a model with --context %zu; lower "
+               "--digits, --dividend-digits or --divisor-digits, or those of --eval-digits, or "
+               "start another run with a longer context",
+               longest, shape->T);
+    DT_REQUIRE(places < shape->P, DT_ERR_ARG,
+               "numbers of up to %zu digits do not fit a model with --places %zu; lower the "
+               "digits, or start another run with more places",
+               places, shape->P - 1);
+    return DT_OK;
+}
+
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary) {
-    const size_t C = (size_t)config->width;
+    const size_t C = (size_t)config->width, offset = (size_t)config->place_offset;
+    const dt_config evaluated = dt_config_evaluated(config);
+    const size_t longest = dt_max_size(dt_format_longest(config), dt_format_longest(&evaluated));
+    const size_t trained = dt_format_places(config) + offset;
+    const size_t places = dt_max_size(trained, dt_format_places(&evaluated));
     *shape = (dt_model_shape){
         .L = (size_t)config->layers,
         .C = C,
         .H = (size_t)config->heads,
         .F = 4 * C,
         .V = vocabulary,
-        .T = config->context ? (size_t)config->context : dt_format_longest(config),
-        .P = (config->places ? (size_t)config->places : dt_format_places(config)) + 1,
+        .T = config->context ? (size_t)config->context : longest,
+        .P = (config->places ? (size_t)config->places : places) + 1,
         .dropout = config->dropout,
+        .no_positions = config->positions == DT_POSITIONS_NONE,
     };
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
     DT_REQUIRE(shape->T > 0 && shape->P > 1, DT_ERR_ARG,
                "--context and --places of a model of the lines of %s are not settled; give them",
                config->train_file);
-    DT_REQUIRE(dt_format_longest(config) <= shape->T, DT_ERR_ARG,
-               "problems of up to %zu tokens do not fit a model with --context %zu; lower "
-               "--digits, --dividend-digits or "
-               "--divisor-digits, or start another run with a longer context",
-               dt_format_longest(config), shape->T);
-    DT_REQUIRE(dt_format_places(config) < shape->P, DT_ERR_ARG,
-               "numbers of up to %zu digits do not fit a model with --places %zu; lower the "
-               "digits, or start another run with more "
-               "places",
-               dt_format_places(config), shape->P - 1);
+    DT_TRY(dt_model_shape_holds(shape, config));
+    DT_TRY(dt_model_shape_holds(shape, &evaluated));
+    DT_REQUIRE(trained < shape->P, DT_ERR_ARG,
+               "numbers of up to %zu digits with --place-offset %zu do not fit a model with "
+               "--places %zu; lower the offset, or start another run with more places",
+               trained - offset, offset, shape->P - 1);
     return DT_OK;
 }
 
@@ -66,7 +81,7 @@ dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape) {
     DT_TRY(dt_memory_alloc(&layout->parameter, OUTER + PER_LAYER * shape->L,
                            sizeof *layout->parameter, "the parameter table"));
     append(layout, "tok_embed", shape->V, C);
-    append(layout, "pos_embed", shape->T, C);
+    append(layout, "pos_embed", shape->no_positions ? 1 : shape->T, C);
     append(layout, "place_embed", shape->P, C);
     for (size_t l = 0; l < shape->L; l++) {
         append_in(layout, l, "attn_norm/scale", C, 0);

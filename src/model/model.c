@@ -58,6 +58,7 @@ static void lay_out_ids(dt_model *model, arena *a) {
         .target = take(a, N),
     };
     model->matched = take(a, model->problems);
+    model->no_position = take(a, N);
 }
 
 static void lay_out_activations(dt_model *model, arena *a) {

@@ -57,7 +57,8 @@ dt_status model_forward(dt_model *model, const dt_step_key *key, bool keep) {
     const model_offsets *o = &model->offsets;
     const dt_tensor first = model->shape.L ? model->layer[0].input : model->output;
     const size_t N = model->packed.tokens, C = model->shape.C, L = model->shape.L;
-    RUN(model, embed_forward, first, &model->packed, model_weight(model, o->tok_embed),
+    const dt_packed embedded = model_embedded(model);
+    RUN(model, embed_forward, first, &embedded, model_weight(model, o->tok_embed),
         model_weight(model, o->pos_embed), model_weight(model, o->place_embed), C);
     if (key) DT_TRY(model_dropout(model, first, first, DT_NO_TENSOR, 0, key));
     for (size_t l = 0; l < L; l++) {
@@ -144,8 +145,9 @@ dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradien
     DT_TRY(tell(model, o->final_norm_scale));
     for (size_t l = model->shape.L; l-- > 0;) DT_TRY(layer_backward(model, gradient, l, drop));
     if (drop) DT_TRY(model_dropout(model, model->d_stream, model->d_stream, DT_NO_TENSOR, 0, drop));
+    const dt_packed embedded = model_embedded(model);
     RUN(model, embed_backward, (dt_tensor){gradient, o->tok_embed},
-        (dt_tensor){gradient, o->pos_embed}, (dt_tensor){gradient, o->place_embed}, &model->packed,
+        (dt_tensor){gradient, o->pos_embed}, (dt_tensor){gradient, o->place_embed}, &embedded,
         model->d_stream, C);
     return tell(model, 0);
 }
