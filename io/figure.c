@@ -246,3 +246,13 @@ const char *dt_title_part(const char *title, size_t characters) {
     }
     return title;
 }
+
+void dt_title_print(FILE *out, const char *title, size_t columns) {
+    const char *part = dt_title_part(title, columns);
+    if (part != title) fputs("...", out);
+    for (; *part; part++) {
+        if (((unsigned char)*part & 0xc0) == 0x80) continue; /* the rest of a character */
+        fputc(*part >= ' ' && *part < 0x7f ? *part : '?', out);
+    }
+    fputc('\n', out);
+}

@@ -62,4 +62,7 @@ void dt_figure_destroy(dt_figure *figure);
  * all: its end says the most. */
 const char *dt_title_part(const char *title, size_t characters);
 
+/* A title as a line of so many columns; one '?' for what is not ASCII. */
+void dt_title_print(FILE *out, const char *title, size_t columns);
+
 #endif

@@ -44,17 +44,6 @@ static void flow_end(flow *line) {
     line->used = 0;
 }
 
-/* One '?' for what is not ASCII. */
-static void print_title(FILE *out, const char *title, size_t columns) {
-    const char *part = dt_title_part(title, columns);
-    if (part != title) fputs("...", out);
-    for (; *part; part++) {
-        if (((unsigned char)*part & 0xc0) == 0x80) continue; /* the rest of a character */
-        fputc(*part >= ' ' && *part < 0x7f ? *part : '?', out);
-    }
-    fputc('\n', out);
-}
-
 /* ---- the canvas ---- */
 
 /* 0 … size-1 for a place from 0 to 1. */
@@ -182,7 +171,7 @@ dt_status dt_plot_print(FILE *out, const dt_plot *plot, size_t columns) {
     columns = columns < DT_PLOT_COLUMNS_MIN ? DT_PLOT_COLUMNS_MIN : columns;
     columns = columns > WIDTH_MAX ? WIDTH_MAX : columns;
     DT_TRY_DONE(dt_figure_create(&figure, plot, columns - GUTTER));
-    print_title(out, plot->title, columns);
+    dt_title_print(out, plot->title, columns);
     for (size_t i = 0; i < DT_PANELS; i++) {
         fputc('\n', out);
         print_panel(out, &figure, i, columns);

@@ -106,6 +106,19 @@ static bool read_count(dt_count *count, const dt_json *json, const dt_json_value
            count->right <= count->problems && count->text <= count->problems;
 }
 
+/* Where the file has them. */
+static bool read_splits(dt_tally *tally, const dt_json *json, const dt_json_value *of,
+                        dt_operation op) {
+    const dt_json_value *splits = dt_json_member(json, of, "splits");
+    for (size_t split = 0; splits && split < DT_SPLITS; split++) {
+        const char *name = dt_split_name((dt_split)split);
+        if (!read_count(&tally->split[op][split], json, dt_json_member(json, splits, name))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_operation(dt_tally *tally, const dt_json *json, const dt_json_value *of,
                            dt_operation op) {
     const char *name = dt_difficulty_name(op);
@@ -129,7 +142,7 @@ static bool read_operation(dt_tally *tally, const dt_json *json, const dt_json_v
             return false;
         }
     }
-    return true;
+    return read_splits(tally, json, of, op);
 }
 
 static dt_status read_operations(dt_tally *tally, const dt_json *json, const char *path) {

@@ -45,6 +45,7 @@ typedef struct {
     const char *errors;
     const char *output;
     bool ascii;
+    bool grid;
     bool replay;
     bool devices;
     const char *target; /* the checkpoint or run */
@@ -53,7 +54,7 @@ typedef struct {
     size_t expressions;
 } app_options;
 
-/* Does this command use all ranks? Looks at the first word, and for --replay. */
+/* Does this command use all ranks? Looks at the first word, and for --replay and --grid. */
 bool options_need_ranks(int argc, char **argv);
 
 /* Parse; DT_ERR_ARG where argp has already said why, in which case dt_error_text() is empty.

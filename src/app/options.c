@@ -33,6 +33,7 @@ enum {
     KEY_USAGE,
     KEY_OUTPUT,
     KEY_ASCII,
+    KEY_GRID,
     KEYS_END,
 };
 
@@ -78,8 +79,9 @@ static const action ACTIONS[] = {
      FOR_ASK},
     {{"tsv", KEY_TSV, NULL, 0, "print a table: columns separated by tabs", 1}, FOR_DATA},
     {{"tokens", KEY_TOKENS, NULL, 0, "print the tokens, too", 1}, FOR_DATA},
-    {{"split", KEY_SPLIT, "NAME", 0, "train, validation or test", 1}, FOR_EVAL | FOR_DATA},
-    {{"count", KEY_COUNT, "N", 0, "how many problems", 1}, FOR_EVAL | FOR_DATA},
+    {{"split", KEY_SPLIT, "NAME", 0, "train, validation or test", 1},
+     FOR_EVAL | FOR_DATA | FOR_PLOT},
+    {{"count", KEY_COUNT, "N", 0, "how many problems", 1}, FOR_EVAL | FOR_DATA | FOR_PLOT},
     {{"first", KEY_FIRST, "N", 0, "number of the first problem", 1}, FOR_DATA},
     {{"dump-logits", KEY_DUMP_LOGITS, "FILE", 0,
       "write the logits of the first problems as JSON, for checking by other programs", 1},
@@ -98,6 +100,12 @@ static const action ACTIONS[] = {
     {{"devices", KEY_DEVICES, NULL, 0,
       "list what --backend can run on, with memory and driver; needs no checkpoint", 1},
      FOR_INFO},
+    {{"grid", KEY_GRID, NULL, 0,
+      "a heat map of wrong answers by lengths, carries, borrows and digits of quotients: of what "
+      "eval --json has printed, or of a model, which is evaluated for it (on --count problems of "
+      "--split, under mpirun or not)",
+      1},
+     FOR_PLOT},
     {{"replay", KEY_REPLAY, NULL, 0,
       "train in memory from the first checkpoint to the second, and compare every byte", 1},
      FOR_VERIFY},
@@ -158,7 +166,7 @@ static const command_help HELP[COMMANDS] = {
         {"data", "",
          "Print problems, or lines of a file, as people see them and as the model does."},
     [COMMAND_PLOT] =
-        {"plot", "CHECKPOINT|RUN",
+        {"plot", "CHECKPOINT|RUN\n--grid CHECKPOINT|RUN|EVAL.json",
          "Draw how a run went: loss, exact match, learning rate and gradient norm over "
          "its steps, and where it was started again. Pictures are drawn by gnuplot."},
     [COMMAND_VERIFY] = {"verify", "CHECKPOINT|RUN\n--replay CHECKPOINT LATER-CHECKPOINT",
@@ -243,6 +251,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     case KEY_ERRORS: options->errors = text; return 0;
     case KEY_OUTPUT: options->output = text; return 0;
     case KEY_ASCII: options->ascii = true; return 0;
+    case KEY_GRID: options->grid = true; return 0;
     case KEY_REPLAY: options->replay = true; return 0;
     case KEY_DEVICES: options->devices = true; return 0;
     case ARGP_KEY_ARG: return take_argument(options, text, state);
@@ -325,7 +334,8 @@ bool options_need_ranks(int argc, char **argv) {
     const command_kind command = command_of(argc, argv, &named);
     return !asks_for_help(argc, argv) &&
            (command == COMMAND_TRAIN || command == COMMAND_EVAL ||
-            (command == COMMAND_VERIFY && has_word(argc, argv, "--replay")));
+            (command == COMMAND_VERIFY && has_word(argc, argv, "--replay")) ||
+            (command == COMMAND_PLOT && has_word(argc, argv, "--grid")));
 }
 
 dt_status options_parse(app_options *options, int argc, char **argv) {

@@ -1,12 +1,15 @@
-/* The plot command: the curves of a run as a picture, or in the terminal. */
+/* The plot command: the curves of a run, or where its model is wrong, as a picture or in the
+ * terminal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app.h"
+#include "dtrain/grid.h"
 #include "dtrain/plot.h"
+#include "evaluate.h"
+#include "signals.h"
 #include "terminal.h"
 
 /* Of a run, the newest checkpoint that can be read, not the best: it knows all that was measured.
@@ -42,18 +45,23 @@ static dt_status read_target(dt_checkpoint *checkpoint, const char *target, bool
     return dt_checkpoint_read(checkpoint, path, DT_READ_SUMMARY);
 }
 
-/* RUN/plot.svg, or FILE.svg beside FILE.h5. */
-static dt_status default_output(char *path, size_t size, const char *target, bool is_folder) {
-    size_t length = strlen(target);
-    if (is_folder) {
-        while (length > 1 && target[length - 1] == '/') length--;
-    } else if (length > 3 && strcmp(target + length - 3, ".h5") == 0) {
-        length -= 3;
+/* RUN/plot.svg and RUN/grid.svg, or FILE.svg and FILE-grid.svg beside FILE.h5 or FILE.json. */
+static dt_status default_output(char *path, size_t size, const app_options *options,
+                                bool is_folder) {
+    static const char *const ends[] = {".h5", ".json"};
+    size_t length = strlen(options->target);
+    for (size_t i = 0; !is_folder && i < sizeof ends / sizeof *ends; i++) {
+        const size_t end = strlen(ends[i]);
+        if (length <= end || strcmp(options->target + length - end, ends[i]) != 0) continue;
+        length -= end;
+        break;
     }
-    const int written =
-        snprintf(path, size, "%.*s%s", (int)length, target, is_folder ? "/plot.svg" : ".svg");
+    while (is_folder && length > 1 && options->target[length - 1] == '/') length--;
+    const char *name = is_folder ? options->grid ? "/grid" : "/plot" : options->grid ? "-grid" : "";
+    const int written = snprintf(path, size, "%.*s%s.svg", (int)length, options->target, name);
     DT_REQUIRE(written > 0 && (size_t)written < size, DT_ERR_ARG,
-               "the name %.80s... is too long; give another with --output FILE.svg", target);
+               "the name %.80s... is too long; give another with --output FILE.svg",
+               options->target);
     return DT_OK;
 }
 
@@ -67,36 +75,121 @@ static size_t output_columns(void) {
     return columns ? columns : USUAL;
 }
 
-static dt_status write_picture(const dt_plot *plot, const app_options *options, bool is_folder) {
+/* Where the picture goes: --output, or beside what is drawn. beside: (DT_PATH_MAX) */
+static dt_status choose_output(const char **path, char *beside, const app_options *options,
+                               bool is_folder) {
+    *path = options->output ? options->output : beside;
+    return options->output ? DT_OK : default_output(beside, DT_PATH_MAX, options, is_folder);
+}
+
+static bool is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* ---- the curves of a run ---- */
+
+static dt_status write_picture(const dt_plot *plot, const app_options *options, bool folder) {
     char beside[DT_PATH_MAX];
-    const char *path = options->output;
-    if (!path) {
-        DT_TRY(default_output(beside, sizeof beside, options->target, is_folder));
-        path = beside;
-    }
+    const char *path;
+    DT_TRY(choose_output(&path, beside, options, folder));
     DT_TRY(dt_plot_write(path, plot));
     printf("%s\n", path);
     return DT_OK;
 }
 
-dt_status command_plot(session *s, const app_options *options) {
-    (void)s;
-    struct stat info;
-    dt_picture picture;
+static dt_status plot_run(const app_options *options) {
     char title[DT_PATH_MAX + 80];
     dt_checkpoint c = {0};
+    const bool folder = is_folder(options->target);
     dt_status status;
-    DT_REQUIRE(!options->ascii || !options->output, DT_ERR_ARG,
-               "--ascii draws in the terminal and --output into a file; leave one out");
-    if (options->output) DT_TRY(dt_plot_picture(&picture, options->output));
-    const bool is_folder = stat(options->target, &info) == 0 && S_ISDIR(info.st_mode);
-    DT_TRY_DONE(read_target(&c, options->target, is_folder));
+    DT_TRY_DONE(read_target(&c, options->target, folder));
     snprintf(title, sizeof title, "%s: step %lld of %lld", options->target, (long long)c.state.step,
              (long long)c.config.steps);
     const dt_plot plot = {title, c.metrics, c.state.best_step};
     status = options->ascii ? dt_plot_print(stdout, &plot, output_columns())
-                            : write_picture(&plot, options, is_folder);
+                            : write_picture(&plot, options, folder);
 done:
     dt_checkpoint_destroy(&c);
     return status;
+}
+
+/* ---- where a model is wrong ---- */
+
+/* What eval --json has printed begins with a brace, and no checkpoint does. */
+static bool is_json(const char *path) {
+    FILE *file = fopen(path, "re");
+    const int first = file ? fgetc(file) : EOF;
+    if (file) fclose(file);
+    return first == '{';
+}
+
+static dt_status draw_grid(const dt_tally *tally, const char *what, const app_options *options) {
+    char title[DT_PATH_MAX + 160], beside[DT_PATH_MAX];
+    const char *path;
+    const dt_count all = dt_tally_all(tally);
+    snprintf(title, sizeof title, "%s%s: %lld of %lld problems wrong", options->target, what,
+             (long long)(all.problems - all.right), (long long)all.problems);
+    const dt_grid grid = {title, tally};
+    if (options->ascii) return dt_grid_print(stdout, &grid, output_columns());
+    DT_TRY(choose_output(&path, beside, options, is_folder(options->target)));
+    DT_TRY(dt_grid_write(path, &grid));
+    printf("%s\n", path);
+    return DT_OK;
+}
+
+/* Collective. */
+static dt_status measure(eval_result *result, session *s, loaded_model *loaded,
+                         const app_options *options) {
+    const dt_config config = dt_config_evaluated(&loaded->checkpoint.config);
+    const eval_request request = {
+        .problems = {.split = options->split,
+                     .count = options->count < 0 ? 4096 : (uint64_t)options->count},
+        .generate = true};
+    DT_REQUIRE(request.problems.count > 0, DT_ERR_ARG, "--count 0: there is nothing to draw");
+    return evaluate(result, s, loaded->model, &config, loaded->checkpoint.tokenizer, &request);
+}
+
+static dt_status plot_model(session *s, dt_tally *tally, const app_options *options) {
+    loaded_model loaded = {0};
+    eval_result *result = NULL;
+    char what[80];
+    dt_status status;
+    DT_TRY_DONE(session_open_device_given(s, options));
+    signals_catch();
+    DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
+    DT_TRY_DONE(measure(result, s, &loaded, options));
+    DT_REQUIRE_DONE(!result->interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
+    *tally = result->tally;
+    snprintf(what, sizeof what, ", step %lld, %s split", (long long)loaded.checkpoint.state.step,
+             dt_split_name(options->split));
+    if (dt_comm_rank(s->comm) == 0) status = draw_grid(tally, what, options);
+    status = dt_comm_agree(s->comm, status);
+done:
+    dt_memory_free(&result);
+    loaded_close(&loaded, s);
+    return status;
+}
+
+static dt_status plot_grid(session *s, const app_options *options) {
+    dt_tally *tally;
+    DT_TRY(dt_memory_alloc(&tally, 1, sizeof *tally, "the counts of a grid"));
+    dt_status status = DT_OK;
+    if (!is_json(options->target)) {
+        status = plot_model(s, tally, options);
+    } else if (dt_comm_rank(s->comm) == 0) {
+        status = dt_tally_read(tally, options->target);
+        if (status == DT_OK) status = draw_grid(tally, "", options);
+    }
+    dt_memory_free(&tally);
+    return status;
+}
+
+dt_status command_plot(session *s, const app_options *options) {
+    dt_picture picture;
+    DT_REQUIRE(!options->ascii || !options->output, DT_ERR_ARG,
+               "--ascii draws in the terminal and --output into a file; leave one out");
+    if (options->output) DT_TRY(dt_plot_picture(&picture, options->output));
+    return options->grid ? plot_grid(s, options) : plot_run(options);
 }
