@@ -39,6 +39,7 @@ void rig_create(rig *r, dt_backend *backend, const rig_choice *choice) {
     r->config.width = choice->width;
     r->config.heads = choice->heads;
     r->config.dropout = choice->dropout;
+    r->config.positions = choice->positions;
     expect_ok(dt_tokenizer_create(&r->tokenizer, choice->format));
     expect_ok(dt_model_shape_from(&r->shape, &r->config, dt_tokenizer_size(r->tokenizer)));
     rig_batch_create(&r->batch, r, 0, choice->problems);

@@ -11,6 +11,7 @@ typedef struct {
     int64_t layers, width, heads;
     double dropout;
     size_t problems;
+    dt_positions positions;
 } rig_choice;
 
 typedef struct {

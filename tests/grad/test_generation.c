@@ -14,6 +14,12 @@ static const rig_choice CHOICES[] = {
     {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 12},
     {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 40, .heads = 1, .problems = 12},
     {.format = DT_FORMAT_SCRATCHPAD, .layers = 3, .width = 15, .heads = 3, .problems = 12},
+    {.format = DT_FORMAT_REVERSE,
+     .layers = 2,
+     .width = 24,
+     .heads = 2,
+     .problems = 12,
+     .positions = DT_POSITIONS_NONE},
 };
 
 enum { PROMPTS = 7 };

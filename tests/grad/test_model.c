@@ -25,6 +25,12 @@ static const rig_choice CHOICES[] = {
     {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 3, .heads = 3, .problems = 5},
     {.format = DT_FORMAT_SCRATCHPAD, .layers = 3, .width = 15, .heads = 3, .problems = 6},
     {.format = DT_FORMAT_SCRATCHPAD, .layers = 2, .width = 32, .heads = 4, .problems = 5},
+    {.format = DT_FORMAT_REVERSE,
+     .layers = 2,
+     .width = 24,
+     .heads = 2,
+     .problems = 6,
+     .positions = DT_POSITIONS_NONE},
 };
 
 /* ---- parameters ---- */

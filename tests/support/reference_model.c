@@ -31,7 +31,7 @@ void reference_layout_create(dt_layout *layout, const dt_model_shape *shape) {
     const size_t C = shape->C, F = shape->F;
     *layout = (dt_layout){.parameter = reference_alloc(5 + 12 * shape->L, sizeof(dt_parameter))};
     layout_append(layout, "tok_embed", shape->V, C);
-    layout_append(layout, "pos_embed", shape->T, C);
+    layout_append(layout, "pos_embed", shape->no_positions ? 1 : shape->T, C);
     layout_append(layout, "place_embed", shape->P, C);
     for (size_t l = 0; l < shape->L; l++) {
         layout_append_layer(layout, l, "attn_norm/scale", C, 0);
@@ -239,7 +239,10 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
                          const dt_layout *layout, const dt_model_shape *shape,
                          const dt_batch *batch, const double *const *mask) {
     const size_t N = batch->tokens, L = shape->L, C = shape->C, V = shape->V;
-    const run_input in = {weights, shape, batch};
+    dt_batch seen = *batch; /* where positions are not told, all are the first */
+    int32_t *first = reference_alloc(N, sizeof *first);
+    if (shape->no_positions) seen.position = first;
+    const run_input in = {weights, shape, &seen};
     const double *tok_embed = weights + offset_of(layout, "tok_embed");
     /* One more than there are layers: what the last one puts out. */
     layer_state *state = reference_alloc(L + 1, sizeof *state);
@@ -247,7 +250,7 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
     double *d_logits = reference_doubles(N * V);
 
     for (size_t l = 0; l <= L; l++) layer_state_create(&state[l], N, C, shape->F);
-    reference_embed_forward(state[0].x, batch, tok_embed, weights + offset_of(layout, "pos_embed"),
+    reference_embed_forward(state[0].x, &seen, tok_embed, weights + offset_of(layout, "pos_embed"),
                             weights + offset_of(layout, "place_embed"), C);
     apply_mask(state[0].x, mask ? mask[0] : NULL, N * C);
     for (size_t l = 0; l < L; l++) {
@@ -265,6 +268,7 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
     if (gradient) model_backward(gradient, d_logits, state, normed, state[L].x, &in, layout, mask);
     for (size_t l = 0; l <= L; l++) layer_state_destroy(&state[l]);
     free(state);
+    free(first);
     free(normed);
     free(own_logits);
     free(d_logits);

@@ -156,8 +156,44 @@ static void an_impossible_batch_is_refused(void **state) {
     assert_null(batch.token);
 }
 
+static void places_begin_where_they_are_told(void **state) {
+    (void)state;
+    dt_batch batch;
+    dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
+    assert_int_equal(dt_batch_create(&batch, 2, 20), DT_OK);
+    assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(dt_batch_append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    dt_batch_shift_places(&batch, 1, 9);
+    static const int32_t place[] = {1, 2, 0, 1, 0, 1, 2, 10, 0, 10, 0, 0, 10};
+    assert_memory_equal(batch.place, place, sizeof place);
+    dt_batch_destroy(&batch);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
+static void offsets_of_places_are_drawn_evenly(void **state) {
+    (void)state;
+    enum { MOST = 9, COUNT = 20000 };
+    dt_config config = {.seed = 5, .place_offset = MOST};
+    size_t drawn[MOST + 1] = {0}, same = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const int32_t offset = dt_place_offset(&config, i);
+        assert_in_range(offset, 0, MOST);
+        assert_int_equal(offset, dt_place_offset(&config, i));
+        drawn[offset]++;
+        config.seed++;
+        same += offset == dt_place_offset(&config, i);
+        config.seed--;
+    }
+    for (size_t i = 0; i <= MOST; i++) assert_in_range(drawn[i], COUNT / 11, COUNT / 9);
+    assert_in_range(same, COUNT / 11, COUNT / 9);
+    config.place_offset = 0;
+    assert_int_equal(dt_place_offset(&config, 3), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(places_begin_where_they_are_told),
+        cmocka_unit_test(offsets_of_places_are_drawn_evenly),
         cmocka_unit_test(problems_stand_back_to_back),
         cmocka_unit_test(working_is_scored_too),
         cmocka_unit_test(a_full_batch_refuses_and_stays_as_it_is),
