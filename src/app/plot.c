@@ -147,7 +147,11 @@ static dt_status measure(eval_result *result, session *s, loaded_model *loaded,
                      .count = options->count < 0 ? 4096 : (uint64_t)options->count},
         .generate = true};
     DT_REQUIRE(request.problems.count > 0, DT_ERR_ARG, "--count 0: there is nothing to draw");
-    return evaluate(result, s, loaded->model, &config, loaded->checkpoint.tokenizer, &request);
+    DT_REQUIRE(!config.train_file[0], DT_ERR_ARG,
+               "--grid is for models of arithmetic, and this one has learned the lines of %s",
+               config.train_file);
+    const dt_source source = {.config = &config, .tokenizer = loaded->checkpoint.tokenizer};
+    return evaluate(result, s, loaded->model, &source, &request);
 }
 
 static dt_status plot_model(session *s, dt_tally *tally, const app_options *options) {
