@@ -103,6 +103,63 @@ assert "quotient digits:" in text and "wrong by split:" in text
 print(f"{len(wrong)} of {len(domain)} wrong, {sum(slips.values())} slips found again")
 END
 
+# ---- the same as a heat map ----
+
+expect_exit 0 env COLUMNS=70 "$dtrain" plot --grid alone.json --ascii
+/usr/bin/python3 -B - alone.json out <<'END' || fail "the heat map in the terminal is not that of the counts"
+import json, re, sys
+told = json.load(open(sys.argv[1]))
+text = open(sys.argv[2]).read()
+assert text.isascii() and max(map(len, text.splitlines())) <= 70
+wrong = round(told["problems"] * (1 - told["exact_match"]))
+assert f"alone.json: {wrong} of {told['problems']} problems wrong" in text
+
+def symbol(cell):
+    share = 1 - cell["right"] / cell["problems"]
+    return next(s for s, end in zip(".:-=+*%#", (1e-300, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 0.5, 2)) if share < end)
+
+panels = dict(part.split("\n", 1) for part in text.split("\n\n")[1:-1])
+of = told["divide"]
+rows = re.findall(r"^ +(\d+) \|(.*)$", panels["a / b, by lengths"], re.M)
+assert [row for row, _ in rows] == ["2", "1"], rows
+for row, cells in rows:
+    assert cells.split() == [symbol(c) for c in of["cells"] if c["a_digits"] == int(row)], (row, cells)
+strip, = re.findall(r"^ +\|(.*)$", panels["a / b, by digits of the quotient"], re.M)
+assert strip.split() == [symbol(c) for c in of["by_quotient_digits"]], strip
+assert "a - b, by borrows" in panels and "a * b, by lengths" in panels and len(panels) == 7
+END
+expect_exit 0 start 2 plot --grid run --count 500 --ascii
+expect_text out "run, step 250, test split:" "of 500 problems wrong" "a + b, by carries"
+printf '{"add":{"cells":[{"a_digits":99}]}}' >bad.json
+expect_exit 65 "$dtrain" plot --grid bad.json --ascii
+expect_text err 'bad.json: the counts of "add"'
+printf '{"add":[1,2' >bad.json
+expect_exit 65 "$dtrain" plot --grid bad.json --ascii
+expect_text err "bad.json: line 1, column 12:"
+printf '{"problems":3}' >bad.json
+expect_exit 65 "$dtrain" plot --grid bad.json --ascii
+expect_text err "holds no counts"
+if command -v gnuplot >/dev/null; then
+    for file in grid.svg grid.png; do
+        expect_exit 0 "$dtrain" plot --grid alone.json --output "$file"
+    done
+    expect_exit 0 "$dtrain" plot --grid alone.json
+    cmp grid.svg alone-grid.svg || fail "the picture beside the counts is another one"
+    /usr/bin/python3 -B - alone.json grid.svg grid.png <<'END' || fail "the pictures do not show the counts"
+import json, sys
+import xml.etree.ElementTree as xml
+told = json.load(open(sys.argv[1]))
+texts = ["".join(e.itertext()).strip() for e in xml.parse(sys.argv[2]).iter() if e.tag.endswith("}text")]
+for name, title in (("add", "a + b, by carries"), ("divide", "a / b, by lengths")):
+    assert title in texts, texts
+    for cell in told[name]["cells"]:
+        share = 100 * cell["right"] / cell["problems"]
+        assert ("100 %" if share == 100 else f"{share:.2f} %") in texts, (cell, texts)
+assert open(sys.argv[3], "rb").read(8) == b"\x89PNG\r\n\x1a\n"
+END
+fi
+say "heat maps show the counts"
+
 # ---- what cannot be ----
 
 expect_exit 64 start alone eval run --exhaustive --count 5
