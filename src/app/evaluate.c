@@ -10,7 +10,7 @@
 
 /* Chunks of a unit, which one rank does alone, at most; units there are at least, if more than one
    chunk each; and units of a rank between two exchanges: some seconds. */
-enum { UNIT_CHUNKS = 16, UNITS = 16, ROUND_UNITS = 12 };
+enum { UNIT_CHUNKS = 32, UNITS = 16, ROUND_UNITS = 12 };
 enum { SCORES = 7, WRONG = 5, INTERRUPTED = 6 };
 
 /* A problem whose text was not reproduced. */
@@ -112,10 +112,10 @@ static dt_status judge(evaluator *e, const open_problem *o, char *produced) {
     return add_line(e, o, wanted, answer, &slip, produced, right + given);
 }
 
-/* Generate up to EVAL_CHUNK answers from place `first` on. */
+/* Generate up to EVAL_ANSWERS answers from place `first` on. */
 static dt_status answer_some(evaluator *e, size_t first) {
-    const char *prompt[EVAL_CHUNK];
-    const size_t count = dt_min_size(EVAL_CHUNK, e->opened - first);
+    const char *prompt[EVAL_ANSWERS];
+    const size_t count = dt_min_size(EVAL_ANSWERS, e->opened - first);
     for (size_t i = 0; i < count; i++) {
         size_t given;
         DT_TRY(write_text(e->prompt[i], &given, e, &e->open[first + i]));
@@ -130,7 +130,7 @@ static dt_status answer_some(evaluator *e, size_t first) {
 /* The problems whose text was not reproduced are answered in full: a slip in the working need not
  * spoil the answer. */
 static dt_status answer_open(evaluator *e) {
-    for (size_t i = 0; e->generator && i < e->opened && !signals_stop(); i += EVAL_CHUNK) {
+    for (size_t i = 0; e->generator && i < e->opened && !signals_stop(); i += EVAL_ANSWERS) {
         DT_TRY(answer_some(e, i));
     }
     for (size_t i = 0; !e->generator && i < e->opened; i++) {
@@ -258,9 +258,9 @@ static dt_status evaluator_open(evaluator *e, size_t units) {
     /* The one right answer of a line is generated if, and only if, each token is the likeliest
      * after those before it: the text alone tells. */
     if (!e->request->generate || e->source->lines) return DT_OK;
-    DT_TRY(dt_memory_alloc(&e->produced, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
-    DT_TRY(dt_memory_alloc(&e->prompt, EVAL_CHUNK, DT_TEXT_MAX, "evaluation"));
-    return dt_generator_create(&e->generator, e->model, EVAL_CHUNK);
+    DT_TRY(dt_memory_alloc(&e->produced, EVAL_ANSWERS, DT_TEXT_MAX, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->prompt, EVAL_ANSWERS, DT_TEXT_MAX, "evaluation"));
+    return dt_generator_create(&e->generator, e->model, EVAL_ANSWERS);
 }
 
 static void evaluator_close(evaluator *e) {

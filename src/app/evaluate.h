@@ -7,8 +7,9 @@
 #include "app.h"
 #include "dtrain/analysis.h"
 
-/* Problems per forward pass: a model for evaluation has room for them. */
-enum { EVAL_CHUNK = 64 };
+/* Problems per forward pass: a model for evaluation has room for them. As many as training's
+ * micro-batch has, so that no more memory is needed. And answers generated at once. */
+enum { EVAL_CHUNK = 32, EVAL_ANSWERS = 64 };
 
 /* Which problems: 0 … count-1 of a split, or of the whole domain. */
 typedef struct {

@@ -15,7 +15,7 @@
 #include "products.h"
 #include "trainer.h"
 
-enum { MOST = 1000, PROMPTS = 64 };
+enum { MOST = 1000, PROMPTS = EVAL_ANSWERS };
 
 typedef struct {
     size_t repetitions, problems;

@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
                            "usage: bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m MB] [-j]");
     }
     if (status == DT_OK) status = dt_comm_split_nodes(comm, o.ranks_per_node);
-    for (size_t mb = 1; status == DT_OK && mb <= o.largest_mb; mb *= 2) {
+    for (size_t mb = 1; status == DT_OK && mb <= o.largest_mb; mb *= 4) {
         status = compare(comm, &o, mb << 18);
     }
     if (status != DT_OK) {

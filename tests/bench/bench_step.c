@@ -39,9 +39,10 @@ typedef struct {
     trainer t;
     stopwatch watch;
     products products;
-    dt_batch batch;  /* all problems of a step */
-    double *by_rank; /* (ranks, PARTS * DIRECTIONS) */
-    double *rates;   /* (ranks) */
+    dt_batch batch;     /* all problems of a step */
+    size_t most_tokens; /* of a micro-batch in any step so far */
+    double *by_rank;    /* (ranks, PARTS * DIRECTIONS) */
+    double *rates;      /* (ranks) */
     samples *samples;
 } bench;
 
@@ -58,9 +59,19 @@ static size_t passes_of(const dt_config *c) {
 /* The problems of the step to come. */
 static dt_status look_ahead(bench *b) {
     const trainer *t = &b->t;
+    const size_t batch = (size_t)t->config.batch, shards = (size_t)t->config.shards;
     const dt_source source = trainer_source(t);
-    return fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems,
-                            (size_t)t->config.batch);
+    DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, batch));
+    for (size_t shard = 0; shard < shards; shard++) {
+        const size_t end = batch * (shard + 1) / shards;
+        for (size_t first = batch * shard / shards; first < end;) {
+            const size_t next = dt_min_size(first + (size_t)t->config.micro_batch, end);
+            const size_t tokens = (size_t)(b->batch.offset[next] - b->batch.offset[first]);
+            b->most_tokens = dt_max_size(b->most_tokens, tokens);
+            first = next;
+        }
+    }
+    return DT_OK;
 }
 
 static dt_status open_bench(bench *b, const dt_config *config) {
@@ -195,14 +206,15 @@ static void report(bench *b) {
     printf("{\"bench\":\"step\",\"ranks\":%zu,\"clock\":\"%s\",\"kernels\":\"%s\",\"parameters\":%"
            "zu,\"layers\":%zu,"
            "\"width\":%zu,\"heads\":%zu,\"batch\":%lld,\"shards\":%lld,\"micro_batch\":%lld,"
-           "\"repetitions\":%zu,\"tokens_per_pass\":%zu,\"step_seconds\":%.6f,"
+           "\"repetitions\":%zu,\"tokens_per_pass\":%zu,\"most_tokens_per_pass\":%zu,\"step_"
+           "seconds\":%.6f,"
            "\"tokens_per_second\":%.1f,\"problems_per_second\":%.1f,\"model_gflops\":%.2f,"
            "\"sgemm_gflops\":%.2f,\"ratio\":%.4f,",
            dt_comm_size(b->s.comm), b->now == seconds_now ? "real" : "processor", blas_kernels(),
            b->t.layout.weights, b->t.shape.L, b->t.shape.C, b->t.shape.H, (long long)c->batch,
-           (long long)c->shards, (long long)c->micro_batch, n, b->products.each[0].M, step,
-           median(tokens_rate, n), (double)c->batch / step, median(rate, n) / 1e9,
-           median(x->sgemm, n) / 1e9, median(x->ratio, n));
+           (long long)c->shards, (long long)c->micro_batch, n, b->products.each[0].M,
+           b->most_tokens, step, median(tokens_rate, n), (double)c->batch / step,
+           median(rate, n) / 1e9, median(x->sgemm, n) / 1e9, median(x->ratio, n));
     report_parts(b);
     report_products(&b->products);
     printf("}\n");

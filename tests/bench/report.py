@@ -132,12 +132,18 @@ def print_training(result):
 
 
 def print_split(name, ranks, row):
-    step = row["step_seconds"]
+    step, tokens = row["step_seconds"], row["tokens_per_second"] * row["step_seconds"] / int(ranks)
     print(f"\nA step of {name} on {ranks} rank{'s' if ranks != '1' else ''}: {1e3 * step:.2f} ms, "
           f"{row['tokens_per_pass']} tokens per micro-batch")
-    print(f"  {'part':11} {'forward ms':>10} {'backward ms':>11} {'share':>7}")
+    print(f"  {'part':11} {'forward ms':>10} {'backward ms':>11} {'share':>7} {'GFLOP/s of its products':>23}")
     for part, (forward, backward) in row["split"].items():
-        print(f"  {part:11} {1e3 * forward:10.3f} {1e3 * backward:11.3f} {100 * (forward + backward) / step:6.2f}%")
+        # Each has a product forward for two backward.
+        work = sum(2 * p["n"] * p["k"] * p["times"] for p in row["products"]
+                   if p["of"] == "forward" and p["name"].startswith(part))
+        rates = f"{1e-9 * tokens * work / forward:9.1f} {2e-9 * tokens * work / backward:9.1f}" if work else ""
+        print(f"  {part:11} {1e3 * forward:10.3f} {1e3 * backward:11.3f} {100 * (forward + backward) / step:6.2f}%    {rates}".rstrip())
+    update = sum(row["split"]["update"])
+    print(f"  beside sgemm alone: {row['ratio']:.3f}, without the update {row['ratio'] * step / (step - update):.3f}")
 
 
 def print_products(name, row):
@@ -266,7 +272,7 @@ def resident(process):
     return total
 
 
-def peak_memory(machine, ranks, model, batch):
+def peak_memory(machine, ranks, model, batch, steps):
     peak = {"Pss": 0}
 
     def watch(process):
@@ -278,10 +284,9 @@ def peak_memory(machine, ranks, model, batch):
             time.sleep(0.02)
 
     with tempfile.TemporaryDirectory() as folder:
-        steps = 2 if machine.quick else 6
         options = [f"--{name}={value}" for name, value in model.items()]
-        train(machine, ranks, *options, f"--batch={batch}", f"--steps={steps}", f"--eval-every={steps // 2}",
-              "--eval-examples=512", "--checkpoint-every=1", f"--out={folder}/run", watch=watch)
+        train(machine, ranks, *options, f"--batch={batch}", f"--steps={steps}", f"--eval-every={steps}",
+              "--eval-examples=256", "--checkpoint-every=1", f"--out={folder}/run", watch=watch)
     return peak
 
 
@@ -297,9 +302,10 @@ def measure_memory(machine):
     model = machine.models["wide"]
     step = machine.run(1, "bench_step", "-r", 1, *settings(model), f"batch={machine.batch}")[0]
     parameters = step["parameters"]
-    activations = activation_bytes(model, step["tokens_per_pass"])
-    peak = peak_memory(machine, ranks, model, machine.batch)
-    larger = peak_memory(machine, ranks, model, 4 * machine.batch)
+    activations = activation_bytes(model, step["most_tokens_per_pass"])
+    # Both go through the same micro-batches, so that none is larger by chance.
+    peak = peak_memory(machine, ranks, model, machine.batch, 4)
+    larger = peak_memory(machine, ranks, model, 4 * machine.batch, 1)
     allowed = 12 * parameters + ranks * (4 * parameters * (1 + math.log2(shards / ranks)) + activations + 40e6)
     return {"ranks": ranks, "shards": shards, "parameters": parameters, "activation_bytes": activations,
             "allowed_bytes": allowed, "batch": machine.batch, "peak_bytes": peak["Pss"], "by_kind": peak,
@@ -476,8 +482,9 @@ def measure(machine, chosen):
     report = {"machine": describe()}
     for name, (_, measure_section, _) in SECTIONS.items():
         if name in chosen:
-            print(f"report.py: {name} ...", file=sys.stderr)
+            start = time.monotonic()
             report[name] = measure_section(machine)
+            print(f"report.py: {name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
     for name in ("training", "answers"):
         if name in report:
             some = report[name]["small"]
