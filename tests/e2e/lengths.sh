@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Longer numbers than those trained on: places that begin anywhere, no positions, lengths of evaluation; the same bits on any number
+# of ranks, and the presets and the table over seeds.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+run=(--ops + --digits 2 --eval-digits 4 --format reverse --layers 1 --width 32 --heads 2 --batch 32 --steps 12 --eval-every 6
+    --eval-examples 64 --place-offset 3 --positions none)
+expect_exit 0 start alone "${run[@]}" --out alone
+expect_text err "context 16" # 9999+9999=89991$
+for ranks in 2 3; do
+    expect_exit 0 start "$ranks" "${run[@]}" --out "on-$ranks"
+    compare_runs alone/latest.h5 "on-$ranks/latest.h5"
+done
+/usr/bin/python3 -B - alone/latest.h5 <<'END' || fail "the shapes are not those of the settings"
+import h5py, sys
+with h5py.File(sys.argv[1]) as f:
+    assert f["weights/pos_embed"].shape == (1, 32), f["weights/pos_embed"].shape
+    assert f["weights/place_embed"].shape[0] == 3 + 3 + 1, f["weights/place_embed"].shape  # digits of a sum, offset, none
+END
+# What the settings change is trained otherwise.
+expect_exit 0 start alone "${run[@]}" --place-offset 0 --places 6 --out fixed
+/usr/bin/python3 -B - alone/latest.h5 fixed/latest.h5 <<'END' || fail "the offset of places is of no consequence"
+import h5py, numpy, sys
+a, b = (h5py.File(name)["weights/place_embed"][...] for name in sys.argv[1:])
+assert a.shape == b.shape and not numpy.array_equal(a[:3], b[:3])
+END
+say "the same bits on 1, 2 and 3 ranks"
+
+# ---- evaluation at its own lengths ----
+
+lengths() {
+    /usr/bin/python3 -B -c 'import json, sys
+cells = json.load(open("out"))["add"]["cells"]
+assert {(c["a_digits"], c["b_digits"]) for c in cells} == {(a, b) for a in range(1, int(sys.argv[1]) + 1)
+                                                           for b in range(1, int(sys.argv[1]) + 1)}, cells' "$1" ||
+        fail "not all lengths up to $1, or others"
+}
+expect_exit 0 start 2 eval alone --count 600 --json
+lengths 4
+expect_exit 0 start 2 eval alone --count 600 --eval-digits 3 --json
+lengths 3
+expect_exit 0 start 2 eval alone --exhaustive --json # the domain is that of training
+lengths 2
+expect_exit 64 start alone eval alone --eval-digits 5
+expect_text err "problems of up to 19 tokens do not fit a model with --context 16"
+expect_exit 64 "$dtrain" ask alone 12345+1
+expect_text err "12345 has 5 digits"
+code=0
+"$dtrain" ask alone 1234+1 >out 2>err || code=$?
+((code == 0 || code == 65)) || fail "exit code $code for a length of evaluation" # 65: no answer, which is no wonder
+expect_exit 64 start alone "${run[@]}" --places 5 --out small
+expect_text err "--place-offset 3 do not fit a model with --places 5"
+expect_exit 64 start alone --ops '*' --eval-digits 10 --out small
+expect_text err "--eval-digits 10: operands of products have at most 9 digits"
+say "lengths of evaluation are its own"
+
+# ---- presets, and the table over seeds ----
+
+short=(--steps 1 --layers 1 --width 16 --heads 1 --batch 8 --log-level error)
+for preset in addition division; do
+    expect_exit 0 env SEEDS="1 2" RANKS=1 MPIRUN="$mpirun" EVAL=48 FOLDER=table "$here/../bench/lengths.sh" "$dtrain" \
+        --config "$here/../../jobs/$preset.ini" "${short[@]}"
+    expect_text out "$preset, exact answers in percent by length" "| digits | seeds | median |"
+    grep -qE '^\| [+/] \| [0-9]+ \| 2 \| 0.00 \|' out || fail "no length that both seeds have been asked"
+done
+say "the presets run"
