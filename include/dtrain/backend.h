@@ -193,9 +193,11 @@ typedef struct {
     char driver[64];    /* its version */
     uint64_t memory;    /* bytes */
     bool gpu;           /* or another accelerator: no CPU */
+    bool usable;        /* kernels can be built for it: OpenCL 1.2 with a compiler */
 } dt_device;
 
-/* All of this machine, GPUs first; allocated: dt_memory_free. None is no error. */
+/* All of this machine, usable GPUs first, then other usable ones; allocated: dt_memory_free. None
+ * is no error. */
 dt_status dt_backend_opencl_devices(dt_device **device, size_t *count);
 
 /**

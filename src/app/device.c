@@ -8,7 +8,7 @@ static dt_status find_gpus(bool *found, session *s) {
     dt_device *device;
     size_t count;
     dt_status status = dt_backend_opencl_devices(&device, &count);
-    int64_t missing = count == 0 || !device[0].gpu;
+    int64_t missing = count == 0 || !device[0].usable || !device[0].gpu;
     dt_memory_free(&device);
     if (s->comm) {
         DT_TRY(dt_comm_agree(s->comm, status));
@@ -58,8 +58,9 @@ static void print_text(const session *s, const dt_device *device, size_t count) 
     printf("cpu     %s\n", s->host->op->description);
     for (size_t i = 0; i < count; i++) {
         const dt_device *d = &device[i];
-        printf("opencl  %s, %s, %.1f GB (%s, driver %s)\n", d->name, d->gpu ? "GPU" : "CPU",
-               (double)d->memory / 1e9, d->platform, d->driver);
+        printf("opencl  %s, %s, %.1f GB (%s, driver %s)%s\n", d->name, d->gpu ? "GPU" : "CPU",
+               (double)d->memory / 1e9, d->platform, d->driver,
+               d->usable ? "" : "; not usable: it needs OpenCL 1.2 and a compiler");
     }
     if (count == 0) printf("opencl  no device, or built without OpenCL\n");
 }
@@ -76,8 +77,8 @@ static void print_json(const session *s, const dt_device *device, size_t count) 
         print_json_text(d->platform);
         printf(",\"driver\":");
         print_json_text(d->driver);
-        printf(",\"memory\":%llu,\"gpu\":%s}", (unsigned long long)d->memory,
-               d->gpu ? "true" : "false");
+        printf(",\"memory\":%llu,\"gpu\":%s,\"usable\":%s}", (unsigned long long)d->memory,
+               d->gpu ? "true" : "false", d->usable ? "true" : "false");
     }
     printf("]}\n");
 }

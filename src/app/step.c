@@ -33,27 +33,34 @@ static uint64_t step_position(const trainer *t) {
 typedef struct {
     trainer *t;
     dt_buffer *gradient;
-    size_t rest; /* elements 0 … rest are still the model's */
+    size_t rest;  /* elements 0 … rest are still the model's */
+    bool overlap; /* the sum over the nodes begins while the backward pass goes on */
 } handover;
 
-/* Elements from `from` on are complete. */
-static dt_status hand_over(handover *h, size_t from) {
+/* Elements from `from` on are complete: they are on their way to the host. */
+static dt_status fetch(handover *h, size_t from) {
     dt_backend *device = h->t->s->device;
     DT_TRY(device->op->pull(device, (dt_tensor){h->gradient, from}, h->rest - from));
-    DT_TRY(device->op->finish(device));
     h->rest = from;
+    return DT_OK;
+}
+
+static dt_status hand_over(handover *h, size_t from) {
+    dt_backend *device = h->t->s->device;
+    DT_TRY(fetch(h, from));
+    DT_TRY(device->op->finish(device));
     dt_reducer_finish(h->t->reducer, from);
     return DT_OK;
 }
 
-/* While the backward pass of this rank's last shard goes on, what it leaves behind is summed over
- * the nodes. */
+/* While the backward pass of a shard goes on, what it leaves behind comes from the device; that of
+ * this rank's last shard is summed over the nodes. */
 static dt_status on_backward(void *context, size_t from) {
     /* Less than that is worth neither a message nor waiting for the device. */
     enum { WORTHWHILE = 16 * 1024 };
     handover *h = context;
-    if (h->rest - from >= WORTHWHILE) DT_TRY(hand_over(h, from));
-    return dt_reducer_progress(h->t->reducer);
+    if (h->rest - from >= WORTHWHILE) DT_TRY(h->overlap ? hand_over(h, from) : fetch(h, from));
+    return h->overlap ? dt_reducer_progress(h->t->reducer) : DT_OK;
 }
 
 /* Forward and backward over one shard, a micro-batch at a time, into its gradient buffer. A signal
@@ -61,9 +68,8 @@ static dt_status on_backward(void *context, size_t from) {
 static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_buffer *gradient,
                                 size_t shard, bool last) {
     dt_backend *device = t->s->device;
-    handover h = {t, gradient, t->layout.count};
+    handover h = {t, gradient, t->layout.count, last && dt_reducer_overlaps(t->reducer)};
     const dt_source source = trainer_source(t);
-    const bool overlap = last && dt_reducer_overlaps(t->reducer);
     const size_t end = shard_start(&t->config, shard + 1);
     DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
     for (size_t first = shard_start(&t->config, shard); first < end && !signals_stop();
@@ -73,8 +79,7 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
                                  .step = (uint32_t)t->state.step,
                                  .first_problem = first};
         DT_TRY(fill_train_batch(&t->batch, &source, step_position(t) + first, count));
-        const bool watched = overlap && first + count == end;
-        dt_model_watch(t->model, watched ? on_backward : NULL, &h);
+        dt_model_watch(t->model, first + count == end ? on_backward : NULL, &h);
         const dt_status status = dt_model_backward(t->model, score, gradient, &t->batch, &key);
         dt_model_watch(t->model, NULL, NULL);
         DT_TRY(status);
@@ -168,8 +173,7 @@ static dt_status update(trainer *t, dt_train_row *row, const summed *sum, double
             host, t->weights, t->m, gradient, &t->layout, dt_comm_local_rank(t->s->comm),
             dt_comm_local_size(t->s->comm), &t->config, t->state.step, scale));
     }
-    DT_TRY(dt_comm_node_barrier(t->s->comm));
-    return t->s->device->op->push(t->s->device, (dt_tensor){t->device_weights, 0}, t->layout.count);
+    return dt_comm_node_barrier(t->s->comm);
 }
 
 /* The update and all that is counted with it. Rank 0 has closed the state to snapshots. */
@@ -187,6 +191,14 @@ static dt_status finish_step(trainer *t, dt_train_row *row, const summed *sum,
     t->state.seconds += row->seconds;
     t->state.skipped += *skipped;
     return dt_comm_rank(t->s->comm) == 0 ? dt_metrics_add_train(&t->metrics, row) : DT_OK;
+}
+
+/* The new weights to this rank's device. If that fails, the step is complete all the same. */
+static dt_status refresh_device(trainer *t) {
+    dt_backend *device = t->s->device;
+    const dt_status status =
+        device->op->push(device, (dt_tensor){t->device_weights, 0}, t->layout.count);
+    return device == t->s->host ? status : dt_comm_agree(t->s->comm, status);
 }
 
 dt_status trainer_forsake(dt_status status) {
@@ -221,7 +233,10 @@ dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request) {
     watchdog_enter(t->watchdog, PHASE_WAIT, t->state.step);
     status = trainer_forsake(finish_step(t, row, &sum, total, start, &request->skipped));
     /* After an error the state is not whole: it stays closed. */
-    if (status == DT_OK) writer_end_update(t->writer);
+    if (status == DT_OK) {
+        writer_end_update(t->writer);
+        status = refresh_device(t);
+    }
 done:
     if (sum.buffer) t->s->host->op->buffer_destroy(&sum.buffer, t->s->host);
     return status;

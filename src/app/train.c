@@ -27,7 +27,8 @@ typedef struct {
 } loop_state;
 
 /* Why the loop ended. */
-typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME } end_kind;
+#define DEVICE_FAILED "device failed"
+typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME, END_DEVICE } end_kind;
 
 static void utc_now(char *text, size_t size) {
     const time_t now = time(NULL);
@@ -261,7 +262,7 @@ static dt_status validate_if_owed(trainer *t, loop_state *loop, bool *interrupte
     return DT_OK;
 }
 
-static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
+static dt_status steps(trainer *t, loop_state *loop, end_kind *end) {
     bool over;
     *end = END_SIGNAL;
     DT_TRY(validate_if_owed(t, loop, &over));
@@ -273,6 +274,19 @@ static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
         DT_TRY(train_once(t, loop, end, &over));
     }
     if (!over) *end = END_STEPS;
+    return DT_OK;
+}
+
+/* A device that fails takes nothing along: the last completed step is in the host's memory, and
+ * another start may have more luck. One that fails before this start has come anywhere would fail
+ * the next as well. */
+static dt_status train_loop(trainer *t, loop_state *loop, end_kind *end) {
+    const int64_t first = t->state.step;
+    const dt_status status = steps(t, loop, end);
+    if (status != DT_ERR_DEVICE || t->state.step <= first) return status;
+    dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+    *end = END_DEVICE;
     return DT_OK;
 }
 
@@ -295,7 +309,7 @@ static dt_status write_last(trainer *t) {
 /* The last checkpoint, with the reason for the end. Rank 0 only. */
 static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
     const char *reason[] = {FINISHED, FINISHED " (early stopping)", signals_name(signals_stop()),
-                            loop->until.what};
+                            loop->until.what, DEVICE_FAILED};
     dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
     const dt_status before =
         writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
@@ -381,11 +395,13 @@ static dt_status begin(trainer *t, const start_plan *plan, dt_checkpoint *checkp
 
 static void tell_end(const trainer *t, end_kind end, const char *limit) {
     const dt_run_state *state = &t->state;
-    if (end == END_SIGNAL || end == END_TIME) {
+    if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) {
         dt_log_info(
             "stopped at step %lld of %lld (%s), with a checkpoint; start dtrain again to go on",
             (long long)state->step, (long long)t->config.steps,
-            end == END_TIME ? limit : signals_name(signals_stop()));
+            end == END_TIME     ? limit
+            : end == END_DEVICE ? DEVICE_FAILED
+                                : signals_name(signals_stop()));
         return;
     }
     if (end == END_PATIENCE) {
@@ -486,7 +502,7 @@ dt_status command_train(session *s, const app_options *options) {
     DT_TRY_DONE(begin(&t, &plan, &checkpoint));
     const deadline until = deadline_find(start, plan.config.time_limit);
     DT_TRY_DONE(train(&t, &until, &end));
-    if (end == END_SIGNAL || end == END_TIME) status = DT_ERR_STOPPED;
+    if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) status = DT_ERR_STOPPED;
 done:
     if (status != DT_ERR_COMM) trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);

@@ -99,8 +99,10 @@ dt_source trainer_source(const trainer *t) {
 
 /* All ranks of a node see the weights; their devices get them. */
 static dt_status publish(trainer *t) {
+    dt_backend *device = t->s->device;
     DT_TRY(dt_comm_barrier(t->s->comm));
-    return t->s->device->op->push(t->s->device, (dt_tensor){t->device_weights, 0}, t->layout.count);
+    return dt_comm_agree(
+        t->s->comm, device->op->push(device, (dt_tensor){t->device_weights, 0}, t->layout.count));
 }
 
 dt_status trainer_initialise(trainer *t) {

@@ -70,6 +70,8 @@ dt_status trainer_forsake(dt_status status);
  *
  * @param[out]    row      what was measured, the same on all ranks but for the seconds
  * @param[in,out] request  this rank's requests; afterwards those of any rank
+ * @return DT_ERR_DEVICE, on all ranks: a device has failed; the state is that of the last completed
+ * step
  */
 dt_status trainer_step(trainer *t, dt_train_row *row, step_request *request);
 

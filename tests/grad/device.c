@@ -31,9 +31,10 @@ static dt_status open_chosen(dt_backend **backend) {
     dt_device *devices;
     size_t count;
     DT_TRY(dt_backend_opencl_devices(&devices, &count));
+    const bool usable = count > 0 && devices[0].usable;
     dt_memory_free(&devices);
-    if (count == 0) {
-        print_message("SKIPPED: no OpenCL device, or built without OpenCL\n");
+    if (!usable) {
+        print_message("SKIPPED: no usable OpenCL device, or built without OpenCL\n");
         exit(SKIPPED);
     }
     return dt_backend_opencl_open(backend, 0);

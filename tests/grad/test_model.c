@@ -354,6 +354,35 @@ static void watchers_are_told_what_is_complete(void **state) {
     rig_destroy(&r);
 }
 
+static dt_status pull_part(void *context, size_t from) {
+    watch *w = context;
+    expect_ok(w->backend->op->pull(w->backend, (dt_tensor){w->gradient, from}, w->from - from));
+    w->from = from;
+    return DT_OK;
+}
+
+/* Part by part and without waiting, it is the whole gradient that comes. */
+static void what_is_complete_is_pulled_meanwhile(void **state) {
+    for (size_t i = 0; i < LENGTH(CHOICES); i++) {
+        rig r;
+        rig_create(&r, *state, &CHOICES[i]);
+        const size_t count = r.layout->count;
+        dt_score score = {0};
+        watch w = {.backend = *state, .seen = reference_alloc(count, sizeof(float)), .from = count};
+        const dt_backend_table *op = w.backend->op;
+        double *expected = rig_gradient(&r, &score, &r.batch, &KEY);
+        expect_ok(op->buffer_attach(&w.gradient, w.backend, w.seen, count, "gradient"));
+        dt_model_watch(r.model, pull_part, &w);
+        expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
+        expect_ok(op->finish(w.backend));
+        for (size_t k = 0; k < count; k++) assert_true((double)w.seen[k] == expected[k]);
+        op->buffer_destroy(&w.gradient, w.backend);
+        free(w.seen);
+        free(expected);
+        rig_destroy(&r);
+    }
+}
+
 /* Whichever call it is. */
 static void a_watcher_can_end_the_pass(void **state) {
     rig r;
@@ -388,6 +417,7 @@ int main(void) {
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(the_same_batch_gives_the_same_bits),
         cmocka_unit_test(watchers_are_told_what_is_complete),
+        cmocka_unit_test(what_is_complete_is_pulled_meanwhile),
         cmocka_unit_test(a_watcher_can_end_the_pass),
     };
     return cmocka_run_group_tests(tests, device_open, device_close);

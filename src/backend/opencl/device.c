@@ -15,7 +15,6 @@ static void device_text(char *text, size_t size, cl_device_id id, cl_device_info
     snprintf(text, size, "%.*s", (int)(length > skip ? length - skip : 0), full + skip);
 }
 
-/* Whether kernels can be built for it and run on it: OpenCL 1.2 with a compiler. */
 static bool is_usable(cl_device_id id) {
     cl_bool available = CL_FALSE, compiler = CL_FALSE;
     char version[128] = "";
@@ -37,6 +36,7 @@ static void describe(opencl_device *d) {
     clGetPlatformInfo(d->platform, CL_PLATFORM_NAME, sizeof d->about.platform - 1,
                       d->about.platform, NULL);
     d->about.memory = memory;
+    d->about.usable = is_usable(d->id);
     d->about.gpu = (type & (CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR)) != 0;
 }
 
@@ -47,7 +47,6 @@ static dt_status add_platform(opencl_device **device, size_t *count, size_t *cap
     cl_uint found = 0;
     if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, MOST, id, &found) != CL_SUCCESS) return DT_OK;
     for (cl_uint i = 0; i < found && i < MOST; i++) {
-        if (!is_usable(id[i])) continue;
         DT_TRY(
             dt_memory_grow(device, capacity, *count + 1, sizeof **device, "the list of devices"));
         opencl_device *d = &(*device)[(*count)++];
@@ -57,12 +56,14 @@ static dt_status add_platform(opencl_device **device, size_t *count, size_t *cap
     return DT_OK;
 }
 
-/* GPUs to the front, otherwise in OpenCL's order. */
+static int preference(const opencl_device *d) { return 2 * d->about.usable + d->about.gpu; }
+
+/* The best ones to the front, otherwise in OpenCL's order. */
 static void sort_devices(opencl_device *device, size_t count) {
     for (size_t i = 1; i < count; i++) {
         const opencl_device d = device[i];
         size_t at = i;
-        for (; at > 0 && d.about.gpu && !device[at - 1].about.gpu; at--)
+        for (; at > 0 && preference(&d) > preference(&device[at - 1]); at--)
             device[at] = device[at - 1];
         device[at] = d;
     }

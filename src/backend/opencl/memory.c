@@ -78,6 +78,7 @@ void opencl_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
     dt_memory_free(buffer);
 }
 
+/* Nothing to copy is fine here, and an error for OpenCL. */
 static dt_status check_range(dt_tensor tensor, size_t count) {
     DT_REQUIRE(tensor.buffer && tensor.offset <= tensor.buffer->count &&
                    count <= tensor.buffer->count - tensor.offset,
@@ -96,6 +97,7 @@ static dt_status check_attached(dt_tensor tensor, size_t count) {
 dt_status opencl_push(dt_backend *backend, dt_tensor tensor, size_t count) {
     opencl_backend *ocl = (opencl_backend *)backend;
     DT_TRY(check_attached(tensor, count));
+    if (count == 0) return DT_OK;
     CL_TRY(ocl,
            clEnqueueWriteBuffer(ocl->queue, tensor.buffer->memory, CL_FALSE,
                                 tensor.offset * sizeof(float), count * sizeof(float),
@@ -111,6 +113,7 @@ dt_status opencl_pull(dt_backend *backend, dt_tensor tensor, size_t count) {
     opencl_backend *ocl = (opencl_backend *)backend;
     cl_event computed;
     DT_TRY(check_attached(tensor, count));
+    if (count == 0) return DT_OK;
     CL_TRY(ocl, clEnqueueMarkerWithWaitList(ocl->queue, 0, NULL, &computed), "pulling from it");
     cl_int code = clFlush(ocl->queue);
     if (code == CL_SUCCESS) {
@@ -137,6 +140,7 @@ dt_status opencl_upload(dt_backend *backend, dt_tensor to, const void *from, siz
     opencl_backend *ocl = (opencl_backend *)backend;
     const size_t bytes = count * sizeof(float);
     DT_TRY(check_range(to, count));
+    if (count == 0) return DT_OK;
     const bool staged = bytes <= STAGING_BYTES - ocl->staging_used;
     if (staged) {
         if (!ocl->staging) DT_TRY(dt_memory_alloc(&ocl->staging, STAGING_BYTES, 1, "staging"));
@@ -154,6 +158,7 @@ dt_status opencl_upload(dt_backend *backend, dt_tensor to, const void *from, siz
 dt_status opencl_download(dt_backend *backend, void *to, dt_tensor from, size_t count) {
     opencl_backend *ocl = (opencl_backend *)backend;
     DT_TRY(check_range(from, count));
+    if (count == 0) return DT_OK;
     CL_TRY(ocl,
            clEnqueueReadBuffer(ocl->queue, from.buffer->memory, CL_TRUE,
                                from.offset * sizeof(float), count * sizeof(float), to, 0, NULL,
@@ -167,6 +172,7 @@ dt_status opencl_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count) 
     opencl_backend *ocl = (opencl_backend *)backend;
     const float zero = 0;
     DT_TRY(check_range(tensor, count));
+    if (count == 0) return DT_OK;
     CL_TRY(ocl,
            clEnqueueFillBuffer(ocl->queue, tensor.buffer->memory, &zero, sizeof zero,
                                tensor.offset * sizeof(float), count * sizeof(float), 0, NULL, NULL),

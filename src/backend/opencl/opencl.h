@@ -74,7 +74,7 @@ typedef struct {
     dt_device about;
 } opencl_device;
 
-/* All devices that kernels can be built for, GPUs first; allocated: dt_memory_free. None is no
+/* All devices, as dt_backend_opencl_devices has them; allocated: dt_memory_free. None is no
  * error. */
 dt_status opencl_devices_find(opencl_device **device, size_t *count);
 

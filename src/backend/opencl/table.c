@@ -52,27 +52,43 @@ static const dt_backend_table OPENCL_TABLE = {
     .loss = opencl_loss,
 };
 
-/* GPUs if there are some; of those only the ones like the first, so that all ranks compute the same
- * bits. */
+static dt_status raise_none(const opencl_device *device, size_t count) {
+    char found[600] = "none";
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < sizeof found; i++) {
+        const dt_device *d = &device[i].about;
+        used += (size_t)snprintf(found + used, sizeof found - used, "%s%s (%s, driver %s)",
+                                 i ? ", " : "", d->name, d->platform, d->driver);
+    }
+    DT_RAISE(DT_ERR_UNAVAILABLE,
+             "--backend opencl: no OpenCL device that kernels can be built for, with OpenCL 1.2 "
+             "and a compiler; found: %s; install its "
+             "driver (for a CPU: pocl-opencl-icd), or give --backend cpu",
+             found);
+}
+
+/* The first device, or one like it: with the same bits, whichever rank has which. */
 static dt_status choose(opencl_device *chosen, size_t *alike, size_t local_rank) {
     opencl_device *device;
     size_t count;
+    dt_status status = DT_OK;
     DT_TRY(opencl_devices_find(&device, &count));
-    DT_REQUIRE(count > 0, DT_ERR_UNAVAILABLE,
-               "--backend opencl: this machine has no OpenCL device that kernels can be built for; "
-               "install its driver (for a CPU: "
-               "pocl-opencl-icd), or give --backend cpu");
     *alike = 0;
+    if (count == 0 || !device[0].about.usable) {
+        status = raise_none(device, count);
+        goto done;
+    }
     for (size_t i = 0; i < count; i++) {
         const dt_device *a = &device[0].about, *b = &device[i].about;
-        if (a->gpu == b->gpu && strcmp(a->name, b->name) == 0 &&
-            strcmp(a->driver, b->driver) == 0 && device[0].platform == device[i].platform) {
-            device[(*alike)++] = device[i];
-        }
+        const bool same = b->usable && strcmp(a->name, b->name) == 0 &&
+                          strcmp(a->driver, b->driver) == 0 &&
+                          device[0].platform == device[i].platform;
+        if (same) device[(*alike)++] = device[i];
     }
     *chosen = device[local_rank % *alike];
+done:
     dt_memory_free(&device);
-    return DT_OK;
+    return status;
 }
 
 static dt_status open_queues(opencl_backend *ocl, cl_platform_id platform) {
