@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "bfloat16.h"
 #include "dtrain/memory.h"
 #include "internal.h"
 #include "tree.h"
@@ -13,13 +14,12 @@
    at most, and the network is to have something to do meanwhile. */
 enum { STRETCHES = 8 };
 
-/* Parts of all nodes come here, then their sums go everywhere. */
-typedef enum { FREE, COLLECTING, SPREADING } stage;
-
 typedef struct {
-    stage stage;
     size_t begin, end;
     float *received; /* (leaves, longest part); own leaves' rows stay untouched */
+    /* With bfloat16, else NULL: what comes for `received`, and what goes and the sums that come. */
+    uint16_t *arrived; /* (leaves, longest part) */
+    uint16_t *packed;  /* (own leaves, longest) */
     MPI_Request *request;
     int requests;
 } stretch;
@@ -32,9 +32,13 @@ struct dt_exchange {
     const float **leaf;   /* (leaves) */
     size_t part;          /* floats of the longest part of a stretch */
     float *received;      /* (STRETCHES, leaves, part) */
+    uint16_t *arrived;    /* (STRETCHES, leaves, part) */
+    uint16_t *packed;     /* (STRETCHES, own leaves, longest) */
     MPI_Request *request; /* (STRETCHES, requests at most) */
     stretch stretch[STRETCHES];
-    size_t next, under_way; /* the one to start next; how many are not FREE */
+    /* How many stretches have begun to collect every node's part, how many have been added and
+       begun to spread the sums, and how many are done: one after the other. */
+    size_t started, added, done;
 };
 
 typedef struct {
@@ -78,6 +82,14 @@ static dt_status allocate_buffers(dt_exchange *x) {
         x->stretch[i].request = x->request + i * requests;
         x->stretch[i].received = x->received + i * leaves * x->part;
     }
+    if (x->plan.transport == DT_TRANSPORT_FLOAT32) return DT_OK;
+    const size_t longest = x->plan.longest;
+    DT_TRY(dt_memory_alloc(&x->arrived, STRETCHES * leaves, x->part * sizeof(uint16_t), what));
+    DT_TRY(dt_memory_alloc(&x->packed, STRETCHES * own, longest * sizeof(uint16_t), what));
+    for (size_t i = 0; i < STRETCHES; i++) {
+        x->stretch[i].arrived = x->arrived + i * leaves * x->part;
+        x->stretch[i].packed = x->packed + i * own * longest;
+    }
     return DT_OK;
 }
 
@@ -108,6 +120,8 @@ done:
 void dt_exchange_destroy(dt_exchange **exchange) {
     dt_exchange *x = *exchange;
     if (!x) return;
+    dt_memory_free(&x->packed);
+    dt_memory_free(&x->arrived);
     dt_memory_free(&x->received);
     dt_memory_free(&x->request);
     dt_memory_free(&x->leaf);
@@ -116,21 +130,54 @@ void dt_exchange_destroy(dt_exchange **exchange) {
     dt_memory_free(exchange);
 }
 
-/* Messages of different stretches are told apart: they may overtake each other in the stages. */
+static stretch *stretch_at(dt_exchange *x, size_t number) {
+    return &x->stretch[number % STRETCHES];
+}
+
+/* Messages of different stretches are told apart, as those of their two stages are. */
 static int tag_of(const dt_exchange *x, const stretch *s, size_t leaf) {
     return (int)((size_t)(s - x->stretch) * (DT_COVER_MAX + 1) + leaf);
 }
 
-static dt_status send(dt_exchange *x, stretch *s, const float *from, range r, size_t to, int tag) {
-    if (r.begin == r.end) return DT_OK;
-    return DT_MPI(MPI_Isend(from + r.begin, (int)(r.end - r.begin), MPI_FLOAT, (int)to, tag,
-                            x->plan.lane, &s->request[s->requests++]));
+static MPI_Datatype type_of(const stretch *s) { return s->packed ? MPI_UINT16_T : MPI_FLOAT; }
+
+/* `count` numbers as they travel. */
+static dt_status send(dt_exchange *x, stretch *s, const void *from, size_t count, size_t to,
+                      int tag) {
+    if (count == 0) return DT_OK;
+    return DT_MPI(MPI_Isend(from, (int)count, type_of(s), (int)to, tag, x->plan.lane,
+                            &s->request[s->requests++]));
 }
 
-static dt_status receive(dt_exchange *x, stretch *s, float *to, range r, size_t from, int tag) {
-    if (r.begin == r.end) return DT_OK;
-    return DT_MPI(MPI_Irecv(to, (int)(r.end - r.begin), MPI_FLOAT, (int)from, tag, x->plan.lane,
+static dt_status receive(dt_exchange *x, stretch *s, void *to, size_t count, size_t from, int tag) {
+    if (count == 0) return DT_OK;
+    return DT_MPI(MPI_Irecv(to, (int)count, type_of(s), (int)from, tag, x->plan.lane,
                             &s->request[s->requests++]));
+}
+
+/* Where another node's leaf arrives, by its number among all. */
+static void *arrival(const dt_exchange *x, const stretch *s, size_t leaf) {
+    if (s->packed) return s->arrived + leaf * x->part;
+    return s->received + leaf * x->part;
+}
+
+static uint16_t *packed_at(const dt_exchange *x, const stretch *s, size_t leaf, range r) {
+    return s->packed + leaf * x->plan.longest + (r.begin - s->begin);
+}
+
+/* A part of an own leaf, to be sent. */
+static const void *departure(const dt_exchange *x, const stretch *s, size_t leaf, range r) {
+    const float *from = x->plan.own[leaf] + r.begin;
+    if (!s->packed) return from;
+    uint16_t *packed = packed_at(x, s, leaf, r);
+    dt_bfloat16_pack(packed, from, r.end - r.begin);
+    return packed;
+}
+
+/* A part of the sum, to be sent or received. */
+static void *sum_at(const dt_exchange *x, const stretch *s, range r) {
+    if (s->packed) return packed_at(x, s, 0, r);
+    return x->plan.result + r.begin;
 }
 
 /* Between this node and another: its leaves of this node's part, and this node's leaves of its
@@ -138,80 +185,106 @@ static dt_status receive(dt_exchange *x, stretch *s, float *to, range r, size_t 
 static dt_status collect(dt_exchange *x, stretch *s, size_t other) {
     const range mine = part_of(x, s, x->node), theirs = part_of(x, s, other);
     for (size_t leaf = x->first[other]; leaf < x->first[other + 1]; leaf++) {
-        DT_TRY(receive(x, s, s->received + leaf * x->part, mine, other,
-                       tag_of(x, s, leaf - x->first[other])));
+        const int tag = tag_of(x, s, leaf - x->first[other]);
+        DT_TRY(receive(x, s, arrival(x, s, leaf), mine.end - mine.begin, other, tag));
     }
     for (size_t leaf = 0; leaf < own_leaves(x); leaf++) {
-        DT_TRY(send(x, s, x->plan.own[leaf], theirs, other, tag_of(x, s, leaf)));
+        DT_TRY(send(x, s, departure(x, s, leaf, theirs), theirs.end - theirs.begin, other,
+                    tag_of(x, s, leaf)));
     }
     return DT_OK;
 }
 
 /* The sums of this node's part and of the other's. */
 static dt_status spread(dt_exchange *x, stretch *s, size_t other) {
-    const range theirs = part_of(x, s, other);
+    const range mine = part_of(x, s, x->node), theirs = part_of(x, s, other);
     const int tag = tag_of(x, s, DT_COVER_MAX);
-    DT_TRY(receive(x, s, x->plan.result + theirs.begin, theirs, other, tag));
-    return send(x, s, x->plan.result, part_of(x, s, x->node), other, tag);
+    DT_TRY(receive(x, s, sum_at(x, s, theirs), theirs.end - theirs.begin, other, tag));
+    return send(x, s, sum_at(x, s, mine), mine.end - mine.begin, other, tag);
 }
 
-/* Start a stage with everyone, each node beginning with another neighbour. */
-static dt_status enter(dt_exchange *x, stretch *s, stage stage) {
-    s->stage = stage;
+/* Start messages of one kind with everyone, each node beginning with another neighbour. */
+static dt_status post(dt_exchange *x, stretch *s,
+                      dt_status (*pair)(dt_exchange *, stretch *, size_t)) {
     s->requests = 0;
-    for (size_t i = 1; i < x->nodes; i++) {
-        const size_t other = (x->node + i) % x->nodes;
-        DT_TRY(stage == COLLECTING ? collect(x, s, other) : spread(x, s, other));
-    }
+    for (size_t i = 1; i < x->nodes; i++) DT_TRY(pair(x, s, (x->node + i) % x->nodes));
     return DT_OK;
 }
 
+static bool is_own(const dt_exchange *x, size_t leaf) {
+    return leaf >= x->first[x->node] && leaf < x->first[x->node + 1];
+}
+
+/* This node's part of all leaves. What the others will get rounded is rounded here, too. */
 static void add(dt_exchange *x, const stretch *s) {
     const range mine = part_of(x, s, x->node);
+    const size_t count = mine.end - mine.begin;
     for (size_t leaf = 0; leaf < x->tree.leaves; leaf++) {
-        x->leaf[leaf] = s->received + leaf * x->part;
-    }
-    for (size_t leaf = 0; leaf < own_leaves(x); leaf++) {
-        x->leaf[x->first[x->node] + leaf] = x->plan.own[leaf] + mine.begin;
+        float *received = s->received + leaf * x->part;
+        if (is_own(x, leaf)) {
+            x->leaf[leaf] = x->plan.own[leaf - x->first[x->node]] + mine.begin;
+            continue;
+        }
+        if (s->packed) dt_bfloat16_unpack(received, s->arrived + leaf * x->part, count);
+        x->leaf[leaf] = received;
     }
     float *root = x->plan.result + mine.begin;
-    dt_tree_sum(&x->tree, &root, x->leaf, mine.end - mine.begin);
+    dt_tree_sum(&x->tree, &root, x->leaf, count);
+    if (!s->packed) return;
+    dt_bfloat16_pack(packed_at(x, s, 0, mine), root, count);
+    dt_bfloat16_unpack(root, packed_at(x, s, 0, mine), count);
 }
 
-bool dt_exchange_has_room(const dt_exchange *x) { return x->stretch[x->next].stage == FREE; }
+/* The sums of the other nodes have come. */
+static void take_sums(dt_exchange *x, const stretch *s) {
+    if (!s->packed) return;
+    for (size_t node = 0; node < x->nodes; node++) {
+        const range r = part_of(x, s, node);
+        if (node == x->node) continue;
+        dt_bfloat16_unpack(x->plan.result + r.begin, packed_at(x, s, 0, r), r.end - r.begin);
+    }
+}
 
-bool dt_exchange_is_idle(const dt_exchange *x) { return x->under_way == 0; }
+bool dt_exchange_has_room(const dt_exchange *x) { return x->started - x->done < STRETCHES; }
+
+bool dt_exchange_is_idle(const dt_exchange *x) { return x->done == x->started; }
 
 dt_status dt_exchange_start(dt_exchange *x, size_t begin, size_t end) {
-    stretch *s = &x->stretch[x->next];
-    DT_REQUIRE(s->stage == FREE && end - begin <= x->plan.longest, DT_ERR_INTERNAL,
+    DT_REQUIRE(dt_exchange_has_room(x) && end - begin <= x->plan.longest, DT_ERR_INTERNAL,
                "elements %zu to %zu do not fit what is under way between the nodes", begin, end);
+    stretch *s = stretch_at(x, x->started++);
     s->begin = begin;
     s->end = end;
-    x->next = (x->next + 1) % STRETCHES;
-    x->under_way++;
-    return enter(x, s, COLLECTING);
+    return post(x, s, collect);
 }
 
-static dt_status look(dt_exchange *x, stretch *s, double *adding) {
+static dt_status have_come(bool *all, stretch *s) {
     int arrived;
     DT_TRY(DT_MPI(MPI_Testall(s->requests, s->request, &arrived, MPI_STATUSES_IGNORE)));
-    if (!arrived) return DT_OK;
-    if (s->stage == SPREADING) {
-        s->stage = FREE;
-        x->under_way--;
-        return DT_OK;
-    }
-    const double start = dt_clock();
-    add(x, s);
-    *adding += dt_clock() - start;
-    return enter(x, s, SPREADING);
+    *all = arrived;
+    return DT_OK;
 }
 
+/* A test that fails may cost as much as a turn of another process, where there are more of them
+   than processors: so only the oldest stretch of each stage is looked at. */
 dt_status dt_exchange_progress(dt_exchange *x, double *adding) {
-    for (size_t i = 0; i < STRETCHES; i++) {
-        stretch *s = &x->stretch[(x->next + i) % STRETCHES]; /* the oldest first */
-        if (s->stage != FREE) DT_TRY(look(x, s, adding));
+    bool come = true;
+    while (x->added < x->started) {
+        stretch *s = stretch_at(x, x->added);
+        DT_TRY(have_come(&come, s));
+        if (!come) break;
+        const double start = dt_clock();
+        add(x, s);
+        *adding += dt_clock() - start;
+        DT_TRY(post(x, s, spread));
+        x->added++;
+    }
+    while (x->done < x->added) {
+        stretch *s = stretch_at(x, x->done);
+        DT_TRY(have_come(&come, s));
+        if (!come) break;
+        take_sums(x, s);
+        x->done++;
     }
     return DT_OK;
 }

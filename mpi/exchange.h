@@ -5,7 +5,7 @@
 
 #include <mpi.h>
 
-#include "dtrain/status.h"
+#include "dtrain/comm.h"
 
 typedef struct dt_exchange dt_exchange;
 
@@ -17,6 +17,7 @@ typedef struct {
     float *result;       /* element 0 of the sum; may be one of own */
     size_t block;        /* stretches are multiples of it */
     size_t longest;      /* stretch */
+    dt_transport transport;
 } dt_exchange_plan;
 
 /* Not collective. lane, own and result stay the caller's, and must outlive it. */
@@ -26,8 +27,9 @@ void dt_exchange_destroy(dt_exchange **exchange);
 /* Whether another stretch can be started; if not, dt_exchange_progress makes room in time. */
 bool dt_exchange_has_room(const dt_exchange *exchange);
 
-/* Sum elements begin … end in tree order into result; own may not change before that is done. The
- * ranks of a lane start the same stretches in the same order. Does not wait for them. */
+/* Sum elements begin … end in tree order into result, with the same bits on all nodes; own may not
+ * change before that is done. The ranks of a lane start the same stretches in the same order. Does
+ * not wait for them. */
 dt_status dt_exchange_start(dt_exchange *exchange, size_t begin, size_t end);
 
 /* Take what has arrived one step further; MPI moves nothing between two calls of its own. Does not

@@ -149,7 +149,7 @@ static dt_status create_lane(dt_reducer *r, size_t lanes) {
 }
 
 /* message: floats, 0: as suits the slice. */
-static dt_status create_exchange(dt_reducer *r, size_t message) {
+static dt_status create_exchange(dt_reducer *r, dt_transport transport, size_t message) {
     if (r->lane == MPI_COMM_NULL || r->begin == r->end) return DT_OK;
     const dt_comm *comm = r->comm;
     const size_t even = (r->end - r->begin) / (PIECES * comm->nodes);
@@ -168,6 +168,7 @@ static dt_status create_exchange(dt_reducer *r, size_t message) {
                                                              .own = r->root,
                                                              .result = r->root[0],
                                                              .block = r->block,
+                                                             .transport = transport,
                                                              .longest = r->piece});
     dt_memory_free(&shard);
     return status;
@@ -190,7 +191,8 @@ static dt_status check_sizes(const dt_comm *comm, size_t count, size_t shards, s
 }
 
 dt_status dt_reducer_create_limited(dt_reducer **reducer, dt_comm *comm, size_t count,
-                                    size_t shards, size_t block, size_t message) {
+                                    size_t shards, size_t block, dt_transport transport,
+                                    size_t message) {
     *reducer = NULL;
     DT_TRY(check_sizes(comm, count, shards, block));
     dt_reducer *r;
@@ -212,7 +214,7 @@ dt_status dt_reducer_create_limited(dt_reducer **reducer, dt_comm *comm, size_t 
     r->started = r->end;
     if (comm->nodes > 1) DT_TRY_DONE(dt_frontier_create(&r->frontier, comm));
     DT_TRY_DONE(create_lane(r, lanes));
-    DT_TRY_DONE(dt_comm_agree(comm, create_exchange(r, message)));
+    DT_TRY_DONE(dt_comm_agree(comm, create_exchange(r, transport, message)));
     *reducer = r;
     return DT_OK;
 done:
@@ -221,8 +223,8 @@ done:
 }
 
 dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
-                            size_t block) {
-    return dt_reducer_create_limited(reducer, comm, count, shards, block, 0);
+                            size_t block, dt_transport transport) {
+    return dt_reducer_create_limited(reducer, comm, count, shards, block, transport, 0);
 }
 
 void dt_reducer_destroy(dt_reducer **reducer) {

@@ -92,16 +92,21 @@ void *dt_window_memory(const dt_window *window);
 
 typedef struct dt_reducer dt_reducer;
 
+/* What gradients are while they travel between nodes; they are always added as float32. bfloat16
+ * halves the bytes, but rounds at places that depend on how the ranks are spread over nodes. */
+typedef enum { DT_TRANSPORT_FLOAT32, DT_TRANSPORT_BFLOAT16 } dt_transport;
+
 /**
  * Buffers and plan for summing gradients of `count` floats over `shards` shards in one canonical
  * binary tree.
  *
  * The sum of shards 2i and 2i+1 of one level is shard i of the next, left + right, whatever the
- * number of ranks.
+ * number of ranks. With bfloat16 all nodes have the same bits, too, but others than other nodes
+ * would.
  * @param block  slices start at multiples of this many elements
  */
 dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
-                            size_t block);
+                            size_t block, dt_transport transport);
 void dt_reducer_destroy(dt_reducer **reducer);
 
 /* How many gradient buffers this rank has, and each of them: `count` floats in the node's window.

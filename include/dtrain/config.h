@@ -40,6 +40,7 @@ typedef struct {
     int64_t shards;         /* logical shards: a power of two */
     int64_t micro_batch;    /* problems per forward and backward pass */
     int64_t ranks_per_node; /* pretend; 0: ask the machine */
+    int64_t transport;      /* dt_transport */
     /* data */
     char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that stands twice is drawn twice as often */
     int64_t digits;           /* of the operands of + - * */

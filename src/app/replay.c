@@ -346,10 +346,13 @@ static dt_status judge(const trainer *t, const replay_plan *plan, const dt_check
     const char *first = o.tensor[0] ? o.tensor : o.metrics[0] ? o.metrics : o.state;
     const bool equal = !first[0];
     (json ? print_json : print_text)(&o, plan, t->s->comm, equal);
+    const char *spread = plan->after.transport == DT_TRANSPORT_BFLOAT16
+                             ? ", or (as --transport is bfloat16) other ranks or nodes"
+                             : "";
     DT_REQUIRE(equal, DT_ERR_DATA,
                "%s is not what %s leads to: %s; unless another build of dtrain or another type of "
-               "processor made it, it has been changed",
-               plan->to, plan->from, first);
+               "processor made it%s, it has been changed",
+               plan->to, plan->from, first, spread);
     return DT_OK;
 }
 

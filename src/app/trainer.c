@@ -19,7 +19,7 @@ static dt_status open_windows(trainer *t) {
     t->v_memory = dt_window_memory(t->v_window);
     t->blocks = dt_window_memory(t->blocks_window);
     return dt_reducer_create(&t->reducer, comm, t->layout.count, (size_t)t->config.shards,
-                             DT_NORM_BLOCK);
+                             DT_NORM_BLOCK, (dt_transport)t->config.transport);
 }
 
 static dt_status attach(trainer *t) {

@@ -61,6 +61,10 @@ static const dt_setting table[] = {
           "most problems per forward and backward pass"),
     WHOLE("ranks-per-node", "batch", LOCAL, ranks_per_node, 0, 65536, "0",
           "pretend that so many ranks make a node; 0: ask the machine"),
+    CHOICE(
+        "transport", "batch", FREE, transport, "TYPE", "float32|bfloat16", "float32",
+        "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
+        "then give other bits"),
 
     TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+-**///",
          "operations; one that stands twice is drawn twice as often"),

@@ -117,7 +117,7 @@ static dt_status compare(dt_comm *comm, const options *o, size_t count) {
     while (c.shards < dt_comm_size(comm)) c.shards *= 2;
     double seconds[CONTESTANTS], ratio;
     dt_status status;
-    DT_TRY_DONE(dt_reducer_create(&c.reducer, comm, count, c.shards, 4096));
+    DT_TRY_DONE(dt_reducer_create(&c.reducer, comm, count, c.shards, 4096, DT_TRANSPORT_FLOAT32));
     status = dt_memory_alloc(&c.in, count, sizeof *c.in, "input");
     if (status == DT_OK) status = dt_memory_alloc(&c.out, count, sizeof *c.out, "output");
     DT_TRY_DONE(dt_comm_agree(comm, status));

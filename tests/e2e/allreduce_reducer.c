@@ -17,8 +17,9 @@ struct dt_reducer {
 };
 
 dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
-                            size_t block) {
+                            size_t block, dt_transport transport) {
     (void)shards;
+    (void)transport;
     const char *what = "gradient sum";
     DT_TRY(dt_memory_alloc(reducer, 1, sizeof **reducer, what));
     **reducer = (dt_reducer){.comm = comm, .count = count, .block = block};

@@ -28,10 +28,25 @@ for optimizer in muon adamw; do
     same_as_alone np8-nodes-of-3 8 --ranks-per-node 3
 done
 
+mv alone reference
 # The comparison sees a difference where there is one.
 expect_exit 0 start 2 "${run[@]}" --out other --seed 2
-! /usr/bin/python3 -B "$here/compare.py" alone/latest.h5 other/latest.h5 /weights 2>err ||
+! /usr/bin/python3 -B "$here/compare.py" reference/latest.h5 other/latest.h5 /weights 2>err ||
     fail "another seed gave the same weights"
+
+# Half the bytes between nodes: the same bytes again and again, nearly those of the other runs, and exactly those inside a node.
+run=(--steps 12 --eval-every 4 "${small[@]}" --optimizer "$optimizer" --transport bfloat16)
+for name in half again; do expect_exit 0 start 4 "${run[@]}" --out "$name" --ranks-per-node 2; done
+compare_runs half/latest.h5 again/latest.h5
+/usr/bin/python3 -B - <<'END' || fail "bfloat16 between nodes does not train as float32 does"
+import h5py, numpy
+a, b = (h5py.File(f"{name}/latest.h5")["metrics/train/loss"][()] for name in ("reference", "half"))
+numpy.testing.assert_allclose(a, b, rtol=1e-3)
+assert (a != b).any(), "nothing was rounded"
+END
+expect_exit 0 start 2 "${run[@]}" --out inside
+compare_datasets reference/latest.h5 inside/latest.h5 /weights /optimizer /metrics/train /metrics/validation /state
+say "bfloat16 between nodes, not inside"
 
 # Another format, epochs over few examples, one problem a shard, all blocks in one rank's slice.
 run=(--steps 6 --eval-every 3 --format plain --train-examples 40 --layers 1 --width 8 --heads 1 --batch 4 --shards 4

@@ -48,7 +48,8 @@ static bool compute_shards_by_stretches(dt_reducer *reducer, size_t count, size_
         float *gradient = dt_reducer_slot(reducer, dt_reducer_begin_shard(reducer));
         for (size_t from = count, turn = 0; from > 0; turn++) {
             const uint64_t chance = mix(rank, step, turn);
-            size_t next = from - dt_min_size(from, 1 + (size_t)chance % (1 + count / 4));
+            const size_t most = shard + 1 < end ? count : 1 + (size_t)chance % (1 + count / 4);
+            const size_t next = from - dt_min_size(from, most);
             for (size_t i = next; i < from; i++) gradient[i] = value(shard, i, step);
             from = next;
             dt_reducer_finish(reducer, from);
@@ -89,10 +90,11 @@ static bool is_sum(const float *sum, size_t begin, size_t end, size_t shards, si
 }
 
 static void check_sums(size_t count, size_t shards, size_t block, size_t message) {
-    static compute *const how[] = {compute_shards, compute_shards_by_stretches, compute_shards,
-                                   compute_shards_by_stretches, compute_shards_by_stretches};
+    static compute *const how[] = {compute_shards, compute_shards_by_stretches,
+                                   compute_shards_by_stretches};
     dt_reducer *reducer;
-    CHECK(dt_reducer_create_limited(&reducer, world, count, shards, block, message) == DT_OK);
+    CHECK(dt_reducer_create_limited(&reducer, world, count, shards, block, DT_TRANSPORT_FLOAT32,
+                                    message) == DT_OK);
     for (size_t step = 0; step < sizeof how / sizeof *how; step++) {
         CHECK(how[step](reducer, count, shards, step));
         float *sum;
@@ -129,7 +131,7 @@ static void default_messages_carry_large_sums(void **state) {
     CHECK(dt_comm_split_nodes(world, 2) == DT_OK);
     const size_t count = 800 * 1024 + 5, shards = 8;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, count, shards, 4096) == DT_OK);
+    CHECK(dt_reducer_create(&reducer, world, count, shards, 4096, DT_TRANSPORT_FLOAT32) == DT_OK);
     compute_shards(reducer, count, shards, 9);
     float *sum;
     size_t begin, end;
@@ -151,7 +153,8 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
     enum { COUNT = 4096, HALF = COUNT / 2, SHARDS = 8 };
     CHECK(dt_comm_split_nodes(world, 1) == DT_OK);
     dt_reducer *reducer;
-    CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, 16) == DT_OK);
+    CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, DT_TRANSPORT_FLOAT32, 16) ==
+          DT_OK);
     CHECK(dt_reducer_overlaps(reducer) == (dt_comm_size(world) > 1));
     size_t begin, end;
     dt_shard_range(&begin, &end, SHARDS, dt_comm_size(world), dt_comm_rank(world));
@@ -187,7 +190,8 @@ static void steps_that_are_given_up_end(void **state) {
     for (size_t node = 1; node <= 3; node++) {
         CHECK(dt_comm_split_nodes(world, node) == DT_OK);
         dt_reducer *reducer;
-        CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, 32) == DT_OK);
+        CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, DT_TRANSPORT_FLOAT32,
+                                        32) == DT_OK);
         const size_t rank = dt_comm_rank(world);
         float *sum;
         size_t begin, end;
@@ -214,6 +218,56 @@ static void steps_that_are_given_up_end(void **state) {
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
+/* All nodes have the bits that rank 0's has. */
+static bool is_everywhere(const float *sum, size_t count) {
+    float *first = malloc(count * sizeof *first);
+    memcpy(first, sum, count * sizeof *first);
+    MPI_Bcast(first, (int)count, MPI_FLOAT, 0, MPI_COMM_WORLD);
+    const bool same = memcmp(first, sum, count * sizeof *first) == 0;
+    free(first);
+    return same;
+}
+
+/* Two roundings, of partial sums and of their sum, by 2^-8 at most; float32's own are much smaller.
+ */
+static bool is_nearly_sum(const float *sum, size_t count, size_t shards, size_t step) {
+    bool near = true;
+    for (size_t i = 0; i < count; i++) {
+        double exact = 0, size = 0;
+        for (size_t shard = 0; shard < shards; shard++) {
+            exact += (double)value(shard, i, step);
+            size += fabs((double)value(shard, i, step));
+        }
+        near = near && fabs((double)sum[i] - exact) <= 1.01 / 128 * size;
+    }
+    return near;
+}
+
+static void half_as_many_bytes_give_nearly_the_sum(void **state) {
+    (void)state;
+    enum { COUNT = 3001, SHARDS = 8 };
+    for (size_t node = 0; node <= 3; node++) {
+        CHECK(dt_comm_split_nodes(world, node) == DT_OK);
+        dt_reducer *reducer;
+        CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, DT_TRANSPORT_BFLOAT16,
+                                        32) == DT_OK);
+        for (size_t step = 0; step < 3; step++) {
+            float *sum;
+            size_t begin, end;
+            CHECK(compute_shards_by_stretches(reducer, COUNT, SHARDS, step));
+            CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_OK);
+            CHECK(dt_comm_node_barrier(world) == DT_OK);
+            CHECK(is_nearly_sum(sum, COUNT, SHARDS, step));
+            CHECK(is_everywhere(sum, COUNT));
+            /* Inside a node nothing travels. */
+            CHECK(is_sum(sum, 0, COUNT, SHARDS, step) == (dt_comm_nodes(world) == 1));
+            CHECK(dt_comm_node_barrier(world) == DT_OK);
+        }
+        dt_reducer_destroy(&reducer);
+    }
+    CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
+}
+
 /* Otherwise the comparison above would show nothing. */
 static void the_data_tells_orders_apart(void **state) {
     (void)state;
@@ -225,26 +279,27 @@ static void the_data_tells_orders_apart(void **state) {
 static void shards_that_do_not_fit_are_refused(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 100, 12, 16) == DT_ERR_ARG);
+    CHECK(dt_reducer_create(&reducer, world, 100, 12, 16, DT_TRANSPORT_FLOAT32) == DT_ERR_ARG);
     CHECK(reducer == NULL && strstr(dt_error_text(), "power of two"));
     if (dt_comm_size(world) > 1) {
-        CHECK(dt_reducer_create(&reducer, world, 100, 1, 16) == DT_ERR_ARG);
+        CHECK(dt_reducer_create(&reducer, world, 100, 1, 16, DT_TRANSPORT_FLOAT32) == DT_ERR_ARG);
         CHECK(strstr(dt_error_text(), "start at most 1 ranks"));
     }
-    CHECK(dt_reducer_create(&reducer, world, 100, 8, 24) == DT_ERR_INTERNAL);
+    CHECK(dt_reducer_create(&reducer, world, 100, 8, 24, DT_TRANSPORT_FLOAT32) == DT_ERR_INTERNAL);
 }
 
 static void a_gradient_too_large_is_refused_everywhere(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, (size_t)1 << 45, 8, 4096) == DT_ERR_MEMORY);
+    CHECK(dt_reducer_create(&reducer, world, (size_t)1 << 45, 8, 4096, DT_TRANSPORT_FLOAT32) ==
+          DT_ERR_MEMORY);
     CHECK(reducer == NULL);
 }
 
 static void a_missing_shard_is_noticed(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 100, 8, 16) == DT_OK);
+    CHECK(dt_reducer_create(&reducer, world, 100, 8, 16, DT_TRANSPORT_FLOAT32) == DT_OK);
     float *sum;
     size_t begin, end;
     CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_ERR_INTERNAL);
@@ -259,7 +314,7 @@ static void a_missing_shard_is_noticed(void **state) {
 static void buffers_grow_with_the_logarithm_of_the_shards(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 100, 16, 16) == DT_OK);
+    CHECK(dt_reducer_create(&reducer, world, 100, 16, 16, DT_TRANSPORT_FLOAT32) == DT_OK);
     size_t begin, end;
     dt_shard_range(&begin, &end, 16, dt_comm_size(world), dt_comm_rank(world));
     size_t log_2 = 0;
@@ -283,7 +338,7 @@ static void times_grow(void **state) {
     (void)state;
     CHECK(dt_comm_split_nodes(world, 1) == DT_OK);
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 5000, 8, 16) == DT_OK);
+    CHECK(dt_reducer_create(&reducer, world, 5000, 8, 16, DT_TRANSPORT_FLOAT32) == DT_OK);
     compute_shards(reducer, 5000, 8, 0);
     float *sum;
     size_t begin, end;
@@ -302,6 +357,7 @@ int main(void) {
         cmocka_unit_test(default_messages_carry_large_sums),
         cmocka_unit_test(sums_between_nodes_begin_before_the_end),
         cmocka_unit_test(steps_that_are_given_up_end),
+        cmocka_unit_test(half_as_many_bytes_give_nearly_the_sum),
         cmocka_unit_test(shards_that_do_not_fit_are_refused),
         cmocka_unit_test(a_gradient_too_large_is_refused_everywhere),
         cmocka_unit_test(a_missing_shard_is_noticed),

@@ -238,6 +238,7 @@ static void fill_unusual(dt_config *config) {
         {"shards", "16"},
         {"micro-batch", "7"},
         {"ranks-per-node", "2"},
+        {"transport", "bfloat16"},
         {"ops", "+*"},
         {"digits", "9"},
         {"dividend-digits", "18"},
