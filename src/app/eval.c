@@ -161,8 +161,9 @@ static dt_status run_evaluation(session *s, loaded_model *loaded, const app_opti
     eval_result *result = NULL;
     eval_progress progress = {.chunk = eval_bar_chunk, .round = eval_bar_round, .context = &bar};
     eval_request request = {.generate = true, .list = options->errors != NULL};
-    dt_status status = choose_problems(&request.problems, options, source);
-    if (status == DT_OK) status = dt_memory_alloc(&result, 1, sizeof *result, "evaluation");
+    dt_status status;
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
+    status = choose_problems(&request.problems, options, source);
     if (status == DT_OK && speaks && request.list) {
         status = error_list_open(&list, options->errors);
     }
