@@ -35,7 +35,7 @@ size_t dt_difficulty(const dt_problem *problem);
  * A wrong answer is of one of three kinds, by where the text first departs from the right one:
  * a wrong step (in the working), a wrong copy (the working is right, the answer after it is not),
  * or a wrong answer where no working is written. Steps end with ';', or with ',' where there is no
- * ';'; what stands between any two signs in a step is one part of it.
+ * ';'; each has one part or several.
  */
 enum { DT_SLIP_PARTS = 8, DT_SLIP_COPY = DT_SLIP_PARTS, DT_SLIP_ANSWER, DT_SLIPS };
 

@@ -160,11 +160,16 @@ dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *token
                               const int32_t *id, size_t count);
 
 /**
- * The place of each token in its number: 1 for the first digit as written, 2 for the next …, 0 for
- * what is no digit. Depends on what stands before alone, so that generation computes it as it goes.
+ * Where each token stands. Position: how many tokens that are no digits stand before it; all digits
+ * of a number share one, with the sign behind them. Place: 1 for the first digit of a number as
+ * written, 2 for the next …, 0 for what is no digit. Together they tell any two tokens of a text
+ * apart, and what belongs together has one of them in common. Both depend on what stands before
+ * alone, so that generation computes them as it goes.
+ *
+ * @param[out] position, place  (count)
  */
-void dt_tokenizer_places(int32_t *place, const dt_tokenizer *tokenizer, const int32_t *id,
-                         size_t count);
+void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
+                         const int32_t *id, size_t count);
 
 /* Longest run of digits any problem of this configuration contains; place ids go from 0 to this. */
 size_t dt_format_places(const dt_config *config);
@@ -223,7 +228,7 @@ typedef struct {
     size_t scored;       /* targets that count */
     int32_t *offset;     /* (B+1) first token of each problem */
     int32_t *token;      /* (N) */
-    int32_t *position;   /* (N) within its problem */
+    int32_t *position;   /* (N) as dt_tokenizer_places gives it */
     int32_t *place;      /* (N) */
     int32_t *target;     /* (N) the next token, or -1 where the loss does not count (the prompt) */
     uint64_t *index;     /* (B) the problem's number in its split, for what is keyed by it */

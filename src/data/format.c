@@ -5,11 +5,6 @@
 
 #include "chat.h"
 
-bool dt_format_has_working(const dt_problem *problem, dt_format format) {
-    return (format == DT_FORMAT_SCRATCHPAD || format == DT_FORMAT_CHAT) &&
-           (problem->operation == DT_MULTIPLY || problem->operation == DT_DIVIDE);
-}
-
 dt_digit_order dt_format_order(dt_format format) {
     return format == DT_FORMAT_PLAIN ? DT_MOST_FIRST : DT_LEAST_FIRST;
 }
@@ -24,46 +19,6 @@ static void put_ordered(dt_text *text, dt_number n, dt_digit_order order) {
         dt_text_number_reversed(text, n);
     } else {
         dt_text_number(text, n);
-    }
-}
-
-/* For each digit of b from the right: a times it, shifted, then the sum: "2901,01191+20202". */
-static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
-    dt_number sum = 0, scale = 1;
-    for (size_t k = 0; k == 0 || b > 0; k++) {
-        const dt_number partial = a * (b % 10);
-        sum += partial * scale;
-        if (k > 0) dt_text_char(text, ',');
-        for (size_t zeros = 0; zeros < k; zeros++) dt_text_char(text, '0');
-        dt_text_number_reversed(text, partial);
-        if (k > 0) {
-            dt_text_char(text, '+');
-            dt_text_number_reversed(text, sum);
-        }
-        b /= 10;
-        scale *= 10;
-    }
-}
-
-/* Long division, one digit of the quotient a step: "602:2,241,46;046:9,936,1". */
-static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
-    dt_number place = 1; /* of the last digit brought down: a / place is in use */
-    while (a / place / 10 >= b) place *= 10;
-    dt_number rest = a / place;
-    for (;;) {
-        const dt_number digit = rest / b;
-        dt_text_number_reversed(text, rest);
-        dt_text_char(text, ':');
-        dt_text_number(text, digit);
-        dt_text_char(text, ',');
-        dt_text_number_reversed(text, digit * b);
-        dt_text_char(text, ',');
-        rest -= digit * b;
-        dt_text_number_reversed(text, rest);
-        if (place == 1) return;
-        place /= 10;
-        rest = rest * 10 + a / place % 10;
-        dt_text_char(text, ';');
     }
 }
 
@@ -118,11 +73,7 @@ dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
     put_question(&out, problem, format, phrasing);
     *prompt_length = out.length;
     if (dt_format_has_working(problem, format)) {
-        if (problem->operation == DT_MULTIPLY) {
-            put_product_steps(&out, problem->a, problem->b);
-        } else {
-            put_quotient_steps(&out, problem->a, problem->b);
-        }
+        dt_format_put_steps(&out, problem);
         dt_text_char(&out, '=');
     }
     put_final(&out, problem, format, phrasing);
@@ -250,9 +201,18 @@ static dt_number least_of(int64_t digits) {
 /*
  * The widest problem of each operation is known, so that writing it gives the exact bound. All
  * nines carry at every place of a sum or product. 10…0 - 9…9 is negative with a full-length result.
- * In 9…9 / 50…0 every step has its greatest lengths (rest 49…99, digit 9, product 450…0, new rest
- * 49…9); which divisor length gives most depends on steps times their length.
+ * A quotient of sevens has all steps of greatest length, which are those without the bit of 8; the
+ * smallest divisor of a length leaves room for most of them and for a remainder of that length.
  */
+static dt_problem widest_division(int64_t dividend_digits, int64_t divisor_digits) {
+    const dt_number power = dt_power_of_ten((size_t)divisor_digits - 1);
+    const int64_t steps = dividend_digits - divisor_digits + 1;
+    if (steps < 1) return (dt_problem){DT_DIVIDE, nines(dividend_digits), power};
+    const dt_number quotient = nines(steps) / 9 * 7;
+    if (divisor_digits == 1) return (dt_problem){DT_DIVIDE, quotient, 1};
+    return (dt_problem){DT_DIVIDE, quotient * (power + 1) + power, power + 1};
+}
+
 static extent widest(const dt_config *config) {
     const dt_format format = (dt_format)config->format;
     const int64_t digits = config->digits;
@@ -268,9 +228,8 @@ static extent widest(const dt_config *config) {
             break;
         case '/':
             for (int64_t n = 1; n <= config->divisor_digits; n++) {
-                const dt_number divisor = 5 * dt_power_of_ten((size_t)n - 1);
-                widen(&most, &(dt_problem){DT_DIVIDE, nines(config->dividend_digits), divisor},
-                      format);
+                const dt_problem division = widest_division(config->dividend_digits, n);
+                widen(&most, &division, format);
             }
             break;
         default: break;

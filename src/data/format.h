@@ -14,6 +14,9 @@ dt_span dt_format_produced(const char *produced);
 /* Whether the steps are written out before the answer. */
 bool dt_format_has_working(const dt_problem *problem, dt_format format);
 
+/* These steps; nothing for a sum. */
+void dt_format_put_steps(dt_text *text, const dt_problem *problem);
+
 /* Which end of sums, differences, products and remainders comes first; a quotient's is always the
  * most significant. */
 dt_digit_order dt_format_order(dt_format format);

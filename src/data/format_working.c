@@ -1,19 +1,33 @@
 /* The model's working for people, line by line; what cannot be understood stands as produced. */
+#include <string.h>
+
 #include "format.h"
 
-/* "00645" -> 54600; shifted partial products of nothing are zeros alone. */
-static bool put_shifted(dt_text *text, dt_span partial, size_t zeros) {
-    if (partial.count <= zeros) return false;
-    for (size_t i = 0; i < zeros; i++) {
-        if (partial.at[i] != '0') return false;
+/* Digits, perhaps with zeros that a fixed width asks for. */
+static bool is_padded(dt_span span) {
+    for (size_t i = 0; i < span.count; i++) {
+        if (span.at[i] < '0' || span.at[i] > '9') return false;
     }
-    const dt_span digits = {partial.at + zeros, partial.count - zeros};
-    if (!dt_span_is_number(digits, DT_LEAST_FIRST)) return false;
-    if (digits.count == 1 && digits.at[0] == '0') {
-        dt_text_char(text, '0');
-    } else {
-        dt_text_span_reversed(text, partial);
-    }
+    return span.count > 0;
+}
+
+/* "0645000" -> "5460". */
+static void put_stripped(dt_text *text, dt_span padded) {
+    while (padded.count > 1 && padded.at[padded.count - 1] == '0') padded.count--;
+    dt_text_span_reversed(text, padded);
+}
+
+/* "229" -> "45 - 123 = 922 - 1000", "870" -> "123 - 45 = 78". */
+static bool put_difference(dt_text *text, dt_span digits, const dt_problem *problem) {
+    if (!is_padded(digits)) return false;
+    dt_text_number(text, problem->a);
+    dt_text_string(text, " - ");
+    dt_text_number(text, problem->b);
+    dt_text_string(text, " = ");
+    put_stripped(text, digits);
+    if (problem->a >= problem->b) return true;
+    dt_text_string(text, " - 1");
+    for (size_t i = 0; i < digits.count; i++) dt_text_char(text, '0');
     return true;
 }
 
@@ -22,59 +36,87 @@ static bool put_product_step(dt_text *text, dt_span step, const dt_problem *prob
     dt_span partial, sum;
     if (k >= dt_digit_count(problem->b)) return false;
     const bool has_sum = dt_span_cut(&partial, &sum, step, '+');
-    if (has_sum != (k > 0) || (has_sum && !dt_span_is_number(sum, DT_LEAST_FIRST))) return false;
-    const dt_number scale = dt_power_of_ten(k);
+    if (has_sum != (k > 0) || (has_sum && !is_padded(sum)) || !is_padded(partial)) return false;
+    for (size_t i = 0; i < k; i++) {
+        if (i + 1 >= partial.count || partial.at[i] != '0') return false;
+    }
     dt_text_number(text, problem->a);
     dt_text_string(text, " * ");
+    const dt_number scale = dt_power_of_ten(k);
     dt_text_number(text, problem->b / scale % 10 * scale);
     dt_text_string(text, " = ");
-    if (!put_shifted(text, partial, k)) return false;
+    put_stripped(text, partial);
     if (has_sum) {
         dt_text_string(text, ", sum ");
-        dt_text_span_reversed(text, sum);
+        put_stripped(text, sum);
     }
     return true;
 }
 
-/* Step of a division: "602:2,241,46" -> "206 / 71 = 2, 2 * 71 = 142, rest 64". */
-static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
-    dt_span before, digit, product, rest;
-    if (!dt_span_cut(&before, &rest, step, ':') || !dt_span_cut(&digit, &rest, rest, ',') ||
-        !dt_span_cut(&product, &rest, rest, ',')) {
-        return false;
+/* "241,482,865" -> "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568". */
+static bool put_multiples(dt_text *text, dt_span step, const dt_problem *problem) {
+    static const char *const factor[] = {"2 * ", ", 4 * ", ", 8 * "};
+    for (size_t i = 0; i < 3; i++) {
+        dt_span multiple;
+        if (dt_span_cut(&multiple, &step, step, ',') != (i < 2) || !is_padded(multiple))
+            return false;
+        dt_text_string(text, factor[i]);
+        dt_text_number(text, problem->b);
+        dt_text_string(text, " = ");
+        put_stripped(text, multiple);
     }
-    if (!dt_span_is_number(before, DT_LEAST_FIRST) || digit.count != 1 ||
-        !dt_span_is_number(digit, DT_MOST_FIRST) || !dt_span_is_number(product, DT_LEAST_FIRST) ||
-        !dt_span_is_number(rest, DT_LEAST_FIRST)) {
-        return false;
-    }
-    dt_text_span_reversed(text, before);
-    dt_text_string(text, " / ");
-    dt_text_number(text, problem->b);
-    dt_text_string(text, " = ");
-    dt_text_span(text, digit);
-    dt_text_string(text, ", ");
-    dt_text_span(text, digit);
-    dt_text_string(text, " * ");
-    dt_text_number(text, problem->b);
-    dt_text_string(text, " = ");
-    dt_text_span_reversed(text, product);
-    dt_text_string(text, ", rest ");
-    dt_text_span_reversed(text, rest);
     return true;
+}
+
+/* "460B" of 71 -> " - 142 = 64"; what does not fit is not said. */
+static bool put_taken(dt_text *text, dt_span difference, char mark, const dt_problem *problem) {
+    if (!is_padded(difference)) return false;
+    if (mark >= 'a') return true;
+    dt_text_string(text, " - ");
+    dt_text_number(text, problem->b << (mark - 'A'));
+    dt_text_string(text, " = ");
+    put_stripped(text, difference);
+    return true;
+}
+
+/* Step of a division: "046,270D100A9" -> "640 - 568 = 72 - 71 = 1: 9". */
+static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
+    dt_span rest;
+    if (!dt_span_cut(&rest, &step, step, ',') || !is_padded(rest)) return false;
+    put_stripped(text, rest);
+    size_t begin = 0;
+    for (size_t i = 0; i < step.count; i++) {
+        if (!memchr("ABCDabcd", step.at[i], 8)) continue;
+        if (!put_taken(text, (dt_span){step.at + begin, i - begin}, step.at[i], problem))
+            return false;
+        begin = i + 1;
+    }
+    const dt_span digit = {step.at + begin, step.count - begin};
+    if (begin == 0 || !strchr("Aa", step.at[begin - 1])) return false;
+    if (digit.count != 1 || !is_padded(digit)) return false;
+    dt_text_string(text, ": ");
+    dt_text_span(text, digit);
+    return true;
+}
+
+static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
+    switch (problem->operation) {
+    case DT_SUBTRACT: return k == 0 && put_difference(text, step, problem);
+    case DT_MULTIPLY: return put_product_step(text, step, problem, k);
+    default:
+        return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);
+    }
 }
 
 static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
-    const bool multiplies = problem->operation == DT_MULTIPLY;
+    const char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
     for (size_t k = 0; more; k++) {
         dt_span step;
-        more = dt_span_cut(&step, &steps, steps, multiplies ? ',' : ';');
+        more = dt_span_cut(&step, &steps, steps, between);
         if (k > 0) dt_text_char(text, '\n');
         const size_t line_start = text->length;
-        const bool understood = multiplies ? put_product_step(text, step, problem, k)
-                                           : put_quotient_step(text, step, problem);
-        if (!understood) {
+        if (!put_step(text, step, problem, k)) {
             dt_text_rewind(text, line_start);
             dt_text_span(text, step);
         }

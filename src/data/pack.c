@@ -64,9 +64,8 @@ dt_status dt_batch_append_text(dt_batch *batch, const char *text, size_t prompt_
                start + inputs);
     const size_t given = prompt_tokens(tokenizer, id, count, prompt_length);
     memcpy(batch->token + start, id, inputs * sizeof *id);
-    dt_tokenizer_places(batch->place + start, tokenizer, id, inputs);
+    dt_tokenizer_places(batch->position + start, batch->place + start, tokenizer, id, inputs);
     for (size_t i = 0; i < inputs; i++) {
-        batch->position[start + i] = (int32_t)i;
         batch->target[start + i] = i + 1 < given ? -1 : id[i + 1];
     }
     batch->index[batch->problems] = index;

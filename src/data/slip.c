@@ -5,10 +5,18 @@
 #include "decimal.h"
 #include "dtrain/analysis.h"
 
-/* What the parts of a step are called, in the order in which the formats write them. */
+/* Parts of a step of division. */
+enum { MULTIPLE, REST, DIFFERENCE, COMPARISON, DIGIT };
+
+/* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
+    [DT_SUBTRACT] = {"difference"},
     [DT_MULTIPLY] = {"partial product", "running sum"},
-    [DT_DIVIDE] = {"remainder so far", "quotient digit", "digit times divisor", "new remainder"},
+    [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
+                   [REST] = "remainder so far",
+                   [DIFFERENCE] = "difference",
+                   [COMPARISON] = "comparison",
+                   [DIGIT] = "quotient digit"},
 };
 
 const char *dt_slip_name(dt_operation operation, size_t kind) {
@@ -19,6 +27,15 @@ const char *dt_slip_name(dt_operation operation, size_t kind) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+/* Of the sign at `at` in a working of division; begin: where its step begins. */
+static size_t division_part(const char *right, size_t begin, size_t at) {
+    if (begin == 0) return MULTIPLE;
+    if (strchr("ABCDabcd", right[at])) return COMPARISON;
+    /* The digit follows the last comparison, and ends the step. */
+    if (is_digit(right[at]) ? strchr("Aa", right[at - 1]) != NULL : right[at] != ',') return DIGIT;
+    return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
+}
+
 dt_slip dt_slip_find(const char *produced, const char *right) {
     size_t at = 0;
     while (right[at] && right[at] == produced[at]) at++;
@@ -26,15 +43,16 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
     if (!equals) return (dt_slip){.kind = DT_SLIP_ANSWER};
     const size_t end = (size_t)(equals - right);
     if (at > end) return (dt_slip){.kind = DT_SLIP_COPY};
-    const char between = memchr(right, ';', end) ? ';' : ',';
-    dt_slip slip = {.kind = 0, .step = 1};
+    const bool divides = memchr(right, ';', end) != NULL;
+    const char between = divides ? ';' : ',';
+    dt_slip slip = {.step = 1};
+    size_t begin = 0;
     for (size_t i = 0; i < at; i++) {
-        if (right[i] == between) {
-            slip.kind = 0;
-            slip.step++;
-        } else if (!is_digit(right[i]) && slip.kind + 1 < DT_SLIP_PARTS) {
-            slip.kind++;
-        }
+        if (right[i] != between) continue;
+        slip.step++;
+        begin = i + 1;
     }
+    slip.kind =
+        divides ? division_part(right, begin, at) : memchr(right + begin, '+', at - begin) != NULL;
     return slip;
 }

@@ -92,9 +92,10 @@ static dt_status create_chat(dt_tokenizer **tokenizer, const char *const *sign, 
 }
 
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
-    static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8",
-                                       "9", "+", "-", "*", "/", "=", "r", ",", ":", ";"};
-    enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 3 };
+    static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7",
+                                       "8", "9", "+", "-", "*", "/", "=", "r", ",",
+                                       ";", "a", "b", "c", "d", "A", "B", "C", "D"};
+    enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 10 };
     switch (format) {
     case DT_FORMAT_PLAIN:
     case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);
@@ -176,11 +177,14 @@ static bool is_digit(const char *token) {
     return token && token[0] >= '0' && token[0] <= '9' && token[1] == '\0';
 }
 
-void dt_tokenizer_places(int32_t *place, const dt_tokenizer *tokenizer, const int32_t *id,
-                         size_t count) {
-    int32_t run = 0;
+void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
+                         const int32_t *id, size_t count) {
+    int32_t run = 0, before = 0;
     for (size_t i = 0; i < count; i++) {
-        run = is_digit(dt_tokenizer_token(tokenizer, id[i])) ? run + 1 : 0;
+        const bool digit = is_digit(dt_tokenizer_token(tokenizer, id[i]));
+        run = digit ? run + 1 : 0;
         place[i] = run;
+        position[i] = before;
+        before += !digit;
     }
 }

@@ -15,7 +15,7 @@ struct dt_generator {
     dt_buffer *rows;
     dt_tensor stream, normed, mean, rstd, qkv, attended, hidden_slope, hidden, logits;
     /* host */
-    int32_t *token, *position, *place, *offset;
+    int32_t *token, *position, *place, *offset, *length_now;
     int32_t *text; /* (B,T) */
     size_t *count; /* (B) tokens known */
     float *host_logits;
@@ -57,6 +57,7 @@ static dt_status create_host(dt_generator *g) {
     const dt_model_shape *s = &g->model->shape;
     DT_TRY(dt_memory_alloc(&g->token, g->B, sizeof *g->token, "generation"));
     DT_TRY(dt_memory_alloc(&g->position, g->B, sizeof *g->position, "generation"));
+    DT_TRY(dt_memory_alloc(&g->length_now, g->B, sizeof *g->length_now, "generation"));
     DT_TRY(dt_memory_alloc(&g->place, g->B, sizeof *g->place, "generation"));
     DT_TRY(dt_memory_alloc(&g->offset, g->B + 1, sizeof *g->offset, "generation"));
     DT_TRY(dt_memory_alloc(&g->text, g->B * s->T, sizeof *g->text, "generation"));
@@ -94,6 +95,7 @@ void dt_generator_destroy(dt_generator **out) {
     backend->op->buffer_destroy(&g->rows, backend);
     dt_memory_free(&g->token);
     dt_memory_free(&g->position);
+    dt_memory_free(&g->length_now);
     dt_memory_free(&g->place);
     dt_memory_free(&g->offset);
     dt_memory_free(&g->text);
@@ -138,7 +140,7 @@ static dt_status decode(dt_generator *g) {
     /* otherwise they stay 0 */
     if (!model->shape.no_positions) RUN(model, upload, g->packed.position, g->position, B);
     RUN(model, upload, g->packed.place, g->place, B);
-    RUN(model, upload, g->length, g->position, B);
+    RUN(model, upload, g->length, g->length_now, B);
     RUN(model, embed_forward, g->stream, &g->packed, model_weight(model, o->tok_embed),
         model_weight(model, o->pos_embed), model_weight(model, o->place_embed), C);
     for (size_t l = 0; l < model->shape.L; l++) DT_TRY(decode_layer(g, l));
@@ -151,16 +153,18 @@ static dt_status decode(dt_generator *g) {
     return DT_OK;
 }
 
-/* Sequence b's token at a step; a finished sequence repeats its last one, and nobody looks at the
- * result. */
+/* places: room for 2 T. Sequence b's token at a step; a finished sequence repeats its last one, and
+ * nobody looks at the result. */
 static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step,
                       int32_t *places) {
+    int32_t *positions = places + g->model->shape.T;
     const size_t T = g->model->shape.T;
     const size_t at = dt_min_size(step, g->count[b] - 1);
     const int32_t *text = g->text + b * T;
-    dt_tokenizer_places(places, tokenizer, text, at + 1);
+    dt_tokenizer_places(positions, places, tokenizer, text, at + 1);
     g->token[b] = text[at];
-    g->position[b] = (int32_t)at;
+    g->position[b] = positions[at];
+    g->length_now[b] = (int32_t)at;
     /* An untrained model may write longer numbers than there are place ids. */
     g->place[b] = (int32_t)dt_min_size((size_t)places[at], g->model->shape.P - 1);
 }
@@ -213,7 +217,7 @@ dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX],
     dt_status status;
     DT_REQUIRE(count <= g->B, DT_ERR_INTERNAL, "%zu prompts for a generator of %zu", count, g->B);
     DT_TRY_DONE(dt_memory_alloc(&done, g->B, sizeof *done, "generation"));
-    DT_TRY_DONE(dt_memory_alloc(&places, T, sizeof *places, "generation"));
+    DT_TRY_DONE(dt_memory_alloc(&places, 2 * T, sizeof *places, "generation"));
     DT_TRY_DONE(dt_memory_alloc(&given, g->B, sizeof *given, "generation"));
     g->used = count;
     for (size_t b = 0; b < count; b++) {

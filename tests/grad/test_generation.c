@@ -12,7 +12,7 @@
 
 static const rig_choice CHOICES[] = {
     {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 12},
-    {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 40, .heads = 1, .problems = 12},
+    {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 16, .heads = 2, .problems = 12},
     {.format = DT_FORMAT_SCRATCHPAD, .layers = 3, .width = 15, .heads = 3, .problems = 12},
     {.format = DT_FORMAT_REVERSE,
      .layers = 2,
@@ -45,7 +45,7 @@ static void last_logits(float *logits, const rig *r, const int32_t *id, size_t c
     fixture_random random = {1};
     fixture_batch_create(&batch, &(fixture_lengths){{count}}, r->shape.V, 1, &random);
     memcpy(batch.token, id, count * sizeof *id);
-    dt_tokenizer_places(batch.place, r->tokenizer, id, count);
+    dt_tokenizer_places(batch.position, batch.place, r->tokenizer, id, count);
     for (size_t n = 0; n < count; n++) {
         /* Longer numbers than any problem has: their digits share the last place. */
         if (batch.place[n] >= (int32_t)r->shape.P) batch.place[n] = (int32_t)r->shape.P - 1;

@@ -161,7 +161,7 @@ static void carries_and_borrows_are_counted(void **state) {
 static void slips_are_found_where_they_are(void **state) {
     (void)state;
     static const char *const product = "2901,01191+20202,00645+20847=20847$";
-    static const char *const quotient = "602:2,241,46;046:9,936,1=29r1$";
+    static const char *const quotient = "241,482,865;602,836d229c460B399a2;046,270D100A9=29r1$";
     static const struct {
         const char *right, *produced;
         size_t kind, step;
@@ -178,13 +178,19 @@ static void slips_are_found_where_they_are(void **state) {
         {product, "2901,01191+20202,00645+20847=20848", DT_SLIP_COPY, 0},
         {product, "2901,01191+20202,00645+20847=2084", DT_SLIP_COPY, 0},
         {product, "2901,01191+20202,00645+20847=208470", DT_SLIP_COPY, 0},
-        {quotient, "612:2,241,46", 0, 1},
-        {quotient, "602:1,17,53", 1, 1},
-        {quotient, "602:2,242,46", 2, 1},
-        {quotient, "602:2,241,45", 3, 1},
-        {quotient, "602:2,241,46=2r64", 3, 1},
-        {quotient, "602:2,241,46;045", 0, 2},
-        {quotient, "602:2,241,46;046:9,936,1=29r2", DT_SLIP_COPY, 0},
+        {quotient, "241,483,", 0, 1},
+        {quotient, "241,482,865,", 0, 1},
+        {quotient, "241,482,865;612,", 1, 2},
+        {quotient, "241,482,865;6020", 1, 2},
+        {quotient, "241,482,865;602,837", 2, 2},
+        {quotient, "241,482,865;602,836D", 3, 2},
+        {quotient, "241,482,865;602,836d22A", 2, 2},
+        {quotient, "241,482,865;602,836d229c460B399a3", 4, 2},
+        {quotient, "241,482,865;602,836d229c460B399a2=", 4, 2},
+        {quotient, "241,482,865;602,836d229c460B399a2;046,270D100A8", 4, 3},
+        {quotient, "241,482,865;602,836d229c460B399a2;046,270D100A9=29r2", DT_SLIP_COPY, 0},
+        {"229=-87$", "239=-87", 0, 1},
+        {"229=-87$", "229=-88", DT_SLIP_COPY, 0},
         {"975$", "976", DT_SLIP_ANSWER, 0},
         {"-87$", "87", DT_SLIP_ANSWER, 0},
         {"2901=2901$", "2901=2902", DT_SLIP_COPY, 0},
@@ -197,7 +203,7 @@ static void slips_are_found_where_they_are(void **state) {
         }
     }
     assert_string_equal(dt_slip_name(DT_MULTIPLY, 1), "running sum");
-    assert_string_equal(dt_slip_name(DT_DIVIDE, 1), "quotient digit");
+    assert_string_equal(dt_slip_name(DT_DIVIDE, 4), "quotient digit");
     assert_string_equal(dt_slip_name(DT_DIVIDE, DT_SLIP_COPY), "copy");
     assert_null(dt_slip_name(DT_ADD, 0));
 }

@@ -65,17 +65,20 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written(quotient, reverse, "0602/17=29r1$");
     assert_written((dt_problem){DT_DIVIDE, 2083, 71}, reverse, "3802/17=29r42$");
     assert_written(sum, work, "321+654=975$");
-    assert_written(difference, work, "54-321=-87$");
-    assert_written(product, work, "372*472=2901,01191+20202,00645+20847=20847$");
-    assert_written(quotient, work, "0602/17=602:2,241,46;046:9,936,1=29r1$");
+    assert_written(difference, work, "54-321=229=-87$");
+    assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=870=87$");
+    assert_written(product, work, "372*472=2901,01191+20202,006450+208470=20847$");
+    assert_written(quotient, work,
+                   "0602/17=241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;"
+                   "046,270D100A9=29r1$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2901=2901$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
-                   "372*401=2901,00+2901,00372+29382=29382$");
-    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=0,00+0=0$");
-    assert_written((dt_problem){DT_DIVIDE, 5, 71}, work, "5/17=5:0,0,5=0r5$");
-    assert_written((dt_problem){DT_DIVIDE, 0, 71}, work, "0/17=0:0,0,0=0r0$");
-    assert_written((dt_problem){DT_DIVIDE, 105, 7}, work, "501/7=01:1,7,3;53:5,53,0=15r0$");
-    assert_written((dt_problem){DT_DIVIDE, 705, 7}, work, "507/7=7:1,7,0;0:0,0,0;5:0,0,5=100r5$");
+                   "372*401=2901,00000+29010,003720+293820=29382$");
+    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000+000=0$");
+    assert_written((dt_problem){DT_DIVIDE, 5, 71}, work,
+                   "5/17=241,482,865;500,734d127c368b439a0=0r5$");
+    assert_written((dt_problem){DT_DIVIDE, 105, 7}, work,
+                   "501/7=41,82,65;10,54d37c78b49a0;01,45d28c69b30A1;53,97d70C39b00A5=15r0$");
 }
 
 /* ---- a reader of its own ---- */
@@ -107,6 +110,27 @@ static uint64_t take(reader *in, bool reversed) {
     return strtoull(digits, NULL, 10);
 }
 
+/* `width` digits, the least significant first. */
+static uint64_t take_padded(reader *in, size_t width) {
+    uint64_t number = 0;
+    in->failed |= strspn(in->at, "0123456789") < width;
+    for (size_t i = width; !in->failed && i > 0; i--) {
+        number = number * 10 + (uint64_t)(in->at[i - 1] - '0');
+    }
+    if (!in->failed) in->at += width;
+    return number;
+}
+
+static size_t length_of(uint64_t number) { return (size_t)snprintf(NULL, 0, "%" PRIu64, number); }
+
+static uint64_t power_of_ten(size_t n) { return n == 0 ? 1 : 10 * power_of_ten(n - 1); }
+
+static void check_difference(reader *in, uint64_t a, uint64_t b) {
+    const size_t width = length_of(a > b ? a : b);
+    const uint64_t modulus = power_of_ten(width);
+    in->failed |= (b + take_padded(in, width)) % modulus != a % modulus;
+}
+
 static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
     char digits[32];
     snprintf(digits, sizeof digits, "%" PRIu64, b);
@@ -115,49 +139,62 @@ static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
         const uint64_t digit = (uint64_t)(digits[strlen(digits) - 1 - k] - '0');
         if (k > 0) expect(in, ',');
         for (size_t zero = 0; zero < k; zero++) expect(in, '0');
-        const uint64_t partial = take(in, true);
+        const uint64_t partial = take_padded(in, length_of(a) + 1);
         in->failed |= partial != a * digit;
         sum += partial * shift;
         if (k > 0) {
             expect(in, '+');
-            in->failed |= take(in, true) != sum;
+            in->failed |= take_padded(in, length_of(a) + 1 + k) != sum;
         }
     }
     in->failed |= sum != a * b;
 }
 
-static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
-    char dividend[32], quotient[32], digits[32] = {0};
-    snprintf(dividend, sizeof dividend, "%" PRIu64, a);
-    snprintf(quotient, sizeof quotient, "%" PRIu64, a / b);
-    const size_t steps = strlen(quotient), given = strlen(dividend);
-    size_t used =
-        given - steps; /* digits of the dividend in use before the first step's last one */
-    uint64_t rest = 0;
-    for (size_t i = 0; i < used; i++) rest = rest * 10 + (uint64_t)(dividend[i] - '0');
-    for (size_t step = 0; step < steps; step++) {
-        if (step > 0) expect(in, ';');
-        rest = rest * 10 + (uint64_t)(dividend[used++] - '0');
-        in->failed |= take(in, true) != rest;
-        expect(in, ':');
-        digits[step] = *in->at;
-        const uint64_t digit = take(in, false);
-        expect(in, ',');
-        const uint64_t product = take(in, true);
-        expect(in, ',');
-        in->failed |= digit > 9 || product != digit * b || product > rest;
-        rest -= product;
-        in->failed |= rest >= b || take(in, true) != rest;
+/* One digit by what its marks say; gives what is left. */
+static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char *digit) {
+    const size_t width = length_of(b) + 1;
+    const uint64_t modulus = power_of_ten(width);
+    uint64_t sum = 0;
+    in->failed |= take_padded(in, width) != rest;
+    expect(in, ',');
+    for (int bit = 3; bit >= 0; bit--) {
+        const uint64_t factor = UINT64_C(1) << bit;
+        if (sum + factor > 9) continue; /* a digit is at most nine */
+        const bool fits = rest >= factor * b;
+        in->failed |= (take_padded(in, width) + factor * b) % modulus != rest % modulus;
+        expect(in, (fits ? "ABCD" : "abcd")[bit]);
+        if (!fits) continue;
+        rest -= factor * b;
+        sum += factor;
     }
-    in->failed |= strcmp(digits, quotient) != 0 || rest != a % b;
+    expect(in, *digit = (char)('0' + sum));
+    in->failed |= rest >= b;
+    return rest;
 }
 
-/* "0 divided by 71" needs the whole dividend as its first step, which the lengths above do not
- * give. */
-static void check_short_division(reader *in, uint64_t a) {
-    in->failed |= take(in, true) != a;
-    for (const char *c = ":0,0,"; *c; c++) expect(in, *c);
-    in->failed |= take(in, true) != a;
+static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
+    char dividend[32], digits[32] = {0};
+    snprintf(dividend, sizeof dividend, "%" PRIu64, a);
+    const size_t given = strlen(dividend), width = length_of(b) + 1;
+    for (uint64_t factor = 2; factor <= 8; factor *= 2) {
+        in->failed |= take_padded(in, width) != factor * b;
+        expect(in, factor < 8 ? ',' : ';');
+    }
+    size_t used = 0, step = 0;
+    uint64_t rest = 0;
+    for (; used < given && used + 1 < length_of(b); used++) {
+        rest = rest * 10 + (uint64_t)(dividend[used] - '0');
+    }
+    if (used == given) { /* shorter than the divisor: one step takes it all */
+        check_quotient_digit(in, rest, b, digits);
+        return;
+    }
+    for (; used < given; used++, step++) {
+        if (step > 0) expect(in, ';');
+        rest = rest * 10 + (uint64_t)(dividend[used] - '0');
+        rest = check_quotient_digit(in, rest, b, &digits[step]);
+    }
+    in->failed |= strtoull(digits, NULL, 10) != a / b || rest != a % b;
 }
 
 static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
@@ -212,13 +249,11 @@ static bool is_right(const char *text, size_t prompt, const dt_problem *problem,
         in.failed |= take(&in, reversed) != b;
         expect(&in, '=');
     }
-    if (format >= DT_FORMAT_SCRATCHPAD && problem->operation >= DT_MULTIPLY) {
-        if (problem->operation == DT_MULTIPLY) {
-            check_product_steps(&in, a, b);
-        } else if (a < b) {
-            check_short_division(&in, a);
-        } else {
-            check_quotient_steps(&in, a, b);
+    if (format >= DT_FORMAT_SCRATCHPAD && problem->operation != DT_ADD) {
+        switch (problem->operation) {
+        case DT_SUBTRACT: check_difference(&in, a, b); break;
+        case DT_MULTIPLY: check_product_steps(&in, a, b); break;
+        default: check_quotient_steps(&in, a, b);
         }
         expect(&in, '=');
     }
@@ -376,7 +411,7 @@ static void bounds_look_at_the_operations_in_use(void **state) {
     assert_int_equal(dt_format_longest(&config), strlen("999+999=8991$"));
     assert_int_equal(dt_format_places(&config), 4);
     config.ops[0] = '-';
-    assert_int_equal(dt_format_longest(&config), strlen("001-999=-998$"));
+    assert_int_equal(dt_format_longest(&config), strlen("001-999=101=-998$"));
     assert_int_equal(dt_format_places(&config), 3);
     config.ops[0] = '*';
     assert_int_equal(dt_format_longest(&config),
@@ -387,7 +422,7 @@ static void bounds_look_at_the_operations_in_use(void **state) {
     snprintf(config.ops, sizeof config.ops, "+-*/");
     assert_int_equal(dt_format_places(&config), 18);
     config.dividend_digits = 1;
-    assert_int_equal(dt_format_places(&config), 9);
+    assert_int_equal(dt_format_places(&config), 10);
 }
 
 /* ---- reading what a model produced ---- */
@@ -459,13 +494,17 @@ static void working_is_shown_the_normal_way_round(void **state) {
     const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
                     work = DT_FORMAT_SCRATCHPAD;
     const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
-    assert_working(product, work, "2901,01191+20202,00645+20847=20847$",
+    assert_working(product, work, "2901,01191+20202,006450+208470=20847$",
                    "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600, sum 74802");
-    assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work, "2901,00+2901,00372+29382=29382$",
+    assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work,
+                   "2901,00000+29010,003720+293820=29382$",
                    "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
-    assert_working(quotient, work, "602:2,241,46;046:9,936,1=29r1$",
-                   "206 / 71 = 2, 2 * 71 = 142, rest 64\n640 / 71 = 9, 9 * 71 = 639, rest 1");
-    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "-87$", "45 - 123 = -78");
+    assert_working(quotient, work,
+                   "241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;046,270D100A9=29r1$",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0\n206 - 142 = 64: 2\n"
+                   "640 - 568 = 72 - 71 = 1: 9");
+    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229=-87$", "45 - 123 = 922 - 1000");
+    assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "870=87$", "123 - 45 = 78");
     assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
     assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
     /* wrong numbers are numbers */
@@ -478,51 +517,83 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "273 * 4 = 1092\n01191+20202");
     assert_working(quotient, work, "602:22,241,46;046:9,936;:,,;=$",
                    "602:22,241,46\n046:9,936\n:,,\n");
-    assert_working(quotient, work, "602:2,241,46;04", "206 / 71 = 2, 2 * 71 = 142, rest 64\n04");
+    assert_working(quotient, work, "241,482,865;020,254d6",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n020,254d6");
+    assert_working(quotient, work, "241,482;602,836E460B399a2;,Aa2;602,460B12=",
+                   "241,482\n602,836E460B399a2\n,Aa2\n602,460B12");
     assert_working(quotient, work, "=29r1$", "");
     assert_working(quotient, work, "", "");
     assert_working(quotient, plain, "29r1r$", "29r1r");
     assert_working((dt_problem){DT_ADD, 1, 2}, plain, "$", "");
 }
 
-/* Each line of a right working, read back with scanf. */
+/* "640 - 568 = 72 - 71 = 1: 9": the rest and the digit that follow, if it is true. */
+static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit, uint64_t b) {
+    char *at;
+    uint64_t taken = 0;
+    *rest = strtoull(line, &at, 10);
+    while (*at == ' ') {
+        uint64_t part, left;
+        int length = 0;
+        if (sscanf(at, " - %" SCNu64 " = %" SCNu64 "%n", &part, &left, &length) != 2) return false;
+        if (part > *rest || *rest - part != left) return false;
+        *rest = left;
+        taken += part;
+        at += length;
+    }
+    return sscanf(at, ": %" SCNu64, digit) == 1 && taken == *digit * b && *rest < b;
+}
+
+/* Each line of a right working, read back. */
 static void working_of_random_problems_is_true(void **state) {
     (void)state;
-    const dt_config config = config_of("*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
+    const dt_config config = config_of("-*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
     for (uint64_t i = 0; i < 5000; i++) {
         dt_problem problem;
         char text[DT_TEXT_MAX], lines[4096];
         assert_int_equal(dt_problem_sample(&problem, &config, DT_TRAIN, i), DT_OK);
         const size_t prompt = write_problem(text, &problem, DT_FORMAT_SCRATCHPAD);
         dt_format_working(lines, sizeof lines, text + prompt, &problem, DT_FORMAT_SCRATCHPAD);
-        uint64_t a, b, c, d, e, f, total = 0, sum = 0;
-        for (char *rest = lines, *line; (line = strsep(&rest, "\n"));) {
-            if (problem.operation == DT_MULTIPLY) {
-                const int read =
-                    sscanf(line, "%" SCNu64 " * %" SCNu64 " = %" SCNu64 ", sum %" SCNu64, &a, &b,
-                           &c, &sum);
+        uint64_t a, b, c, d = 0, e, total = 0, sum = 0, rest = 0;
+        for (char *next = lines, *line; (line = strsep(&next, "\n"));) {
+            int read;
+            switch (problem.operation) {
+            case DT_SUBTRACT:
+                read = sscanf(line, "%" SCNu64 " - %" SCNu64 " = %" SCNu64 " - %" SCNu64, &a, &b,
+                              &c, &d);
+                if (read != (a < b ? 4 : 3) || a - b != c - d) fail_msg("%s", line);
+                break;
+            case DT_MULTIPLY:
+                read = sscanf(line, "%" SCNu64 " * %" SCNu64 " = %" SCNu64 ", sum %" SCNu64, &a, &b,
+                              &c, &sum);
                 total += c;
                 if (read == 3) sum = c;
                 if (read < 3 || a != problem.a || a * b != c || sum != total) fail_msg("%s", line);
-            } else {
-                const int read = sscanf(line,
-                                        "%" SCNu64 " / %" SCNu64 " = %" SCNu64 ", %" SCNu64
-                                        " * %*u = %" SCNu64 ", rest %" SCNu64,
-                                        &a, &b, &c, &d, &e, &f);
-                if (read != 6 || b != problem.b || c != d || a / b != c || b * c != e || a % b != f)
-                    fail_msg("%s", line);
+                break;
+            default:
+                if (line == lines) {
+                    read = sscanf(line,
+                                  "2 * %" SCNu64 " = %" SCNu64 ", 4 * %*u = %" SCNu64
+                                  ", 8 * %*u = %" SCNu64,
+                                  &b, &c, &d, &e);
+                    if (read != 4 || c != 2 * b || d != 4 * b || e != 8 * b) fail_msg("%s", line);
+                    continue;
+                }
+                if (!read_quotient_line(line, &rest, &c, b)) fail_msg("%s", line);
                 total = total * 10 + c;
             }
         }
-        assert_int_equal(total, problem.operation == DT_MULTIPLY ? problem.a * problem.b
-                                                                 : problem.a / problem.b);
+        if (problem.operation == DT_MULTIPLY) assert_true(total == problem.a * problem.b);
+        if (problem.operation == DT_DIVIDE) {
+            assert_true(total == problem.a / problem.b && rest == problem.a % problem.b);
+        }
     }
 }
 
 /* Text of an untrained model, or a right one with a few bytes changed. */
 static size_t senseless_text(char *text, size_t size, const dt_problem *problem, dt_format format,
                              uint64_t i) {
-    static const char sign[] = "0123456789+-*/=r,:;$ .です";
+    static const char sign[] = "0123456789+-*/=r,;abcdABCD:$ .です";
     uint32_t word[4];
     dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
     size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);

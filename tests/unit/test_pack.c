@@ -49,7 +49,7 @@ static void problems_stand_back_to_back(void **state) {
     static const int32_t offset[] = {0, 7, 13};
     static const int32_t token[] = {ONE,   TWO,   PLUS,  SEVEN, IS,    ONE, NINE,
                                     THREE, MINUS, EIGHT, IS,    MINUS, FIVE};
-    static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5};
+    static const int32_t position[] = {0, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 3};
     static const int32_t place[] = {1, 2, 0, 1, 0, 1, 2, 1, 0, 1, 0, 0, 1};
     static const int32_t target[] = {-1, -1, -1, -1, ONE, NINE, END, -1, -1, -1, MINUS, FIVE, END};
     assert_int_equal(batch.problems, 2);

@@ -24,7 +24,7 @@ static dt_tokenizer *restore(const char *const *token, size_t count) {
 static void vocabularies_are_in_their_fixed_order(void **state) {
     (void)state;
     static const char *const expected[] = {"$0123456789+-*/=r", "$0123456789+-*/=r",
-                                           "$0123456789+-*/=r,:;"};
+                                           "$0123456789+-*/=r,;abcdABCD"};
     for (int format = 0; format <= DT_FORMAT_SCRATCHPAD; format++) {
         dt_tokenizer *tokenizer = create((dt_format)format);
         const size_t count = strlen(expected[format]);
@@ -42,7 +42,7 @@ static void vocabularies_are_in_their_fixed_order(void **state) {
 
 static void text_survives_the_way_there_and_back(void **state) {
     (void)state;
-    static const char text[] = "0602/17=602:2,241,46;046:9,936,1=29r1$";
+    static const char text[] = "0602/17=602,836d460B2;046,100A9=29r1$";
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     int32_t id[64];
     size_t count;
@@ -135,17 +135,19 @@ static void what_does_not_fit_is_named(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
-static void places_count_digits_from_what_stands_before(void **state) {
+static void places_follow_from_what_stands_before(void **state) {
     (void)state;
     static const char text[] = "102-7=-201,5$";
     static const int32_t expected[] = {1, 2, 3, 0, 1, 0, 0, 1, 2, 3, 0, 1, 0};
+    static const int32_t before[] = {0, 0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4};
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
-    int32_t id[16], place[16];
+    int32_t id[16], place[16], position[16];
     size_t count;
     assert_int_equal(dt_tokenizer_encode(id, 16, &count, tokenizer, text), DT_OK);
     for (size_t seen = 1; seen <= count; seen++) {
-        dt_tokenizer_places(place, tokenizer, id, seen);
+        dt_tokenizer_places(position, place, tokenizer, id, seen);
         assert_memory_equal(place, expected, seen * sizeof *place);
+        assert_memory_equal(position, before, seen * sizeof *position);
     }
     dt_tokenizer_destroy(&tokenizer);
 }
@@ -158,7 +160,7 @@ int main(void) {
         cmocka_unit_test(tokens_are_copied_and_compared),
         cmocka_unit_test(damaged_vocabularies_are_refused),
         cmocka_unit_test(what_does_not_fit_is_named),
-        cmocka_unit_test(places_count_digits_from_what_stands_before),
+        cmocka_unit_test(places_follow_from_what_stands_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

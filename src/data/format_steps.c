@@ -1,0 +1,96 @@
+/* The working of a problem as the model writes it: small steps, each of which needs only a few
+ * digits that stand before it. */
+#include "format.h"
+
+/* Exactly `width` digits, so that no step has to find out how long its result will be. */
+static void put_padded(dt_text *text, dt_number n, size_t width) {
+    for (size_t i = 0; i < width; i++) {
+        dt_text_char(text, (char)('0' + (int)(n % 10)));
+        n /= 10;
+    }
+}
+
+/* a - b as digits with a borrow out of the last place where a < b: 45-123 gives "229". Only then
+   is the sign known, which the answer begins with. */
+static void put_difference(dt_text *text, dt_number a, dt_number b) {
+    const size_t width = dt_digit_count(a > b ? a : b);
+    const dt_number modulus = dt_power_of_ten(width);
+    put_padded(text, (a + modulus - b) % modulus, width);
+}
+
+/* For each digit of b from the right: a times it, shifted, then the sum: "2901,01191+20202". */
+static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
+    const size_t width = dt_digit_count(a) + 1;
+    dt_number sum = 0, scale = 1;
+    for (size_t k = 0; k == 0 || b > 0; k++) {
+        const dt_number partial = a * (b % 10);
+        sum += partial * scale;
+        if (k > 0) dt_text_char(text, ',');
+        for (size_t zeros = 0; zeros < k; zeros++) dt_text_char(text, '0');
+        put_padded(text, partial, width);
+        if (k > 0) {
+            dt_text_char(text, '+');
+            put_padded(text, sum, width + k);
+        }
+        b /= 10;
+        scale *= 10;
+    }
+}
+
+/*
+ * A digit of the quotient, found bit by bit: "046,270D100A9". The rest so far, then for 8, 4, 2 and
+ * 1 times the divisor the difference, and whether it is taken (D, C, B, A) or would be negative
+ * (d, c, b, a): a borrow out of its last place, which is easier to see once the difference is
+ * written. After 8, neither 4 nor 2 can fit.
+ */
+static void put_quotient_digit(dt_text *text, dt_number *rest, dt_number b, size_t width) {
+    const dt_number modulus = dt_power_of_ten(width), digit = *rest / b;
+    put_padded(text, *rest, width);
+    dt_text_char(text, ',');
+    for (int bit = 3; bit >= 0; bit--) {
+        if (digit >= 8 && (bit == 2 || bit == 1)) continue;
+        const dt_number part = b << bit;
+        put_padded(text, (*rest + modulus - part) % modulus, width);
+        if (*rest >= part) {
+            *rest -= part;
+            dt_text_char(text, (char)('A' + bit));
+        } else {
+            dt_text_char(text, (char)('a' + bit));
+        }
+    }
+    dt_text_number(text, digit);
+}
+
+/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step. The first step
+   has as many digits of the dividend as the divisor has, though its digit may be 0 then: to find
+   out how many give another one would be a comparison of its own. */
+static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
+    const size_t digits_a = dt_digit_count(a), digits_b = dt_digit_count(b),
+                 width = digits_b + 1; /* holds 9 times b, and each rest */
+    dt_number place = digits_a > digits_b ? dt_power_of_ten(digits_a - digits_b) : 1;
+    for (int bit = 1; bit <= 3; bit++) {
+        put_padded(text, b << bit, width);
+        dt_text_char(text, bit < 3 ? ',' : ';');
+    }
+    for (dt_number rest = a / place;; rest = rest * 10 + a / place % 10) {
+        put_quotient_digit(text, &rest, b, width);
+        if (place == 1) return;
+        place /= 10; /* of the last digit brought down */
+        dt_text_char(text, ';');
+    }
+}
+
+bool dt_format_has_working(const dt_problem *problem, dt_format format) {
+    return (format == DT_FORMAT_SCRATCHPAD || format == DT_FORMAT_CHAT) &&
+           problem->operation != DT_ADD;
+}
+
+void dt_format_put_steps(dt_text *text, const dt_problem *problem) {
+    switch (problem->operation) {
+    case DT_SUBTRACT: put_difference(text, problem->a, problem->b); break;
+    case DT_MULTIPLY: put_product_steps(text, problem->a, problem->b); break;
+    case DT_DIVIDE: put_quotient_steps(text, problem->a, problem->b); break;
+    case DT_ADD:
+    case DT_OPERATIONS: break;
+    }
+}
