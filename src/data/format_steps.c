@@ -38,17 +38,17 @@ static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
 }
 
 /*
- * A digit of the quotient, found bit by bit: "046,270D100A9". The rest so far, then for 8, 4, 2 and
- * 1 times the divisor the difference, and whether it is taken (D, C, B, A) or would be negative
- * (d, c, b, a): a borrow out of its last place, which is easier to see once the difference is
- * written. After 8, neither 4 nor 2 can fit.
+ * A digit of the quotient, found bit by bit: "046,270D487c039b100A9". The rest so far, then for 8,
+ * 4, 2 and 1 times the divisor the difference, and whether it is taken (D, C, B, A) or would be
+ * negative (d, c, b, a): a borrow out of its last place, which is easier to see once the difference
+ * is written. All four stand there also where 8 leaves no room for 4 and 2, so that each number of
+ * a step is always the same count of numbers away from those that it comes from.
  */
 static void put_quotient_digit(dt_text *text, dt_number *rest, dt_number b, size_t width) {
     const dt_number modulus = dt_power_of_ten(width), digit = *rest / b;
     put_padded(text, *rest, width);
     dt_text_char(text, ',');
     for (int bit = 3; bit >= 0; bit--) {
-        if (digit >= 8 && (bit == 2 || bit == 1)) continue;
         const dt_number part = b << bit;
         put_padded(text, (*rest + modulus - part) % modulus, width);
         if (*rest >= part) {

@@ -70,7 +70,7 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written(product, work, "372*472=2901,01191+20202,006450+208470=20847$");
     assert_written(quotient, work,
                    "0602/17=241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;"
-                   "046,270D100A9=29r1$");
+                   "046,270D887c039b100A9=29r1$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2901=2901$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
                    "372*401=2901,00000+29010,003720+293820=29382$");
@@ -159,7 +159,6 @@ static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char
     expect(in, ',');
     for (int bit = 3; bit >= 0; bit--) {
         const uint64_t factor = UINT64_C(1) << bit;
-        if (sum + factor > 9) continue; /* a digit is at most nine */
         const bool fits = rest >= factor * b;
         in->failed |= (take_padded(in, width) + factor * b) % modulus != rest % modulus;
         expect(in, (fits ? "ABCD" : "abcd")[bit]);
@@ -500,7 +499,7 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "2901,00000+29010,003720+293820=29382$",
                    "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
     assert_working(quotient, work,
-                   "241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;046,270D100A9=29r1$",
+                   "241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;046,270D887c039b100A9=29r1$",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0\n206 - 142 = 64: 2\n"
                    "640 - 568 = 72 - 71 = 1: 9");
     assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229=-87$", "45 - 123 = 922 - 1000");
