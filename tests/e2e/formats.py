@@ -51,7 +51,7 @@ def read_answer(text, operation, format):
     """One number, or quotient and remainder."""
     assert text[-1] == "$", text
     if format in ("scratchpad", "chat"):
-        assert text.count("=") == (operation in "*/"), text
+        assert text.count("=") == (operation in "-*/"), text
         text = text.split("=")[-1]
     numbers = re.findall(r"-?\d+", text)
     if format != "chat":

@@ -95,12 +95,13 @@ class Checkpoint:
         return scaled * self.weights[name + "/scale"] + self.weights[name + "/bias"]
 
     def places(self, tokens):
-        """1 for the first digit of a number as written, 2 for the next; 0 for what is no digit."""
-        places = []
+        """How many tokens before are no digits; 1 for the first digit of a number, 2 for the next, 0 for no digit."""
+        positions, places = [0], []
         for token in tokens:
             is_digit = self.vocabulary[token] in tuple("0123456789")
             places.append((places[-1] if places else 0) + 1 if is_digit else 0)
-        return places
+            positions.append(positions[-1] + (not is_digit))
+        return positions[:-1], places
 
     def attention(self, qkv):
         """Causal, over the whole of one problem: (n, 3C) to (n, C)."""
@@ -117,11 +118,8 @@ class Checkpoint:
     def logits(self, tokens):
         """Of one problem: (n tokens) to (n, V)."""
         weights = self.weights
-        x = (
-            weights["tok_embed"][tokens]
-            + weights["pos_embed"][: len(tokens)]
-            + weights["place_embed"][self.places(tokens)]
-        )
+        positions, places = self.places(tokens)
+        x = weights["tok_embed"][tokens] + weights["pos_embed"][positions] + weights["place_embed"][places]
         for layer in range(self.layers):
             at = f"layers/{layer}/"
             attended = self.attention(self.linear(at + "attn_qkv", self.norm(at + "attn_norm", x)))
