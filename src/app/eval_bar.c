@@ -42,7 +42,7 @@ static void write_brackets(char *text, size_t inner, double share) {
 }
 
 static void show(const eval_bar *bar, double now) {
-    enum { INNER = 30, USUAL = 80 };
+    enum { INNER = 20, USUAL = 80 };
     char left[32], says[160], brackets[INNER + 4] = "";
     const uint64_t done = guess_done(bar);
     const double rate = (double)done / (now - bar->start);
