@@ -37,24 +37,54 @@ DT_HOT static void apply(float *w, const float *x, size_t rows, size_t columns, 
     }
 }
 
-/* x (r, c), r <= c, singular values at most 1: five steps x' = a x + (b A + c A^2) x, A = x x^T,
-   which bring them near 1. The coefficients trade exactness for speed: values end between about 0.7
-   and 1.2. Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon. */
-static void orthogonalise(float *x, float *next, float *gram, float *poly, int r, int c) {
-    enum { STEPS = 5 };
-    const float a = 3.4445f, b = -4.7750f, d = 2.0315f;
-    const size_t square = (size_t)r * (size_t)r, count = (size_t)r * (size_t)c;
+/* c (r, n) = alpha a (r, r) b (r, n) + beta c. */
+static void product(float *c, const float *a, const float *b, int r, int n, float alpha,
+                    float beta) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, r, n, r, alpha, a, r, b, n, beta, c, n);
+}
+
+/* poly = p I + q A + s A^2 for the iteration x' = poly x with A = x x^T. The coefficients trade
+   exactness for speed: five steps bring singular values between about 0.7 and 1.2. Source: Jordan
+   et al. 2024, kellerjordan.github.io/posts/muon. */
+static void polynomial(float *poly, const float *gram, int r) {
+    const float p = 3.4445f, q = -4.7750f, s = 2.0315f;
+    const size_t square = (size_t)r * (size_t)r;
+    memcpy(poly, gram, square * sizeof *poly);
+    product(poly, gram, gram, r, r, s, q);
+    for (size_t i = 0; i < square; i += (size_t)r + 1) poly[i] += p;
+}
+
+enum { STEPS = 5 };
+
+/* x (r, c), r <= c, singular values at most 1, step by step. `next` is as large as x. */
+static void orthogonalise_square(float *x, float *next, float *gram, float *poly, int r, int c) {
     for (int step = 0; step < STEPS; step++) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, r, r, c, 1.0f, x, c, x, c, 0.0f, gram,
                     r);
-        memcpy(poly, gram, square * sizeof *poly);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, r, r, r, d, gram, r, gram, r, b,
-                    poly, r);
-        memcpy(next, x, count * sizeof *next);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, r, c, r, 1.0f, poly, r, x, c, a,
-                    next, c);
-        memcpy(x, next, count * sizeof *x);
+        polynomial(poly, gram, r);
+        product(next, poly, x, r, c, 1.0f, 0.0f);
+        memcpy(x, next, (size_t)r * (size_t)c * sizeof *x);
     }
+}
+
+/* The same for a wide x: all polynomials are of the one x x^T, and so their product is found among
+   (r, r) matrices, A' = poly A poly; only that is applied to x. `next` has room for two of them. */
+static void orthogonalise_wide(float *x, float *next, float *gram, float *poly, int r, int c) {
+    const size_t square = (size_t)r * (size_t)r;
+    float *all = next, *work = next + square;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, r, r, c, 1.0f, x, c, x, c, 0.0f, gram, r);
+    polynomial(all, gram, r);
+    memcpy(poly, all, square * sizeof *poly);
+    for (int step = 1; step < STEPS; step++) {
+        product(work, poly, gram, r, r, 1.0f, 0.0f);
+        product(gram, work, poly, r, r, 1.0f, 0.0f);
+        polynomial(poly, gram, r);
+        product(work, poly, all, r, r, 1.0f, 0.0f);
+        memcpy(all, work, square * sizeof *all);
+    }
+    memcpy(poly, all, square * sizeof *poly);
+    product(next, poly, x, r, c, 1.0f, 0.0f);
+    memcpy(x, next, (size_t)r * (size_t)c * sizeof *x);
 }
 
 dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
@@ -72,7 +102,8 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     dt_buffer whole = {.data = x, .count = count};
     DT_TRY(cpu_square_sum(backend, &square, (dt_tensor){&whole, 0}, count));
     scale_all(x, count, (float)(1.0 / (sqrt(square) + 1e-12)));
-    orthogonalise(x, next, gram, poly, (int)r, (int)dt_max_size(rows, columns));
+    const size_t c = dt_max_size(rows, columns);
+    (c >= 2 * r ? orthogonalise_wide : orthogonalise_square)(x, next, gram, poly, (int)r, (int)c);
     apply(cpu_f32(weight), x, rows, columns, transpose, constants);
     return DT_OK;
 }
