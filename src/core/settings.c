@@ -96,8 +96,8 @@ static const dt_setting table[] = {
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none", "learned",
-           "whether tokens are told their position, learned for each up to context, or none; "
-           "positions beyond the texts trained on are never learned"),
+           "whether tokens are told how many numbers and signs stand before theirs, learned for "
+           "each count, or none; counts beyond those of the texts trained on are never learned"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 
