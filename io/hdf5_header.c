@@ -209,7 +209,8 @@ static dt_status read_message(header *h, unsigned type, unsigned flags, bytes_le
 /* Keep a piece of metadata until the file is closed. */
 static dt_status keep_piece(bytes_left *piece, dt_hdf5_file *in, uint64_t offset, size_t size,
                             const char *part) {
-    DT_USABLE(size <= in->unread, in, part, "a header of %zu bytes in a file of %llu", size,
+    DT_USABLE(size <= in->unread, in, part,
+              "a header of %zu bytes in a file of %llu, or parts of the file overlap", size,
               (unsigned long long)in->size);
     DT_TRY(dt_memory_grow(&in->block, &in->block_capacity, in->blocks + 1, sizeof *in->block,
                           "metadata"));

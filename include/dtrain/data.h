@@ -98,7 +98,8 @@ dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const 
 dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
                              const dt_problem *problem, dt_format format, size_t phrasing);
 
-/* The longest text the configuration can produce, in tokens, '$' included. */
+/* The longest text the configuration can produce, in tokens, the end included. Of lines of a file,
+ * and for the places below: as settled when the run began; 0 before. */
 size_t dt_format_longest(const dt_config *config);
 
 /**

@@ -38,7 +38,7 @@ steps_in() {
     local probe=$folder/probe-$2
     [[ -e $probe/latest.h5 ]] || train --out "$probe" "${options[@]}" --format "$2" --steps 40 >&2
     "$dtrain" info "$probe" --json >"$probe.json"
-    field "$probe.json" step seconds | awk -v seconds="$1" '{ n = int(seconds * $1 / $2); print n > 1 ? n : 1 }'
+    field "$probe.json" step seconds | awk -v seconds="$1" '{ n = int(seconds * $1 / $2); print (n > 1 ? n : 1) }'
 }
 
 # measure NAME FORMAT STEPS SEED OPTION…: train, and measure on the test split; the result is in $folder/NAME.json.
