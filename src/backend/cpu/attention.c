@@ -34,17 +34,17 @@ typedef enum {
     UPPER_LEFT,   /* a is the transpose of a lower triangular one: k >= row */
 } triangle;
 
-/* out (rows, columns) = a (rows, depth) b (depth, columns); rows is a multiple of 8, columns of 16,
- * all padded with zeros. */
-CPU_INLINE void multiply(float *out, operand a, const float *b, size_t rows, size_t depth,
-                         size_t columns, triangle kind) {
+/* out (rows, columns) = a (rows, depth) b (depth, columns), whose rows are b_row apart; rows is a
+ * multiple of 8, columns of 16, all padded with zeros. */
+CPU_INLINE void multiply(float *out, operand a, const float *b, size_t b_row, size_t rows,
+                         size_t depth, size_t columns, triangle kind) {
     for (size_t i = 0; i < rows; i += ROWS) {
         const size_t last = i + ROWS;
         const size_t begin = kind == UPPER_LEFT ? i : 0;
         const size_t end = kind == LOWER_LEFT ? dt_min_size(last, depth) : depth;
         const size_t wanted = kind == LOWER_RESULT ? dt_min_size(last, columns) : columns;
         for (size_t j = 0; j < wanted; j += LANES) {
-            tile(out + i * columns + j, columns, a, i, b + j, columns, begin, end);
+            tile(out + i * columns + j, columns, a, i, b + j, b_row, begin, end);
         }
     }
 }
@@ -80,18 +80,36 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
     return DT_OK;
 }
 
+/* to (D) = from (D) * factor; whole vectors first. */
+CPU_INLINE void copy_row(float *to, const float *from, size_t D, float factor) {
+    const size_t whole = D / LANES * LANES;
+    for (size_t d = 0; d < whole; d += LANES) vec_store(to + d, vec_load(from + d) * factor);
+    for (size_t d = whole; d < D; d++) to[d] = from[d] * factor;
+}
+
 /* to (rows, width) = from (n rows of D, `row` apart) * factor, padded with zeros. */
 CPU_INLINE void copy_in(float *to, const workspace *w, const float *from, size_t row,
                         float factor) {
-    for (size_t i = 0; i < w->rows; i++) {
+    for (size_t i = 0; i < w->n; i++) {
         float *t = to + i * w->width;
-        if (i >= w->n) {
-            memset(t, 0, w->width * sizeof *t);
-            continue;
-        }
-        for (size_t d = 0; d < w->D; d++) t[d] = from[i * row + d] * factor;
+        copy_row(t, from + i * row, w->D, factor);
         for (size_t d = w->D; d < w->width; d++) t[d] = 0;
     }
+    memset(to + w->n * w->width, 0, (w->rows - w->n) * w->width * sizeof *to);
+}
+
+/* n rows of whole vectors, `row` apart. */
+typedef struct {
+    const float *p;
+    size_t row;
+} right_operand;
+
+/* from (n rows of D, `row` apart) as it stands where its rows are whole vectors, else a copy. */
+CPU_INLINE right_operand whole_rows(float *copy, const workspace *w, const float *from,
+                                    size_t row) {
+    if (w->D == w->width) return (right_operand){from, row};
+    copy_in(copy, w, from, row, 1.0f);
+    return (right_operand){copy, w->width};
 }
 
 /* Rows i and i + 8 interleaved, four times over, are the transpose. */
@@ -132,9 +150,7 @@ CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, s
 
 CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float *from,
                          float factor) {
-    for (size_t i = 0; i < w->n; i++) {
-        for (size_t d = 0; d < w->D; d++) to[i * row + d] = from[i * w->width + d] * factor;
-    }
+    for (size_t i = 0; i < w->n; i++) copy_row(to + i * row, from + i * w->width, w->D, factor);
 }
 
 /* What follows works on rows of scores in vectors of 16: row i has i + 1 of them, and zeros behind
@@ -167,8 +183,9 @@ DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const 
                                 size_t C, size_t H) {
     copy_in(w->q, w, qkv, 3 * C, 1.0f / sqrtf((float)w->D));
     transpose_in(w->kt, w, qkv + C, 3 * C);
-    copy_in(w->v, w, qkv + 2 * C, 3 * C, 1.0f);
-    multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->rows, w->D, w->keys, LOWER_RESULT);
+    const right_operand v = whole_rows(w->v, w, qkv + 2 * C, 3 * C);
+    multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->keys, w->rows, w->D, w->keys,
+             LOWER_RESULT);
     for (size_t i = 0; i < w->n; i++) {
         float most;
         const float sum = exponentials(&most, w->p + i * w->keys, i);
@@ -176,10 +193,9 @@ DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const 
         lse[i * H] = most + logf(sum);
     }
     for (size_t i = w->n; i < w->rows; i++) memset(w->p + i * w->keys, 0, w->keys * sizeof *w->p);
-    multiply(w->out, (operand){w->p, w->keys, 1}, w->v, w->rows, w->n, w->width, LOWER_LEFT);
+    multiply(w->out, (operand){w->p, w->keys, 1}, v.p, v.row, w->rows, w->n, w->width, LOWER_LEFT);
     for (size_t i = 0; i < w->n; i++) {
-        const float *from = w->out + i * w->width;
-        for (size_t d = 0; d < w->D; d++) y[i * C + d] = from[d] * w->scale[i];
+        copy_row(y + i * C, w->out + i * w->width, w->D, w->scale[i]);
     }
 }
 
@@ -226,19 +242,23 @@ DT_HOT static void head_backward(float *d_qkv, const workspace *w, const float *
                                  const float *lse, const float *qkv, size_t C, size_t H) {
     const float scale = 1.0f / sqrtf((float)w->D);
     copy_in(w->q, w, qkv, 3 * C, scale);
-    copy_in(w->k, w, qkv + C, 3 * C, 1.0f);
+    const right_operand k = whole_rows(w->k, w, qkv + C, 3 * C);
     transpose_in(w->kt, w, qkv + C, 3 * C);
     transpose_in(w->vt, w, qkv + 2 * C, 3 * C);
     copy_in(w->d_out, w, d_y, C, 1.0f);
-    multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->rows, w->D, w->keys, LOWER_RESULT);
+    multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->keys, w->rows, w->D, w->keys,
+             LOWER_RESULT);
     probabilities(w, lse, H);
-    multiply(w->ds, (operand){w->d_out, w->width, 1}, w->vt, w->rows, w->D, w->keys, LOWER_RESULT);
+    multiply(w->ds, (operand){w->d_out, w->width, 1}, w->vt, w->keys, w->rows, w->D, w->keys,
+             LOWER_RESULT);
     score_gradients(w, y, d_y, C);
-    multiply(w->out, (operand){w->ds, w->keys, 1}, w->k, w->rows, w->n, w->width, LOWER_LEFT);
+    multiply(w->out, (operand){w->ds, w->keys, 1}, k.p, k.row, w->rows, w->n, w->width, LOWER_LEFT);
     copy_out(d_qkv, 3 * C, w, w->out, scale);
-    multiply(w->out, (operand){w->ds, 1, w->keys}, w->q, w->rows, w->n, w->width, UPPER_LEFT);
+    multiply(w->out, (operand){w->ds, 1, w->keys}, w->q, w->width, w->rows, w->n, w->width,
+             UPPER_LEFT);
     copy_out(d_qkv + C, 3 * C, w, w->out, 1.0f);
-    multiply(w->out, (operand){w->p, 1, w->keys}, w->d_out, w->rows, w->n, w->width, UPPER_LEFT);
+    multiply(w->out, (operand){w->p, 1, w->keys}, w->d_out, w->width, w->rows, w->n, w->width,
+             UPPER_LEFT);
     copy_out(d_qkv + 2 * C, 3 * C, w, w->out, 1.0f);
 }
 
