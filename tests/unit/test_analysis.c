@@ -161,7 +161,8 @@ static void carries_and_borrows_are_counted(void **state) {
 static void slips_are_found_where_they_are(void **state) {
     (void)state;
     static const char *const product = "2901,01191+20202,00645+20847=20847$";
-    static const char *const quotient = "241,482,865;602,836d229c460B399a2;046,270D887c039b100A9=29r1$";
+    static const char *const quotient =
+        "241,482,865;602,836d229c460B399a2;046,270D887c039b100A9=29r1$";
     static const struct {
         const char *right, *produced;
         size_t kind, step;

@@ -498,10 +498,11 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work,
                    "2901,00000+29010,003720+293820=29382$",
                    "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
-    assert_working(quotient, work,
-                   "241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;046,270D887c039b100A9=29r1$",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0\n206 - 142 = 64: 2\n"
-                   "640 - 568 = 72 - 71 = 1: 9");
+    assert_working(
+        quotient, work,
+        "241,482,865;020,254d637c878b949a0;602,836d229c460B399a2;046,270D887c039b100A9=29r1$",
+        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0\n206 - 142 = 64: 2\n"
+        "640 - 568 = 72 - 71 = 1: 9");
     assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229=-87$", "45 - 123 = 922 - 1000");
     assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "870=87$", "123 - 45 = 78");
     assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
