@@ -1,5 +1,6 @@
 /* Which device a command's model runs on, and which devices there are. */
 #include <stdio.h>
+#include <string.h>
 
 #include "app.h"
 
@@ -33,11 +34,30 @@ static dt_status open_in_turn(session *s) {
     return DT_OK;
 }
 
+/* Ranks of one node have devices alike; nodes may not. Collective. */
+static dt_status compare_devices(const session *s) {
+    char first[512];
+    if (!s->comm) return DT_OK;
+    snprintf(first, sizeof first, "%s", s->device->op->description);
+    DT_TRY(dt_comm_broadcast(s->comm, first, sizeof first));
+    int64_t other = strcmp(first, s->device->op->description) != 0;
+    DT_TRY(dt_comm_max(s->comm, &other));
+    if (other) {
+        dt_log_warn("not all ranks have the device of rank 0, %s: right results, but other bits "
+                    "with another number of ranks",
+                    first);
+    }
+    return DT_OK;
+}
+
 dt_status session_open_device(session *s, dt_backend_kind wanted) {
     bool found = true;
     if (wanted == DT_BACKEND_CPU) return DT_OK;
     if (wanted == DT_BACKEND_AUTO) DT_TRY(find_gpus(&found, s));
-    if (found) return open_in_turn(s);
+    if (found) {
+        DT_TRY(open_in_turn(s));
+        return compare_devices(s);
+    }
     dt_log_info("--backend auto: not every rank has a GPU, so the CPU computes");
     return DT_OK;
 }

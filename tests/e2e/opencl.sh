@@ -109,6 +109,8 @@ expect_exit 69 faulty build 2 "${run[@]}" --backend opencl --out none
 expect_text err "the kernels cannot be built" "missing_number"
 expect_exit 71 faulty "memory 4000000" 2 "${run[@]}" --backend opencl --out none
 expect_text err "activations need" "gives at most" "--width" "--micro-batch"
+expect_exit 0 faulty "name 1" 2 "${run[@]}" --steps 1 --backend opencl --out mixed
+expect_text err "warning: not all ranks have the device of rank 0"
 say "no device, broken kernels, no memory: said"
 
 # saved FOLDER: what a start whose device failed has left is whole, and leads where the run without a failure came to.

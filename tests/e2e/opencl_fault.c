@@ -3,6 +3,7 @@
  * DTRAIN_TEST_OPENCL=
  *   "build"          the kernels do not build
  *   "memory BYTES"   no buffer of that size or a larger one can be had
+ *   "name RANK"      rank RANK's device is of another type than the others'
  *   "read RANK N"    rank RANK's device is gone from its Nth read on
  *   "push RANK N"    the same, from the Nth time on that more than 64 KiB are queued to be written:
  * weights
@@ -33,14 +34,30 @@ static bool wanted(const char *kind, long *first, long *second) {
            strcmp(named, kind) == 0;
 }
 
+static bool is_rank(long which) {
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    return strtol(rank ? rank : "0", NULL, 10) == which;
+}
+
 /* Whether this rank's device is gone with this call. */
 static bool is_lost(const char *kind, long *calls) {
     long which, from;
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    if (wanted(kind, &which, &from) && strtol(rank ? rank : "0", NULL, 10) == which) {
-        lost = lost || ++*calls >= from;
-    }
+    if (wanted(kind, &which, &from) && is_rank(which)) lost = lost || ++*calls >= from;
     return lost;
+}
+
+cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t size, void *value,
+                       size_t *needed) {
+    static cl_int (*real)(cl_device_id, cl_device_info, size_t, void *, size_t *);
+    static const char OTHER[] = "another device";
+    long which, none;
+    if (!real) find(&real, "clGetDeviceInfo");
+    if (what == CL_DEVICE_NAME && value && size >= sizeof OTHER && wanted("name", &which, &none) &&
+        is_rank(which)) {
+        memcpy(value, OTHER, sizeof OTHER);
+        return CL_SUCCESS;
+    }
+    return real(device, what, size, value, needed);
 }
 
 cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char **source,

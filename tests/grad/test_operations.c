@@ -394,6 +394,30 @@ static void loss_keeps_nan(void **state) {
     device_destroy(&logits, NULL);
 }
 
+/* As in generation, which takes the lower one. */
+static void a_tie_counts_for_the_lower_id(void **state) {
+    dt_backend *backend = *state;
+    enum { N = 2, V = 3 };
+    const int32_t offset[] = {0, 1, 2}, target[] = {1, 2}, ids[N] = {0, 0};
+    const double tied[N * V] = {0, 7, 7, 0, 7, 7};
+    const dt_batch batch = {.problems = 2,
+                            .tokens = N,
+                            .offset = (int32_t *)offset,
+                            .token = (int32_t *)ids,
+                            .position = (int32_t *)ids,
+                            .place = (int32_t *)ids,
+                            .target = (int32_t *)target};
+    device_batch device;
+    device_batch_create(&device, backend, &batch);
+    device_tensor logits = device_from("logits", backend, tied, N * V);
+    dt_score score = {0};
+    expect_ok(
+        backend->op->loss(backend, &score, DT_NO_TENSOR, logits.at, &device.packed, V, false));
+    assert_true(score.scored == 2 && score.correct == 1 && score.exact == 1);
+    device_destroy(&logits, NULL);
+    device_batch_destroy(&device);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_and_copied),
@@ -410,6 +434,7 @@ int main(void) {
         cmocka_unit_test(loss_agrees),
         cmocka_unit_test(loss_of_large_logits_is_finite),
         cmocka_unit_test(loss_keeps_nan),
+        cmocka_unit_test(a_tie_counts_for_the_lower_id),
     };
     return cmocka_run_group_tests(tests, device_open, device_close);
 }

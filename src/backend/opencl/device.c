@@ -17,12 +17,12 @@ static void device_text(char *text, size_t size, cl_device_id id, cl_device_info
 
 static bool is_usable(cl_device_id id) {
     cl_bool available = CL_FALSE, compiler = CL_FALSE;
-    char version[128] = "";
-    int major = 0, minor = 0;
+    char version[128] = "", *end; /* "OpenCL 3.0 PoCL" */
     clGetDeviceInfo(id, CL_DEVICE_AVAILABLE, sizeof available, &available, NULL);
     clGetDeviceInfo(id, CL_DEVICE_COMPILER_AVAILABLE, sizeof compiler, &compiler, NULL);
     clGetDeviceInfo(id, CL_DEVICE_VERSION, sizeof version - 1, version, NULL);
-    sscanf(version, "OpenCL %d.%d", &major, &minor);
+    const long major = strtol(version + strlen("OpenCL "), &end, 10);
+    const long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
     return available && compiler && major * 10 + minor >= 12;
 }
 

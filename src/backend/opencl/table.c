@@ -68,12 +68,11 @@ static dt_status raise_none(const opencl_device *device, size_t count) {
 }
 
 /* The first device, or one like it: with the same bits, whichever rank has which. */
-static dt_status choose(opencl_device *chosen, size_t *alike, size_t local_rank) {
+static dt_status choose(opencl_device *chosen, size_t local_rank) {
     opencl_device *device;
-    size_t count;
+    size_t count, alike = 0;
     dt_status status = DT_OK;
     DT_TRY(opencl_devices_find(&device, &count));
-    *alike = 0;
     if (count == 0 || !device[0].about.usable) {
         status = raise_none(device, count);
         goto done;
@@ -83,9 +82,9 @@ static dt_status choose(opencl_device *chosen, size_t *alike, size_t local_rank)
         const bool same = b->usable && strcmp(a->name, b->name) == 0 &&
                           strcmp(a->driver, b->driver) == 0 &&
                           device[0].platform == device[i].platform;
-        if (same) device[(*alike)++] = device[i];
+        if (same) device[alike++] = device[i];
     }
-    *chosen = device[local_rank % *alike];
+    *chosen = device[local_rank % alike];
 done:
     dt_memory_free(&device);
     return status;
@@ -112,28 +111,25 @@ static dt_status open_queues(opencl_backend *ocl, cl_platform_id platform) {
     return DT_OK;
 }
 
-static void describe(opencl_backend *ocl, size_t alike) {
+static void describe(opencl_backend *ocl) {
     const dt_device *d = &ocl->about;
-    char share[64] = "";
-    if (alike > 1) snprintf(share, sizeof share, ", one of %zu alike", alike);
-    snprintf(ocl->description, sizeof ocl->description, "%s, %.1f GB (%s, driver %s)%s", d->name,
-             (double)d->memory / 1e9, d->platform, d->driver, share);
+    snprintf(ocl->description, sizeof ocl->description, "%s, %.1f GB (%s, driver %s)", d->name,
+             (double)d->memory / 1e9, d->platform, d->driver);
     ocl->table.description = ocl->description;
 }
 
 dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank) {
     opencl_device device = {0};
     opencl_backend *ocl = NULL;
-    size_t alike = 0;
     dt_status status;
     *backend = NULL;
-    DT_TRY(choose(&device, &alike, local_rank));
+    DT_TRY(choose(&device, local_rank));
     DT_TRY(dt_memory_alloc(&ocl, 1, sizeof *ocl, "the OpenCL backend"));
     ocl->table = OPENCL_TABLE;
     ocl->base.op = &ocl->table;
     ocl->device = device.id;
     ocl->about = device.about;
-    describe(ocl, alike);
+    describe(ocl);
     DT_TRY_DONE(open_queues(ocl, device.platform));
     DT_TRY_DONE(opencl_program_build(ocl));
     DT_TRY_DONE(opencl_blas_test(ocl));
