@@ -27,6 +27,9 @@ typedef struct {
     double still, gone;
 } observation;
 
+/* Seconds for which those that wait for another node leave it time to name the rank. */
+enum { PATIENCE_NODES = 3 };
+
 struct watchdog {
     dt_comm *comm;
     dt_window *window;
@@ -147,6 +150,9 @@ static void end_job(watchdog *w, double still, size_t ranks) {
                 dt_comm_host(w->comm, rank), still, others);
     }
     if (rank == 0 && w->save) w->save(w->context);
+    /* Rank 0, which alone can save, hears nothing of this; it gives up waiting for this node soon.
+     */
+    if (dt_comm_node(w->comm) > 0) sleep(PATIENCE_NODES + 5);
     /* MPI may be stuck like everything else: then SIGALRM ends this process, and the launcher the
      * others. */
     alarm(5);
@@ -154,11 +160,10 @@ static void end_job(watchdog *w, double still, size_t ranks) {
 }
 
 /* How long this rank waits before it is the one to end the job. One reports; the next does so only
- * if that one has been stopped as well, and those that wait for another node leave it time to name
- * the rank. */
+ * if that one has been stopped as well. */
 static double patience(const watchdog *w, size_t ranks) {
     const double later = 2.0 * (double)dt_comm_local_rank(w->comm);
-    return w->timeout + later + (culprit(w, ranks) < 0 ? 3 : 0);
+    return w->timeout + later + (culprit(w, ranks) < 0 ? PATIENCE_NODES : 0);
 }
 
 /* Wait for a while, or until there is nothing more to watch; whether that is so. */

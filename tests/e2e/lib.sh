@@ -17,8 +17,9 @@ mpirun=$(command -v "${2:?usage: $0 DTRAIN MPIRUN}")
 # Everything of MPI in a folder with a short path: sockets lie there.
 work=$(mktemp -d "${TMPDIR:-/tmp}/dtrain-e2e.XXXXXX")
 cd "$work" || exit
+# finish CODE
 finish() {
-    local code=$?
+    local code=$1
     trap - EXIT
     local job
     # A job is a shell that waits for timeout, which passes the signal on to all it has started.
@@ -28,7 +29,7 @@ finish() {
     rm -rf "$work"
     exit "$code"
 }
-trap finish EXIT
+trap 'finish "$?"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 

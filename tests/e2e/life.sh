@@ -11,9 +11,10 @@ export OMPI_MCA_btl_vader_backing_directory=$shm OMPI_MCA_osc_sm_backing_directo
 mkdir "$work/mpi"
 export OMPI_MCA_orte_tmpdir_base=$work/mpi
 finish_life() {
+    local code=$?
     [[ -z ${KEEP:-} ]] || cp -a "$work" "$KEEP"
     rm -rf "$shm"
-    finish
+    finish "$code"
 }
 trap finish_life EXIT
 
