@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,6 +109,8 @@ dt_status dt_replacement_open(dt_replacement *replacement, const char *path) {
     char text[128];
     DT_REQUIRE(replacement->file >= 0, DT_ERR_CREATE, "cannot create %s: %s", path,
                dt_file_reason(errno, text));
+    /* For dt_replacement_clean: gone with the process, whatever becomes of its number. */
+    flock(replacement->file, LOCK_EX | LOCK_NB);
     return DT_OK;
 }
 
@@ -141,7 +144,18 @@ void dt_replacement_discard(dt_replacement *replacement) {
     replacement->temporary[0] = '\0';
 }
 
-/* Whether nobody is writing to ".NAME.tmp.HOST.PID" any more. */
+/* Whether a process still has the file open for writing, by its lock. */
+static bool is_locked(const char *path) {
+    const int file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0) return errno != ENOENT;
+    const bool locked = flock(file, LOCK_EX | LOCK_NB) != 0;
+    close(file);
+    return locked;
+}
+
+/* Whether nobody is writing to ".NAME.tmp.HOST.PID" any more. A process of this host has gone if
+   its number is free; if not, it may be another one's by now, or that of a zombie, and the lock
+   tells. */
 static bool is_forgotten(const char *folder, const char *name) {
     const char *mark = name;
     for (const char *next = name; (next = strstr(next, ".tmp.")); next++) mark = next;
@@ -155,11 +169,12 @@ static bool is_forgotten(const char *folder, const char *name) {
     host_name(host);
     const char *whose = mark + strlen(".tmp.");
     const size_t length = (size_t)(dot - whose);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     if (strlen(host) == length && memcmp(host, whose, length) == 0) {
-        return process != (long)getpid() && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+        if (process == (long)getpid()) return false;
+        return (kill((pid_t)process, 0) != 0 && errno == ESRCH) || !is_locked(path);
     }
     struct stat info;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
     return lstat(path, &info) == 0 && time(NULL) - info.st_mtime > FORGOTTEN_SECONDS;
 }
 
