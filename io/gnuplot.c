@@ -120,7 +120,7 @@ done:
 }
 
 dt_status dt_gnuplot_draw(const char *path, dt_gnuplot_script *write, const void *what) {
-    dt_picture picture;
+    dt_picture picture = DT_PICTURE_SVG;
     dt_replacement out = {.file = -1};
     dt_status status;
     DT_TRY(dt_plot_picture(&picture, path));

@@ -308,8 +308,13 @@ static dt_status write_last(trainer *t) {
 
 /* The last checkpoint, with the reason for the end. Rank 0 only. */
 static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
-    const char *reason[] = {FINISHED, FINISHED " (early stopping)", signals_name(signals_stop()),
-                            loop->until.what, DEVICE_FAILED};
+    const char *reason[] = {
+        [END_STEPS] = FINISHED,
+        [END_PATIENCE] = FINISHED " (early stopping)",
+        [END_SIGNAL] = signals_name(signals_stop()),
+        [END_TIME] = loop->until.what,
+        [END_DEVICE] = DEVICE_FAILED,
+    };
     dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
     const dt_status before =
         writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
