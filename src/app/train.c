@@ -310,7 +310,7 @@ static dt_status write_last(trainer *t) {
 static dt_status finish(trainer *t, loop_state *loop, end_kind end) {
     const char *reason[] = {
         [END_STEPS] = FINISHED,
-        [END_PATIENCE] = FINISHED " (early stopping)",
+        [END_PATIENCE] = (FINISHED " (early stopping)"),
         [END_SIGNAL] = signals_name(signals_stop()),
         [END_TIME] = loop->until.what,
         [END_DEVICE] = DEVICE_FAILED,

@@ -28,7 +28,7 @@ echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return 
 mkdir -p "$folder"
 
 core="src/core/config.c src/core/ini.c src/core/memory.c src/core/random.c src/core/settings.c src/core/status.c src/core/log.c"
-data="src/data/chat.c src/data/decimal.c src/data/format.c src/data/format_working.c src/data/problem.c src/data/sampler.c src/data/tokenizer.c src/data/utf8.c"
+data="src/data/chat.c src/data/decimal.c src/data/format.c src/data/format_steps.c src/data/format_working.c src/data/problem.c src/data/sampler.c src/data/tokenizer.c src/data/utf8.c"
 declare -A sources=(
     [checkpoint]="$core $data src/model/layout.c io/checkpoint_read.c io/checkpoint_verify.c io/digest.c io/finite.c
         io/hdf5_header.c io/hdf5_links.c io/hdf5_read.c io/metrics.c io/replace.c io/schema.c"
