@@ -25,14 +25,12 @@ say "the same on 1, 2 and 3 ranks"
 
 expect_exit 0 start alone eval run --exhaustive
 /usr/bin/python3 -B - alone.json alone.tsv out <<'END' || fail "the counts are not those of the list"
-import collections, json, sys
+import collections, json, re, sys
 told = json.load(open(sys.argv[1]))
 lines = open(sys.argv[2]).read().splitlines()
 text = open(sys.argv[3]).read()
 assert lines.pop(0).split("\t") == "index split op a b right model slip step text right_text".split()
 names = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
-parts = {"*": ["partial product", "running sum"],
-         "/": ["remainder so far", "quotient digit", "digit times divisor", "new remainder"]}
 
 domain = [(op, a, b) for op in "+-*/" for a in range(100 if op == "/" else 10) for b in range(op == "/", 10)]
 assert told["problems"] == len(domain) == 300 + 900 and told["split"] == "all"
@@ -48,17 +46,29 @@ def hardness(op, a, b):
 def answer(op, a, b):
     return {"+": lambda: str(a + b), "-": lambda: str(a - b), "*": lambda: str(a * b), "/": lambda: f"{a // b} r {a % b}"}[op]()
 
+def places(op, working):
+    """What stands at each character of a working, the sign behind it included."""
+    if op == "-": return [("difference", 1)] * (len(working) + 1)
+    named = []
+    for step, chunk in enumerate(re.findall("[^,=]*[,=]" if op == "*" else "[^;=]*[;=]", working + "="), 1):
+        if op == "*":
+            head, plus, tail = chunk.partition("+")
+            named += [("partial product", step)] * len(head + plus) + [("running sum", step)] * len(tail)
+        elif step == 1:
+            named += [("multiple of the divisor", step)] * len(chunk)
+        else:
+            rest, bits, digit = re.fullmatch(r"(\d+,)((?:\d+[A-Da-d]){4})(\d[;=])", chunk).groups()
+            named += [("remainder so far", step)] * len(rest)
+            named += [("comparison" if c.isalpha() else "difference", step) for c in bits]
+            named += [("quotient digit", step)] * len(digit)
+    return named
+
 def first_slip(op, produced, right):
-    """Walks over both texts at once, naming the place it is at."""
     working, equals, _ = right.rpartition("=")
     if not equals: return "answer", 0
     if produced.startswith(working + "="): return "copy", 0
-    end = ";" if ";" in working else ","
-    step, part = 1, 0
-    for i, c in enumerate(working + "="):
-        if produced[i:i + 1] != c: return parts[op][part], step
-        if c == end: step, part = step + 1, 0
-        elif not c.isdigit(): part += 1
+    for i, place in enumerate(places(op, working)):
+        if produced[i:i + 1] != (working + "=")[i]: return place
 
 wrong, last = set(), -1
 slips = collections.Counter()
