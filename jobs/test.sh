@@ -46,6 +46,7 @@ run_tests() {
 
 ensure_packages build test
 ensure_packages cluster || say "Going on without: the tests on a Slurm cluster will be skipped."
+ensure_packages opencl || say "Going on without: the tests on OpenCL devices will be skipped."
 ensure_packages style || say "Going on without: nothing that is built depends on these."
 mpi_environment 8
 
