@@ -60,14 +60,14 @@ typedef struct {
 } dt_muon;
 
 /* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,
- * position, channel) alone. */
+ * its token's number in it, channel) alone. */
 typedef struct {
     float probability;
     uint64_t seed;
     uint32_t step;
     uint32_t site;          /* which place in the model */
     uint64_t first_problem; /* number of the batch's first problem in the global batch */
-    size_t T;               /* positions per problem */
+    size_t T;               /* most tokens of a problem */
 } dt_dropout;
 
 /* Every entry must be there. Calls may be queued; download, score and finish wait for what they

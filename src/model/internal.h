@@ -25,7 +25,7 @@ typedef struct {
     dt_tensor qkv, lse, attended; /* (N,3C) (N,H) (N,C) */
     dt_tensor middle;             /* (N,C) the stream after attention */
     dt_tensor mlp_normed, mlp_mean, mlp_rstd;
-    dt_tensor hidden_slope, hidden; /* (N,F) before and after GELU */
+    dt_tensor hidden_slope, hidden; /* (N,F) the slope of GELU, and its result */
 } layer_activations;
 
 struct dt_model {

@@ -47,16 +47,10 @@ is_started() { [[ $(readlink "/proc/$1/exe") != "$(readlink "/proc/$$/exe")" ]];
 
 is_over() { ! kill -0 "$1" 2>/dev/null; }
 
-# end_of_job: wait for it, for at most 60 s; $code is its exit code. A launcher that hangs when all ranks have gone is not the
-# program's fault: Open MPI's does so now and then, if one was killed while they met.
+# end_of_job: wait for it, for at most 60 s; $code is its exit code.
 end_of_job() {
-    local until=$((SECONDS + 60)) alone=$((SECONDS + 20))
+    local until=$((SECONDS + 60))
     while kill -0 "$job" 2>/dev/null; do
-        [[ -z $(pgrep -P "$job") ]] || alone=$((SECONDS + 20))
-        if ((SECONDS >= alone)); then
-            say "mpirun hangs though all its ranks have gone; it is killed"
-            kill -KILL "$job" 2>/dev/null || true
-        fi
         if ((SECONDS >= until)); then
             signal_ranks KILL
             kill -KILL "$job" 2>/dev/null
