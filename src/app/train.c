@@ -107,6 +107,9 @@ static void request_checkpoint(trainer *t, loop_state *loop, checkpoint_wish wis
     if (writer_submit(t->writer, wish == CHECKPOINT_MUST, &accepted) != DT_OK) {
         dt_log_warn("%s; the run goes on without this checkpoint", dt_error_text());
         dt_error_clear();
+    } else if (!accepted && wish != CHECKPOINT_OWED) {
+        dt_log_debug("the checkpoint of step %lld has to wait: two before it are not written yet",
+                     (long long)t->state.step);
     }
     loop->pending = !accepted;
     if (accepted) loop->last_checkpoint = seconds_now();

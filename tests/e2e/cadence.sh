@@ -4,22 +4,39 @@ set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
 
-run=("${small[@]}" --eval-every 0 --keep 0)
+run=("${small[@]}" --eval-every 0 --keep 0 --log-level debug)
 
 # ---- how often ----
 
+# expect_steps FOLDER STEP…: the run that has just ended has checkpoints of these steps. Where the disk was too slow for one, which
+# dtrain said then, a later step has it.
+expect_steps() {
+    local folder=$1 step late=0 taken
+    shift
+    taken=" $(steps_of "$folder") "
+    say "$folder:$taken"
+    for step in "$@"; do
+        [[ $taken != *" $step "* ]] || continue
+        has_said "the checkpoint of step $step has to wait" || fail "no checkpoint of step $step, but$taken"
+        late=$((late + 1))
+    done
+    for step in $taken; do
+        [[ " $* " == *" $step "* ]] || ((late-- > 0)) || fail "a checkpoint of step $step: $taken"
+    done
+}
+
 expect_exit 0 start 2 "${run[@]}" --steps 22 --checkpoint-every 5 --out steps
-[[ $(steps_of steps) == "5 10 15 20 22" ]] || fail "every 5 steps: $(steps_of steps)"
+expect_steps steps 5 10 15 20 22
 
 # 2 epochs of 122 problems in batches of 61: 4 steps.
 expect_exit 0 start 2 "${run[@]}" --steps 14 --train-examples 122 --checkpoint-every 2e --out epochs
-[[ $(steps_of epochs) == "4 8 12 14" ]] || fail "every 2 epochs: $(steps_of epochs)"
+expect_steps epochs 4 8 12 14
 # Epochs that end within a step: 100 problems, so after steps 2, 4, 5, 7, 9, 10.
 expect_exit 0 start 2 "${run[@]}" --steps 10 --train-examples 100 --checkpoint-every 1e --out uneven
-[[ $(steps_of uneven) == "2 4 5 7 9 10" ]] || fail "every epoch of 1.64 steps: $(steps_of uneven)"
+expect_steps uneven 2 4 5 7 9 10
 
 expect_exit 0 start 2 "${run[@]}" --steps 12 --checkpoint-every 0 --out never
-[[ $(steps_of never) == 12 ]] || fail "never: $(steps_of never)"
+expect_steps never 12
 
 launch 2 "${run[@]}" --steps 1000000 --checkpoint-every 1s --out seconds
 wait_for 60 has_said "new run in seconds"
@@ -33,16 +50,18 @@ say "every second for 5.5 s: $count checkpoints"
 # ---- which stay ----
 
 expect_exit 0 start 2 "${run[@]}" --steps 40 --checkpoint-every 5 --keep 2 --out kept
-[[ $(steps_of kept) == "35 40" ]] || fail "keep 2: $(steps_of kept)"
+expect_steps kept 35 40
 expect_exit 0 start 2 "${run[@]}" --steps 20 --checkpoint-every 5 --keep 1 --out one
-[[ $(steps_of one) == "20" ]] || fail "keep 1: $(steps_of one)"
+expect_steps one 20
 # Pinned by a link of any name.
-ln -s checkpoint-00000035.h5 kept/paper
+pinned=$(steps_of kept)
+pinned=${pinned%% *}
+ln -s "$(printf 'checkpoint-%08d.h5' "$pinned")" kept/paper
 expect_exit 0 start 2 "${run[@]}" --steps 80 --checkpoint-every 5 --keep 2 --out kept
-[[ $(steps_of kept) == "35 75 80" ]] || fail "keep 2 with one pinned: $(steps_of kept)"
+expect_steps kept "$pinned" 75 80
 rm kept/paper
 expect_exit 0 start 2 "${run[@]}" --steps 90 --checkpoint-every 5 --keep 2 --out kept
-[[ $(steps_of kept) == "85 90" ]] || fail "keep 2 with none pinned any more: $(steps_of kept)"
+expect_steps kept 85 90
 
 # ---- the best, by each metric ----
 

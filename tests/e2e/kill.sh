@@ -15,21 +15,21 @@ run=(--eval-every 7 --checkpoint-every 1 --keep 2 "${small[@]}" --layers 1 --bat
 
 # Which processes go: all ranks, one of them, the launcher, or all at once as when the machine goes down.
 kill_job() {
+    # Nobody knows the ranks any more when their launcher is gone, and it may be about to start them.
+    local ranks process
+    [[ $1 == rank* ]] || kill -STOP "$job"
+    ranks=$(pgrep -P "$job" || true)
     case $1 in
     ranks) signal_ranks KILL ;;
     rank) signal_rank KILL $((RANDOM % $2)) || true ;;
     launcher) kill -KILL "$job" ;;
     all)
-        kill -STOP "$job" || true
         signal_ranks KILL
         kill -KILL "$job" || true
         ;;
     esac
-    # Ranks notice by themselves that their launcher is gone.
-    local ranks
-    ranks=$(pgrep -P "$job" || true)
     end_of_job
-    ((code != 0)) || return 0
+    # Ranks notice by themselves that their launcher is gone; until then they train and write.
     for process in $ranks; do wait_for 10 is_over "$process"; done
 }
 
