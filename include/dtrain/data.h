@@ -282,7 +282,40 @@ dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t pos
 dt_status dt_source_sample(dt_batch *batch, const dt_source *source, dt_split split,
                            uint64_t index);
 
+/* How many tokens dt_source_train would append. */
+dt_status dt_source_train_length(uint32_t *tokens, const dt_source *source, uint64_t position);
+
 /* How many texts a split has, at most `wanted`. */
 size_t dt_source_count(const dt_source *source, dt_split split, size_t wanted);
+
+/* ---- texts of a step ---- */
+
+/* What a shard has got. */
+typedef struct {
+    uint64_t tokens;
+    size_t next, room; /* its next place, and how many are left */
+} dt_hand;
+
+/* Which text of a global batch stands at which place: a pure function of their lengths. The places
+ * of shard s are dt_deal_start(s) … dt_deal_start(s + 1) - 1: equal counts, give or take one. */
+typedef struct {
+    size_t batch, shards;
+    size_t capacity;  /* the most that batch can be */
+    uint32_t *tokens; /* (batch) in: the length of each text */
+    uint32_t *order;  /* (batch) out: the text at each place; they rise within a shard */
+    uint64_t *rank;   /* (batch) and below: its own */
+    uint32_t *owner;  /* (batch) */
+    dt_hand *hand;    /* (shards) */
+} dt_deal;
+
+/* Room for batches up to that size, once. DT_ERR_ARG for no shards, or 2^32 texts. */
+dt_status dt_deal_create(dt_deal *deal, size_t capacity, size_t shards);
+void dt_deal_destroy(dt_deal *deal);
+
+size_t dt_deal_start(size_t batch, size_t shards, size_t shard);
+
+/* Deal deal->batch texts out so that all shards have about as many tokens: the longest first, each to the
+ * shard that has the fewest so far. Source: Graham 1969, doi:10.1137/0117039, "LPT". */
+void dt_deal_texts(dt_deal *deal);
 
 #endif

@@ -8,25 +8,48 @@
 #include "trainer.h"
 #include "trainer_shared.h"
 
-dt_status fill_train_batch(dt_batch *batch, const dt_source *source, uint64_t position,
-                           size_t count) {
-    dt_batch_clear(batch);
-    for (size_t i = 0; i < count; i++) {
-        DT_TRY(dt_source_train(batch, source, position + i));
-        dt_batch_shift_places(batch, i, dt_place_offset(source->config, position + i));
-    }
+static dt_status append_text(dt_batch *batch, const dt_source *source, uint64_t position) {
+    DT_TRY(dt_source_train(batch, source, position));
+    dt_batch_shift_places(batch, batch->problems - 1, dt_place_offset(source->config, position));
     return DT_OK;
 }
 
-/* Problems of the global batch before shard s. */
-static size_t shard_start(const dt_config *config, size_t s) {
-    return (size_t)config->batch * s / (size_t)config->shards;
+dt_status fill_train_batch(dt_batch *batch, const dt_source *source, uint64_t position,
+                           size_t count) {
+    dt_batch_clear(batch);
+    for (size_t i = 0; i < count; i++) DT_TRY(append_text(batch, source, position + i));
+    return DT_OK;
 }
 
 /* Where a step's problems begin. The batch size may have changed on the way: what counts is how
    many were used. Each rollback moves on to problems that no other branch of the run sees. */
 static uint64_t step_position(const trainer *t) {
     return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
+}
+
+/* Each rank looks at all of them: that is cheaper than waiting for the one with the longest. */
+dt_status trainer_deal(trainer *t) {
+    const dt_source source = trainer_source(t);
+    /* A replay goes on with another batch where the run did. */
+    DT_REQUIRE((size_t)t->config.batch <= t->deal.capacity, DT_ERR_INTERNAL,
+               "a step has %lld texts, with room for %zu", (long long)t->config.batch,
+               t->deal.capacity);
+    t->deal.batch = (size_t)t->config.batch;
+    for (size_t i = 0; i < t->deal.batch; i++) {
+        DT_TRY(dt_source_train_length(&t->deal.tokens[i], &source, step_position(t) + i));
+    }
+    dt_deal_texts(&t->deal);
+    return DT_OK;
+}
+
+/* The texts at places first … first + count - 1 of the step. */
+static dt_status fill_dealt(trainer *t, size_t first, size_t count) {
+    const dt_source source = trainer_source(t);
+    dt_batch_clear(&t->batch);
+    for (size_t i = first; i < first + count; i++) {
+        DT_TRY(append_text(&t->batch, &source, step_position(t) + t->deal.order[i]));
+    }
+    return DT_OK;
 }
 
 /* The gradient of the shard in hand, on its way to the reducer. */
@@ -69,16 +92,15 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
                                 size_t shard, bool last) {
     dt_backend *device = t->s->device;
     handover h = {t, gradient, t->layout.count, last && dt_reducer_overlaps(t->reducer)};
-    const dt_source source = trainer_source(t);
-    const size_t end = shard_start(&t->config, shard + 1);
+    const size_t end = dt_deal_start(t->deal.batch, t->deal.shards, shard + 1);
     DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
-    for (size_t first = shard_start(&t->config, shard); first < end && !signals_stop();
-         first += (size_t)t->config.micro_batch) {
+    for (size_t first = dt_deal_start(t->deal.batch, t->deal.shards, shard);
+         first < end && !signals_stop(); first += (size_t)t->config.micro_batch) {
         const size_t count = dt_min_size((size_t)t->config.micro_batch, end - first);
         const dt_step_key key = {.seed = (uint64_t)t->config.seed,
                                  .step = (uint32_t)t->state.step,
                                  .first_problem = first};
-        DT_TRY(fill_train_batch(&t->batch, &source, step_position(t) + first, count));
+        DT_TRY(fill_dealt(t, first, count));
         dt_model_watch(t->model, first + count == end ? on_backward : NULL, &h);
         const dt_status status = dt_model_backward(t->model, score, gradient, &t->batch, &key);
         dt_model_watch(t->model, NULL, NULL);
@@ -93,7 +115,7 @@ static dt_status own_shards(trainer *t, const step_request *request) {
     size_t begin, end;
     dt_shard_range(&begin, &end, (size_t)t->config.shards, dt_comm_size(t->s->comm),
                    dt_comm_rank(t->s->comm));
-    dt_status status = DT_OK;
+    dt_status status = trainer_deal(t);
     for (size_t shard = begin; shard < end; shard++) {
         dt_score score = {0};
         double tokens = 0;

@@ -48,6 +48,7 @@ static dt_status open_model(trainer *t) {
     DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights, room,
                            room * t->shape.T));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
+    DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch, (size_t)t->config.shards));
     return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double),
                            "scores of shards");
 }
@@ -71,6 +72,7 @@ void trainer_destroy(trainer *t) {
     dt_backend *host = t->s->host, *device = t->s->device;
     dt_model_destroy(&t->model);
     dt_batch_destroy(&t->batch);
+    dt_deal_destroy(&t->deal);
     dt_memory_free(&t->shared);
     for (size_t i = 0; t->slot && i < dt_reducer_slots(t->reducer); i++) {
         if (t->slot[i]) device->op->buffer_destroy(&t->slot[i], device);

@@ -26,6 +26,7 @@ typedef struct {
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
     dt_model *model;
     dt_batch batch;
+    dt_deal deal;   /* of the step's texts to the shards */
     double *shared; /* (shards, SHARED) what the ranks tell each other in every step */
 
     /* Changed under the writer's lock: together they are what a checkpoint holds. */
@@ -64,6 +65,9 @@ dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only)
 /* For an error of this rank alone, while the others wait for it: only the end of the whole job
  * helps. As DT_ERR_COMM it skips what all ranks do together, and main ends the job. */
 dt_status trainer_forsake(dt_status status);
+
+/* Deal the texts of the step to come out to the shards; trainer_step does so, too. */
+dt_status trainer_deal(trainer *t);
 
 /**
  * One update, entered in the metrics. Collective.

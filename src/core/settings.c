@@ -66,7 +66,7 @@ static const dt_setting table[] = {
         "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
         "then give other bits"),
 
-    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+-***////",
+    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+-**//",
          "operations; one that stands twice is drawn twice as often"),
     WHOLE("digits", "data", FREE, digits, 1, 36, "3",
           "most digits of the operands of + and -, and of *, where 9 are the most"),

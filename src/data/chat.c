@@ -84,7 +84,11 @@ static void put_filled(dt_text *text, const char *words, dt_span first, dt_span 
 void dt_chat_put_question(dt_text *text, const dt_problem *problem, size_t phrasing) {
     char a[sizeof(dt_decimal)], b[sizeof(dt_decimal)];
     dt_text first = dt_text_begin(a, sizeof a), second = dt_text_begin(b, sizeof b);
-    dt_text_number_reversed(&first, problem->a);
+    if (problem->operation == DT_DIVIDE) {
+        dt_text_number(&first, problem->a);
+    } else {
+        dt_text_number_reversed(&first, problem->a);
+    }
     dt_text_number_reversed(&second, problem->b);
     put_filled(text, table[problem->operation][phrasing].question, (dt_span){a, first.length},
                (dt_span){b, second.length});

@@ -6,7 +6,8 @@
 #include "dtrain/data.h"
 #include "utf8.h"
 
-/* The question, as the model sees it: operands least significant digit first. */
+/* The question, as the model sees it: operands least significant digit first, but
+ * for dividends. */
 void dt_chat_put_question(dt_text *text, const dt_problem *problem, size_t phrasing);
 
 /* The sentence that says an answer, which is given as in other formats: "46", "29r1". */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chat.h"
+#include "utf8.h"
 
 dt_digit_order dt_format_order(dt_format format) {
     return format == DT_FORMAT_PLAIN ? DT_MOST_FIRST : DT_LEAST_FIRST;
@@ -47,7 +48,7 @@ static void put_question(dt_text *text, const dt_problem *problem, dt_format for
         return;
     }
     const dt_digit_order order = dt_format_order(format);
-    put_ordered(text, problem->a, order);
+    put_ordered(text, problem->a, problem->operation == DT_DIVIDE ? DT_MOST_FIRST : order);
     dt_text_char(text, dt_operation_symbol(problem->operation));
     put_ordered(text, problem->b, order);
     dt_text_char(text, '=');
@@ -174,7 +175,7 @@ typedef struct {
 
 static void widen_as(extent *widest, const dt_problem *problem, dt_format format, size_t phrasing) {
     char text[DT_TEXT_MAX];
-    size_t prompt, run = 0, length = 0;
+    size_t prompt, run = 0;
     if (dt_format_write_as(text, sizeof text, &prompt, problem, format, phrasing) != DT_OK) {
         widest->length = DT_TEXT_MAX;
         return;
@@ -182,8 +183,8 @@ static void widen_as(extent *widest, const dt_problem *problem, dt_format format
     for (const char *at = text; *at; at++) {
         run = *at >= '0' && *at <= '9' ? run + 1 : 0;
         if (run > widest->run) widest->run = run;
-        length += ((unsigned char)*at & 0xc0) != 0x80;
     }
+    const size_t length = dt_utf8_count(text);
     if (length > widest->length) widest->length = length;
 }
 

@@ -17,8 +17,8 @@ bool dt_format_has_working(const dt_problem *problem, dt_format format);
 /* These steps; nothing for a sum. */
 void dt_format_put_steps(dt_text *text, const dt_problem *problem);
 
-/* Which end of sums, differences, products and remainders comes first; a quotient's is always the
- * most significant. */
+/* Which end of a number comes first; of dividends and quotients, which long division goes through
+ * from the front, it is always the most significant. */
 dt_digit_order dt_format_order(dt_format format);
 
 #endif

@@ -17,3 +17,9 @@ size_t dt_utf8_length(const char *at, size_t left) {
     }
     return length;
 }
+
+size_t dt_utf8_count(const char *text) {
+    size_t count = 0;
+    for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}

@@ -40,6 +40,7 @@ typedef struct {
     stopwatch watch;
     products products;
     dt_batch batch;     /* all problems of a step */
+    double dealing;     /* seconds for dealing these out to the shards */
     size_t most_tokens; /* of a micro-batch in any step so far */
     double *by_rank;    /* (ranks, PARTS * DIRECTIONS) */
     double *rates;      /* (ranks) */
@@ -58,17 +59,20 @@ static size_t passes_of(const dt_config *c) {
 
 /* The problems of the step to come. */
 static dt_status look_ahead(bench *b) {
-    const trainer *t = &b->t;
-    const size_t batch = (size_t)t->config.batch, shards = (size_t)t->config.shards;
+    trainer *t = &b->t;
+    const dt_deal *deal = &t->deal;
     const dt_source source = trainer_source(t);
-    DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, batch));
-    for (size_t shard = 0; shard < shards; shard++) {
-        const size_t end = batch * (shard + 1) / shards;
-        for (size_t first = batch * shard / shards; first < end;) {
-            const size_t next = dt_min_size(first + (size_t)t->config.micro_batch, end);
-            const size_t tokens = (size_t)(b->batch.offset[next] - b->batch.offset[first]);
+    DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, deal->batch));
+    const double start = b->now();
+    DT_TRY(trainer_deal(t));
+    b->dealing = b->now() - start;
+    for (size_t shard = 0; shard < deal->shards; shard++) {
+        const size_t end = dt_deal_start(deal->batch, deal->shards, shard + 1);
+        for (size_t i = dt_deal_start(deal->batch, deal->shards, shard); i < end;) {
+            const size_t next = dt_min_size(i + (size_t)t->config.micro_batch, end);
+            size_t tokens = 0;
+            for (; i < next; i++) tokens += deal->tokens[deal->order[i]];
             b->most_tokens = dt_max_size(b->most_tokens, tokens);
-            first = next;
         }
     }
     return DT_OK;
@@ -147,6 +151,7 @@ static dt_status time_step(bench *b, size_t i) {
     DT_TRY(trainer_step(t, &row, &request));
     b->samples->step[i] = b->now() - start;
     const own_times after = own_times_of(t);
+    b->watch.seconds[PART_DATA][FORWARD] += b->dealing;
     b->watch.seconds[PART_REDUCTION][BACKWARD] += after.reduction - before.reduction;
     b->watch.seconds[PART_WAITING][BACKWARD] += after.waiting - before.waiting;
     return take_parts(b, i);

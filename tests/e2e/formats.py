@@ -39,12 +39,12 @@ def read_question(text, format):
     first = format == "plain"
     if format != "chat":
         a, operation, b = re.fullmatch(r"(\d+)([-+*/])(\d+)=", text).groups()
-        return number(a, first), operation, number(b, first)
+        return number(a, first or operation == "/"), operation, number(b, first)
     found = [(m, operation) for words, operation in QUESTIONS if (m := words.fullmatch(text))]
     assert len(found) == 1, text
     match, operation = found[0]
     a, b = (match["a"], match["b"]) if match.groupdict() else match.groups()
-    return number(a, False), operation, number(b, False)
+    return number(a, operation == "/"), operation, number(b, False)
 
 
 def read_answer(text, operation, format):

@@ -11,7 +11,7 @@
 #include "dtrain/data.h"
 
 /* One problem of each operation, in all phrasings: the question as people ask it, the model's text
- * (least significant digit first, but for quotients), and the answer as people read it. */
+ * (least significant digit first, but for dividends and quotients), and the answer as people read it. */
 static const struct {
     dt_problem problem;
     const char *answer;
@@ -57,19 +57,19 @@ static const struct {
       {"273と4の積は？", "372と4の積は？", "2901=積は2901です。$", "積は1092です。"}}},
     {{DT_DIVIDE, 160, 7},
      "22 r 6",
-     {{"What is 160 divided by 7?", "What is 061 divided by 7?", "22 remainder 6.$",
+     {{"What is 160 divided by 7?", "What is 160 divided by 7?", "22 remainder 6.$",
        "22 remainder 6."},
-      {"How much is 160 divided by 7?", "How much is 061 divided by 7?", "It is 22 remainder 6.$",
+      {"How much is 160 divided by 7?", "How much is 160 divided by 7?", "It is 22 remainder 6.$",
        "It is 22 remainder 6."},
-      {"Divide 160 by 7.", "Divide 061 by 7.", "The quotient is 22, the remainder 6.$",
+      {"Divide 160 by 7.", "Divide 160 by 7.", "The quotient is 22, the remainder 6.$",
        "The quotient is 22, the remainder 6."},
-      {"How often does 7 go into 160?", "How often does 7 go into 061?",
+      {"How often does 7 go into 160?", "How often does 7 go into 160?",
        "22 times, and 6 is left.$", "22 times, and 6 is left."},
-      {"160割る7は？", "061割る7は？", "22余り6です。$", "22余り6です。"},
-      {"160わる7はいくつですか？", "061わる7はいくつですか？", "22あまり6です。$",
+      {"160割る7は？", "160割る7は？", "22余り6です。$", "22余り6です。"},
+      {"160わる7はいくつですか？", "160わる7はいくつですか？", "22あまり6です。$",
        "22あまり6です。"},
-      {"160を7で割ると？", "061を7で割ると？", "22余り6になります。$", "22余り6になります。"},
-      {"160を7で割った商と余りは？", "061を7で割った商と余りは？", "商は22、余りは6です。$",
+      {"160を7で割ると？", "160を7で割ると？", "22余り6になります。$", "22余り6になります。"},
+      {"160を7で割った商と余りは？", "160を7で割った商と余りは？", "商は22、余りは6です。$",
        "商は22、余りは6です。"}}},
 };
 enum { KNOWN = sizeof known / sizeof *known };

@@ -1,0 +1,161 @@
+/* Texts dealt out to shards: none is lost, counts are equal, and so is, nearly, what there is to
+ * compute. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrain/data.h"
+
+enum { BATCH_MAX = 1024 };
+
+static void open_deal(dt_deal *deal, size_t batch, size_t shards) {
+    assert_int_equal(dt_deal_create(deal, batch, shards), DT_OK);
+}
+
+/* Tokens of the lightest and of the heaviest shard. */
+static void weigh(uint64_t *least, uint64_t *most, const dt_deal *deal) {
+    *least = UINT64_MAX;
+    *most = 0;
+    for (size_t s = 0; s < deal->shards; s++) {
+        uint64_t sum = 0;
+        for (size_t i = dt_deal_start(deal->batch, deal->shards, s);
+             i < dt_deal_start(deal->batch, deal->shards, s + 1); i++) {
+            sum += deal->tokens[deal->order[i]];
+        }
+        *least = sum < *least ? sum : *least;
+        *most = sum > *most ? sum : *most;
+    }
+}
+
+static void every_text_is_dealt_out_once(void **state) {
+    (void)state;
+    static const size_t batches[] = {1, 7, 61, 128, 1000}, shards[] = {1, 4, 8, 64};
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+        for (size_t n = 0; n < sizeof shards / sizeof *shards; n++) {
+            dt_deal deal;
+            bool seen[BATCH_MAX] = {false};
+            open_deal(&deal, batches[b], shards[n]);
+            for (size_t i = 0; i < deal.batch; i++) deal.tokens[i] = (uint32_t)(i * 37 % 90 + 3);
+            dt_deal_texts(&deal);
+            for (size_t i = 0; i < deal.batch; i++) {
+                assert_true(deal.order[i] < deal.batch);
+                assert_false(seen[deal.order[i]]);
+                seen[deal.order[i]] = true;
+            }
+            assert_int_equal(dt_deal_start(deal.batch, deal.shards, 0), 0);
+            assert_int_equal(dt_deal_start(deal.batch, deal.shards, deal.shards), deal.batch);
+            for (size_t s = 0; s < deal.shards; s++) {
+                const size_t begin = dt_deal_start(deal.batch, deal.shards, s),
+                             end = dt_deal_start(deal.batch, deal.shards, s + 1);
+                assert_in_range(end - begin, deal.batch / deal.shards,
+                                deal.batch / deal.shards + 1);
+                for (size_t i = begin; i + 1 < end; i++)
+                    assert_true(deal.order[i] < deal.order[i + 1]);
+            }
+            dt_deal_destroy(&deal);
+            assert_null(deal.order);
+        }
+    }
+}
+
+/* 8 shards of 2: each long text gets a short one. */
+static void long_texts_go_with_short_ones(void **state) {
+    (void)state;
+    dt_deal deal;
+    uint64_t least, most;
+    open_deal(&deal, 16, 8);
+    for (size_t i = 0; i < 16; i++) deal.tokens[i] = (uint32_t)(10 + i);
+    dt_deal_texts(&deal);
+    weigh(&least, &most, &deal);
+    assert_int_equal(least, 35);
+    assert_int_equal(most, 35);
+    dt_deal_destroy(&deal);
+}
+
+/* What shards wait for: in batches as drawn the heaviest shard is far above the mean. */
+static void shards_weigh_nearly_the_same(void **state) {
+    (void)state;
+    dt_deal deal;
+    dt_config config;
+    dt_config_defaults(&config);
+    const dt_source source = {.config = &config};
+    open_deal(&deal, 128, 8);
+    uint64_t position = 0;
+    for (size_t step = 0; step < 50; step++) {
+        uint64_t least, most;
+        for (size_t i = 0; i < deal.batch; i++) {
+            assert_int_equal(dt_source_train_length(&deal.tokens[i], &source, position++), DT_OK);
+        }
+        dt_deal_texts(&deal);
+        weigh(&least, &most, &deal);
+        assert_true((double)(most - least) < 0.01 * (double)most);
+    }
+    dt_deal_destroy(&deal);
+}
+
+/* Which texts a shard gets depends on nothing but the lengths. */
+static void the_same_lengths_give_the_same_order(void **state) {
+    (void)state;
+    dt_deal first, second;
+    open_deal(&first, 100, 8);
+    open_deal(&second, 100, 8);
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < 100; i++) first.tokens[i] = (uint32_t)(5 + (i + round) % 4);
+        memcpy(second.tokens, first.tokens, 100 * sizeof *first.tokens);
+        dt_deal_texts(&first);
+    }
+    dt_deal_texts(&second);
+    assert_memory_equal(first.order, second.order, 100 * sizeof *first.order);
+    dt_deal_destroy(&first);
+    dt_deal_destroy(&second);
+}
+
+/* The length of a text is what it adds to a batch. */
+static void lengths_are_those_of_the_texts(void **state) {
+    (void)state;
+    for (dt_format format = DT_FORMAT_PLAIN; format <= DT_FORMAT_CHAT; format++) {
+        dt_config config;
+        dt_tokenizer *tokenizer;
+        dt_batch batch;
+        dt_config_defaults(&config);
+        config.format = format;
+        assert_int_equal(dt_tokenizer_create(&tokenizer, format), DT_OK);
+        assert_int_equal(dt_batch_create(&batch, 1, DT_TEXT_MAX), DT_OK);
+        const dt_source source = {&config, tokenizer, NULL};
+        for (uint64_t position = 0; position < 500; position++) {
+            uint32_t tokens;
+            dt_batch_clear(&batch);
+            assert_int_equal(dt_source_train(&batch, &source, position), DT_OK);
+            assert_int_equal(dt_source_train_length(&tokens, &source, position), DT_OK);
+            assert_int_equal(tokens, batch.tokens);
+        }
+        dt_batch_destroy(&batch);
+        dt_tokenizer_destroy(&tokenizer);
+    }
+}
+
+static void what_cannot_be_dealt_out_is_refused(void **state) {
+    (void)state;
+    dt_deal deal;
+    assert_int_equal(dt_deal_create(&deal, 8, 0), DT_ERR_ARG);
+    assert_int_equal(dt_deal_create(&deal, (size_t)UINT32_MAX + 1, 8), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "--batch"));
+    dt_error_clear();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_text_is_dealt_out_once),
+        cmocka_unit_test(long_texts_go_with_short_ones),
+        cmocka_unit_test(shards_weigh_nearly_the_same),
+        cmocka_unit_test(the_same_lengths_give_the_same_order),
+        cmocka_unit_test(lengths_are_those_of_the_texts),
+        cmocka_unit_test(what_cannot_be_dealt_out_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
