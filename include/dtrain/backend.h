@@ -164,7 +164,7 @@ typedef struct {
     dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                        dt_tensor gradient, size_t count, const dt_adamw *constants);
     /* One matrix (rows, columns): m = momentum m + g; the nearest orthogonal matrix to g + momentum
-       m is the update. Source: Jordan et al. 2024, "Muon"; five Newton-Schulz iterations. */
+       m is the update. Source: Jordan et al. 2024, "Muon"; Amsel et al. 2025, arXiv:2505.16932. */
     dt_status (*muon)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                       size_t rows, size_t columns, const dt_muon *constants);
     /* Sum of squares in a fixed order, in double. */

@@ -314,8 +314,8 @@ void dt_deal_destroy(dt_deal *deal);
 
 size_t dt_deal_start(size_t batch, size_t shards, size_t shard);
 
-/* Deal deal->batch texts out so that all shards have about as many tokens: the longest first, each to the
- * shard that has the fewest so far. Source: Graham 1969, doi:10.1137/0117039, "LPT". */
+/* Deal deal->batch texts out so that all shards have about as many tokens: the longest first, each
+ * to the shard that has the fewest so far. Source: Graham 1969, doi:10.1137/0117039, "LPT". */
 void dt_deal_texts(dt_deal *deal);
 
 #endif

@@ -34,11 +34,25 @@ static void fill_row(dt_validation_row *row, const eval_result *result) {
     }
 }
 
-static dt_status record(trainer *t, const dt_validation_row *row, bool *improved) {
+/* The loss of the best validation so far, which rank 0 knows; NaN: there is none. Collective. */
+static dt_status find_best_loss(double *loss, const trainer *t) {
+    *loss = NAN;
+    for (size_t i = 0; i < t->metrics.validation_count; i++) {
+        const dt_validation_row *row = &t->metrics.validation[i];
+        if (row->step == t->state.best_step) *loss = row->loss;
+    }
+    return dt_comm_broadcast(t->s->comm, loss, sizeof *loss);
+}
+
+/* Of two that are equally good the one with the lower loss is kept: all of a few hundred problems
+ * are soon right. Patience counts it for no better. */
+static dt_status record(trainer *t, const dt_validation_row *row, double best_loss,
+                        bool *improved) {
     if (dt_comm_rank(t->s->comm) == 0) DT_TRY(dt_metrics_add_validation(&t->metrics, row));
     const double value = metric_of(&t->config, row);
-    *improved = is_better(&t->config, &t->state, value);
-    t->state.stale = *improved ? 0 : t->state.stale + 1;
+    const bool better = is_better(&t->config, &t->state, value);
+    *improved = better || (value == t->state.best && row->loss < best_loss);
+    t->state.stale = better ? 0 : t->state.stale + 1;
     if (*improved) {
         t->state.best = value;
         t->state.best_step = t->state.step;
@@ -81,9 +95,13 @@ dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, b
     if (status == DT_OK && !*interrupted) {
         fill_row(row, result);
         row->seconds = seconds_now() - start;
-        writer_lock(t->writer);
-        status = record(t, row, improved);
-        writer_unlock(t->writer);
+        double best_loss;
+        status = find_best_loss(&best_loss, t);
+        if (status == DT_OK) {
+            writer_lock(t->writer);
+            status = record(t, row, best_loss, improved);
+            writer_unlock(t->writer);
+        }
         status = dt_comm_agree(t->s->comm, status);
     }
     dt_memory_free(&result);

@@ -43,7 +43,7 @@ static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
-    WHOLE("steps", "run", FREE, steps, 1, STEPS, "1600", "updates in all"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2000", "updates in all"),
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto", "cpu",
            "what computes: cpu, opencl, or auto: GPUs if there are some"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",

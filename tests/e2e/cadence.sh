@@ -65,23 +65,25 @@ expect_steps kept 85 90
 
 # ---- the best, by each metric ----
 
-# It is the first with the best value, and its file stays however few are kept.
+# It is the one with the best value, of several the one with the least loss, and its file stays however few are kept.
 check_best() {
     /usr/bin/python3 -B - "$@" <<'END'
 import os, sys, h5py
 folder, metric, least = sys.argv[1], sys.argv[2], float(sys.argv[3])
 with h5py.File(f"{folder}/latest.h5") as file:
     rows = file["metrics/validation"]
-    steps, values = rows["step"][()].tolist(), rows[metric][()].tolist()
+    steps, values, losses = (rows[name][()].tolist() for name in ("step", metric, "loss"))
     state = dict(file["state"].attrs)
 sign = -1 if metric == "loss" else 1
-best = 0
+best = better = 0
 for i, value in enumerate(values):
     if sign * value > sign * values[best] + least:
+        best = better = i
+    elif value == values[best] and losses[i] < losses[best]:
         best = i
 assert steps[best] == state["best_step"], (steps[best], state["best_step"], values)
 assert values[best] == state["best"], (values[best], state["best"])
-assert len(steps) - 1 - best == state["stale"], (best, state["stale"], len(steps))
+assert len(steps) - 1 - better == state["stale"], (better, state["stale"], len(steps))
 link = os.readlink(f"{folder}/best.h5")
 assert link == f"checkpoint-{steps[best]:08d}.h5", (link, steps[best])
 with h5py.File(f"{folder}/best.h5") as file:

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# How well the default job calculates, and how soon: a Markdown table, a line for each seed.
+#
+#   SEEDS="1 2 3 4 5" tests/bench/seeds.sh build/dtrain [OPTION…]
+#   EXHAUSTIVE=1 tests/bench/seeds.sh build/dtrain        # and the errors among all problems of the domain: takes much longer
+#
+# Exact answers are those to EVAL problems of the test split, the times those of training, validations included, until a
+# validation found 99 and 99.9 % of each operation right, and until its end. Other settings: tests/bench/lib.sh.
+set -euo pipefail
+# shellcheck source=tests/bench/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+evaluate() { "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" eval "$@" --json --log-level warn; }
+
+rows=()
+for seed in "${seeds[@]}"; do
+    run=$folder/$seed
+    rows+=("$run")
+    # The same command goes on where an earlier one was stopped.
+    "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" --out "$run" "${options[@]}" --seed "$seed" >&2
+    # The same problems for every seed of the training.
+    if [[ ! -s $run.json ]]; then
+        evaluate "$run" --split test --seed 1 --count "${EVAL:-16384}" >"$run.new"
+        mv "$run.new" "$run.json"
+    fi
+    if [[ -n ${EXHAUSTIVE:-} && ! -s $run.all.json ]]; then
+        evaluate "$run" --exhaustive --errors "$run.tsv" >"$run.new"
+        mv "$run.new" "$run.all.json"
+    fi
+done
+
+printf '%s ranks; %s\n\n' "$ranks" "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
+/usr/bin/python3 -B - "${rows[@]}" <<'END'
+import json, os, statistics, sys
+import h5py
+
+OPERATIONS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+
+
+def seconds_until(file, least):
+    """Seconds of steps and validations until one found at least that share of each operation right; None: never."""
+    steps, rows = file["metrics/train/seconds"][()], file["metrics/validation"]
+    spent = 0.0
+    for i, step in enumerate(rows["step"][()]):
+        spent += rows["seconds"][i]
+        shares = [rows["exact_match_" + name][i] for name in OPERATIONS if "exact_match_" + name in rows]
+        if all(share >= least for share in shares if share == share):
+            return spent + steps[:step].sum()
+    return None
+
+
+def text(values, form, middle):
+    """One value for each line, then their median and the worst."""
+    known = [v for v in values if v is not None]
+    cells = [form % v if v is not None else "-" for v in values]
+    if len(values) > 1:
+        all_known = len(known) == len(values)
+        worst = min if middle == "least" else max
+        cells += [form % statistics.median(known) if all_known else "-", form % worst(known) if all_known else "-"]
+    return cells
+
+
+table = {}
+for run in sys.argv[1:]:
+    told = json.load(open(run + ".json"))
+    for name, symbol in OPERATIONS.items():
+        if name in told:
+            table.setdefault((symbol + " %", "%.2f", "least"), []).append(100 * told[name]["exact_match"])
+    if os.path.exists(run + ".all.json"):
+        whole = json.load(open(run + ".all.json"))
+        wrong = sum(round(whole[n]["problems"] * (1 - whole[n]["exact_match"])) for n in OPERATIONS if n in whole)
+    else:
+        wrong = None
+    table.setdefault(("errors in the whole domain", "%d", "most"), []).append(wrong)
+    with h5py.File(run + "/latest.h5") as file:
+        for share in (0.99, 0.999):
+            table.setdefault((f"s to {100 * share:g} %", "%.0f", "most"), []).append(seconds_until(file, share))
+        total = file["metrics/train/seconds"][()].sum() + file["metrics/validation/seconds"][()].sum()
+        table.setdefault(("s in all", "%.0f", "most"), []).append(total)
+
+columns = {name: text(values, form, middle) for (name, form, middle), values in table.items()}
+lines = [os.path.basename(run) for run in sys.argv[1:]]
+if len(lines) > 1:
+    lines += ["median", "worst"]
+print("| seed | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+for i, line in enumerate(lines):
+    print(f"| {line} | " + " | ".join(cells[i] for cells in columns.values()) + " |")
+END
