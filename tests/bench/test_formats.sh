@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The scripts that compare formats print whole tables and draw a picture, in a budget of a second per model.
+# The scripts that compare formats and seeds print whole tables and draw a picture, in a budget of a second per model.
 #
 #   tests/bench/test_formats.sh DTRAIN
 set -euo pipefail
@@ -30,4 +30,14 @@ touch -d '1 hour ago' formats/*.json
 FORMATS="plain chat" FOLDER=formats "$here/formats.sh" "$dtrain" "${small[@]}" >again
 grep -v '^| chat\|^| plain' again | cmp - <(grep -v '^| chat\|^| plain' table)
 [[ -z $(find formats -name '[pc]*-1.json' -newermt '30 minutes ago') ]]
-cat table curve
+
+SEEDS="1 2" EXHAUSTIVE=1 FOLDER=seeds "$here/seeds.sh" "$dtrain" "${small[@]}" --steps 8 --eval-every 4 --eval-examples 64 >seeds.table 2>log ||
+    { cat log; exit 1; }
+head='\| seed \| \+ % \| / % \| errors in the whole domain \| s to 99 % \| s to 99.9 % \| s in all \|'
+for row in "$head" "\| [12] \| $number \| $number \| [0-9]+ \| - \| - \| [0-9]+ \|" "\| median \| $number \| $number \| [0-9]+ \| - \| - \| [0-9]+ \|"; do
+    grep -qE "^$row\$" seeds.table || { cat seeds.table; exit 1; }
+done
+# All 100 sums and 900 divisions: as many are wrong as the list has.
+errors=$(($(wc -l <seeds/1.tsv) - 1))
+grep -qE "^\| 1 \|.*\| $errors \| - \|" seeds.table || { cat seeds.table; exit 1; }
+cat table curve seeds.table
