@@ -21,7 +21,7 @@ kill_job() {
     ranks=$(pgrep -P "$job" || true)
     case $1 in
     ranks) signal_ranks KILL ;;
-    rank) signal_rank KILL $((RANDOM % $2)) || true ;;
+    rank) kill -KILL "$(rank_process $((RANDOM % $2)))" || true ;; # if it has started any
     launcher) kill -KILL "$job" ;;
     all)
         signal_ranks KILL

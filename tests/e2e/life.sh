@@ -73,7 +73,11 @@ rank_process() {
     done
     return 1
 }
-signal_rank() { kill "-$1" "$(rank_process "$2")"; }
+signal_rank() {
+    local process
+    process=$(rank_process "$2") || fail "there is no process of rank $2"
+    kill "-$1" "$process"
+}
 signal_ranks() { pkill "-$1" -P "$job" || true; }
 
 # newest_step FOLDER: of its checkpoints, 0 if there is none.
