@@ -19,7 +19,7 @@ static dt_status read_line(char *text, size_t *prompt_length, const dt_source *s
 static dt_status append_line(dt_batch *batch, const dt_source *source, dt_split split,
                              uint64_t number, uint64_t index) {
     char text[DT_TEXT_MAX];
-    size_t prompt_length;
+    size_t prompt_length = 0;
     DT_TRY(read_line(text, &prompt_length, source, split, number));
     return dt_batch_append_text(batch, text, prompt_length, index, source->tokenizer);
 }
@@ -48,7 +48,7 @@ dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t pos
 dt_status dt_source_train_length(uint32_t *tokens, const dt_source *source, uint64_t position) {
     const dt_config *config = source->config;
     char text[DT_TEXT_MAX];
-    size_t prompt_length;
+    size_t prompt_length = 0;
     if (source->lines) {
         uint64_t number = 0;
         DT_TRY(number_of_line(&number, config, position));

@@ -11,7 +11,8 @@
 #include "dtrain/data.h"
 
 /* One problem of each operation, in all phrasings: the question as people ask it, the model's text
- * (least significant digit first, but for dividends and quotients), and the answer as people read it. */
+ * (least significant digit first, but for dividends and quotients), and the answer as people read
+ * it. */
 static const struct {
     dt_problem problem;
     const char *answer;
