@@ -290,32 +290,38 @@ size_t dt_source_count(const dt_source *source, dt_split split, size_t wanted);
 
 /* ---- texts of a step ---- */
 
-/* What a shard has got. */
+/* What a part has got. */
 typedef struct {
     uint64_t tokens;
     size_t next, room; /* its next place, and how many are left */
-} dt_hand;
+} dt_part;
 
-/* Which text of a global batch stands at which place: a pure function of their lengths. The places
- * of shard s are dt_deal_start(s) … dt_deal_start(s + 1) - 1: equal counts, give or take one. */
+/* Which text of a global batch stands at which place: a pure function of their lengths. Part k of a
+ * batch has places dt_deal_start(k) … dt_deal_start(k + 1) - 1: equal counts, give or take one. */
 typedef struct {
-    size_t batch, shards;
-    size_t capacity;  /* the most that batch can be */
-    uint32_t *tokens; /* (batch) in: the length of each text */
-    uint32_t *order;  /* (batch) out: the text at each place; they rise within a shard */
-    uint64_t *rank;   /* (batch) and below: its own */
-    uint32_t *owner;  /* (batch) */
-    dt_hand *hand;    /* (shards) */
+    size_t texts, parts; /* room for */
+    uint32_t *tokens;    /* (texts) in: the length of each */
+    uint32_t *order;     /* (texts) out: the text at each place; they rise within a part */
+    uint64_t *rank;      /* (texts) and below: its own */
+    uint32_t *owner;     /* (texts) */
+    dt_part *part;       /* (parts) */
 } dt_deal;
 
-/* Room for batches up to that size, once. DT_ERR_ARG for no shards, or 2^32 texts. */
-dt_status dt_deal_create(dt_deal *deal, size_t capacity, size_t shards);
+/* Room for so many texts and parts, once. DT_ERR_ARG for 2^32 texts. */
+dt_status dt_deal_create(dt_deal *deal, size_t texts, size_t parts);
 void dt_deal_destroy(dt_deal *deal);
 
-size_t dt_deal_start(size_t batch, size_t shards, size_t shard);
+/* The first place of a part. */
+size_t dt_deal_start(size_t batch, size_t parts, size_t part);
 
-/* Deal deal->batch texts out so that all shards have about as many tokens: the longest first, each
- * to the shard that has the fewest so far. Source: Graham 1969, doi:10.1137/0117039, "LPT". */
-void dt_deal_texts(dt_deal *deal);
+/**
+ * Deal texts out so that all parts have about as many tokens: the longest first, each to the part
+ * that has the fewest so far.
+ *
+ * @param batch  how many texts; `tokens` has their lengths
+ * @param parts  how many parts, at least 1
+ * Source: Graham 1969, doi:10.1137/0117039, "LPT".
+ */
+void dt_deal_texts(dt_deal *deal, size_t batch, size_t parts);
 
 #endif

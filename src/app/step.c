@@ -27,18 +27,32 @@ static uint64_t step_position(const trainer *t) {
     return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
 }
 
+/* A shard is computed in so many passes, a micro-batch each; where texts are few some are empty. */
+static size_t passes_of_shard(const dt_config *config) {
+    const int64_t most = (config->batch + config->shards - 1) / config->shards;
+    return (size_t)((most + config->micro_batch - 1) / config->micro_batch);
+}
+
+/* The first place in the step of a shard's pass. */
+static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
+    const size_t passes = passes_of_shard(config);
+    return dt_deal_start((size_t)config->batch, (size_t)config->shards * passes,
+                         shard * passes + pass);
+}
+
 /* Each rank looks at all of them: that is cheaper than waiting for the one with the longest. */
 dt_status trainer_deal(trainer *t) {
     const dt_source source = trainer_source(t);
+    const size_t batch = (size_t)t->config.batch;
+    const size_t parts = (size_t)t->config.shards * passes_of_shard(&t->config);
     /* A replay goes on with another batch where the run did. */
-    DT_REQUIRE((size_t)t->config.batch <= t->deal.capacity, DT_ERR_INTERNAL,
-               "a step has %lld texts, with room for %zu", (long long)t->config.batch,
-               t->deal.capacity);
-    t->deal.batch = (size_t)t->config.batch;
-    for (size_t i = 0; i < t->deal.batch; i++) {
+    DT_REQUIRE(batch <= t->deal.texts && parts <= t->deal.parts, DT_ERR_INTERNAL,
+               "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,
+               t->deal.texts, t->deal.parts);
+    for (size_t i = 0; i < batch; i++) {
         DT_TRY(dt_source_train_length(&t->deal.tokens[i], &source, step_position(t) + i));
     }
-    dt_deal_texts(&t->deal);
+    dt_deal_texts(&t->deal, batch, parts);
     return DT_OK;
 }
 
@@ -92,11 +106,12 @@ static dt_status shard_backward(trainer *t, dt_score *score, double *tokens, dt_
                                 size_t shard, bool last) {
     dt_backend *device = t->s->device;
     handover h = {t, gradient, t->layout.count, last && dt_reducer_overlaps(t->reducer)};
-    const size_t end = dt_deal_start(t->deal.batch, t->deal.shards, shard + 1);
+    const size_t passes = passes_of_shard(&t->config), end = pass_start(&t->config, shard + 1, 0);
     DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
-    for (size_t first = dt_deal_start(t->deal.batch, t->deal.shards, shard);
-         first < end && !signals_stop(); first += (size_t)t->config.micro_batch) {
-        const size_t count = dt_min_size((size_t)t->config.micro_batch, end - first);
+    for (size_t pass = 0; pass < passes && !signals_stop(); pass++) {
+        const size_t first = pass_start(&t->config, shard, pass);
+        const size_t count = pass_start(&t->config, shard, pass + 1) - first;
+        if (count == 0) continue;
         const dt_step_key key = {.seed = (uint64_t)t->config.seed,
                                  .step = (uint32_t)t->state.step,
                                  .first_problem = first};

@@ -48,7 +48,9 @@ static dt_status open_model(trainer *t) {
     DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights, room,
                            room * t->shape.T));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
-    DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch, (size_t)t->config.shards));
+    /* Passes are at most as many as texts, and one for each shard that has none. */
+    DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,
+                          (size_t)(t->config.batch + t->config.shards)));
     return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double),
                            "scores of shards");
 }

@@ -26,7 +26,7 @@ typedef struct {
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
     dt_model *model;
     dt_batch batch;
-    dt_deal deal;   /* of the step's texts to the shards */
+    dt_deal deal;   /* of the step's texts to the passes over the shards */
     double *shared; /* (shards, SHARED) what the ranks tell each other in every step */
 
     /* Changed under the writer's lock: together they are what a checkpoint holds. */
@@ -66,7 +66,8 @@ dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only)
  * helps. As DT_ERR_COMM it skips what all ranks do together, and main ends the job. */
 dt_status trainer_forsake(dt_status status);
 
-/* Deal the texts of the step to come out to the shards; trainer_step does so, too. */
+/* Deal the texts of the step to come out to the shards and their passes; trainer_step does so, too.
+ */
 dt_status trainer_deal(trainer *t);
 
 /**

@@ -40,7 +40,7 @@ typedef struct {
     stopwatch watch;
     products products;
     dt_batch batch;     /* all problems of a step */
-    double dealing;     /* seconds for dealing these out to the shards */
+    double dealing;     /* seconds for dealing these out to the passes */
     size_t most_tokens; /* of a micro-batch in any step so far */
     double *by_rank;    /* (ranks, PARTS * DIRECTIONS) */
     double *rates;      /* (ranks) */
@@ -49,32 +49,21 @@ typedef struct {
 
 /* Forward and backward passes that a step makes over micro-batches. */
 static size_t passes_of(const dt_config *c) {
-    size_t passes = 0;
-    for (int64_t shard = 0; shard < c->shards; shard++) {
-        const int64_t problems = c->batch * (shard + 1) / c->shards - c->batch * shard / c->shards;
-        passes += (size_t)((problems + c->micro_batch - 1) / c->micro_batch);
-    }
-    return passes;
+    const int64_t most = (c->batch + c->shards - 1) / c->shards;
+    return (size_t)(c->shards * ((most + c->micro_batch - 1) / c->micro_batch));
 }
 
 /* The problems of the step to come. */
 static dt_status look_ahead(bench *b) {
     trainer *t = &b->t;
-    const dt_deal *deal = &t->deal;
+    const size_t batch = (size_t)t->config.batch, passes = passes_of(&t->config);
     const dt_source source = trainer_source(t);
-    DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, deal->batch));
+    DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, batch));
     const double start = b->now();
     DT_TRY(trainer_deal(t));
     b->dealing = b->now() - start;
-    for (size_t shard = 0; shard < deal->shards; shard++) {
-        const size_t end = dt_deal_start(deal->batch, deal->shards, shard + 1);
-        for (size_t i = dt_deal_start(deal->batch, deal->shards, shard); i < end;) {
-            const size_t next = dt_min_size(i + (size_t)t->config.micro_batch, end);
-            size_t tokens = 0;
-            for (; i < next; i++) tokens += deal->tokens[deal->order[i]];
-            b->most_tokens = dt_max_size(b->most_tokens, tokens);
-        }
-    }
+    for (size_t pass = 0; pass < passes; pass++)
+        b->most_tokens = dt_max_size(b->most_tokens, (size_t)t->deal.part[pass].tokens);
     return DT_OK;
 }
 

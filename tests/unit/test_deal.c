@@ -1,4 +1,4 @@
-/* Texts dealt out to shards: none is lost, counts are equal, and so is, nearly, what there is to
+/* Texts dealt out to parts: none is lost, counts are equal, and so is, nearly, what there is to
  * compute. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,18 +13,18 @@
 
 enum { BATCH_MAX = 1024 };
 
-static void open_deal(dt_deal *deal, size_t batch, size_t shards) {
-    assert_int_equal(dt_deal_create(deal, batch, shards), DT_OK);
+static void open_deal(dt_deal *deal, size_t texts, size_t parts) {
+    assert_int_equal(dt_deal_create(deal, texts, parts), DT_OK);
 }
 
-/* Tokens of the lightest and of the heaviest shard. */
+/* Tokens of the lightest and of the heaviest part. */
 static void weigh(uint64_t *least, uint64_t *most, const dt_deal *deal) {
     *least = UINT64_MAX;
     *most = 0;
-    for (size_t s = 0; s < deal->shards; s++) {
+    for (size_t s = 0; s < deal->parts; s++) {
         uint64_t sum = 0;
-        for (size_t i = dt_deal_start(deal->batch, deal->shards, s);
-             i < dt_deal_start(deal->batch, deal->shards, s + 1); i++) {
+        for (size_t i = dt_deal_start(deal->texts, deal->parts, s);
+             i < dt_deal_start(deal->texts, deal->parts, s + 1); i++) {
             sum += deal->tokens[deal->order[i]];
         }
         *least = sum < *least ? sum : *least;
@@ -34,26 +34,25 @@ static void weigh(uint64_t *least, uint64_t *most, const dt_deal *deal) {
 
 static void every_text_is_dealt_out_once(void **state) {
     (void)state;
-    static const size_t batches[] = {1, 7, 61, 128, 1000}, shards[] = {1, 4, 8, 64};
+    static const size_t batches[] = {1, 7, 61, 128, 1000}, parts[] = {1, 4, 8, 64};
     for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
-        for (size_t n = 0; n < sizeof shards / sizeof *shards; n++) {
+        for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
             dt_deal deal;
             bool seen[BATCH_MAX] = {false};
-            open_deal(&deal, batches[b], shards[n]);
-            for (size_t i = 0; i < deal.batch; i++) deal.tokens[i] = (uint32_t)(i * 37 % 90 + 3);
-            dt_deal_texts(&deal);
-            for (size_t i = 0; i < deal.batch; i++) {
-                assert_true(deal.order[i] < deal.batch);
+            open_deal(&deal, batches[b], parts[n]);
+            for (size_t i = 0; i < deal.texts; i++) deal.tokens[i] = (uint32_t)(i * 37 % 90 + 3);
+            dt_deal_texts(&deal, deal.texts, deal.parts);
+            for (size_t i = 0; i < deal.texts; i++) {
+                assert_true(deal.order[i] < deal.texts);
                 assert_false(seen[deal.order[i]]);
                 seen[deal.order[i]] = true;
             }
-            assert_int_equal(dt_deal_start(deal.batch, deal.shards, 0), 0);
-            assert_int_equal(dt_deal_start(deal.batch, deal.shards, deal.shards), deal.batch);
-            for (size_t s = 0; s < deal.shards; s++) {
-                const size_t begin = dt_deal_start(deal.batch, deal.shards, s),
-                             end = dt_deal_start(deal.batch, deal.shards, s + 1);
-                assert_in_range(end - begin, deal.batch / deal.shards,
-                                deal.batch / deal.shards + 1);
+            assert_int_equal(dt_deal_start(deal.texts, deal.parts, 0), 0);
+            assert_int_equal(dt_deal_start(deal.texts, deal.parts, deal.parts), deal.texts);
+            for (size_t s = 0; s < deal.parts; s++) {
+                const size_t begin = dt_deal_start(deal.texts, deal.parts, s),
+                             end = dt_deal_start(deal.texts, deal.parts, s + 1);
+                assert_in_range(end - begin, deal.texts / deal.parts, deal.texts / deal.parts + 1);
                 for (size_t i = begin; i + 1 < end; i++)
                     assert_true(deal.order[i] < deal.order[i + 1]);
             }
@@ -63,22 +62,22 @@ static void every_text_is_dealt_out_once(void **state) {
     }
 }
 
-/* 8 shards of 2: each long text gets a short one. */
+/* 8 parts of 2: each long text gets a short one. */
 static void long_texts_go_with_short_ones(void **state) {
     (void)state;
     dt_deal deal;
     uint64_t least, most;
     open_deal(&deal, 16, 8);
     for (size_t i = 0; i < 16; i++) deal.tokens[i] = (uint32_t)(10 + i);
-    dt_deal_texts(&deal);
+    dt_deal_texts(&deal, deal.texts, deal.parts);
     weigh(&least, &most, &deal);
     assert_int_equal(least, 35);
     assert_int_equal(most, 35);
     dt_deal_destroy(&deal);
 }
 
-/* What shards wait for: in batches as drawn the heaviest shard is far above the mean. */
-static void shards_weigh_nearly_the_same(void **state) {
+/* What ranks wait for: in batches as drawn the heaviest part is far above the mean. */
+static void parts_weigh_nearly_the_same(void **state) {
     (void)state;
     dt_deal deal;
     dt_config config;
@@ -88,17 +87,17 @@ static void shards_weigh_nearly_the_same(void **state) {
     uint64_t position = 0;
     for (size_t step = 0; step < 50; step++) {
         uint64_t least, most;
-        for (size_t i = 0; i < deal.batch; i++) {
+        for (size_t i = 0; i < deal.texts; i++) {
             assert_int_equal(dt_source_train_length(&deal.tokens[i], &source, position++), DT_OK);
         }
-        dt_deal_texts(&deal);
+        dt_deal_texts(&deal, deal.texts, deal.parts);
         weigh(&least, &most, &deal);
         assert_true((double)(most - least) < 0.01 * (double)most);
     }
     dt_deal_destroy(&deal);
 }
 
-/* Which texts a shard gets depends on nothing but the lengths. */
+/* Which texts a part gets depends on nothing but the lengths. */
 static void the_same_lengths_give_the_same_order(void **state) {
     (void)state;
     dt_deal first, second;
@@ -107,9 +106,9 @@ static void the_same_lengths_give_the_same_order(void **state) {
     for (size_t round = 0; round < 3; round++) {
         for (size_t i = 0; i < 100; i++) first.tokens[i] = (uint32_t)(5 + (i + round) % 4);
         memcpy(second.tokens, first.tokens, 100 * sizeof *first.tokens);
-        dt_deal_texts(&first);
+        dt_deal_texts(&first, first.texts, first.parts);
     }
-    dt_deal_texts(&second);
+    dt_deal_texts(&second, second.texts, second.parts);
     assert_memory_equal(first.order, second.order, 100 * sizeof *first.order);
     dt_deal_destroy(&first);
     dt_deal_destroy(&second);
@@ -142,7 +141,6 @@ static void lengths_are_those_of_the_texts(void **state) {
 static void what_cannot_be_dealt_out_is_refused(void **state) {
     (void)state;
     dt_deal deal;
-    assert_int_equal(dt_deal_create(&deal, 8, 0), DT_ERR_ARG);
     assert_int_equal(dt_deal_create(&deal, (size_t)UINT32_MAX + 1, 8), DT_ERR_ARG);
     assert_non_null(strstr(dt_error_text(), "--batch"));
     dt_error_clear();
@@ -152,7 +150,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_text_is_dealt_out_once),
         cmocka_unit_test(long_texts_go_with_short_ones),
-        cmocka_unit_test(shards_weigh_nearly_the_same),
+        cmocka_unit_test(parts_weigh_nearly_the_same),
         cmocka_unit_test(the_same_lengths_give_the_same_order),
         cmocka_unit_test(lengths_are_those_of_the_texts),
         cmocka_unit_test(what_cannot_be_dealt_out_is_refused),
