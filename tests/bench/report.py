@@ -468,14 +468,16 @@ def print_report(report):
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
-def put_into(path, text):
-    """Replace what stands between the two marks of a file."""
-    file = pathlib.Path(path)
-    before, begin, rest = file.read_text().partition(BEGIN)
+def around_results(path):
+    """What stands before and behind the two marks of a file."""
+    try:
+        before, begin, rest = pathlib.Path(path).read_text().partition(BEGIN)
+    except OSError as error:
+        sys.exit(f"report.py: --into {path}: {error.strerror}")
     _, end, after = rest.partition(END)
     if not begin or not end:
-        sys.exit(f"report.py: {path} has no lines {BEGIN} and {END} to put results between")
-    file.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+        sys.exit(f"report.py: --into {path}: there are no lines {BEGIN} and {END} to put results between")
+    return before, after
 
 
 def measure(machine, chosen):
@@ -510,12 +512,15 @@ def main():
     for name in chosen:
         if name not in SECTIONS:
             parser.error(f"--only {name}: the sections are {', '.join(SECTIONS)}")
+    if options.into:
+        around_results(options.into)  # before minutes are spent in vain
     report = measure(Machine(options.build, options.quick, options.rounds, options.shared), chosen)
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         print_report(report)
     if options.into:
-        put_into(options.into, text.getvalue())
+        before, after = around_results(options.into)
+        pathlib.Path(options.into).write_text(f"{before}{BEGIN}\n{text.getvalue()}{END}{after}")
     sys.stdout.write(json.dumps(report) + "\n" if options.json else text.getvalue())
 
 

@@ -42,6 +42,13 @@ class Report(unittest.TestCase):
                              {(name, of) for name in ("qkv", "projection", "mlp in", "mlp out", "logits")
                               for of in ("forward", "input gradient", "weight gradient")})
 
+    def test_a_file_that_cannot_take_results_is_refused_at_once(self):
+        for path, words in (("/nowhere/README.md", "No such file"), (HERE / "run.sh", "there are no lines")):
+            told = subprocess.run([sys.executable, "-B", HERE / "report.py", "/nowhere", "--into", path], text=True,
+                                  stderr=subprocess.PIPE, check=False)
+            self.assertEqual(told.returncode, 1)
+            self.assertIn(words, told.stderr)
+
     def test_every_target_has_a_figure(self):
         figures = [row["figure"] for row in self.report["targets"]]
         self.assertEqual(len(figures), len(set(figures)))
