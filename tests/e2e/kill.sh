@@ -15,13 +15,15 @@ run=(--eval-every 7 --checkpoint-every 1 --keep 2 "${small[@]}" --layers 1 --bat
 
 # Which processes go: all ranks, one of them, the launcher, or all at once as when the machine goes down.
 kill_job() {
+    local ranks process rank=$((RANDOM % $2))
+    # A busy machine may not have started a rank that could be killed yet.
+    [[ $1 != rank* ]] || wait_for 60 rank_process "$rank" >/dev/null
     # Nobody knows the ranks any more when their launcher is gone, and it may be about to start them.
-    local ranks process
     [[ $1 == rank* ]] || kill -STOP "$job"
     ranks=$(pgrep -P "$job" || true)
     case $1 in
     ranks) signal_ranks KILL ;;
-    rank) kill -KILL "$(rank_process $((RANDOM % $2)))" || true ;; # if it has started any
+    rank) signal_rank KILL "$rank" ;;
     launcher) kill -KILL "$job" ;;
     all)
         signal_ranks KILL
