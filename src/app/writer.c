@@ -159,6 +159,12 @@ static bool is_served(const writer *w, const demand *wanted) {
            wanted->saves == w->served.saves;
 }
 
+/* Taken before the run knew why it would stop. */
+static bool says_running(const snapshot *s) {
+    const dt_metrics *m = &s->metrics;
+    return m->history_count && strcmp(m->history[m->history_count - 1].stopped, STILL_RUNNING) == 0;
+}
+
 /* The last completed step; the loop may be anywhere in the next one. taken: the slot has it. */
 static dt_status take_answer(writer *w, snapshot *s, bool taken, const demand *wanted) {
     dt_status status = DT_OK;
@@ -170,7 +176,7 @@ static dt_status take_answer(writer *w, snapshot *s, bool taken, const demand *w
     if (status != DT_OK || !wanted->stop || !s->metrics.history_count) return status;
     dt_history_row *row = &s->metrics.history[s->metrics.history_count - 1];
     /* Unless it says "finished" by now. */
-    if (strcmp(row->stopped, STILL_RUNNING) == 0) {
+    if (says_running(s)) {
         snprintf(row->stopped, sizeof row->stopped, "%s", signals_name(wanted->stop));
     }
     return status;
@@ -193,12 +199,18 @@ static void note(writer *w, snapshot *s, dt_status status, double seconds, const
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Time may be short after a signal to stop: what its own checkpoint makes needless is left out. */
+/* Time may be short after a signal to stop: what its own checkpoint makes needless is left out. So
+ * is, once that is on disk, what the loop submitted of the same step meanwhile: it does not know of
+ * the signal. */
 static void drop_needless(writer *w) {
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         snapshot *s = &w->slot[i];
-        if (s->state == FILLED && !is_best(s)) s->state = FREE;
+        if (s->state != FILLED) continue;
+        const bool needless =
+            w->served.stop ? says_running(s) && s->copy.state.step <= w->written_step : !is_best(s);
+        if (needless) s->state = FREE;
     }
+    pthread_cond_broadcast(&w->changed);
 }
 
 /* TERM may follow in a second, and KILL one after that: the thread is to be free by then. */
@@ -222,7 +234,7 @@ static void let_writer_pass(const writer *w) {
 static bool work(writer *w) {
     pthread_mutex_lock(&w->lock);
     const demand wanted = wanted_now(w);
-    if (wanted.stop && !w->served.stop) drop_needless(w);
+    if (wanted.stop) drop_needless(w);
     snapshot *s = holds_back(w, &wanted) ? NULL : next_filled(w);
     const bool answer = !s && !is_served(w, &wanted);
     if (answer) s = find(w, SHADOW);
