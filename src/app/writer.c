@@ -51,6 +51,7 @@ struct writer {
     double hold_until; /* seconds_now(); a stop may be near: nothing is begun that could wait */
     bool draining;     /* it cannot */
     double closed_at, closed_seconds; /* when the last update began, and how long it took */
+    double between_updates;           /* seconds from the one before to it */
     demand served;
     int64_t written_step;
     double write_seconds, wait_seconds;
@@ -346,11 +347,20 @@ void writer_unlock(writer *w) {
     if (w) pthread_mutex_unlock(&w->state_lock);
 }
 
-/* Seconds of an update from which on it is worth the time of a copy that answers need not wait. */
-static const double LONG_UPDATE = 0.03;
+/* If a rank dies in an update, that never ends, and its step can be saved from a copy only. One
+ * that costs next to nothing is always made; a dearer one if answers would have to wait long. */
+static bool is_worth_a_copy(writer *w) {
+    static const double LONG_UPDATE = 0.03; /* seconds */
+    static const double SMALL_PART = 0.01;  /* of a step's time */
+    static const double COPY_RATE = 4e9;    /* bytes per second, at least */
+    dt_checkpoint view;
+    w->view(&view, w->context);
+    const double bytes = 3.0 * sizeof(float) * (double)view.layout.count;
+    return w->closed_seconds >= LONG_UPDATE || bytes / COPY_RATE <= SMALL_PART * w->between_updates;
+}
 
 static void keep_shadow(writer *w) {
-    if (w->closed_seconds < LONG_UPDATE) return;
+    if (!is_worth_a_copy(w)) return;
     const double start = seconds_now();
     pthread_mutex_lock(&w->lock);
     snapshot *s = find(w, FREE);
@@ -367,9 +377,11 @@ static void keep_shadow(writer *w) {
 
 void writer_begin_update(writer *w) {
     if (!w) return;
+    const double before = w->closed_at;
     keep_shadow(w);
     pthread_mutex_lock(&w->state_lock);
     w->closed_at = seconds_now();
+    w->between_updates = w->closed_at - before;
 }
 
 void writer_end_update(writer *w) {

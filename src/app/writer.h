@@ -31,8 +31,8 @@ void writer_close(writer **w);
 void writer_lock(writer *w);
 void writer_unlock(writer *w);
 
-/* The same for the update of a step, which may take long: where it does, a copy made before is what
- * signals are answered with meanwhile. */
+/* The same for the update of a step, which may take long, or for ever if a rank dies in it: a copy
+ * made before is what signals are answered with meanwhile, unless it would cost much. */
 void writer_begin_update(writer *w);
 void writer_end_update(writer *w);
 

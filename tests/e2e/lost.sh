@@ -9,7 +9,8 @@ host=$(hostname)
 
 # ---- dead ----
 
-for rank in 2 1 0; do
+# mpirun leaves the others a second, which is enough unless processors or disk are very busy.
+for rank in 2 1 2 1 0; do
     launch 3 "${run[@]}" --out dead
     wait_for 60 has_made $(($(newest_step dead) + 5))
     signal_rank KILL "$rank"
@@ -37,8 +38,9 @@ for rank in 3 1 0; do
     ((code != 0)) || fail "exit code 0 although rank $rank was stuck"
     expect_text err "rank $rank on $host has made no progress for" "--stall-timeout" "start it again to go on from the last checkpoint"
     holds "$took > 2.5 && $took < 15" || fail "it took $took s to end"
-    # Not in the update itself, which is a few thousandths of the time: then the weights are not whole.
-    ((rank == 0)) || has_said "could not be saved" || (($(newest_step "stuck$rank") >= $(last_made))) ||
+    # What ends the job also wakes the rank, which may then complete a step more.
+    sed -i '/the last completed step, [0-9]*, has been saved/q' err
+    ((rank == 0)) || (($(newest_step "stuck$rank") >= $(last_made))) ||
         fail "step $(last_made) was complete, $(newest_step "stuck$rank") was saved"
 done
 
