@@ -27,24 +27,27 @@ static uint64_t step_position(const trainer *t) {
     return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
 }
 
-/* A shard is computed in so many passes, a micro-batch each; where texts are few some are empty. */
+/* A shard is computed in so many passes, a micro-batch each. */
 static size_t passes_of_shard(const dt_config *config) {
     const int64_t most = (config->batch + config->shards - 1) / config->shards;
     return (size_t)((most + config->micro_batch - 1) / config->micro_batch);
 }
 
+size_t trainer_passes(const dt_config *config) {
+    return (size_t)config->shards * passes_of_shard(config);
+}
+
 /* The first place in the step of a shard's pass. */
 static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
-    const size_t passes = passes_of_shard(config);
-    return dt_deal_start((size_t)config->batch, (size_t)config->shards * passes,
-                         shard * passes + pass);
+    return dt_deal_start((size_t)config->batch, trainer_passes(config),
+                         shard * passes_of_shard(config) + pass);
 }
 
 /* Each rank looks at all of them: that is cheaper than waiting for the one with the longest. */
 dt_status trainer_deal(trainer *t) {
     const dt_source source = trainer_source(t);
     const size_t batch = (size_t)t->config.batch;
-    const size_t parts = (size_t)t->config.shards * passes_of_shard(&t->config);
+    const size_t parts = trainer_passes(&t->config);
     /* A replay goes on with another batch where the run did. */
     DT_REQUIRE(batch <= t->deal.texts && parts <= t->deal.parts, DT_ERR_INTERNAL,
                "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,

@@ -66,6 +66,9 @@ dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only)
  * helps. As DT_ERR_COMM it skips what all ranks do together, and main ends the job. */
 dt_status trainer_forsake(dt_status status);
 
+/* Forward and backward passes of a step, over all shards; where texts are few some are empty. */
+size_t trainer_passes(const dt_config *config);
+
 /* Deal the texts of the step to come out to the shards and their passes; trainer_step does so, too.
  */
 dt_status trainer_deal(trainer *t);

@@ -38,32 +38,31 @@ static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
 }
 
 /*
- * A digit of the quotient, found bit by bit: "046,270D487c039b100A9". The rest so far, then for 8,
- * 4, 2 and 1 times the divisor the difference, and whether it is taken (D, C, B, A) or would be
- * negative (d, c, b, a): a borrow out of its last place, which is easier to see once the difference
- * is written. All four stand there also where 8 leaves no room for 4 and 2, so that each number of
- * a step is always the same count of numbers away from those that it comes from.
+ * A digit of the quotient, found bit by bit: "046,270B887E039J100T". The rest so far, then after
+ * taking away 8, 4, 2 and 1 times the divisor the difference, and as a letter the digit as far as
+ * it is found: A, B for 0, 8; C, D, E for 0, 4, 8; F to J for 0, 2, 4, 6, 8; K to T for 0 to 9.
+ * What would be negative, a borrow out of its last place, is not taken: so the letter says from
+ * which of the numbers before it to go on. All four differences stand there also where 8 leaves no
+ * room for 4 and 2, so that each number of a step is always the same count of numbers away from
+ * those that it comes from.
  */
 static void put_quotient_digit(dt_text *text, dt_number *rest, dt_number b, size_t width) {
+    static const char first[] = {'K', 'F', 'C', 'A'}; /* letter, by bit */
     const dt_number modulus = dt_power_of_ten(width), digit = *rest / b;
     put_padded(text, *rest, width);
     dt_text_char(text, ',');
     for (int bit = 3; bit >= 0; bit--) {
         const dt_number part = b << bit;
         put_padded(text, (*rest + modulus - part) % modulus, width);
-        if (*rest >= part) {
-            *rest -= part;
-            dt_text_char(text, (char)('A' + bit));
-        } else {
-            dt_text_char(text, (char)('a' + bit));
-        }
+        if (*rest >= part) *rest -= part;
+        dt_text_char(text, (char)(first[bit] + (int)(digit >> bit)));
     }
-    dt_text_number(text, digit);
 }
 
-/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step. The first step
-   has as many digits of the dividend as the divisor has, though its digit may be 0 then: to find
-   out how many give another one would be a comparison of its own. */
+/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step, then what is
+   left, with a 0 brought down so that it is found as in each step. The first step has as many
+   digits of the dividend as the divisor has, though its digit may be 0 then: to find out how many
+   give another one would be a comparison of its own. */
 static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
     const size_t digits_a = dt_digit_count(a), digits_b = dt_digit_count(b),
                  width = digits_b + 1; /* holds 9 times b, and each rest */
@@ -72,12 +71,15 @@ static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
         put_padded(text, b << bit, width);
         dt_text_char(text, bit < 3 ? ',' : ';');
     }
-    for (dt_number rest = a / place;; rest = rest * 10 + a / place % 10) {
+    dt_number rest = a / place;
+    for (;;) {
         put_quotient_digit(text, &rest, b, width);
-        if (place == 1) return;
-        place /= 10; /* of the last digit brought down */
         dt_text_char(text, ';');
+        if (place == 1) break;
+        place /= 10; /* of the digit brought down */
+        rest = rest * 10 + a / place % 10;
     }
+    put_padded(text, rest * 10, width);
 }
 
 bool dt_format_has_working(const dt_problem *problem, dt_format format) {

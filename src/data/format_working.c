@@ -68,34 +68,52 @@ static bool put_multiples(dt_text *text, dt_span step, const dt_problem *problem
     return true;
 }
 
-/* "460B" of 71 -> " - 142 = 64"; what does not fit is not said. */
-static bool put_taken(dt_text *text, dt_span difference, char mark, const dt_problem *problem) {
-    if (!is_padded(difference)) return false;
-    if (mark >= 'a') return true;
-    dt_text_string(text, " - ");
-    dt_text_number(text, problem->b << (mark - 'A'));
-    dt_text_string(text, " = ");
-    put_stripped(text, difference);
-    return true;
+/* The digit of the quotient as far as `letter` after `bit` says it; -1: it cannot stand there. */
+static int found_digit(char letter, int bit) {
+    const char *const letters[] = {"KLMNOPQRST", "FGHIJ", "CDE", "AB"};
+    const char *at = letter ? strchr(letters[bit], letter) : NULL;
+    return at ? (int)(at - letters[bit]) << bit : -1;
 }
 
-/* Step of a division: "046,270D100A9" -> "640 - 568 = 72 - 71 = 1: 9". */
-static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
-    dt_span rest;
-    if (!dt_span_cut(&rest, &step, step, ',') || !is_padded(rest)) return false;
-    put_stripped(text, rest);
-    size_t begin = 0;
-    for (size_t i = 0; i < step.count; i++) {
-        if (!memchr("ABCDabcd", step.at[i], 8)) continue;
-        if (!put_taken(text, (dt_span){step.at + begin, i - begin}, step.at[i], problem))
-            return false;
-        begin = i + 1;
+/* Differences of a step of 71: "270B887E039J100T" -> " - 568 = 72 - 71 = 1: 9". */
+static bool put_differences(dt_text *text, dt_span differences, const dt_problem *problem) {
+    int found = 0;
+    for (int bit = 3; bit >= 0; bit--) {
+        size_t width = 0;
+        while (width < differences.count && differences.at[width] >= '0' &&
+               differences.at[width] <= '9') {
+            width++;
+        }
+        if (width == 0 || width == differences.count) return false;
+        const int before = found;
+        found = found_digit(differences.at[width], bit);
+        if (found < before || found > before + (1 << bit)) return false;
+        if (found > before) {
+            dt_text_string(text, " - ");
+            dt_text_number(text, problem->b << bit);
+            dt_text_string(text, " = ");
+            put_stripped(text, (dt_span){differences.at, width});
+        }
+        differences = (dt_span){differences.at + width + 1, differences.count - width - 1};
     }
-    const dt_span digit = {step.at + begin, step.count - begin};
-    if (begin == 0 || !strchr("Aa", step.at[begin - 1])) return false;
-    if (digit.count != 1 || !is_padded(digit)) return false;
     dt_text_string(text, ": ");
-    dt_text_span(text, digit);
+    dt_text_number(text, (dt_number)found);
+    return differences.count == 0;
+}
+
+/* Step of a division: "046,270B887E039J100T" -> "640 - 568 = 72 - 71 = 1: 9"; what is left, with a
+ * 0 brought down: "010" -> "remainder 1". */
+static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
+    dt_span rest, differences;
+    const bool goes_on = dt_span_cut(&rest, &differences, step, ',');
+    if (!is_padded(rest)) return false;
+    if (goes_on) {
+        put_stripped(text, rest);
+        return put_differences(text, differences, problem);
+    }
+    if (rest.count < 2 || rest.at[0] != '0') return false;
+    dt_text_string(text, "remainder ");
+    put_stripped(text, (dt_span){rest.at + 1, rest.count - 1});
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 /* The rarest case, one held-out problem among the hundred that one digit gives, is missed once in
  * 10^17. */
-enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8 };
+enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8, NEAR_ONE_IN = 4 };
 
 static uint32_t draw(uint32_t word, uint32_t n) { return (uint32_t)(((uint64_t)word * n) >> 32); }
 
@@ -52,6 +52,17 @@ static dt_number draw_operand(const origin *from, uint32_t length_word, const ui
            dt_random_below(rest + 2 * which, (uint64_t)half);
 }
 
+/* b becomes what differs from a by b, where that is in the domain: differences of fewer digits than
+ * the operands are rare otherwise. */
+static void bring_near(dt_problem *problem, int64_t most_digits, uint32_t word) {
+    const dt_number a = problem->a, b = problem->b;
+    if (draw(word, 2) == 0) {
+        if (a >= b) problem->b = a - b;
+    } else if (b < dt_power_of_ten((size_t)most_digits) - a) {
+        problem->b = a + b;
+    }
+}
+
 dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_split split,
                             uint64_t index) {
     const uint64_t seed = (uint64_t)config->seed;
@@ -72,6 +83,9 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
         drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, 0);
         drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, 1);
         if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
+        if (drawn.operation == DT_SUBTRACT && draw(choice[2], NEAR_ONE_IN) == 0) {
+            bring_near(&drawn, digits_a, choice[3]);
+        }
         if (dt_problem_split(&drawn) == split) {
             *problem = drawn;
             return DT_OK;

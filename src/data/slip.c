@@ -6,7 +6,7 @@
 #include "dtrain/analysis.h"
 
 /* Parts of a step of division. */
-enum { MULTIPLE, REST, DIFFERENCE, COMPARISON, DIGIT };
+enum { MULTIPLE, REST, DIFFERENCE, DIGIT };
 
 /* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
@@ -15,7 +15,6 @@ static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
     [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
                    [REST] = "remainder so far",
                    [DIFFERENCE] = "difference",
-                   [COMPARISON] = "comparison",
                    [DIGIT] = "quotient digit"},
 };
 
@@ -25,14 +24,11 @@ const char *dt_slip_name(dt_operation operation, size_t kind) {
     return kind < DT_SLIP_PARTS ? part_name[operation][kind] : NULL;
 }
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 /* Of the sign at `at` in a working of division; begin: where its step begins. */
 static size_t division_part(const char *right, size_t begin, size_t at) {
     if (begin == 0) return MULTIPLE;
-    if (strchr("ABCDabcd", right[at])) return COMPARISON;
-    /* The digit follows the last comparison, and ends the step. */
-    if (is_digit(right[at]) ? strchr("Aa", right[at - 1]) != NULL : right[at] != ',') return DIGIT;
+    /* The letters, the last of which ends the step; but the last step is a number. */
+    if ((right[at] >= 'A' && right[at] <= 'T') || right[at] == ';') return DIGIT;
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
 

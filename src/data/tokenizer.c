@@ -92,10 +92,11 @@ static dt_status create_chat(dt_tokenizer **tokenizer, const char *const *sign, 
 }
 
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
-    static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7",
-                                       "8", "9", "+", "-", "*", "/", "=", "r", ",",
-                                       ";", "a", "b", "c", "d", "A", "B", "C", "D"};
-    enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 10 };
+    static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8",
+                                       "9", "+", "-", "*", "/", "=", "r", ",", ";", "A",
+                                       "B", "C", "D", "E", "F", "G", "H", "I", "J", "K",
+                                       "L", "M", "N", "O", "P", "Q", "R", "S", "T"};
+    enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 22 };
     switch (format) {
     case DT_FORMAT_PLAIN:
     case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);

@@ -47,16 +47,10 @@ typedef struct {
     samples *samples;
 } bench;
 
-/* Forward and backward passes that a step makes over micro-batches. */
-static size_t passes_of(const dt_config *c) {
-    const int64_t most = (c->batch + c->shards - 1) / c->shards;
-    return (size_t)(c->shards * ((most + c->micro_batch - 1) / c->micro_batch));
-}
-
 /* The problems of the step to come. */
 static dt_status look_ahead(bench *b) {
     trainer *t = &b->t;
-    const size_t batch = (size_t)t->config.batch, passes = passes_of(&t->config);
+    const size_t batch = (size_t)t->config.batch, passes = trainer_passes(&t->config);
     const dt_source source = trainer_source(t);
     DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, batch));
     const double start = b->now();
@@ -74,7 +68,7 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     const size_t problems = (size_t)config->batch, ranks = dt_comm_size(b->s.comm);
     dt_status status = dt_batch_create(&b->batch, problems, problems * b->t.shape.T);
     if (status == DT_OK) status = look_ahead(b);
-    const size_t tokens = b->batch.tokens / passes_of(config);
+    const size_t tokens = b->batch.tokens / trainer_passes(config);
     if (status == DT_OK) status = products_open(&b->products, &b->t.shape, tokens, true, b->now);
     if (status == DT_OK) status = dt_memory_alloc(&b->samples, 1, sizeof *b->samples, "samples");
     if (status == DT_OK)

@@ -57,10 +57,9 @@ def places(op, working):
         elif step == 1:
             named += [("multiple of the divisor", step)] * len(chunk)
         else:
-            rest, bits, digit = re.fullmatch(r"(\d+,)((?:\d+[A-Da-d]){4})(\d[;=])", chunk).groups()
+            rest, bits = re.fullmatch(r"(\d+[,=])(?:((?:\d+[A-T]){4};))?", chunk).groups()
             named += [("remainder so far", step)] * len(rest)
-            named += [("comparison" if c.isalpha() else "difference", step) for c in bits]
-            named += [("quotient digit", step)] * len(digit)
+            named += [("difference" if c.isdigit() else "quotient digit", step) for c in bits or ""]
     return named
 
 def first_slip(op, produced, right):

@@ -189,6 +189,26 @@ static void divisions_have_all_kinds(void **state) {
     assert_share(share(longest, COUNT), 0.125, 0.01, "4 by 2 digits");
 }
 
+/* Of operands of three digits drawn by themselves, one difference in 50 has one digit, with either
+ * sign. */
+static void small_differences_of_long_operands_are_not_rare(void **state) {
+    (void)state;
+    enum { COUNT = 40000 };
+    size_t long_ones = 0, small = 0, negative = 0;
+    const dt_config config = config_of("-", 3);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_problem problem = sample(&config, DT_TRAIN, i);
+        assert_true(problem.a >= 0 && problem.a < 1000 && problem.b >= 0 && problem.b < 1000);
+        if (problem.a < 100 || problem.b < 100) continue;
+        const int64_t difference = (int64_t)problem.a - (int64_t)problem.b;
+        long_ones++;
+        small += difference > -10 && difference < 10;
+        negative += difference > -10 && difference < 0;
+    }
+    assert_share(share(small, long_ones), 0.18, 0.02, "small differences");
+    assert_share(share(negative, long_ones), 0.08, 0.015, "small negative differences");
+}
+
 /* Beyond 64 bits: every length, every digit at every place, splits as fair as those of short ones.
  */
 static void long_operands_are_drawn_evenly(void **state) {
@@ -408,6 +428,7 @@ int main(void) {
         cmocka_unit_test(one_digit_is_enough_for_every_split),
         cmocka_unit_test(operations_and_lengths_come_in_equal_shares),
         cmocka_unit_test(divisions_have_all_kinds),
+        cmocka_unit_test(small_differences_of_long_operands_are_not_rare),
         cmocka_unit_test(long_operands_are_drawn_evenly),
         cmocka_unit_test(long_numbers_are_read_as_they_are_written),
         cmocka_unit_test(every_epoch_is_a_fresh_permutation),
