@@ -198,7 +198,7 @@ static void small_differences_of_long_operands_are_not_rare(void **state) {
     const dt_config config = config_of("-", 3);
     for (uint64_t i = 0; i < COUNT; i++) {
         const dt_problem problem = sample(&config, DT_TRAIN, i);
-        assert_true(problem.a >= 0 && problem.a < 1000 && problem.b >= 0 && problem.b < 1000);
+        assert_true(problem.a < 1000 && problem.b < 1000);
         if (problem.a < 100 || problem.b < 100) continue;
         const int64_t difference = (int64_t)problem.a - (int64_t)problem.b;
         long_ones++;
