@@ -53,8 +53,8 @@ dt_split dt_problem_split(const dt_problem *problem);
 /**
  * Problem number `index` of a split: a pure function of (data settings, seed, split, index).
  *
- * Lengths are drawn evenly, then a number of that length; one division in eight is made exact; the
- * divisor is never 0.
+ * Lengths are drawn evenly, then a number of that length; one division in eight is made exact; of
+ * one subtraction in four a and the difference are drawn so; the divisor is never 0.
  * @return DT_ERR_ARG if the domain is so small that the split has no such problem (names the
  * setting to raise)
  */
@@ -86,7 +86,7 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
 
 /**
  * Write a problem the way the model sees it, ending with '$':
- * "372*472=2901,01191+20202,00645+20847=20847$".
+ * "372*472=2901,01191+20202,006450+208470=20847$".
  *
  * @param[out] prompt_length  how many bytes are given; what follows must be produced
  */

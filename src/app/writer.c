@@ -347,15 +347,16 @@ void writer_unlock(writer *w) {
     if (w) pthread_mutex_unlock(&w->state_lock);
 }
 
-/* If a rank dies in an update, that never ends, and its step can be saved from a copy only. One
- * that costs next to nothing is always made; a dearer one if answers would have to wait long. */
+/* If a rank dies in an update, that never ends, and the step before it can be saved from a copy
+ * only. A cheap one is always made; a dearer one if answers would have to wait long. */
 static bool is_worth_a_copy(writer *w) {
     static const double LONG_UPDATE = 0.03; /* seconds */
-    static const double SMALL_PART = 0.01;  /* of a step's time */
-    static const double COPY_RATE = 4e9;    /* bytes per second, at least */
+    static const double SMALL_PART = 0.03;  /* of a step's time */
+    static const double COPY_RATE = 4e9;    /* bytes per second; most machines reach twice that */
     dt_checkpoint view;
     w->view(&view, w->context);
-    const double bytes = 3.0 * sizeof(float) * (double)view.layout.count;
+    const double bytes = 3.0 * sizeof(float) * (double)view.layout.count +
+                         (double)sizeof *view.metrics->train * (double)view.metrics->train_count;
     return w->closed_seconds >= LONG_UPDATE || bytes / COPY_RATE <= SMALL_PART * w->between_updates;
 }
 
@@ -381,7 +382,7 @@ void writer_begin_update(writer *w) {
     keep_shadow(w);
     pthread_mutex_lock(&w->state_lock);
     w->closed_at = seconds_now();
-    w->between_updates = w->closed_at - before;
+    if (before > 0) w->between_updates = w->closed_at - before;
 }
 
 void writer_end_update(writer *w) {

@@ -103,7 +103,7 @@ static bool put_differences(dt_text *text, dt_span differences, const dt_problem
 
 /* Step of a division: "046,270B887E039J100T" -> "640 - 568 = 72 - 71 = 1: 9"; what is left, with a
  * 0 brought down: "010" -> "remainder 1". */
-static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
+static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem, bool last) {
     dt_span rest, differences;
     const bool goes_on = dt_span_cut(&rest, &differences, step, ',');
     if (!is_padded(rest)) return false;
@@ -111,22 +111,25 @@ static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *pro
         put_stripped(text, rest);
         return put_differences(text, differences, problem);
     }
-    if (rest.count < 2 || rest.at[0] != '0') return false;
+    if (!last || rest.count < 2 || rest.at[0] != '0') return false;
     dt_text_string(text, "remainder ");
     put_stripped(text, (dt_span){rest.at + 1, rest.count - 1});
     return true;
 }
 
-static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
+/* Step k, counted from 0; last: the answer follows it. */
+static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k, bool last) {
     switch (problem->operation) {
     case DT_SUBTRACT: return k == 0 && put_difference(text, step, problem);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
-        return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);
+        return k == 0 ? put_multiples(text, step, problem)
+                      : put_quotient_step(text, step, problem, last);
     }
 }
 
-static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
+/* whole: the answer follows. */
+static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem, bool whole) {
     const char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
     for (size_t k = 0; more; k++) {
@@ -134,7 +137,7 @@ static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
         more = dt_span_cut(&step, &steps, steps, between);
         if (k > 0) dt_text_char(text, '\n');
         const size_t line_start = text->length;
-        if (!put_step(text, step, problem, k)) {
+        if (!put_step(text, step, problem, k, whole && !more)) {
             dt_text_rewind(text, line_start);
             dt_text_span(text, step);
         }
@@ -170,5 +173,5 @@ void dt_format_working(char *text, size_t size, const char *produced, const dt_p
     size_t end = steps.count;
     while (end > 0 && steps.at[end - 1] != '=') end--;
     if (end > 0) steps.count = end - 1;
-    put_steps(&out, steps, problem);
+    put_steps(&out, steps, problem, end > 0);
 }

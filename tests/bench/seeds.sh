@@ -31,7 +31,7 @@ done
 
 printf '%s ranks; %s\n\n' "$ranks" "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
 /usr/bin/python3 -B - "${rows[@]}" <<'END'
-import json, os, statistics, sys
+import json, math, os, statistics, sys
 import h5py
 
 OPERATIONS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
@@ -50,13 +50,12 @@ def seconds_until(file, least):
 
 
 def text(values, form, middle):
-    """One value for each line, then their median and the worst."""
-    known = [v for v in values if v is not None]
+    """One value for each line, then their median and the worst; what was never reached comes last."""
+    ranked = [math.inf if v is None else v for v in values]
     cells = [form % v if v is not None else "-" for v in values]
     if len(values) > 1:
-        all_known = len(known) == len(values)
         worst = min if middle == "least" else max
-        cells += [form % statistics.median(known) if all_known else "-", form % worst(known) if all_known else "-"]
+        cells += [form % v if v < math.inf else "-" for v in (statistics.median(ranked), worst(ranked))]
     return cells
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training learns: a short run of sums answers those it has never seen.
+# Training learns: short runs of sums, and of all four operations, answer problems they have never seen.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -532,6 +532,10 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working(quotient, work, "241,482,865;602,836A229D460G399M;602,836A229C460G399MM",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229D460G399M\n"
                    "602,836A229C460G399MM");
+    assert_working(quotient, work, "241,482,865;046",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
+    assert_working(quotient, work, "241,482,865;046;010=9r1",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046\nremainder 1");
     assert_working(quotient, work, "=29r1$", "");
     assert_working(quotient, work, "", "");
     assert_working(quotient, plain, "29r1r$", "29r1r");
