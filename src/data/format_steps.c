@@ -43,8 +43,7 @@ static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
  * it is found: A, B for 0, 8; C, D, E for 0, 4, 8; F to J for 0, 2, 4, 6, 8; K to T for 0 to 9.
  * What would be negative, a borrow out of its last place, is not taken: so the letter says from
  * which of the numbers before it to go on. All four differences stand there also where 8 leaves no
- * room for 4 and 2, so that each number of a step is always the same count of numbers away from
- * those that it comes from.
+ * room for 4 and 2, so that each of them stands at the same place in every step.
  */
 static void put_quotient_digit(dt_text *text, dt_number *rest, dt_number b, size_t width) {
     static const char first[] = {'K', 'F', 'C', 'A'}; /* letter, by bit */

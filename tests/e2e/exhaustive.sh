@@ -58,6 +58,7 @@ def places(op, working):
             named += [("multiple of the divisor", step)] * len(chunk)
         else:
             rest, bits = re.fullmatch(r"(\d+[,=])(?:((?:\d+[A-T]){4};))?", chunk).groups()
+            assert (bits is None) == chunk.endswith("="), chunk
             named += [("remainder so far", step)] * len(rest)
             named += [("difference" if c.isdigit() else "quotient digit", step) for c in bits or ""]
     return named

@@ -9,8 +9,7 @@ host=$(hostname)
 
 # ---- dead ----
 
-# mpirun leaves the others a second, which is enough unless processors or disk are very busy: so not each must be saved.
-for rank in 2 1 2 1 0; do
+for rank in 2 1 0; do
     launch 3 "${run[@]}" --out dead
     wait_for 60 has_made $(($(newest_step dead) + 5))
     signal_rank KILL "$rank"
