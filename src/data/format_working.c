@@ -17,17 +17,21 @@ static void put_stripped(dt_text *text, dt_span padded) {
     dt_text_span_reversed(text, padded);
 }
 
-/* "229" -> "45 - 123 = 922 - 1000", "870" -> "123 - 45 = 78". */
-static bool put_difference(dt_text *text, dt_span digits, const dt_problem *problem) {
-    if (!is_padded(digits)) return false;
+/* "229-870" -> "45 - 123 = 922 - 1000 = -78", "870" -> "123 - 45 = 78". */
+static bool put_difference(dt_text *text, dt_span step, const dt_problem *problem) {
+    dt_span digits, missing;
+    const bool negative = dt_span_cut(&digits, &missing, step, '-');
+    if (!is_padded(digits) || (negative && !is_padded(missing))) return false;
     dt_text_number(text, problem->a);
     dt_text_string(text, " - ");
     dt_text_number(text, problem->b);
     dt_text_string(text, " = ");
     put_stripped(text, digits);
-    if (problem->a >= problem->b) return true;
+    if (!negative) return true;
     dt_text_string(text, " - 1");
     for (size_t i = 0; i < digits.count; i++) dt_text_char(text, '0');
+    dt_text_string(text, " = -");
+    put_stripped(text, missing);
     return true;
 }
 

@@ -10,7 +10,7 @@ enum { MULTIPLE, REST, DIFFERENCE, DIGIT };
 
 /* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
-    [DT_SUBTRACT] = {"difference"},
+    [DT_SUBTRACT] = {"difference", "complement"},
     [DT_MULTIPLY] = {"partial product", "running sum"},
     [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
                    [REST] = "remainder so far",
@@ -32,6 +32,11 @@ static size_t division_part(const char *right, size_t begin, size_t at) {
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
 
+/* Whether the sum of a product, or the complement of a difference, begins in these signs. */
+static bool has_second_part(const char *step, size_t count) {
+    return memchr(step, '+', count) || memchr(step, '-', count);
+}
+
 dt_slip dt_slip_find(const char *produced, const char *right) {
     size_t at = 0;
     while (right[at] && right[at] == produced[at]) at++;
@@ -49,6 +54,6 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
         begin = i + 1;
     }
     slip.kind =
-        divides ? division_part(right, begin, at) : memchr(right + begin, '+', at - begin) != NULL;
+        divides ? division_part(right, begin, at) : has_second_part(right + begin, at - begin);
     return slip;
 }

@@ -48,7 +48,9 @@ def answer(op, a, b):
 
 def places(op, working):
     """What stands at each character of a working, the sign behind it included."""
-    if op == "-": return [("difference", 1)] * (len(working) + 1)
+    if op == "-":
+        head, minus, tail = (working + "=").partition("-")
+        return [("difference", 1)] * len(head + minus) + [("complement", 1)] * len(tail)
     named = []
     for step, chunk in enumerate(re.findall("[^,=]*[,=]" if op == "*" else "[^;=]*[;=]", working + "="), 1):
         if op == "*":
