@@ -163,7 +163,8 @@ dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *token
 /**
  * Where each token stands. Position: how many tokens that are no digits stand before it; all digits
  * of a number share one, with the sign behind them. Place: 1 for the first digit of a number as
- * written, 2 for the next …, 0 for what is no digit. Together they tell any two tokens of a text
+ * written, 2 for the next … and for the sign behind the last one, 0 for all else: so a number's end
+ * can be found by its place, as a digit can. Together they tell any two tokens of a text
  * apart, and what belongs together has one of them in common. Both depend on what stands before
  * alone, so that generation computes them as it goes.
  *
@@ -172,7 +173,8 @@ dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *token
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count);
 
-/* Longest run of digits any problem of this configuration contains; place ids go from 0 to this. */
+/* Place ids go from 0 to this: the longest run of digits any problem of this configuration
+ * contains, and the sign behind it. */
 size_t dt_format_places(const dt_config *config);
 
 /* ---- lines of a file ---- */
@@ -185,7 +187,7 @@ typedef struct {
     size_t lines[DT_SPLITS];
     size_t answers; /* lines with a prompt and an answer, of all splits */
     size_t longest; /* tokens of the longest text */
-    size_t places;  /* digits of the longest number, at least 1 */
+    size_t places;  /* digits of the longest number, at least 1, and the sign behind */
 } dt_lines_facts;
 
 /**

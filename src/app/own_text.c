@@ -41,10 +41,11 @@ dt_status own_text_open(dt_lines **lines, const dt_config *config) {
 static dt_status settle(dt_config *config, const dt_lines_facts *facts, const char *digest) {
     if (config->context == 0) config->context = (int64_t)facts->longest;
     if (config->places == 0) config->places = (int64_t)facts->places;
-    DT_REQUIRE((size_t)config->places >= facts->places, DT_ERR_ARG,
-               "%s has numbers of up to %zu digits, and the model --places for %lld; start another "
-               "run with more places",
-               config->train_file, facts->places, (long long)config->places);
+    DT_REQUIRE(
+        (size_t)config->places >= facts->places, DT_ERR_ARG,
+        "%s has numbers of up to %zu digits, for which the sign behind needs a place, too, and the "
+        "model has --places %lld; start another run with more places",
+        config->train_file, facts->places - 1, (long long)config->places);
     DT_REQUIRE(config->eval_every == 0 || facts->lines[DT_VALIDATION] > 0, DT_ERR_ARG,
                "none of the lines of %s falls into the validation split, a twentieth of all; give "
                "more lines, or --eval-every 0",

@@ -91,7 +91,7 @@ static const dt_setting table[] = {
     WHOLE("context", "model", FIXED, context, 0, 65536, "0",
           "tokens of the longest problem; 0: as the data needs"),
     WHOLE("places", "model", FIXED, places, 0, 4096, "0",
-          "digits of the longest number; 0: as the data needs"),
+          "digits of the longest number, and the sign behind it; 0: as the data needs"),
     WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),

@@ -245,5 +245,5 @@ size_t dt_format_longest(const dt_config *config) {
 }
 
 size_t dt_format_places(const dt_config *config) {
-    return config->train_file[0] ? (size_t)config->places : widest(config).run;
+    return config->train_file[0] ? (size_t)config->places : widest(config).run + 1;
 }

@@ -61,10 +61,18 @@ static void put_quotient_digit(dt_text *text, dt_number *rest, dt_number b, size
     }
 }
 
-/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step, then what is
-   left, with a 0 brought down so that it is found as in each step. The first step has as many
-   digits of the dividend as the divisor has, though its digit may be 0 then: to find out how many
-   give another one would be a comparison of its own. */
+/* The quotient so far, each digit in the place of the dividend's digit that it belongs to: so the
+   sign behind it has the place of the digit to be brought down, or of the end of the dividend. */
+static void put_quotient(dt_text *text, dt_number taken, dt_number b) {
+    const size_t width = dt_digit_count(taken), digits = dt_digit_count(taken / b);
+    for (size_t i = digits; i < width; i++) dt_text_char(text, '0');
+    dt_text_number(text, taken / b);
+}
+
+/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step, then a '/',
+   with which the dividend ended, brought down to what is left. The first step has as many digits of
+   the dividend as the divisor has, though its digit may be 0 then: to find out how many give
+   another one would be a comparison of its own. */
 static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
     const size_t digits_a = dt_digit_count(a), digits_b = dt_digit_count(b),
                  width = digits_b + 1; /* holds 9 times b, and each rest */
@@ -76,12 +84,14 @@ static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
     dt_number rest = a / place;
     for (;;) {
         put_quotient_digit(text, &rest, b, width);
+        put_quotient(text, a / place, b);
         dt_text_char(text, ';');
         if (place == 1) break;
         place /= 10; /* of the digit brought down */
         rest = rest * 10 + a / place % 10;
     }
-    put_padded(text, rest * 10, width);
+    dt_text_char(text, '/');
+    put_padded(text, rest, digits_b);
 }
 
 bool dt_format_has_working(const dt_problem *problem, dt_format format) {

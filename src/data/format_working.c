@@ -79,7 +79,15 @@ static int found_digit(char letter, int bit) {
     return at ? (int)(at - letters[bit]) << bit : -1;
 }
 
-/* Differences of a step of 71: "270B887E039J100T" -> " - 568 = 72 - 71 = 1: 9". */
+/* "0029" -> "29". */
+static void put_quotient(dt_text *text, dt_span digits) {
+    while (digits.count > 1 && digits.at[0] == '0')
+        digits = (dt_span){digits.at + 1, digits.count - 1};
+    dt_text_span(text, digits);
+}
+
+/* Differences of a step of 71, and the quotient so far: "270B887E039J100T0029" -> " - 568 = 72 - 71
+ * = 1: 9, quotient 29". */
 static bool put_differences(dt_text *text, dt_span differences, const dt_problem *problem) {
     int found = 0;
     for (int bit = 3; bit >= 0; bit--) {
@@ -102,22 +110,26 @@ static bool put_differences(dt_text *text, dt_span differences, const dt_problem
     }
     dt_text_string(text, ": ");
     dt_text_number(text, (dt_number)found);
-    return differences.count == 0;
+    if (!is_padded(differences)) return false;
+    dt_text_string(text, ", quotient ");
+    put_quotient(text, differences);
+    return true;
 }
 
-/* Step of a division: "046,270B887E039J100T" -> "640 - 568 = 72 - 71 = 1: 9"; what is left, with a
- * 0 brought down: "010" -> "remainder 1". */
+/* Step of a division: "046,270B887E039J100T0029" -> "640 - 568 = 72 - 71 = 1: 9, quotient 29"; what
+ * is left, with the end of the dividend brought down: "/10" -> "remainder 1". */
 static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem, bool last) {
     dt_span rest, differences;
-    const bool goes_on = dt_span_cut(&rest, &differences, step, ',');
-    if (!is_padded(rest)) return false;
-    if (goes_on) {
+    if (dt_span_cut(&rest, &differences, step, ',')) {
+        if (!is_padded(rest)) return false;
         put_stripped(text, rest);
         return put_differences(text, differences, problem);
     }
-    if (!last || rest.count < 2 || rest.at[0] != '0') return false;
+    if (!last || step.count == 0 || step.at[0] != '/') return false;
+    const dt_span remainder = {step.at + 1, step.count - 1};
+    if (!is_padded(remainder)) return false;
     dt_text_string(text, "remainder ");
-    put_stripped(text, (dt_span){rest.at + 1, rest.count - 1});
+    put_stripped(text, remainder);
     return true;
 }
 

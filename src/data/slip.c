@@ -6,7 +6,7 @@
 #include "dtrain/analysis.h"
 
 /* Parts of a step of division. */
-enum { MULTIPLE, REST, DIFFERENCE, DIGIT };
+enum { MULTIPLE, REST, DIFFERENCE, DIGIT, QUOTIENT };
 
 /* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
@@ -15,7 +15,8 @@ static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
     [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
                    [REST] = "remainder so far",
                    [DIFFERENCE] = "difference",
-                   [DIGIT] = "quotient digit"},
+                   [DIGIT] = "quotient digit",
+                   [QUOTIENT] = "quotient so far"},
 };
 
 const char *dt_slip_name(dt_operation operation, size_t kind) {
@@ -27,8 +28,10 @@ const char *dt_slip_name(dt_operation operation, size_t kind) {
 /* Of the sign at `at` in a working of division; begin: where its step begins. */
 static size_t division_part(const char *right, size_t begin, size_t at) {
     if (begin == 0) return MULTIPLE;
-    /* The letters, the last of which ends the step; but the last step is a number. */
-    if ((right[at] >= 'A' && right[at] <= 'T') || right[at] == ';') return DIGIT;
+    if (right[at] >= 'A' && right[at] <= 'T') return DIGIT;
+    for (size_t i = begin; i < at; i++) {
+        if (right[i] >= 'K' && right[i] <= 'T') return QUOTIENT;
+    }
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
 

@@ -183,8 +183,8 @@ void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *
     int32_t run = 0, before = 0;
     for (size_t i = 0; i < count; i++) {
         const bool digit = is_digit(dt_tokenizer_token(tokenizer, id[i]));
+        place[i] = digit || run > 0 ? run + 1 : 0;
         run = digit ? run + 1 : 0;
-        place[i] = run;
         position[i] = before;
         before += !digit;
     }

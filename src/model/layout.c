@@ -18,9 +18,9 @@ dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *con
                "start another run with a longer context",
                longest, shape->T);
     DT_REQUIRE(places < shape->P, DT_ERR_ARG,
-               "numbers of up to %zu digits do not fit a model with --places %zu; lower the "
-               "digits, or start another run with more places",
-               places, shape->P - 1);
+               "numbers of up to %zu digits, and the sign behind, do not fit a model with --places "
+               "%zu; lower the digits, or start another run with more places",
+               places - 1, shape->P - 1);
     return DT_OK;
 }
 
@@ -48,10 +48,11 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
                config->train_file);
     DT_TRY(dt_model_shape_holds(shape, config));
     DT_TRY(dt_model_shape_holds(shape, &evaluated));
-    DT_REQUIRE(trained < shape->P, DT_ERR_ARG,
-               "numbers of up to %zu digits with --place-offset %zu do not fit a model with "
-               "--places %zu; lower the offset, or start another run with more places",
-               trained - offset, offset, shape->P - 1);
+    DT_REQUIRE(
+        trained < shape->P, DT_ERR_ARG,
+        "numbers of up to %zu digits, and the sign behind, with --place-offset %zu do not fit a "
+        "model with --places %zu; lower the offset, or start another run with more places",
+        trained - offset - 1, offset, shape->P - 1);
     return DT_OK;
 }
 

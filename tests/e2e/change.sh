@@ -66,7 +66,7 @@ refuse format scratchpad plain
 refuse optimizer adamw muon
 # Numbers that are longer than the model has places for.
 expect_exit 64 start 2 --out run --steps 1000 --digits 5
-expect_text err "--context 94" "lower --digits"
+expect_text err "--context 103" "lower --digits"
 checksums run >after
 cmp before after || fail "a refused start touched the run"
 say "what would be another run is refused"

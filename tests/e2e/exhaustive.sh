@@ -59,10 +59,11 @@ def places(op, working):
         elif step == 1:
             named += [("multiple of the divisor", step)] * len(chunk)
         else:
-            rest, bits = re.fullmatch(r"(\d+[,=])(?:((?:\d+[A-T]){4};))?", chunk).groups()
-            assert (bits is None) == chunk.endswith("="), chunk
+            rest, bits, quotient = re.fullmatch(r"(/\d+=|\d+,)(?:((?:\d+[A-T]){4})(\d+;))?", chunk).groups()
+            assert (bits is None) == chunk.startswith("/") == chunk.endswith("="), chunk
             named += [("remainder so far", step)] * len(rest)
             named += [("difference" if c.isdigit() else "quotient digit", step) for c in bits or ""]
+            named += [("quotient so far", step)] * len(quotient or "")
     return named
 
 def first_slip(op, produced, right):

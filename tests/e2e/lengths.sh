@@ -17,10 +17,10 @@ done
 import h5py, sys
 with h5py.File(sys.argv[1]) as f:
     assert f["weights/pos_embed"].shape == (1, 32), f["weights/pos_embed"].shape
-    assert f["weights/place_embed"].shape[0] == 3 + 3 + 1, f["weights/place_embed"].shape  # digits of a sum, offset, none
+    assert f["weights/place_embed"].shape[0] == 3 + 1 + 3 + 1, f["weights/place_embed"].shape  # digits of a sum, the sign behind, offset, none
 END
 # What the settings change is trained otherwise.
-expect_exit 0 start alone "${run[@]}" --place-offset 0 --places 6 --out fixed
+expect_exit 0 start alone "${run[@]}" --place-offset 0 --places 7 --out fixed
 /usr/bin/python3 -B - alone/latest.h5 fixed/latest.h5 <<'END' || fail "the offset of places is of no consequence"
 import h5py, numpy, sys
 a, b = (h5py.File(name)["weights/place_embed"][...] for name in sys.argv[1:])
@@ -50,8 +50,8 @@ expect_text err "12345 has 5 digits"
 code=0
 "$dtrain" ask alone 1234+1 >out 2>err || code=$?
 ((code == 0 || code == 65)) || fail "exit code $code for a length of evaluation" # 65: no answer, which is no wonder
-expect_exit 64 start alone "${run[@]}" --places 5 --out small
-expect_text err "--place-offset 3 do not fit a model with --places 5"
+expect_exit 64 start alone "${run[@]}" --places 6 --out small
+expect_text err "--place-offset 3 do not fit a model with --places 6"
 expect_exit 64 start alone --ops '*' --eval-digits 10 --out small
 expect_text err "--eval-digits 10: operands of products have at most 9 digits"
 say "lengths of evaluation are its own"

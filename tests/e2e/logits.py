@@ -95,11 +95,12 @@ class Checkpoint:
         return scaled * self.weights[name + "/scale"] + self.weights[name + "/bias"]
 
     def places(self, tokens):
-        """How many tokens before are no digits; 1 for the first digit of a number, 2 for the next, 0 for no digit."""
-        positions, places = [0], []
+        """How many tokens before are no digits; 1 for the first digit of a number, 2 for the next and what follows, else 0."""
+        positions, places, digits = [0], [], 0
         for token in tokens:
             is_digit = self.vocabulary[token] in tuple("0123456789")
-            places.append((places[-1] if places else 0) + 1 if is_digit else 0)
+            places.append(digits + 1 if is_digit or digits else 0)
+            digits = digits + 1 if is_digit else 0
             positions.append(positions[-1] + (not is_digit))
         return positions[:-1], places
 

@@ -69,16 +69,16 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=870=87$");
     assert_written(product, work, "372*472=2901,01191+20202,006450+208470=20847$");
     assert_written(quotient, work,
-                   "2060/17=241,482,865;020,254A637C878F949K;602,836A229C460G399M;"
-                   "046,270B887E039J100T;010=29r1$");
+                   "2060/17=241,482,865;020,254A637C878F949K00;602,836A229C460G399M002;"
+                   "046,270B887E039J100T0029;/10=29r1$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2901=2901$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
                    "372*401=2901,00000+29010,003720+293820=29382$");
     assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000+000=0$");
     assert_written((dt_problem){DT_DIVIDE, 5, 71}, work,
-                   "5/17=241,482,865;500,734A127C368F439K;050=0r5$");
+                   "5/17=241,482,865;500,734A127C368F439K0;/50=0r5$");
     assert_written((dt_problem){DT_DIVIDE, 105, 7}, work,
-                   "105/7=41,82,65;10,54A37C78F49K;01,45A28C69F30L;53,97A70D39H00P;00=15r0$");
+                   "105/7=41,82,65;10,54A37C78F49K0;01,45A28C69F30L01;53,97A70D39H00P015;/0=15r0$");
 }
 
 /* ---- a reader of its own ---- */
@@ -172,9 +172,15 @@ static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char
         expect(in, (char)('A' + letters_before[bit] + sum / factor));
     }
     *digit = (char)('0' + sum);
-    expect(in, ';');
     in->failed |= rest >= b;
     return rest;
+}
+
+/* The digits found so far, the last of them in the place of the dividend's digit `used`. */
+static void check_quotient(reader *in, const char *digits, size_t used) {
+    for (size_t i = strlen(digits); i < used; i++) expect(in, '0');
+    for (; *digits; digits++) expect(in, *digits);
+    expect(in, ';');
 }
 
 static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
@@ -192,12 +198,15 @@ static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
     }
     if (used == given) { /* shorter than the divisor: one step takes it all */
         rest = check_quotient_digit(in, rest, b, digits);
+        check_quotient(in, digits, used);
     }
     for (; used < given; used++, step++) {
         rest = rest * 10 + (uint64_t)(dividend[used] - '0');
         rest = check_quotient_digit(in, rest, b, &digits[step]);
+        check_quotient(in, digits, used + 1);
     }
-    in->failed |= take_padded(in, width) != 10 * rest;
+    expect(in, '/');
+    in->failed |= take_padded(in, width - 1) != rest;
     in->failed |= strtoull(digits, NULL, 10) != a / b || rest != a % b;
 }
 
@@ -287,13 +296,14 @@ static void people_s_answer(char text[64], const dt_problem *problem) {
     }
 }
 
-static size_t longest_run(const char *text) {
-    size_t longest = 0;
+/* Digits of the longest number, and the sign behind it. */
+static size_t places_of(const char *text) {
+    size_t most = 0;
     for (; *text; text++) {
-        const size_t run = strspn(text, "0123456789");
-        if (run > longest) longest = run;
+        const size_t places = strspn(text, "0123456789") + 1;
+        if (places > most) most = places;
     }
-    return longest;
+    return most;
 }
 
 static size_t characters(const char *text) {
@@ -321,7 +331,7 @@ static void check_problem(const dt_problem *problem, dt_format format, bounds mo
     assert_int_equal(dt_problem_answer(answer, sizeof answer, problem), DT_OK);
     assert_string_equal(answer, expected);
     if (characters(text) > most.longest) fail_msg("too long: %s", text);
-    if (longest_run(text) > most.places) fail_msg("too many digits: %s", text);
+    if (places_of(text) > most.places) fail_msg("too many digits: %s", text);
 }
 
 static void random_problems_read_back(void **state) {
@@ -343,14 +353,14 @@ static void random_problems_read_back(void **state) {
 
 /* ---- lengths ---- */
 
-static void measure(size_t *longest, size_t *run, dt_operation op, uint64_t a, uint64_t b,
+static void measure(size_t *longest, size_t *places, dt_operation op, uint64_t a, uint64_t b,
                     dt_format format) {
     char text[DT_TEXT_MAX];
     const dt_problem problem = {op, a, b};
     for (size_t i = 0; i < (format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1); i++) {
         write_phrased(text, &problem, format, i);
         if (characters(text) > *longest) *longest = characters(text);
-        if (longest_run(text) > *run) *run = longest_run(text);
+        if (places_of(text) > *places) *places = places_of(text);
     }
 }
 
@@ -358,14 +368,14 @@ static void check_exact_bounds(dt_operation op, int64_t m, int64_t n, dt_format 
     static const uint64_t power[] = {1, 10, 100, 1000, 10000};
     const char ops[] = {"+-*/"[op], '\0'};
     const dt_config config = config_of(ops, m, m, n, format);
-    size_t longest = 0, run = 0;
+    size_t longest = 0, places = 0;
     for (uint64_t a = 0; a < power[m]; a++) {
         for (uint64_t b = op == DT_DIVIDE; b < power[n]; b++) {
-            measure(&longest, &run, op, a, b, format);
+            measure(&longest, &places, op, a, b, format);
         }
     }
     assert_int_equal(dt_format_longest(&config), longest);
-    assert_int_equal(dt_format_places(&config), run);
+    assert_int_equal(dt_format_places(&config), places);
 }
 
 static void bounds_are_exact_over_all_small_problems(void **state) {
@@ -419,20 +429,20 @@ static void bounds_look_at_the_operations_in_use(void **state) {
     (void)state;
     dt_config config = config_of("+", 3, 18, 9, DT_FORMAT_SCRATCHPAD);
     assert_int_equal(dt_format_longest(&config), strlen("999+999=8991$"));
-    assert_int_equal(dt_format_places(&config), 4);
+    assert_int_equal(dt_format_places(&config), 5);
     config.ops[0] = '-';
     assert_int_equal(dt_format_longest(&config), strlen("001-999=101-998=-998$"));
-    assert_int_equal(dt_format_places(&config), 3);
+    assert_int_equal(dt_format_places(&config), 4);
     config.ops[0] = '*';
     assert_int_equal(dt_format_longest(&config),
                      strlen("999*999=1998,01998+10989,001998+100899=100899$"));
-    assert_int_equal(dt_format_places(&config), 6);
+    assert_int_equal(dt_format_places(&config), 7);
     config.ops[0] = '/';
-    assert_int_equal(dt_format_places(&config), 18);
+    assert_int_equal(dt_format_places(&config), 19);
     snprintf(config.ops, sizeof config.ops, "+-*/");
-    assert_int_equal(dt_format_places(&config), 18);
+    assert_int_equal(dt_format_places(&config), 19);
     config.dividend_digits = 1;
-    assert_int_equal(dt_format_places(&config), 10);
+    assert_int_equal(dt_format_places(&config), 11);
 }
 
 /* ---- reading what a model produced ---- */
@@ -511,9 +521,10 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
     assert_working(
         quotient, work,
-        "241,482,865;020,254A637C878F949K;602,836A229C460G399M;046,270B887E039J100T;010=29r1$",
-        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0\n206 - 142 = 64: 2\n"
-        "640 - 568 = 72 - 71 = 1: 9\nremainder 1");
+        "241,482,865;020,254A637C878F949K00;602,836A229C460G399M002;046,270B887E039J100T0029;"
+        "/10=29r1$",
+        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0, quotient 0\n"
+        "206 - 142 = 64: 2, quotient 2\n640 - 568 = 72 - 71 = 1: 9, quotient 29\nremainder 1");
     assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229-870=-87$",
                    "45 - 123 = 922 - 1000 = -78");
     assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "870=87$", "123 - 45 = 78");
@@ -538,7 +549,7 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "602,836A229C460G399MM");
     assert_working(quotient, work, "241,482,865;046",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
-    assert_working(quotient, work, "241,482,865;046;010=9r1",
+    assert_working(quotient, work, "241,482,865;046;/10=9r1",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046\nremainder 1");
     assert_working(quotient, work, "=29r1$", "");
     assert_working(quotient, work, "", "");
@@ -546,8 +557,10 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working((dt_problem){DT_ADD, 1, 2}, plain, "$", "");
 }
 
-/* "640 - 568 = 72 - 71 = 1: 9": the rest and the digit that follow, if it is true. */
-static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit, uint64_t b) {
+/* "640 - 568 = 72 - 71 = 1: 9, quotient 29": the rest, the digit and the quotient that follow, if
+ * it is true. */
+static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit,
+                               uint64_t *quotient, uint64_t b) {
     char *at;
     uint64_t taken = 0;
     *rest = strtoull(line, &at, 10);
@@ -560,7 +573,8 @@ static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit
         taken += part;
         at += length;
     }
-    return sscanf(at, ": %" SCNu64, digit) == 1 && taken == *digit * b && *rest < b;
+    return sscanf(at, ": %" SCNu64 ", quotient %" SCNu64, digit, quotient) == 2 &&
+           taken == *digit * b && *rest < b;
 }
 
 /* Each line of a right working, read back. */
@@ -604,8 +618,9 @@ static void working_of_random_problems_is_true(void **state) {
                     assert_true(c == rest && !next);
                     continue;
                 }
-                if (!read_quotient_line(line, &rest, &c, b)) fail_msg("%s", line);
+                if (!read_quotient_line(line, &rest, &c, &d, b)) fail_msg("%s", line);
                 total = total * 10 + c;
+                if (d != total) fail_msg("%s", line);
             }
         }
         if (problem.operation == DT_MULTIPLY) assert_true(total == problem.a * problem.b);

@@ -144,7 +144,7 @@ static void facts_are_counted(void **state) {
     assert_int_equal(all_lines(lines), 5);
     assert_int_equal(facts->answers, 2);
     assert_int_equal(facts->longest, strlen("to be or not to be") + 2);
-    assert_int_equal(facts->places, 5);
+    assert_int_equal(facts->places, 6);
     size_t seen = 0;
     for (int split = 0; split < DT_SPLITS; split++) {
         for (size_t i = 0; i < facts->lines[split]; i++) {

@@ -50,7 +50,7 @@ static void problems_stand_back_to_back(void **state) {
     static const int32_t token[] = {ONE,   TWO,   PLUS,  SEVEN, IS,    ONE, NINE,
                                     THREE, MINUS, EIGHT, IS,    MINUS, FIVE};
     static const int32_t position[] = {0, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 3};
-    static const int32_t place[] = {1, 2, 0, 1, 0, 1, 2, 1, 0, 1, 0, 0, 1};
+    static const int32_t place[] = {1, 2, 3, 1, 2, 1, 2, 1, 2, 1, 2, 0, 1};
     static const int32_t target[] = {-1, -1, -1, -1, ONE, NINE, END, -1, -1, -1, MINUS, FIVE, END};
     assert_int_equal(batch.problems, 2);
     assert_int_equal(batch.tokens, 13);
@@ -164,7 +164,7 @@ static void places_begin_where_they_are_told(void **state) {
     assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
     assert_int_equal(dt_batch_append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
     dt_batch_shift_places(&batch, 1, 9);
-    static const int32_t place[] = {1, 2, 0, 1, 0, 1, 2, 10, 0, 10, 0, 0, 10};
+    static const int32_t place[] = {1, 2, 3, 1, 2, 1, 2, 10, 11, 10, 11, 0, 10};
     assert_memory_equal(batch.place, place, sizeof place);
     dt_batch_destroy(&batch);
     dt_tokenizer_destroy(&tokenizer);
