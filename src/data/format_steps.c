@@ -10,14 +10,18 @@ static void put_padded(dt_text *text, dt_number n, size_t width) {
     }
 }
 
-/* a - b as digits with a borrow out of the last place where a < b, and then what is missing from
-   it: 45-123 gives "229-870". Only the borrow tells the sign, which the answer begins with. */
+/* a - b as digits. Where a < b they have a borrow out of the last place; only then is the sign
+   known, which the answer begins with, and b - a follows: 45-123 gives "229,321-54,870". */
 static void put_difference(dt_text *text, dt_number a, dt_number b) {
     const size_t width = dt_digit_count(a > b ? a : b);
     const dt_number modulus = dt_power_of_ten(width);
     put_padded(text, (a + modulus - b) % modulus, width);
     if (a >= b) return;
+    dt_text_char(text, ',');
+    dt_text_number_reversed(text, b);
     dt_text_char(text, '-');
+    dt_text_number_reversed(text, a);
+    dt_text_char(text, ',');
     put_padded(text, b - a, width);
 }
 

@@ -17,21 +17,31 @@ static void put_stripped(dt_text *text, dt_span padded) {
     dt_text_span_reversed(text, padded);
 }
 
-/* "229-870" -> "45 - 123 = 922 - 1000 = -78", "870" -> "123 - 45 = 78". */
-static bool put_difference(dt_text *text, dt_span step, const dt_problem *problem) {
-    dt_span digits, missing;
-    const bool negative = dt_span_cut(&digits, &missing, step, '-');
-    if (!is_padded(digits) || (negative && !is_padded(missing))) return false;
-    dt_text_number(text, problem->a);
+/* a - b where a < b: "229" -> "45 - 123 = 922 - 1000"; otherwise "870" -> "123 - 45 = 78". */
+static bool put_difference(dt_text *text, dt_span digits, dt_number a, dt_number b) {
+    if (!is_padded(digits)) return false;
+    dt_text_number(text, a);
     dt_text_string(text, " - ");
-    dt_text_number(text, problem->b);
+    dt_text_number(text, b);
     dt_text_string(text, " = ");
     put_stripped(text, digits);
-    if (!negative) return true;
+    if (a >= b) return true;
     dt_text_string(text, " - 1");
     for (size_t i = 0; i < digits.count; i++) dt_text_char(text, '0');
-    dt_text_string(text, " = -");
-    put_stripped(text, missing);
+    return true;
+}
+
+/* A difference the other way round: "321-54,870" -> "123 - 45 = 78". */
+static bool put_swapped(dt_text *text, dt_span step) {
+    dt_span larger, smaller, digits;
+    dt_span_cut(&larger, &digits, step, '-');
+    if (!dt_span_cut(&smaller, &digits, digits, ',')) return false;
+    if (!is_padded(larger) || !is_padded(smaller) || !is_padded(digits)) return false;
+    put_stripped(text, larger);
+    dt_text_string(text, " - ");
+    put_stripped(text, smaller);
+    dt_text_string(text, " = ");
+    put_stripped(text, digits);
     return true;
 }
 
@@ -136,7 +146,9 @@ static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *pro
 /* Step k, counted from 0; last: the answer follows it. */
 static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k, bool last) {
     switch (problem->operation) {
-    case DT_SUBTRACT: return k == 0 && put_difference(text, step, problem);
+    case DT_SUBTRACT:
+        return k == 0 ? put_difference(text, step, problem->a, problem->b)
+                      : k == 1 && put_swapped(text, step);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
         return k == 0 ? put_multiples(text, step, problem)
@@ -146,11 +158,12 @@ static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, siz
 
 /* whole: the answer follows. */
 static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem, bool whole) {
-    const char between = problem->operation == DT_DIVIDE ? ';' : ',';
+    char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
     for (size_t k = 0; more; k++) {
         dt_span step;
         more = dt_span_cut(&step, &steps, steps, between);
+        if (problem->operation == DT_SUBTRACT) between = '\0'; /* the second is the last */
         if (k > 0) dt_text_char(text, '\n');
         const size_t line_start = text->length;
         if (!put_step(text, step, problem, k, whole && !more)) {

@@ -10,7 +10,7 @@ enum { MULTIPLE, REST, DIFFERENCE, DIGIT, QUOTIENT };
 
 /* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
-    [DT_SUBTRACT] = {"difference", "complement"},
+    [DT_SUBTRACT] = {"difference", "swapped operands"},
     [DT_MULTIPLY] = {"partial product", "running sum"},
     [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
                    [REST] = "remainder so far",
@@ -35,9 +35,11 @@ static size_t division_part(const char *right, size_t begin, size_t at) {
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
 
-/* Whether the sum of a product, or the complement of a difference, begins in these signs. */
-static bool has_second_part(const char *step, size_t count) {
-    return memchr(step, '+', count) || memchr(step, '-', count);
+/* Of the sign at `at`: the sum behind the '+' of a product's step, the operands of a difference the
+   other way round, which alone have a '-' in their step. */
+static size_t other_part(const char *right, size_t begin, size_t at) {
+    const char *step = right + begin;
+    return memchr(step, '+', at - begin) || memchr(step, '-', strcspn(step, ",="));
 }
 
 dt_slip dt_slip_find(const char *produced, const char *right) {
@@ -56,7 +58,6 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
         slip.step++;
         begin = i + 1;
     }
-    slip.kind =
-        divides ? division_part(right, begin, at) : has_second_part(right + begin, at - begin);
+    slip.kind = divides ? division_part(right, begin, at) : other_part(right, begin, at);
     return slip;
 }

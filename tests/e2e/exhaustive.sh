@@ -49,8 +49,8 @@ def answer(op, a, b):
 def places(op, working):
     """What stands at each character of a working, the sign behind it included."""
     if op == "-":
-        head, minus, tail = (working + "=").partition("-")
-        return [("difference", 1)] * len(head + minus) + [("complement", 1)] * len(tail)
+        names = ("difference", "swapped operands", "difference")
+        return [(names[i], i + 1) for i, chunk in enumerate((working + "=").split(",")) for _ in chunk + ("," if i < working.count(",") else "")]
     named = []
     for step, chunk in enumerate(re.findall("[^,=]*[,=]" if op == "*" else "[^;=]*[;=]", working + "="), 1):
         if op == "*":

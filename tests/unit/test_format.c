@@ -65,7 +65,7 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written(quotient, reverse, "2060/17=29r1$");
     assert_written((dt_problem){DT_DIVIDE, 2083, 71}, reverse, "2083/17=29r42$");
     assert_written(sum, work, "321+654=975$");
-    assert_written(difference, work, "54-321=229-870=-87$");
+    assert_written(difference, work, "54-321=229,321-54,870=-87$");
     assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=870=87$");
     assert_written(product, work, "372*472=2901,01191+20202,006450+208470=20847$");
     assert_written(quotient, work,
@@ -130,7 +130,11 @@ static void check_difference(reader *in, uint64_t a, uint64_t b) {
     const uint64_t modulus = power_of_ten(width);
     in->failed |= (b + take_padded(in, width)) % modulus != a % modulus;
     if (a >= b) return;
+    expect(in, ',');
+    in->failed |= take(in, true) != b;
     expect(in, '-');
+    in->failed |= take(in, true) != a;
+    expect(in, ',');
     in->failed |= a + take_padded(in, width) != b;
 }
 
@@ -431,7 +435,7 @@ static void bounds_look_at_the_operations_in_use(void **state) {
     assert_int_equal(dt_format_longest(&config), strlen("999+999=8991$"));
     assert_int_equal(dt_format_places(&config), 5);
     config.ops[0] = '-';
-    assert_int_equal(dt_format_longest(&config), strlen("001-999=101-998=-998$"));
+    assert_int_equal(dt_format_longest(&config), strlen("001-999=101,999-001,998=-998$"));
     assert_int_equal(dt_format_places(&config), 4);
     config.ops[0] = '*';
     assert_int_equal(dt_format_longest(&config),
@@ -525,8 +529,8 @@ static void working_is_shown_the_normal_way_round(void **state) {
         "/10=29r1$",
         "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0, quotient 0\n"
         "206 - 142 = 64: 2, quotient 2\n640 - 568 = 72 - 71 = 1: 9, quotient 29\nremainder 1");
-    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229-870=-87$",
-                   "45 - 123 = 922 - 1000 = -78");
+    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229,321-54,870=-87$",
+                   "45 - 123 = 922 - 1000\n123 - 45 = 78");
     assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "870=87$", "123 - 45 = 78");
     assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
     assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
@@ -592,11 +596,11 @@ static void working_of_random_problems_is_true(void **state) {
             int read;
             switch (problem.operation) {
             case DT_SUBTRACT:
-                read = sscanf(line,
-                              "%" SCNu64 " - %" SCNu64 " = %" SCNu64 " - %" SCNu64 " = -%" SCNu64,
-                              &a, &b, &c, &d, &e);
-                if (read != (a < b ? 5 : 3) || a - b != c - d) fail_msg("%s", line);
-                if (a < b && e != b - a) fail_msg("%s", line);
+                read = sscanf(line, "%" SCNu64 " - %" SCNu64 " = %" SCNu64 " - %" SCNu64, &a, &b,
+                              &c, &d);
+                if (read != (a < b ? 4 : 3) || a - b != c - d) fail_msg("%s", line);
+                if ((a < b) != (next != NULL)) fail_msg("%s", line); /* the other way round */
+                d = 0;
                 break;
             case DT_MULTIPLY:
                 read = sscanf(line, "%" SCNu64 " * %" SCNu64 " = %" SCNu64 ", sum %" SCNu64, &a, &b,
