@@ -53,7 +53,7 @@ typedef struct {
     /* model */
     int64_t layers, width, heads;
     int64_t context;      /* tokens of the longest problem; 0: as the data needs */
-    int64_t places;       /* digits of the longest number; 0: as the data needs */
+    int64_t places;       /* digits of the longest number and the sign behind; 0: as needed */
     int64_t place_offset; /* training adds up to this to a problem's place ids */
     int64_t positions;    /* dt_positions */
     double dropout;

@@ -18,18 +18,29 @@ static dt_status compare_digests(const dt_config *config, const char *digest) {
     return DT_OK;
 }
 
+/* What was opened is what the digest is of, and fits the model. */
+static dt_status check_whole(const dt_lines_facts *facts, const char *digest,
+                             const dt_config *config) {
+    char size[32];
+    snprintf(size, sizeof size, "%llu-", (unsigned long long)facts->bytes);
+    DT_REQUIRE(strncmp(size, digest, strlen(size)) == 0, DT_ERR_DATA,
+               "%s is being written to; start again when it is complete", config->train_file);
+    DT_REQUIRE(config->places == 0 || (size_t)config->places >= facts->places, DT_ERR_ARG,
+               "%s needs a model with --places %zu, for the digits of its longest number and the "
+               "sign behind, and this one has %lld; start another run with more places",
+               config->train_file, facts->places, (long long)config->places);
+    return DT_OK;
+}
+
 /* *digest: of what was opened. */
 static dt_status open_whole(dt_lines **lines, char digest[DT_FILE_DIGEST_MAX + 1],
                             const dt_config *config) {
-    char size[32];
     DT_TRY(dt_file_digest(digest, DT_FILE_DIGEST_MAX + 1, config->train_file));
     DT_TRY(compare_digests(config, digest));
     DT_TRY(dt_lines_open(lines, config->train_file, (size_t)config->context));
-    snprintf(size, sizeof size, "%llu-", (unsigned long long)dt_lines_about(*lines)->bytes);
-    if (strncmp(size, digest, strlen(size)) == 0) return DT_OK;
-    dt_lines_close(lines);
-    DT_RAISE(DT_ERR_DATA, "%s is being written to; start again when it is complete",
-             config->train_file);
+    const dt_status status = check_whole(dt_lines_about(*lines), digest, config);
+    if (status != DT_OK) dt_lines_close(lines);
+    return status;
 }
 
 dt_status own_text_open(dt_lines **lines, const dt_config *config) {
@@ -41,11 +52,6 @@ dt_status own_text_open(dt_lines **lines, const dt_config *config) {
 static dt_status settle(dt_config *config, const dt_lines_facts *facts, const char *digest) {
     if (config->context == 0) config->context = (int64_t)facts->longest;
     if (config->places == 0) config->places = (int64_t)facts->places;
-    DT_REQUIRE(
-        (size_t)config->places >= facts->places, DT_ERR_ARG,
-        "%s has numbers of up to %zu digits, for which the sign behind needs a place, too, and the "
-        "model has --places %lld; start another run with more places",
-        config->train_file, facts->places - 1, (long long)config->places);
     DT_REQUIRE(config->eval_every == 0 || facts->lines[DT_VALIDATION] > 0, DT_ERR_ARG,
                "none of the lines of %s falls into the validation split, a twentieth of all; give "
                "more lines, or --eval-every 0",

@@ -202,7 +202,7 @@ static dt_number least_of(int64_t digits) {
 /*
  * The widest problem of each operation is known, so that writing it gives the exact bound. All
  * nines carry at every place of a sum or product. 10…0 - 9…9 is negative with a full-length result.
- * Each digit of a quotient is a step of the same length; the smallest divisor of a length leaves
+ * Each digit of a quotient is a step, whatever it is; the smallest divisor of a length leaves
  * room for most of them and for a remainder of that length.
  */
 static dt_problem widest_division(int64_t dividend_digits, int64_t divisor_digits) {

@@ -73,10 +73,10 @@ static void put_quotient(dt_text *text, dt_number taken, dt_number b) {
     dt_text_number(text, taken / b);
 }
 
-/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step, then a '/',
-   with which the dividend ended, brought down to what is left. The first step has as many digits of
-   the dividend as the divisor has, though its digit may be 0 then: to find out how many give
-   another one would be a comparison of its own. */
+/* Long division: 2, 4 and 8 times the divisor, then a digit of the quotient a step, then what is
+   left behind a '/': brought down where a digit would be, it ends the dividend in a formula. The
+   first step has as many digits of the dividend as the divisor has, though its digit may be 0 then:
+   to find out how many give another one would be a comparison of its own. */
 static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
     const size_t digits_a = dt_digit_count(a), digits_b = dt_digit_count(b),
                  width = digits_b + 1; /* holds 9 times b, and each rest */

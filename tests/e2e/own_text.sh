@@ -156,6 +156,13 @@ bad 'caf\xe9\tx\n' "bad.txt:2: byte 4 (0xe9)" "UTF-8"
 bad 'a\tb\nabcde\tedcba\n' "bad.txt:3: the line needs 12 tokens" "--context"
 say "bad lines are named"
 
+seq 10 59 | sed 's/.*/&\tx&/' >numbers.txt
+expect_exit 64 start 2 "${tiny[@]}" --places 2 --train-file numbers.txt --out bad
+expect_text err "numbers.txt needs a model with --places 3"
+[[ ! -e bad ]] || fail "a file that does not fit the model makes a folder"
+expect_exit 0 start 2 "${tiny[@]}" --places 3 --train-file numbers.txt --out fits
+say "numbers have to fit the places"
+
 # ---- plain text: all of it is learned, and it is gone on with ----
 
 for ((i = 0; i < 400; i++)); do

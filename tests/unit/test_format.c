@@ -546,11 +546,21 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "602:22,241,46\n046:9,936\n:,,\n");
     assert_working(quotient, work, "241,482,865;020,254A6",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n020,254A6");
-    assert_working(quotient, work, "241,482;602,836B229C460G399M;,AA2;602,460B12;602,836A=",
-                   "241,482\n602,836B229C460G399M\n,AA2\n602,460B12\n602,836A");
-    assert_working(quotient, work, "241,482,865;602,836A229D460G399M;602,836A229C460G399MM",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229D460G399M\n"
-                   "602,836A229C460G399MM");
+    assert_working(quotient, work, "241,482;602,836B229C460G399M002;,AA2;602,460B12;602,836A=",
+                   "241,482\n602,836B229C460G399M002\n,AA2\n602,460B12\n602,836A");
+    assert_working(quotient, work, "241,482,865;602,836A229D460G399M002;602,836A229C460G399MM002",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229D460G399M002\n"
+                   "602,836A229C460G399MM002");
+    assert_working(quotient, work, "241,482,865;602,836A229C460G399M;602,836A229C460G399M0,2",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229C460G399M\n"
+                   "602,836A229C460G399M0,2");
+    assert_working(quotient, work, "241,482,865;/10;10=29r1",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/10\n10");
+    const dt_problem negative = {DT_SUBTRACT, 45, 123};
+    assert_working(negative, work, "229,321-54=-87", "45 - 123 = 922 - 1000\n321-54");
+    assert_working(negative, work, "229,321,870=-87", "45 - 123 = 922 - 1000\n321,870");
+    assert_working(negative, work, "229,321-54,8-0=-87", "45 - 123 = 922 - 1000\n321-54,8-0");
+    assert_working(negative, work, "2-9,321-54,870", "2-9\n123 - 45 = 78");
     assert_working(quotient, work, "241,482,865;046",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
     assert_working(quotient, work, "241,482,865;046;/10=9r1",
@@ -599,7 +609,11 @@ static void working_of_random_problems_is_true(void **state) {
                 read = sscanf(line, "%" SCNu64 " - %" SCNu64 " = %" SCNu64 " - %" SCNu64, &a, &b,
                               &c, &d);
                 if (read != (a < b ? 4 : 3) || a - b != c - d) fail_msg("%s", line);
-                if ((a < b) != (next != NULL)) fail_msg("%s", line); /* the other way round */
+                if (line == lines) {
+                    assert_true(a == problem.a && b == problem.b && (next != NULL) == (a < b));
+                } else {
+                    assert_true(a == problem.b && b == problem.a && !next);
+                }
                 d = 0;
                 break;
             case DT_MULTIPLY:

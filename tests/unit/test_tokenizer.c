@@ -42,7 +42,7 @@ static void vocabularies_are_in_their_fixed_order(void **state) {
 
 static void text_survives_the_way_there_and_back(void **state) {
     (void)state;
-    static const char text[] = "2060/17=602,836A229C460G399M02;046,270B887E039J100T029;/10=29r1$";
+    static const char text[] = "2060/17=602,836A229C460G399M002;046,270B887E039J100T0029;/10=29r1$";
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     int32_t id[80];
     size_t count;
