@@ -66,7 +66,7 @@ end_of_job() {
 rank_process() {
     local process
     for process in $(pgrep -P "$job"); do
-        if tr '\0' '\n' <"/proc/$process/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
+        if grep -qxz "OMPI_COMM_WORLD_RANK=$1" "/proc/$process/environ" 2>/dev/null; then
             echo "$process"
             return
         fi
