@@ -187,6 +187,22 @@ done:
     return status;
 }
 
+/* --ops names some of the operations that the model has learned. */
+static dt_status check_operations(const dt_config *config, const dt_config *trained) {
+    if (config->train_file[0]) {
+        DT_REQUIRE(strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
+                   "--ops is for problems, and this model has learned the lines of %s; leave it out",
+                   config->train_file);
+        return DT_OK;
+    }
+    for (const char *op = config->ops; *op; op++) {
+        DT_REQUIRE(strchr(trained->ops, *op), DT_ERR_ARG,
+                   "--ops: the model was trained on %s only, not on '%c'; leave it out",
+                   trained->ops, *op);
+    }
+    return DT_OK;
+}
+
 dt_status command_eval(session *s, const app_options *options) {
     loaded_model loaded = {0};
     dt_lines *lines = NULL;
@@ -201,6 +217,7 @@ dt_status command_eval(session *s, const app_options *options) {
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, check_operations(&config, &loaded.checkpoint.config)));
     config = dt_config_evaluated(&config);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));

@@ -125,7 +125,7 @@ static bool knows(command_kind command, const dt_setting *setting) {
                strcmp(setting->name, "train-file") == 0;
     return command == COMMAND_EVAL &&
            (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0 ||
-            strcmp(setting->name, "train-file") == 0 ||
+            strcmp(setting->name, "ops") == 0 || strcmp(setting->name, "train-file") == 0 ||
             strncmp(setting->name, "eval-d", strlen("eval-d")) == 0);
 }
 

@@ -33,11 +33,11 @@ grep -v '^| chat\|^| plain' again | cmp - <(grep -v '^| chat\|^| plain' table)
 
 SEEDS="1 2" EXHAUSTIVE=1 FOLDER=seeds "$here/seeds.sh" "$dtrain" "${small[@]}" --steps 8 --eval-every 4 --eval-examples 64 >seeds.table 2>log ||
     { cat log; exit 1; }
-head='\| seed \| \+ % \| / % \| errors in the whole domain \| s to 99 % \| s to 99.9 % \| s in all \|'
-for row in "$head" "\| [12] \| $number \| $number \| [0-9]+ \| - \| - \| [0-9]+ \|" "\| median \| $number \| $number \| [0-9]+ \| - \| - \| [0-9]+ \|"; do
+head='\| seed \| \+ % \| / % \| \+ wrong \| / wrong \| s to 99 % \| s to 99.9 % \| s in all \|'
+for row in "$head" "\| [12] \| $number \| $number \| [0-9]+ \| [0-9]+ \| - \| - \| [0-9]+ \|" "\| median \| $number \| $number \| [0-9]+ \| [0-9]+ \| - \| - \| [0-9]+ \|"; do
     grep -qE "^$row\$" seeds.table || { cat seeds.table; exit 1; }
 done
-# All 100 sums and 900 divisions: as many are wrong as the list has.
-errors=$(($(wc -l <seeds/1.tsv) - 1))
-grep -qE "^\| 1 \|.*\| $errors \| - \|" seeds.table || { cat seeds.table; exit 1; }
+# All 100 sums and 900 divisions: as many are wrong as the lists have.
+sums=$(($(wc -l <seeds/1.add.tsv) - 1)) divisions=$(($(wc -l <seeds/1.divide.tsv) - 1))
+grep -qE "^\| 1 \|.*\| $sums \| $divisions \| - \|" seeds.table || { cat seeds.table; exit 1; }
 cat table curve seeds.table

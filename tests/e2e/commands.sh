@@ -158,6 +158,11 @@ for p in parts:
     assert sum(c["right"] for c in p["cells"]) == round(p["problems"] * p["exact_match"])'
 expect_exit 0 start alone eval "$run" --count 100
 expect_text out "exact match" "add" "multiply" "nats per token"
+expect_exit 0 start alone eval "$run" --count 100 --ops '*' --json
+check 'd = json.loads(out)
+assert d["problems"] == d["multiply"]["problems"] == 100 and "add" not in d, d'
+expect_exit 64 start alone eval "$run" --ops '+-'
+expect_text err "trained on +* only, not on '-'"
 say "info and eval tell the same everywhere"
 
 # ---- debugging ----

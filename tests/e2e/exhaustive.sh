@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every problem of a small domain: the same result on any number of ranks, counts that Python finds again in the list of errors, and
-# a signal that ends it in time.
+# Every problem of a small domain: the same result on any number of ranks, and operation by operation; counts that Python finds again
+# in the list of errors, and a signal that ends it in time.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -20,6 +20,30 @@ for ranks in 1 2 3; do
     [[ ! -e $ranks.tsv.partial ]] || fail "the name of the unfinished list is left"
 done
 say "the same on 1, 2 and 3 ranks"
+
+# ---- one operation after the other: the parts of the whole ----
+
+parts=0
+for op in + - '*' /; do
+    expect_exit 0 start 2 eval run --exhaustive --ops "$op" --json --errors "part.tsv"
+    cp out "part$((++parts)).json"
+    sed 1d part.tsv >>parts.tsv
+done
+/usr/bin/python3 -B - alone.json alone.tsv parts.tsv part?.json <<'END' || fail "the operations one by one give other counts"
+import json, sys
+whole, told = json.load(open(sys.argv[1])), {}
+for path in sys.argv[4:]:
+    part = json.load(open(path))
+    name, = (n for n in ("add", "subtract", "multiply", "divide") if n in part)
+    assert part["problems"] == part[name]["problems"], part
+    told[name] = part[name]
+assert told == {name: whole[name] for name in told} and len(told) == 4, told
+unnumbered = [[line.split("\t", 1)[1] for line in open(path)] for path in sys.argv[2:4]]
+assert unnumbered[0][1:] == unnumbered[1], unnumbered
+END
+expect_exit 64 start 2 eval run --ops '+%'
+expect_text err "'%'"
+say "the operations one by one add up to the whole"
 
 # ---- counted again, from the list of errors and all that is not in it ----
 
