@@ -318,7 +318,8 @@ size_t dt_deal_start(size_t batch, size_t parts, size_t part);
 
 /**
  * Deal texts out so that all parts have about as many tokens: the longest first, each to the part
- * that has the fewest so far.
+ * that has the fewest so far; then the heaviest and the lightest part exchange texts while that
+ * brings them nearer to each other.
  *
  * @param batch  how many texts; `tokens` has their lengths
  * @param parts  how many parts, at least 1

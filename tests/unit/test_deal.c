@@ -94,6 +94,7 @@ static void parts_weigh_nearly_the_same(void **state) {
         }
         dt_deal_texts(&deal, deal.texts, deal.parts);
         weigh(&least, &most, &deal);
+        assert_true((double)(most - least) < 0.01 * (double)most);
         const double mean = (double)sum / (double)deal.parts;
         assert_true((double)most < 1.0075 * mean);
         heaviest += (double)most;
