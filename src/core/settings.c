@@ -43,7 +43,7 @@ static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
-    WHOLE("steps", "run", FREE, steps, 1, STEPS, "1600", "updates in all"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "1400", "updates in all"),
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto", "cpu",
            "what computes: cpu, opencl, or auto: GPUs if there are some"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
@@ -66,7 +66,7 @@ static const dt_setting table[] = {
         "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
         "then give other bits"),
 
-    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+-****///",
+    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--****///",
          "operations; one that stands twice is drawn twice as often"),
     WHOLE("digits", "data", FREE, digits, 1, 36, "3",
           "most digits of the operands of + and -, and of *, where 9 are the most"),
@@ -103,7 +103,7 @@ static const dt_setting table[] = {
 
     CHOICE("optimizer", "optimizer", FIXED, optimizer, "NAME", "adamw|muon", "muon",
            "how weights are updated: adamw, or muon for the matrices inside the layers"),
-    REAL("lr", "optimizer", FREE, lr, 1e-12, 10, "5e-3", "highest learning rate"),
+    REAL("lr", "optimizer", FREE, lr, 1e-12, 10, "3e-3", "highest learning rate"),
     WHOLE("warmup", "optimizer", FREE, warmup, 0, STEPS, "60", "steps until it is reached"),
     CHOICE("schedule", "optimizer", FREE, schedule, "NAME", "cosine|constant", "cosine",
            "learning rate after that: cosine or constant"),

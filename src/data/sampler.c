@@ -38,12 +38,21 @@ static dt_number draw_number(const uint32_t word[2], size_t digits, dt_number le
     return least + dt_random_below(word, (uint64_t)(dt_power_of_ten(digits) - least));
 }
 
-/* Evenly by length first: drawn evenly by value, nine numbers in ten would have the greatest
- * length. What 64 bits cannot count is drawn in two halves. */
+/* d digits with weight 2 d - 1: drawn evenly by value, nine numbers in ten would have the greatest
+ * length, and evenly by length, only one problem in nine would have three digits twice, as four in
+ * five of the domain have. */
+static size_t draw_length(uint32_t word, uint32_t most) {
+    const uint32_t square = draw(word, most * most);
+    size_t digits = 1;
+    while (digits * digits <= square) digits++;
+    return digits;
+}
+
+/* The length first; what 64 bits cannot count is drawn in two halves. */
 static dt_number draw_operand(const origin *from, uint32_t length_word, const uint32_t word[2],
                               int64_t most_digits, dt_number least, uint32_t which) {
     enum { HALF = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
-    const size_t digits = 1 + draw(length_word, (uint32_t)most_digits);
+    const size_t digits = draw_length(length_word, (uint32_t)most_digits);
     if (digits <= HALF) return draw_number(word, digits, least);
     uint32_t rest[4];
     dt_random_block(rest, from->seed, from->purpose, FIRST_BLOCK + from->attempt, from->index);

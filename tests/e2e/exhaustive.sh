@@ -73,8 +73,9 @@ def answer(op, a, b):
 def places(op, working):
     """What stands at each character of a working, the sign behind it included."""
     if op == "-":
-        names = ("difference", "swapped operands", "difference")
-        return [(names[i], i + 1) for i, chunk in enumerate((working + "=").split(",")) for _ in chunk + ("," if i < working.count(",") else "")]
+        parts = ("difference", "swapped operands", "difference")
+        chunks = re.findall("[^,=]*[,=]", working + "=")
+        return [(part, step) for step, (part, chunk) in enumerate(zip(parts, chunks), 1) for _ in chunk]
     named = []
     for step, chunk in enumerate(re.findall("[^,=]*[,=]" if op == "*" else "[^;=]*[;=]", working + "="), 1):
         if op == "*":

@@ -79,10 +79,10 @@ static void problems_stay_what_they_were(void **state) {
         dt_problem problem;
     } known[] = {
         {DT_TRAIN, 0, {DT_ADD, 6, 317}},
-        {DT_TRAIN, UINT64_C(1) << 40, {DT_MULTIPLY, 75, 234}},
+        {DT_TRAIN, UINT64_C(1) << 40, {DT_MULTIPLY, 754, 234}},
         {DT_TRAIN, 2, {DT_SUBTRACT, 784, 400}},
-        {DT_VALIDATION, 2, {DT_DIVIDE, 2655, 26}},
-        {DT_TEST, 1, {DT_DIVIDE, 7900, 25}},
+        {DT_VALIDATION, 2, {DT_DIVIDE, 7771, 95}},
+        {DT_TEST, 1, {DT_DIVIDE, 12, 69}},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const dt_problem drawn = sample(&config, known[i].split, known[i].index);
@@ -142,7 +142,12 @@ static void one_digit_is_enough_for_every_split(void **state) {
     }
 }
 
-static void operations_and_lengths_come_in_equal_shares(void **state) {
+/* d digits of `most`: 2 d - 1 in most^2. */
+static double share_of_length(size_t d, size_t most) {
+    return (double)(2 * d - 1) / (double)(most * most);
+}
+
+static void operations_and_lengths_have_their_shares(void **state) {
     (void)state;
     enum { COUNT = 90000 };
     size_t additions = 0, cell[3][3] = {{0}}, one_digit[10] = {0}, one_digit_all = 0;
@@ -163,7 +168,8 @@ static void operations_and_lengths_come_in_equal_shares(void **state) {
     }
     assert_share(share(additions, COUNT), 2.0 / 3, 0.01, "additions");
     for (size_t i = 0; i < 9; i++) {
-        assert_share(share(cell[i / 3][i % 3], COUNT), 1.0 / 9, 0.01, "lengths");
+        const double expected = share_of_length(i / 3 + 1, 3) * share_of_length(i % 3 + 1, 3);
+        assert_share(share(cell[i / 3][i % 3], COUNT), expected, 0.01, "lengths");
     }
     for (size_t i = 0; i < 10; i++) {
         assert_share(share(one_digit[i], one_digit_all), 0.1, 0.02, "one digit");
@@ -183,10 +189,11 @@ static void divisions_have_all_kinds(void **state) {
         remainder += problem.a % problem.b != 0;
         longest += problem.a >= 1000 && problem.b >= 10;
     }
-    assert_share(share(exact, COUNT), 0.22, 0.05, "exact");
-    assert_share(share(quotient_zero, COUNT), 0.24, 0.04, "quotient 0");
-    assert_share(share(remainder, COUNT), 0.74, 0.05, "remainder");
-    assert_share(share(longest, COUNT), 0.125, 0.01, "4 by 2 digits");
+    assert_share(share(exact, COUNT), 0.193, 0.02, "exact");
+    assert_share(share(quotient_zero, COUNT), 0.125, 0.02, "quotient 0");
+    assert_share(share(remainder, COUNT), 0.786, 0.02, "remainder");
+    assert_share(share(longest, COUNT), share_of_length(4, 4) * share_of_length(2, 2), 0.01,
+                 "4 by 2 digits");
 }
 
 /* Of operands of three digits drawn by themselves, one difference in 50 has one digit, with either
@@ -205,13 +212,13 @@ static void small_differences_of_long_operands_are_not_rare(void **state) {
         small += difference > -10 && difference < 10;
         negative += difference > -10 && difference < 0;
     }
-    assert_share(share(small, long_ones), 0.18, 0.02, "small differences");
-    assert_share(share(negative, long_ones), 0.08, 0.015, "small negative differences");
+    assert_share(share(small, long_ones), 0.058, 0.01, "small differences");
+    assert_share(share(negative, long_ones), 0.027, 0.007, "small negative differences");
 }
 
 /* Beyond 64 bits: every length, every digit at every place, splits as fair as those of short ones.
  */
-static void long_operands_are_drawn_evenly(void **state) {
+static void long_operands_have_every_length_and_digit(void **state) {
     (void)state;
     enum { COUNT = 40000, MOST = 36 };
     static size_t length[MOST + 1], digit[MOST][10];
@@ -231,7 +238,7 @@ static void long_operands_are_drawn_evenly(void **state) {
     assert_int_equal(twins, COUNT);
     assert_share(share(held_out, COUNT), 0.1, 0.01, "held out");
     for (size_t digits = 1; digits <= MOST; digits++) {
-        assert_share(share(length[digits], COUNT), 1.0 / MOST, 0.005, "length");
+        assert_share(share(length[digits], COUNT), share_of_length(digits, MOST), 0.005, "length");
     }
     for (size_t k = 1; k < MOST; k++) {
         for (size_t d = 0; d < 10; d++) {
@@ -426,10 +433,10 @@ int main(void) {
         cmocka_unit_test(splits_are_disjoint_with_twins),
         cmocka_unit_test(splits_have_their_shares),
         cmocka_unit_test(one_digit_is_enough_for_every_split),
-        cmocka_unit_test(operations_and_lengths_come_in_equal_shares),
+        cmocka_unit_test(operations_and_lengths_have_their_shares),
         cmocka_unit_test(divisions_have_all_kinds),
         cmocka_unit_test(small_differences_of_long_operands_are_not_rare),
-        cmocka_unit_test(long_operands_are_drawn_evenly),
+        cmocka_unit_test(long_operands_have_every_length_and_digit),
         cmocka_unit_test(long_numbers_are_read_as_they_are_written),
         cmocka_unit_test(every_epoch_is_a_fresh_permutation),
         cmocka_unit_test(sampling_refuses_unknown_operations),
