@@ -190,9 +190,10 @@ done:
 /* --ops names some of the operations that the model has learned. */
 static dt_status check_operations(const dt_config *config, const dt_config *trained) {
     if (config->train_file[0]) {
-        DT_REQUIRE(strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
-                   "--ops is for problems, and this model has learned the lines of %s; leave it out",
-                   config->train_file);
+        DT_REQUIRE(
+            strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
+            "--ops is for problems, and this model has learned the lines of %s; leave it out",
+            config->train_file);
         return DT_OK;
     }
     for (const char *op = config->ops; *op; op++) {

@@ -38,10 +38,13 @@ static dt_number draw_number(const uint32_t word[2], size_t digits, dt_number le
     return least + dt_random_below(word, (uint64_t)(dt_power_of_ten(digits) - least));
 }
 
-/* d digits with weight 2 d - 1: drawn evenly by value, nine numbers in ten would have the greatest
- * length, and evenly by length, only one problem in nine would have three digits twice, as four in
- * five of the domain have. */
+/* Few digits: d with weight 2 d - 1. Drawn evenly by value, nine numbers in ten would have the
+ * greatest length, and evenly by length, only one problem in nine would have three digits twice, as
+ * four in five of the domain have. More digits evenly: short numbers are where a model begins, and
+ * without enough of them it does not learn the long ones. */
 static size_t draw_length(uint32_t word, uint32_t most) {
+    enum { FEW = 4 };
+    if (most > FEW) return 1 + draw(word, most);
     const uint32_t square = draw(word, most * most);
     size_t digits = 1;
     while (digits * digits <= square) digits++;
