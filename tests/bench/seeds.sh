@@ -5,8 +5,9 @@
 #   EXHAUSTIVE=1 tests/bench/seeds.sh build/dtrain        # and the errors among all problems of the domain: takes much longer
 #
 # Exact answers are those to EVAL problems of the test split, the times those of training, validations included, until a
-# validation found 99 and 99.9 % of each operation right, and until its end; "wrong" are all wrong answers to the problems of the domain
-# (a million sums, differences and products each, and 990 000 divisions, of the default job). Other settings: tests/bench/lib.sh.
+# validation found 99 and 99.9 % of each operation right, and until its end; "wrong" are all wrong answers to the problems of the
+# domain (of the default job a million sums, differences and products each, and 990 000 divisions). Other settings:
+# tests/bench/lib.sh.
 set -euo pipefail
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -76,6 +76,21 @@ static void long_texts_go_with_short_ones(void **state) {
     dt_deal_destroy(&deal);
 }
 
+/* Dealt out by length alone: 10 7 7 and 10 7 1. */
+static void parts_exchange_texts(void **state) {
+    (void)state;
+    static const uint32_t tokens[] = {10, 10, 7, 7, 7, 1};
+    dt_deal deal;
+    uint64_t least, most;
+    open_deal(&deal, 6, 2);
+    memcpy(deal.tokens, tokens, sizeof tokens);
+    dt_deal_texts(&deal, deal.texts, deal.parts);
+    weigh(&least, &most, &deal);
+    assert_int_equal(least, 21);
+    assert_int_equal(most, 21);
+    dt_deal_destroy(&deal);
+}
+
 /* What ranks wait for is how far the heaviest part is above the mean: far, in batches as drawn. */
 static void parts_weigh_nearly_the_same(void **state) {
     (void)state;
@@ -157,6 +172,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_text_is_dealt_out_once),
         cmocka_unit_test(long_texts_go_with_short_ones),
+        cmocka_unit_test(parts_exchange_texts),
         cmocka_unit_test(parts_weigh_nearly_the_same),
         cmocka_unit_test(the_same_lengths_give_the_same_order),
         cmocka_unit_test(lengths_are_those_of_the_texts),
