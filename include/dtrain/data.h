@@ -53,9 +53,9 @@ dt_split dt_problem_split(const dt_problem *problem);
 /**
  * Problem number `index` of a split: a pure function of (data settings, seed, split, index).
  *
- * A length is drawn, of up to four digits with weight 2 d - 1 for d, of more evenly, then a number
- * of that length; one division in eight is made exact; of one subtraction in four a and the
- * difference are drawn so; the divisor is never 0.
+ * A length is drawn, then a number of that length: d digits with weight 2 d - 1 where the setting
+ * allows four at most, otherwise each length as often. One division in eight is made exact; of one
+ * subtraction in four a and the difference are drawn so; the divisor is never 0.
  * @return DT_ERR_ARG if the domain is so small that the split has no such problem (names the
  * setting to raise)
  */

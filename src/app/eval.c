@@ -139,8 +139,11 @@ static dt_status report_stop(const eval_result *result, const eval_request *requ
 
 /* Rank 0 alone. */
 static dt_status report(const eval_result *result, const eval_request *request, error_list *list,
-                        const app_options *options, const dt_checkpoint *c, double seconds) {
-    const report_subject of = {options->target, c->state.step, c->config.train_file[0]};
+                        const app_options *options, const dt_checkpoint *c, const char *ops,
+                        double seconds) {
+    const bool whole = strcmp(ops, c->config.ops) == 0;
+    const report_subject of = {options->target, c->state.step, c->config.train_file[0],
+                               whole ? NULL : ops};
     DT_TRY(error_list_close(list, !result->interrupted));
     if (result->interrupted) return report_stop(result, request, list);
     if (request->problems.exhaustive) {
@@ -177,8 +180,8 @@ static dt_status run_evaluation(session *s, loaded_model *loaded, const app_opti
     status = evaluate(result, s, loaded->model, source, &request);
     if (speaks) eval_bar_close(&bar);
     if (status == DT_OK && speaks) {
-        status =
-            report(result, &request, &list, options, &loaded->checkpoint, seconds_now() - start);
+        status = report(result, &request, &list, options, &loaded->checkpoint, source->config->ops,
+                        seconds_now() - start);
     }
     status = dt_comm_agree(s->comm, status);
 done:
@@ -189,7 +192,7 @@ done:
 
 /* --ops names some of the operations that the model has learned. */
 static dt_status check_operations(const dt_config *config, const dt_config *trained) {
-    if (config->train_file[0]) {
+    if (trained->train_file[0]) {
         DT_REQUIRE(
             strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
             "--ops is for problems, and this model has learned the lines of %s; leave it out",

@@ -87,7 +87,7 @@ static const action ACTIONS[] = {
       "write the logits of the first problems as JSON, for checking by other programs", 1},
      FOR_EVAL},
     {{"exhaustive", KEY_EXHAUSTIVE, NULL, 0,
-      "every problem of the domain the model was trained on, of all splits", 1},
+      "every problem of the domain the model was trained on, or of --ops alone, of all splits", 1},
      FOR_EVAL},
     {{"errors", KEY_ERRORS, "FILE", 0,
       "list each wrong answer in this file: a table, separated by tabs, with a heading", 1},

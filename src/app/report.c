@@ -135,9 +135,10 @@ void report_text(const eval_result *result, const eval_problems *problems,
     const dt_score *t = &result->total;
     const dt_count all = evaluate_all(result);
     if (problems->exhaustive) {
-        printf("%s at step %" PRId64 ", all %" PRId64 " problems of its domain: %" PRId64
+        printf("%s at step %" PRId64 ", all %" PRId64 " problems of its domain%s%s: %" PRId64
                " wrong\n",
-               of->checkpoint, of->step, all.problems, all.problems - all.right);
+               of->checkpoint, of->step, all.problems, of->ops ? " with " : "",
+               of->ops ? of->ops : "", all.problems - all.right);
     } else {
         printf("%s at step %" PRId64 ", %" PRId64 " %s of the %s split\n", of->checkpoint, of->step,
                all.problems, of->lines ? "lines" : "problems", dt_split_name(problems->split));

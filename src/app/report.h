@@ -8,7 +8,8 @@
 typedef struct {
     const char *checkpoint;
     int64_t step;
-    bool lines; /* rather than problems */
+    bool lines;      /* rather than problems */
+    const char *ops; /* the operations looked at; NULL: all it has learned */
 } report_subject;
 
 /* Both to standard output; the same on any number of ranks. */

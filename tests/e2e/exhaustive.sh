@@ -41,6 +41,8 @@ assert told == {name: whole[name] for name in told} and len(told) == 4, told
 unnumbered = [[line.split("\t", 1)[1] for line in open(path)] for path in sys.argv[2:4]]
 assert unnumbered[0][1:] == unnumbered[1], unnumbered
 END
+expect_exit 0 start 2 eval run --exhaustive --ops +
+expect_text out "all 100 problems of its domain with +:"
 expect_exit 64 start 2 eval run --ops '+%'
 expect_text err "'%'"
 say "the operations one by one add up to the whole"
@@ -75,6 +77,7 @@ def places(op, working):
     if op == "-":
         parts = ("difference", "swapped operands", "difference")
         chunks = re.findall("[^,=]*[,=]", working + "=")
+        assert len(chunks) in (1, 3), working
         return [(part, step) for step, (part, chunk) in enumerate(zip(parts, chunks), 1) for _ in chunk]
     named = []
     for step, chunk in enumerate(re.findall("[^,=]*[,=]" if op == "*" else "[^;=]*[;=]", working + "="), 1):

@@ -176,6 +176,20 @@ static void operations_and_lengths_have_their_shares(void **state) {
     }
 }
 
+/* Where numbers may have more than four digits. */
+static void longer_operands_have_each_length_as_often(void **state) {
+    (void)state;
+    enum { COUNT = 40000, MOST = 5 };
+    size_t length[MOST + 1] = {0};
+    const dt_config config = config_of("+", MOST);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        length[dt_digit_count(sample(&config, DT_TRAIN, i).a)]++;
+    }
+    for (size_t digits = 1; digits <= MOST; digits++) {
+        assert_share(share(length[digits], COUNT), 1.0 / MOST, 0.01, "length");
+    }
+}
+
 static void divisions_have_all_kinds(void **state) {
     (void)state;
     enum { COUNT = 40000 };
@@ -434,6 +448,7 @@ int main(void) {
         cmocka_unit_test(splits_have_their_shares),
         cmocka_unit_test(one_digit_is_enough_for_every_split),
         cmocka_unit_test(operations_and_lengths_have_their_shares),
+        cmocka_unit_test(longer_operands_have_each_length_as_often),
         cmocka_unit_test(divisions_have_all_kinds),
         cmocka_unit_test(small_differences_of_long_operands_are_not_rare),
         cmocka_unit_test(long_operands_have_every_length_and_digit),
