@@ -119,8 +119,9 @@ typedef struct {
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
     /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, slope
-       (N,out) keeps the activation's derivative; with DT_IDENTITY residual (N,out) is added (it may
-       be y itself). bias.buffer, residual.buffer NULL: none. */
+       (N,out) keeps the activation's derivative (slope.buffer NULL: nobody wants it); with
+       DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer
+       NULL: none. */
     dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);

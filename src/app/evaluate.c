@@ -47,9 +47,13 @@ static dt_status append_problem(evaluator *e, uint64_t index) {
                            source->tokenizer);
 }
 
-static dt_status fill_chunk(evaluator *e, uint64_t first, size_t count) {
+/* Problems first, first + 1 …, as many as one forward pass takes. */
+static dt_status fill_chunk(evaluator *e, uint64_t first, uint64_t end) {
     dt_batch_clear(&e->batch);
-    for (size_t i = 0; i < count; i++) DT_TRY(append_problem(e, first + i));
+    for (uint64_t i = first; i < end; i++) {
+        if (e->batch.problems == EVAL_CHUNK || e->batch.tokens >= EVAL_TOKENS) break;
+        DT_TRY(append_problem(e, i));
+    }
     return DT_OK;
 }
 
@@ -142,10 +146,10 @@ static dt_status answer_open(evaluator *e) {
 
 /* ---- units and rounds ---- */
 
-static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, size_t count) {
-    DT_TRY(fill_chunk(e, first, count));
+static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, uint64_t end) {
+    DT_TRY(fill_chunk(e, first, end));
     DT_TRY(dt_model_evaluate(e->model, score, e->matched, &e->batch));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < e->batch.problems; i++) {
         const dt_problem *problem = &e->batch.problem[i];
         if (e->source->lines) {
             e->wrong += !e->matched[i];
@@ -163,10 +167,9 @@ static dt_status evaluate_unit(evaluator *e, double *unit_score, uint64_t first,
     const eval_progress *progress = e->request->progress;
     dt_score sum = {0};
     e->opened = e->wrong = 0;
-    for (uint64_t at = first; at < end && !signals_stop(); at += EVAL_CHUNK) {
-        const size_t count = dt_min_size(EVAL_CHUNK, (size_t)(end - at));
-        DT_TRY(evaluate_chunk(e, &sum, at, count));
-        if (progress && progress->chunk) progress->chunk(progress->context, count);
+    for (uint64_t at = first; at < end && !signals_stop(); at += e->batch.problems) {
+        DT_TRY(evaluate_chunk(e, &sum, at, end));
+        if (progress && progress->chunk) progress->chunk(progress->context, e->batch.problems);
     }
     DT_TRY(answer_open(e));
     const double score[SCORES] = {sum.loss,  sum.scored,       sum.correct,        sum.problems,

@@ -7,9 +7,9 @@
 #include "app.h"
 #include "dtrain/analysis.h"
 
-/* Problems per forward pass: a model for evaluation has room for them. As many as training's
- * micro-batch has, so that no more memory is needed. And answers generated at once. */
-enum { EVAL_CHUNK = 32, EVAL_ANSWERS = 64 };
+/* A forward pass has so many problems at most, and no more are added to so many tokens: the widest
+ * activations of a small model then stay in a second-level cache. And answers generated at once. */
+enum { EVAL_CHUNK = 32, EVAL_TOKENS = 512, EVAL_ANSWERS = 64 };
 
 /* Which problems: 0 … count-1 of a split, or of the whole domain. */
 typedef struct {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
+#include "evaluate.h"
 
 /* A model, the weights it works on, and the same in host memory, where they can be changed. */
 typedef struct {
@@ -91,7 +91,11 @@ dt_status check_gradients(session *s, dt_model *model, dt_buffer *device_weights
     dt_score score = {0};
     dt_status status;
     DT_TRY_DONE(dt_batch_create(&batch, PROBLEMS, PROBLEMS * dt_format_longest(source->config)));
-    DT_TRY_DONE(fill_train_batch(&batch, source, 0, PROBLEMS));
+    /* No more tokens than any trainer's model has room for. */
+    size_t problems = 0;
+    do {
+        DT_TRY_DONE(fill_train_batch(&batch, source, 0, ++problems));
+    } while (problems < PROBLEMS && batch.tokens < EVAL_TOKENS);
     DT_TRY_DONE(device->op->buffer_create(&gradient, device, layout->count, "gradients"));
     DT_TRY_DONE(dt_memory_alloc(&host, layout->count, sizeof *host, "gradients"));
     DT_TRY_DONE(dt_model_backward(model, &score, gradient, &batch, NULL));

@@ -43,10 +43,10 @@ static dt_status open_model(trainer *t) {
     const size_t problems =
         dt_min_size((size_t)t->config.micro_batch,
                     (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
-    const size_t room = dt_max_size(problems, EVAL_CHUNK);
+    const size_t tokens = dt_max_size(problems * t->shape.T, EVAL_TOKENS + t->shape.T);
     DT_TRY(attach(t));
-    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights, room,
-                           room * t->shape.T));
+    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
+                           dt_max_size(problems, EVAL_CHUNK), tokens));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
     /* Passes are at most as many as texts, and one for each shard that has none. */
     DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,

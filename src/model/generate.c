@@ -13,7 +13,7 @@ struct dt_generator {
     dt_packed packed; /* one token of each sequence */
     dt_tensor length; /* (B) int32: where the new token stands */
     dt_buffer *rows;
-    dt_tensor stream, normed, mean, rstd, qkv, attended, hidden_slope, hidden, logits;
+    dt_tensor stream, normed, mean, rstd, qkv, attended, hidden, logits;
     /* host */
     int32_t *token, *position, *place, *offset, *length_now;
     int32_t *text; /* (B,T) */
@@ -28,9 +28,9 @@ static dt_tensor cache_at(const dt_generator *g, size_t layer, bool values) {
 
 static dt_status create_rows(dt_generator *g) {
     const dt_model_shape *s = &g->model->shape;
-    const size_t width[] = {s->C, s->C, 1, 1, 3 * s->C, s->C, s->F, s->F, s->V};
-    dt_tensor *const part[] = {&g->stream,   &g->normed,       &g->mean,   &g->rstd,  &g->qkv,
-                               &g->attended, &g->hidden_slope, &g->hidden, &g->logits};
+    const size_t width[] = {s->C, s->C, 1, 1, 3 * s->C, s->C, s->F, s->V};
+    dt_tensor *const part[] = {&g->stream, &g->normed,   &g->mean,   &g->rstd,
+                               &g->qkv,    &g->attended, &g->hidden, &g->logits};
     size_t used = 0;
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
         part[i]->offset = used;
@@ -120,7 +120,7 @@ static dt_status decode_layer(dt_generator *g, size_t l) {
         B, C, C, DT_IDENTITY);
     RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
         model_weight(model, o->mlp_norm_scale), model_weight(model, o->mlp_norm_bias), B, C);
-    RUN(model, linear_forward, g->hidden, g->hidden_slope, g->normed,
+    RUN(model, linear_forward, g->hidden, DT_NO_TENSOR, g->normed,
         model_weight(model, o->mlp_in_weight), model_weight(model, o->mlp_in_bias), DT_NO_TENSOR, B,
         C, F, DT_GELU);
     RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->hidden,

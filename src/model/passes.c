@@ -63,7 +63,10 @@ dt_status model_forward(dt_model *model, const dt_step_key *key, bool keep) {
     if (key) DT_TRY(model_dropout(model, first, first, DT_NO_TENSOR, 0, key));
     for (size_t l = 0; l < L; l++) {
         const dt_tensor next = l + 1 < L ? model->layer[keep ? l + 1 : 0].input : model->output;
-        DT_TRY(layer_forward(model, l, &model->layer[keep ? l : 0], next, key));
+        layer_activations own = model->layer[keep ? l : 0];
+        /* only the backward pass wants it */
+        if (!keep) own.hidden_slope = DT_NO_TENSOR;
+        DT_TRY(layer_forward(model, l, &own, next, key));
     }
     RUN(model, norm_forward, model->normed, model->mean, model->rstd, model->output,
         model_weight(model, o->final_norm_scale), model_weight(model, o->final_norm_bias), N, C);

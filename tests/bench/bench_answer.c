@@ -54,7 +54,8 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(dt_memory_alloc(&b->prompt, PROMPTS, sizeof *b->prompt, "prompts"));
     DT_TRY(dt_memory_alloc(&b->produced, PROMPTS, sizeof *b->produced, "answers"));
     DT_TRY(sample_problems(b));
-    const size_t tokens = b->batch.tokens * EVAL_CHUNK / b->problems;
+    const size_t text = b->batch.tokens / b->problems;
+    const size_t tokens = dt_min_size(EVAL_TOKENS + text / 2, EVAL_CHUNK * text);
     return products_open(&b->products, &b->t.shape, tokens, false, seconds_now);
 }
 

@@ -107,7 +107,7 @@ OCL_ICD_VENDORS=$work/no_drivers expect_exit 69 start 2 "${run[@]}" --backend op
 expect_text err "no OpenCL device" "found: none" "--backend cpu"
 expect_exit 69 faulty build 2 "${run[@]}" --backend opencl --out none
 expect_text err "the kernels cannot be built" "missing_number"
-expect_exit 71 faulty "memory 4000000" 2 "${run[@]}" --backend opencl --out none
+expect_exit 71 faulty "memory 4000000" 2 "${run[@]}" --width 64 --backend opencl --out none
 expect_text err "activations need" "gives at most" "--width" "--micro-batch"
 expect_exit 0 faulty "name 1" 2 "${run[@]}" --steps 1 --backend opencl --out mixed
 expect_text err "warning: not all ranks have the device of rank 0"

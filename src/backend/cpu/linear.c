@@ -38,8 +38,19 @@ DT_HOT static void fill_rows(float *y, const float *bias, const float *residual,
     }
 }
 
+/* y = gelu(y). */
+DT_HOT static void gelu_rows(float *y, size_t count) {
+    const size_t whole = count / LANES * LANES;
+    vec slope;
+    for (size_t i = 0; i < whole; i += LANES) vec_store(y + i, gelu(&slope, vec_load(y + i)));
+    if (whole < count) {
+        const size_t part = count - whole;
+        vec_store_part(y + whole, gelu(&slope, vec_load_part(y + whole, part)), part);
+    }
+}
+
 /* y = gelu(z); z becomes the slope, which is all that the backward pass needs. */
-DT_HOT static void gelu_rows(float *y, float *z, size_t count) {
+DT_HOT static void gelu_slope_rows(float *y, float *z, size_t count) {
     const size_t whole = count / LANES * LANES;
     vec slope;
     for (size_t i = 0; i < whole; i += LANES) {
@@ -58,13 +69,18 @@ dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, 
                              size_t in, size_t out, dt_activation activation) {
     (void)backend;
     DT_TRY(check_sizes(N, in, out));
-    float *product = activation == DT_GELU ? cpu_f32(slope) : cpu_f32(y);
+    const bool wants_slope = activation == DT_GELU && slope.buffer;
+    float *product = cpu_f32(wants_slope ? slope : y);
     const bool started = bias.buffer || residual.buffer;
     if (started) fill_rows(product, cpu_f32(bias), cpu_f32(residual), N, out);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)N, (int)out, (int)in, 1.0f,
                 cpu_f32(x), (int)in, cpu_f32(weight), (int)in, started ? 1.0f : 0.0f, product,
                 (int)out);
-    if (activation == DT_GELU) gelu_rows(cpu_f32(y), product, N * out);
+    if (wants_slope) {
+        gelu_slope_rows(cpu_f32(y), product, N * out);
+    } else if (activation == DT_GELU) {
+        gelu_rows(product, N * out);
+    }
     return DT_OK;
 }
 

@@ -50,7 +50,7 @@ dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slop
     opencl_backend *ocl = (opencl_backend *)backend;
     const opencl_matrix left = {x, in, false}, right = {weight, in, true};
     if (activation == DT_GELU) {
-        DT_TRY(opencl_multiply(ocl, slope, left, right, N, out, in, 0.0f));
+        DT_TRY(opencl_multiply(ocl, slope.buffer ? slope : y, left, right, N, out, in, 0.0f));
         return add_bias_gelu(backend, y, slope, bias, N, out);
     }
     /* A residual that is y itself stays where it is, and the product is added to it. */

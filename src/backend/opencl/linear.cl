@@ -22,15 +22,16 @@ KERNEL void linear_add(OUT(y), IN(bias), IN(residual), const uint columns) {
     y[y_at + i] = sum;
 }
 
-/* `slope` comes as what goes into the activation, without its bias, and becomes the derivative there; y = gelu. */
+/* `slope` comes as what goes into the activation, without its bias, and becomes the derivative there; y = gelu. Where it is missing,
+   it is y that comes so. */
 KERNEL void linear_gelu(OUT(y), OUT(slope), IN(bias), const uint columns) {
     const uint c = get_global_id(0), n = get_global_id(1);
     if (c >= columns) return;
     const uint i = n * columns + c;
-    float sum = slope[slope_at + i], derivative;
+    float sum = slope ? slope[slope_at + i] : y[y_at + i], derivative;
     if (bias) sum += bias[bias_at + c];
     y[y_at + i] = gelu(&derivative, sum);
-    slope[slope_at + i] = derivative;
+    if (slope) slope[slope_at + i] = derivative;
 }
 
 /* Column sums of d_y over chunks of `rows` rows: partial (chunks,columns). With `slope`, d_y is multiplied by it first. */
