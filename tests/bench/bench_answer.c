@@ -56,7 +56,7 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(sample_problems(b));
     const size_t text = b->batch.tokens / b->problems;
     const size_t tokens = dt_min_size(EVAL_TOKENS + text / 2, EVAL_CHUNK * text);
-    return products_open(&b->products, &b->t.shape, tokens, false, seconds_now);
+    return products_open(&b->products, b->s.host, &b->t.shape, tokens, false, seconds_now);
 }
 
 static void close_bench(bench *b) {
@@ -79,7 +79,7 @@ static dt_status time_validation(bench *b, size_t i) {
     DT_TRY(evaluate(b->result, &b->s, t->model, &source, &request));
     const double seconds = seconds_now() - start;
     b->validation[i] = (double)b->problems / seconds;
-    b->sgemm[i] = products_run(&b->products, seconds);
+    DT_TRY(products_run(&b->sgemm[i], &b->products, seconds));
     b->ratio[i] = flops / seconds / b->sgemm[i];
     return DT_OK;
 }

@@ -69,7 +69,8 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     dt_status status = dt_batch_create(&b->batch, problems, problems * b->t.shape.T);
     if (status == DT_OK) status = look_ahead(b);
     const size_t tokens = b->batch.tokens / trainer_passes(config);
-    if (status == DT_OK) status = products_open(&b->products, &b->t.shape, tokens, true, b->now);
+    if (status == DT_OK)
+        status = products_open(&b->products, b->s.host, &b->t.shape, tokens, true, b->now);
     if (status == DT_OK) status = dt_memory_alloc(&b->samples, 1, sizeof *b->samples, "samples");
     if (status == DT_OK)
         status = dt_memory_alloc(&b->by_rank, ranks, sizeof b->watch.seconds, "times of ranks");
@@ -143,7 +144,8 @@ static dt_status time_step(bench *b, size_t i) {
 /* The products alone, on all ranks at once, for about half as long as the step has taken. */
 static dt_status time_products(bench *b, size_t i) {
     DT_TRY(dt_comm_barrier(b->s.comm));
-    const double rate = products_run(&b->products, b->samples->step[i] / 2);
+    double rate = 0;
+    DT_TRY(products_run(&rate, &b->products, b->samples->step[i] / 2));
     DT_TRY(dt_comm_gather(b->s.comm, b->rates, rate));
     b->samples->sgemm[i] = 0;
     for (size_t r = 0; r < dt_comm_size(b->s.comm); r++) b->samples->sgemm[i] += b->rates[r];
@@ -175,8 +177,9 @@ static void report_products(const products *p) {
     for (size_t i = 0; i < p->count; i++) {
         const product *x = &p->each[i];
         printf("%s{\"name\":\"%s\",\"of\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"times\":%zu,"
-               "\"gflops\":%.2f}",
-               i ? "," : "", x->name, x->of, x->M, x->N, x->K, x->times, product_rate(p, i) / 1e9);
+               "\"gflops\":%.2f,\"own_gflops\":%.2f}",
+               i ? "," : "", x->name, x->of, x->M, x->N, x->K, x->times,
+               product_rate(p, i, false) / 1e9, product_rate(p, i, true) / 1e9);
     }
     printf("]");
 }

@@ -3,6 +3,7 @@
 
 #include <cblas.h>
 
+#include "cpu/cpu.h"
 #include "dtrain/memory.h"
 #include "dtrain/random.h"
 
@@ -36,10 +37,10 @@ static dt_status create_operand(float **operand, size_t count, uint32_t number) 
     return DT_OK;
 }
 
-dt_status products_open(products *p, const dt_model_shape *shape, size_t tokens, bool backward,
-                        clock_reader *now) {
+dt_status products_open(products *p, dt_backend *host, const dt_model_shape *shape, size_t tokens,
+                        bool backward, clock_reader *now) {
     const size_t C = shape->C, F = shape->F, L = shape->L, V = shape->V;
-    *p = (products){.now = now};
+    *p = (products){.now = now, .host = host};
     add_product(p, "qkv", tokens, C, 3 * C, L, backward);
     add_product(p, "projection", tokens, C, C, L, backward);
     add_product(p, "mlp in", tokens, C, F, L, backward);
@@ -73,25 +74,42 @@ static double flops(const product *x) {
     return 2.0 * (double)x->M * (double)x->N * (double)x->K * (double)x->times;
 }
 
-double products_run(products *p, double seconds) {
-    const double begin = p->now();
-    double work = 0, spent;
+/* As the backend's linear layers do: what is not accumulated is cleared. */
+static dt_status compute_own(dt_backend *host, const product *x, float *c, const float *a,
+                             const float *b) {
+    const cpu_left left = x->transpose_a ? (cpu_left){a, 1, x->M} : (cpu_left){a, x->K, 1};
+    cpu_right right;
+    DT_TRY(cpu_right_open(&right, (cpu_backend *)host, b, x->transpose_b, x->K, x->N));
+    if (!x->accumulate) memset(c, 0, x->M * x->N * sizeof *c);
+    cpu_multiply(c, left, &right, x->M);
+    return DT_OK;
+}
+
+dt_status products_run(double *rate, products *p, double seconds) {
+    double work = 0, spent = 0;
     do {
         for (size_t i = 0; i < p->count; i++) {
             product *x = &p->each[i];
             const double start = p->now();
             for (size_t k = 0; k < x->times; k++) compute(x, p->c, p->a, p->b);
-            x->seconds += p->now() - start;
+            const double middle = p->now();
+            for (size_t k = 0; k < x->times; k++) {
+                DT_TRY(compute_own(p->host, x, p->c, p->a, p->b));
+            }
+            x->seconds += middle - start;
+            x->own_seconds += p->now() - middle;
+            spent += middle - start;
             work += flops(x);
         }
         p->passes++;
-        spent = p->now() - begin;
     } while (spent < seconds);
-    return work / spent;
+    *rate = work / spent;
+    return DT_OK;
 }
 
-double product_rate(const products *p, size_t i) {
-    return flops(&p->each[i]) * (double)p->passes / p->each[i].seconds;
+double product_rate(const products *p, size_t i, bool own) {
+    const product *x = &p->each[i];
+    return flops(x) * (double)p->passes / (own ? x->own_seconds : x->seconds);
 }
 
 double model_linear_flops(const dt_model_shape *shape, double tokens) {

@@ -93,7 +93,8 @@ def merge_steps(rows):
     merged["split"] = {
         part: [statistics.median(row["split"][part][way] for row in rows) for way in (0, 1)] for part in merged["split"]}
     for i, product in enumerate(merged["products"]):
-        product["gflops"] = statistics.median(row["products"][i]["gflops"] for row in rows)
+        for rate in ("gflops", "own_gflops"):
+            product[rate] = statistics.median(row["products"][i][rate] for row in rows)
     return merged
 
 
@@ -147,10 +148,11 @@ def print_split(name, ranks, row):
 
 
 def print_products(name, row):
-    print(f"\nMatrix products of {name} alone, one rank")
-    print(f"  {'product':10} {'of':15} {'M':>5} {'N':>5} {'K':>5} {'GFLOP/s':>8}")
+    print(f"\nMatrix products of {name} alone, one rank, GFLOP/s")
+    print(f"  {'product':10} {'of':15} {'M':>5} {'N':>5} {'K':>5} {'BLAS':>8} {'dtrain':>8} {'ratio':>6}")
     for p in row["products"]:
-        print(f"  {p['name']:10} {p['of']:15} {p['m']:5} {p['n']:5} {p['k']:5} {p['gflops']:8.1f}")
+        print(f"  {p['name']:10} {p['of']:15} {p['m']:5} {p['n']:5} {p['k']:5} {p['gflops']:8.1f} {p['own_gflops']:8.1f} "
+              f"{p['own_gflops'] / p['gflops']:6.2f}")
 
 
 # ---- the sum of gradients ----

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "cpu/cpu.h"
 #include "dtrain/memory.h"
 
 enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
@@ -27,7 +28,11 @@ enum { SKIPPED = 77 };
 
 static dt_status open_chosen(dt_backend **backend) {
     const char *name = getenv("DTRAIN_TEST_BACKEND");
-    if (!name || strcmp(name, "opencl") != 0) return dt_backend_cpu_open(backend);
+    if (!name || strcmp(name, "opencl") != 0) {
+        DT_TRY(dt_backend_cpu_open(backend));
+        if (name && strcmp(name, "blas") == 0) ((cpu_backend *)*backend)->kernel = false;
+        return DT_OK;
+    }
     dt_device *devices;
     size_t count;
     DT_TRY(dt_backend_opencl_devices(&devices, &count));

@@ -57,7 +57,8 @@ void device_batch_destroy(device_batch *device);
 void device_expect_ok(dt_status status, const char *what, const char *file, int line);
 
 /* cmocka's group fixtures: *state is the backend that the environment variable DTRAIN_TEST_BACKEND
-   names, cpu or opencl; unset: cpu. Without an OpenCL device the program ends as skipped. */
+   names: cpu, blas (the CPU without its own kernel for products) or opencl; unset: cpu. Without an
+   OpenCL device the program ends as skipped. */
 int device_open(void **state);
 int device_close(void **state);
 

@@ -68,8 +68,8 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
                      .width = dt_round_up(D, LANES)};
     const size_t tall = w->rows * w->width, wide = w->width * w->keys, square = w->rows * w->keys;
     const size_t wanted = 5 * tall + 2 * wide + 2 * square + w->rows;
-    DT_TRY(cpu_reserve(cpu, wanted, "attention scratch"));
-    float *at = cpu->scratch;
+    DT_TRY(cpu_reserve(&cpu->scratch, wanted, "attention scratch"));
+    float *at = cpu->scratch.at;
     float **const part[] = {&w->q,  &w->k,  &w->v, &w->out, &w->d_out,
                             &w->kt, &w->vt, &w->p, &w->ds,  &w->scale};
     const size_t size[] = {tall, tall, tall, tall, tall, wide, wide, square, square, w->rows};
@@ -112,23 +112,6 @@ CPU_INLINE right_operand whole_rows(float *copy, const workspace *w, const float
     return (right_operand){copy, w->width};
 }
 
-/* Rows i and i + 8 interleaved, four times over, are the transpose. */
-CPU_INLINE void transpose_block(vec block[LANES]) {
-    const ivec low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23},
-               high = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    vec other[LANES];
-    for (int stage = 0; stage < 2; stage++) {
-        for (int i = 0; i < LANES / 2; i++) {
-            other[2 * i] = vec_shuffle(block[i], block[i + LANES / 2], low);
-            other[2 * i + 1] = vec_shuffle(block[i], block[i + LANES / 2], high);
-        }
-        for (int i = 0; i < LANES / 2; i++) {
-            block[2 * i] = vec_shuffle(other[i], other[i + LANES / 2], low);
-            block[2 * i + 1] = vec_shuffle(other[i], other[i + LANES / 2], high);
-        }
-    }
-}
-
 /* to (width, keys) = the transpose of from (n rows of D, `row` apart), padded with zeros. */
 CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, size_t row) {
     for (size_t j = 0; j < w->keys; j += LANES) {
@@ -142,7 +125,7 @@ CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, s
                            : columns == LANES ? vec_load(at)
                                               : vec_load_part(at, columns);
             }
-            transpose_block(block);
+            vec_transpose(block);
             for (size_t i = 0; i < LANES; i++) vec_store(to + (d + i) * w->keys + j, block[i]);
         }
     }

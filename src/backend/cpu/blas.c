@@ -8,14 +8,14 @@
 #include "cpu.h"
 #include "product.h"
 
-void cpu_blas_describe(char *text, size_t size) {
+void cpu_blas_describe(char *text, size_t size, bool own_kernel) {
     /* More threads would split sums differently, and the ranks use the cores already. */
     openblas_set_num_threads(1);
     char version[64] = "OpenBLAS";
     sscanf(openblas_get_config(), "%*s %40s",
            version + snprintf(version, sizeof version, "OpenBLAS "));
-    snprintf(text, size, "%s, %s kernels, %d thread", version, openblas_get_corename(),
-             openblas_get_num_threads());
+    snprintf(text, size, "%s%s, %s kernels, %d thread", own_kernel ? "own AVX-512 kernel, " : "",
+             version, openblas_get_corename(), openblas_get_num_threads());
 }
 
 /* Where a crashing kernel returns to. Only while the test runs, on the one thread that runs it. */

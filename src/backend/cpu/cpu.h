@@ -7,12 +7,19 @@
 #include "dtrain/backend.h"
 #include "dtrain/memory.h"
 
+/* Room that grows with what it is asked for. */
+typedef struct {
+    float *at;
+    size_t count;
+} cpu_scratch;
+
 typedef struct {
     dt_backend base;
     dt_backend_table table; /* cpu_table with the description of this machine's BLAS */
     char description[160];
-    float *scratch; /* of one problem and head in attention, or of one matrix in muon */
-    size_t scratch_count;
+    bool kernel;         /* products by our own kernel, otherwise by BLAS */
+    cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
+    cpu_scratch panels;  /* one side of a product, packed */
 } cpu_backend;
 
 struct dt_buffer {
@@ -126,15 +133,61 @@ CPU_INLINE vec vec_exp(vec x) {
     return vec_choose(x == x, (vec)((ivec)p + exponent), x);
 }
 
+/* A square of lanes becomes its transpose: rows i and i + 8 interleaved, four times over. */
+CPU_INLINE void vec_transpose(vec block[LANES]) {
+    const ivec low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23},
+               high = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    vec other[LANES];
+    for (int stage = 0; stage < 2; stage++) {
+        for (int i = 0; i < LANES / 2; i++) {
+            other[2 * i] = vec_shuffle(block[i], block[i + LANES / 2], low);
+            other[2 * i + 1] = vec_shuffle(block[i], block[i + LANES / 2], high);
+        }
+        for (int i = 0; i < LANES / 2; i++) {
+            block[2 * i] = vec_shuffle(other[i], other[i + LANES / 2], low);
+            block[2 * i + 1] = vec_shuffle(other[i], other[i + LANES / 2], high);
+        }
+    }
+}
+
 /* At least `count` floats of scratch, whose content nobody keeps. */
-static inline dt_status cpu_reserve(cpu_backend *cpu, size_t count, const char *what) {
-    if (count <= cpu->scratch_count) return DT_OK;
-    dt_memory_free(&cpu->scratch);
-    cpu->scratch_count = 0;
-    DT_TRY(dt_memory_alloc(&cpu->scratch, count, sizeof *cpu->scratch, what));
-    cpu->scratch_count = count;
+static inline dt_status cpu_reserve(cpu_scratch *scratch, size_t count, const char *what) {
+    if (count <= scratch->count) return DT_OK;
+    dt_memory_free(&scratch->at);
+    scratch->count = 0;
+    DT_TRY(dt_memory_alloc(&scratch->at, count, sizeof *scratch->at, what));
+    scratch->count = count;
     return DT_OK;
 }
+
+/* ---- products ---- */
+
+/* The left side of a product, a (M,K): element (i, k) is at p[i * row + k * step], and one of the
+ * two is 1. */
+typedef struct {
+    const float *p;
+    size_t row, step;
+} cpu_left;
+
+/* The right side, b (K,N), or its transpose stored (N,K). */
+typedef struct {
+    const float *b;
+    bool transposed;
+    size_t K, N;
+    const float *panel; /* packed, the backend's; NULL: BLAS multiplies */
+    size_t rows; /* of the left side, best for one call: what else is done with the result finds it
+                    in the cache */
+} cpu_right;
+
+/* Whether this processor can run our own kernel. */
+bool cpu_has_kernel(void);
+
+/* Pack, if our own kernel multiplies: until the backend's next product. */
+dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
+                         size_t K, size_t N);
+
+/* c (M,N) += a b. */
+void cpu_multiply(float *c, cpu_left a, const cpu_right *right, size_t M);
 
 /* ---- the operations, one file per subject ---- */
 
@@ -192,7 +245,7 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 
 /* Library, version and kernels in words; one thread from here on. */
-void cpu_blas_describe(char *text, size_t size);
+void cpu_blas_describe(char *text, size_t size, bool own_kernel);
 
 /* Beside a plain double loop, products of every kind the model uses. DT_ERR_UNAVAILABLE names the
  * one that is wrong or crashes. */

@@ -1,6 +1,5 @@
-/* Matrix products by CBLAS, with bias, activation and residual in the passes that are needed
- * anyway. */
-#include <cblas.h>
+/* Linear layers: matrix products, with bias, activation and residual while their rows are in the
+ * cache. */
 #include <limits.h>
 
 #include "cpu.h"
@@ -25,15 +24,18 @@ CPU_INLINE vec gelu(vec *slope, vec x) {
     return x * s;
 }
 
-DT_HOT static void fill_rows(float *y, const float *bias, const float *residual, size_t N,
-                             size_t out) {
+/* What the product is added to: bias, residual, both or nothing. */
+DT_HOT static void begin_rows(float *y, const float *bias, const float *residual, size_t N,
+                              size_t out) {
     for (size_t i = 0; i < N; i++) {
         float *row = y + i * out;
         if (residual) {
             const float *r = residual + i * out;
             for (size_t j = 0; j < out; j++) row[j] = r[j] + (bias ? bias[j] : 0.0f);
-        } else {
+        } else if (bias) {
             memcpy(row, bias, out * sizeof *row);
+        } else {
+            memset(row, 0, out * sizeof *row);
         }
     }
 }
@@ -67,19 +69,22 @@ DT_HOT static void gelu_slope_rows(float *y, float *z, size_t count) {
 dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                              dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                              size_t in, size_t out, dt_activation activation) {
-    (void)backend;
-    DT_TRY(check_sizes(N, in, out));
     const bool wants_slope = activation == DT_GELU && slope.buffer;
     float *product = cpu_f32(wants_slope ? slope : y);
-    const bool started = bias.buffer || residual.buffer;
-    if (started) fill_rows(product, cpu_f32(bias), cpu_f32(residual), N, out);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)N, (int)out, (int)in, 1.0f,
-                cpu_f32(x), (int)in, cpu_f32(weight), (int)in, started ? 1.0f : 0.0f, product,
-                (int)out);
-    if (wants_slope) {
-        gelu_slope_rows(cpu_f32(y), product, N * out);
-    } else if (activation == DT_GELU) {
-        gelu_rows(product, N * out);
+    const float *added = cpu_f32(residual);
+    cpu_right right;
+    DT_TRY(check_sizes(N, in, out));
+    DT_TRY(cpu_right_open(&right, (cpu_backend *)backend, cpu_f32(weight), true, in, out));
+    for (size_t i = 0, rows; i < N; i += rows) {
+        rows = dt_min_size(right.rows, N - i);
+        float *part = product + i * out;
+        begin_rows(part, cpu_f32(bias), added ? added + i * out : NULL, rows, out);
+        cpu_multiply(part, (cpu_left){cpu_f32(x) + i * in, in, 1}, &right, rows);
+        if (wants_slope) {
+            gelu_slope_rows(cpu_f32(y) + i * out, part, rows * out);
+        } else if (activation == DT_GELU) {
+            gelu_rows(part, rows * out);
+        }
     }
     return DT_OK;
 }
@@ -117,18 +122,23 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
                               dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                               dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation) {
-    (void)backend;
+    cpu_backend *cpu = (cpu_backend *)backend;
+    cpu_right right;
     DT_TRY(check_sizes(N, in, out));
-    if (activation == DT_GELU) {
-        gelu_backward_rows(cpu_f32(d_y), cpu_f32(d_bias), cpu_f32(slope), N, out);
-    } else if (d_bias.buffer) {
-        add_columns(cpu_f32(d_bias), cpu_f32(d_y), N, out);
+    if (d_x.buffer) DT_TRY(cpu_right_open(&right, cpu, cpu_f32(weight), false, out, in));
+    for (size_t i = 0, rows; i < N; i += rows) {
+        rows = dt_min_size(d_x.buffer ? right.rows : N, N - i);
+        float *d_part = cpu_f32(d_y) + i * out;
+        if (activation == DT_GELU) {
+            gelu_backward_rows(d_part, cpu_f32(d_bias), cpu_f32(slope) + i * out, rows, out);
+        } else if (d_bias.buffer) {
+            add_columns(cpu_f32(d_bias), d_part, rows, out);
+        }
+        if (!d_x.buffer) continue;
+        begin_rows(cpu_f32(d_x) + i * in, NULL, NULL, rows, in);
+        cpu_multiply(cpu_f32(d_x) + i * in, (cpu_left){d_part, out, 1}, &right, rows);
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, (int)N, 1.0f,
-                cpu_f32(d_y), (int)out, cpu_f32(x), (int)in, 1.0f, cpu_f32(d_weight), (int)in);
-    if (d_x.buffer) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)N, (int)in, (int)out, 1.0f,
-                    cpu_f32(d_y), (int)out, cpu_f32(weight), (int)in, 0.0f, cpu_f32(d_x), (int)in);
-    }
+    DT_TRY(cpu_right_open(&right, cpu, cpu_f32(x), false, N, in));
+    cpu_multiply(cpu_f32(d_weight), (cpu_left){cpu_f32(d_y), 1, out}, &right, out);
     return DT_OK;
 }

@@ -4,7 +4,8 @@
 static void cpu_close(dt_backend **backend) {
     cpu_backend *cpu = (cpu_backend *)*backend;
     if (!cpu) return;
-    dt_memory_free(&cpu->scratch);
+    dt_memory_free(&cpu->scratch.at);
+    dt_memory_free(&cpu->panels.at);
     dt_memory_free(&cpu);
     *backend = NULL;
 }
@@ -44,7 +45,8 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     *backend = NULL;
     cpu_backend *cpu;
     DT_TRY(dt_memory_alloc(&cpu, 1, sizeof *cpu, "the CPU backend"));
-    cpu_blas_describe(cpu->description, sizeof cpu->description);
+    cpu->kernel = cpu_has_kernel();
+    cpu_blas_describe(cpu->description, sizeof cpu->description, cpu->kernel);
     cpu->table = CPU_TABLE;
     cpu->table.description = cpu->description;
     cpu->base.op = &cpu->table;

@@ -1,0 +1,177 @@
+/* Matrix products that are added to what is there. Where the processor has AVX-512 by a kernel of
+ * our own: it packs the right side once, reads the left one where it stands, and can stop after
+ * some rows, so that what else is done with them finds them in the cache. BLAS would pack both
+ * sides, and bias, residual and activation would be passes over memory. */
+#include <cblas.h>
+
+#include "cpu.h"
+
+/* A tile of the result stays in registers: so many rows by two vectors. The depth is cut where
+ * OpenBLAS cuts it on such processors, so that both give the same bits there; what is packed of it
+ * stays in the cache, and sums in float stay short. */
+enum {
+    TILE_ROWS = 12,
+    FEW_ROWS = 4,
+    ROWS_AT_ONCE = 48,
+    PANEL = 2 * LANES,
+    DEPTH = 448,
+    DEPTH_UNIT = 16
+};
+
+#if defined(__x86_64__)
+#define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+bool cpu_has_kernel(void) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("fma");
+}
+#else
+#define WIDE
+bool cpu_has_kernel(void) { return false; }
+#endif
+
+/* How much of what is left of the depth comes next. */
+static size_t depth_of(size_t left) {
+    if (left >= 2 * DEPTH) return DEPTH;
+    return left > DEPTH ? dt_round_up(left / 2, DEPTH_UNIT) : left;
+}
+
+/* ---- packing ---- */
+
+/* Panels of (depth,PANEL) one behind the other = rows of b (depth,N), padded with zeros. */
+CPU_INLINE void pack_rows(float *to, const float *b, size_t N, size_t depth) {
+    for (size_t k = 0; k < depth; k++) {
+        const float *row = b + k * N;
+        float *at = to + k * PANEL;
+        size_t j = 0;
+        for (; j + PANEL <= N; j += PANEL, at += depth * PANEL) {
+            vec_store(at, vec_load(row + j));
+            vec_store(at + LANES, vec_load(row + j + LANES));
+        }
+        if (j < N) {
+            memcpy(at, row + j, (N - j) * sizeof *at);
+            memset(at + N - j, 0, (j + PANEL - N) * sizeof *at);
+        }
+    }
+}
+
+/* The panel of columns j … of the same, where b^T is stored (N,K). */
+CPU_INLINE void pack_columns(float *to, const float *b, size_t K, size_t N, size_t j,
+                             size_t depth) {
+    for (size_t half = j; half < j + PANEL; half += LANES, to += LANES) {
+        const size_t columns = half < N ? dt_min_size(LANES, N - half) : 0;
+        for (size_t k = 0; k < depth; k += LANES) {
+            const size_t rows = dt_min_size(LANES, depth - k);
+            vec block[LANES];
+            for (size_t i = 0; i < LANES; i++) {
+                const float *from = b + (half + i) * K + k;
+                block[i] = i >= columns    ? vec_all(0)
+                           : rows == LANES ? vec_load(from)
+                                           : vec_load_part(from, rows);
+            }
+            vec_transpose(block);
+            for (size_t i = 0; i < rows; i++) vec_store(to + (k + i) * PANEL, block[i]);
+        }
+    }
+}
+
+WIDE static void pack_right(float *to, const cpu_right *right) {
+    const size_t K = right->K, N = right->N, whole = dt_round_up(N, PANEL);
+    for (size_t k = 0, depth; k < K; k += depth, to += depth * whole) {
+        depth = depth_of(K - k);
+        if (!right->transposed) {
+            pack_rows(to, right->b + k * N, N, depth);
+            continue;
+        }
+        for (size_t j = 0; j < N; j += PANEL) {
+            pack_columns(to + j * depth, right->b + k, K, N, j, depth);
+        }
+    }
+}
+
+dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
+                         size_t K, size_t N) {
+    *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N};
+    right->rows = SIZE_MAX;
+    if (!cpu->kernel) return DT_OK;
+    const size_t panels = dt_round_up(N, PANEL) * K;
+    DT_TRY(cpu_reserve(&cpu->panels, panels, "the packed side of a product"));
+    pack_right(cpu->panels.at, right);
+    right->panel = cpu->panels.at;
+    right->rows = ROWS_AT_ONCE;
+    return DT_OK;
+}
+
+/* ---- the kernel ---- */
+
+/* c (rows,PANEL), c_row apart, += a (rows,depth) b (depth,PANEL). rows is known when this is
+ * compiled. */
+CPU_INLINE void tile(float *c, size_t c_row, cpu_left a, const float *b, size_t depth,
+                     const size_t rows) {
+    vec low[TILE_ROWS], high[TILE_ROWS];
+    for (size_t r = 0; r < rows; r++) low[r] = high[r] = vec_all(0);
+    for (size_t k = 0; k < depth; k++) {
+        const vec b_low = vec_load(b + k * PANEL), b_high = vec_load(b + k * PANEL + LANES);
+        for (size_t r = 0; r < rows; r++) {
+            const float x = a.p[r * a.row + k * a.step];
+            low[r] += x * b_low;
+            high[r] += x * b_high;
+        }
+    }
+    for (size_t r = 0; r < rows; r++) {
+        float *row = c + r * c_row;
+        vec_store(row, vec_load(row) + low[r]);
+        vec_store(row + LANES, vec_load(row + LANES) + high[r]);
+    }
+}
+
+/* The last columns, fewer than a panel, by way of a whole tile. */
+CPU_INLINE void narrow_tile(float *c, size_t c_row, cpu_left a, const float *b, size_t depth,
+                            size_t columns, const size_t rows) {
+    float whole[TILE_ROWS * PANEL] = {0};
+    for (size_t r = 0; r < rows; r++) memcpy(whole + r * PANEL, c + r * c_row, columns * sizeof *c);
+    tile(whole, PANEL, a, b, depth, rows);
+    for (size_t r = 0; r < rows; r++) memcpy(c + r * c_row, whole + r * PANEL, columns * sizeof *c);
+}
+
+/* c (rows,N) += a (rows,depth) times packed panels. */
+CPU_INLINE void row_of_tiles(float *c, size_t N, cpu_left a, const float *panel, size_t depth,
+                             const size_t rows) {
+    size_t j = 0;
+    for (; j + PANEL <= N; j += PANEL) tile(c + j, N, a, panel + j * depth, depth, rows);
+    if (j < N) narrow_tile(c + j, N, a, panel + j * depth, depth, N - j, rows);
+}
+
+WIDE static void multiply(float *c, cpu_left a, const cpu_right *right, size_t M) {
+    const size_t K = right->K, N = right->N;
+    const float *panel = right->panel;
+    for (size_t k = 0, depth; k < K; k += depth) {
+        depth = depth_of(K - k);
+        size_t i = 0;
+        cpu_left block = {a.p + k * a.step, a.row, a.step};
+        for (; i + TILE_ROWS <= M; i += TILE_ROWS, block.p += TILE_ROWS * a.row) {
+            row_of_tiles(c + i * N, N, block, panel, depth, TILE_ROWS);
+        }
+        for (; i + FEW_ROWS <= M; i += FEW_ROWS, block.p += FEW_ROWS * a.row) {
+            row_of_tiles(c + i * N, N, block, panel, depth, FEW_ROWS);
+        }
+        for (; i < M; i++, block.p += a.row) {
+            row_of_tiles(c + i * N, N, block, panel, depth, 1);
+        }
+        panel += dt_round_up(N, PANEL) * depth;
+    }
+}
+
+void cpu_multiply(float *c, cpu_left a, const cpu_right *right, size_t M) {
+    if (right->panel) {
+        multiply(c, a, right, M);
+        return;
+    }
+    const bool transposed = a.step != 1;
+    /* of one row alone the distance to the next says nothing, and may be too short for BLAS */
+    const size_t left_row = transposed ? a.step : dt_max_size(a.row, right->K);
+    cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans,
+                right->transposed ? CblasTrans : CblasNoTrans, (int)M, (int)right->N, (int)right->K,
+                1.0f, a.p, (int)left_row, right->b, (int)(right->transposed ? right->K : right->N),
+                1.0f, c, (int)right->N);
+}
