@@ -187,6 +187,9 @@ struct dt_backend {
  */
 dt_status dt_backend_cpu_open(dt_backend **backend);
 
+/* Leave all matrix products to BLAS, also where the CPU backend has a kernel of its own. */
+void dt_backend_cpu_leave_to_blas(dt_backend *backend);
+
 /* A device that the OpenCL backend can run on. */
 typedef struct {
     char name[128];

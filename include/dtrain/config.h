@@ -11,7 +11,12 @@ typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORM
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
-typedef enum { DT_BACKEND_CPU, DT_BACKEND_OPENCL, DT_BACKEND_AUTO } dt_backend_kind;
+typedef enum {
+    DT_BACKEND_CPU,
+    DT_BACKEND_OPENCL,
+    DT_BACKEND_AUTO,
+    DT_BACKEND_BLAS
+} dt_backend_kind;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
 /* How often: every so many steps, or seconds, or epochs; all 0: never. */

@@ -52,7 +52,8 @@ static dt_status compare_devices(const session *s) {
 
 dt_status session_open_device(session *s, dt_backend_kind wanted) {
     bool found = true;
-    if (wanted == DT_BACKEND_CPU) return DT_OK;
+    if (wanted == DT_BACKEND_BLAS) dt_backend_cpu_leave_to_blas(s->host);
+    if (wanted == DT_BACKEND_CPU || wanted == DT_BACKEND_BLAS) return DT_OK;
     if (wanted == DT_BACKEND_AUTO) DT_TRY(find_gpus(&found, s));
     if (found) {
         DT_TRY(open_in_turn(s));

@@ -44,8 +44,9 @@ static const dt_setting table[] = {
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
     WHOLE("steps", "run", FREE, steps, 1, STEPS, "1400", "updates in all"),
-    CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto", "cpu",
-           "what computes: cpu, opencl, or auto: GPUs if there are some"),
+    CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto|blas", "cpu",
+           "what computes: cpu, opencl, auto: GPUs if there are some, or blas: cpu with all "
+           "products by BLAS"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
     DURATION("time-limit", "run", LOCAL, time_limit, "0",

@@ -7,8 +7,8 @@ set -euo pipefail
 . "$(dirname "$0")/life.sh"
 fault=$(realpath "${3:?usage: $0 DTRAIN MPIRUN FAULT}")
 
-# AdamW's update has no matrix products, so that all those of a step come before its exchange.
-run=("${small[@]}" --optimizer adamw --eval-every 0 --checkpoint-every 5 --keep 0 --steps 30)
+# AdamW's update has no matrix products, so that all those of a step come before its exchange. The faults are in BLAS.
+run=("${small[@]}" --backend blas --optimizer adamw --eval-every 0 --checkpoint-every 5 --keep 0 --steps 30)
 
 # faulty FAULT RANKS ARGUMENT…: start with one rank that calculates wrongly.
 faulty() {

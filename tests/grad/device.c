@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "cpu/cpu.h"
 #include "dtrain/memory.h"
 
 enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
@@ -30,7 +29,7 @@ static dt_status open_chosen(dt_backend **backend) {
     const char *name = getenv("DTRAIN_TEST_BACKEND");
     if (!name || strcmp(name, "opencl") != 0) {
         DT_TRY(dt_backend_cpu_open(backend));
-        if (name && strcmp(name, "blas") == 0) ((cpu_backend *)*backend)->kernel = false;
+        if (name && strcmp(name, "blas") == 0) dt_backend_cpu_leave_to_blas(*backend);
         return DT_OK;
     }
     dt_device *devices;

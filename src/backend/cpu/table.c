@@ -41,6 +41,12 @@ static const dt_update_table CPU_UPDATE = {
     .square_sum = cpu_square_sum,
 };
 
+void dt_backend_cpu_leave_to_blas(dt_backend *backend) {
+    cpu_backend *cpu = (cpu_backend *)backend;
+    cpu->kernel = false;
+    cpu_blas_describe(cpu->description, sizeof cpu->description, false);
+}
+
 dt_status dt_backend_cpu_open(dt_backend **backend) {
     *backend = NULL;
     cpu_backend *cpu;
