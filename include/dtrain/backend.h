@@ -76,7 +76,7 @@ typedef struct {
    x. */
 typedef struct {
     const char *name;        /* "cpu" */
-    const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
+    const char *description; /* "own AVX-512 kernel, OpenBLAS 0.3.21 …" */
 
     void (*close)(dt_backend **backend);
 
@@ -179,15 +179,16 @@ struct dt_backend {
 };
 
 /**
- * Open the CPU backend: CBLAS with one thread.
+ * Open the CPU backend: products by a kernel of our own where the processor has AVX-512, and by
+ * CBLAS with one thread.
  *
- * Runs the self-test of BLAS first: products of every kind the model uses, beside a plain double
- * loop.
- * @return DT_ERR_UNAVAILABLE naming library, kernel and product if BLAS computes wrongly
+ * Tests both first: products of every kind the model uses, beside a plain double loop.
+ * @return DT_ERR_UNAVAILABLE naming library, kernel and product if one computes wrongly
  */
 dt_status dt_backend_cpu_open(dt_backend **backend);
 
-/* Leave all matrix products to BLAS, also where the CPU backend has a kernel of its own. */
+/* Leave all matrix products to BLAS, also where the CPU backend has a kernel of its own. backend:
+ * from dt_backend_cpu_open. */
 void dt_backend_cpu_leave_to_blas(dt_backend *backend);
 
 /* A device that the OpenCL backend can run on. */

@@ -8,9 +8,10 @@
 
 #include "signals.h"
 
-/* Chunks of a unit, which one rank does alone, at most; units there are at least, if more than one
-   chunk each; and units of a rank between two exchanges: some seconds. */
-enum { UNIT_CHUNKS = 32, UNITS = 16, ROUND_UNITS = 12 };
+/* A unit, which one rank does alone, has EVAL_CHUNK problems, or at most so many times as many;
+   then there are at least so many units; and units of a rank between two exchanges: some seconds.
+ */
+enum { UNIT_MOST = 32, UNITS = 16, ROUND_UNITS = 12 };
 enum { SCORES = 7, WRONG = 5, INTERRUPTED = 6 };
 
 /* A problem whose text was not reproduced. */
@@ -29,7 +30,7 @@ typedef struct {
     dt_generator *generator; /* NULL: only an exact text counts */
     char (*produced)[DT_TEXT_MAX];
     char (*prompt)[DT_TEXT_MAX];
-    open_problem *open;   /* (EVAL_CHUNK * UNIT_CHUNKS) */
+    open_problem *open;   /* (EVAL_CHUNK * UNIT_MOST) */
     size_t opened, wrong; /* of this unit */
     dt_tally *round;      /* of this round */
     double *unit_score;   /* (units of a round, SCORES) */
@@ -255,7 +256,7 @@ static dt_status evaluate_round(eval_result *result, evaluator *e, dt_comm *comm
 static dt_status evaluator_open(evaluator *e, size_t units) {
     DT_TRY(
         dt_batch_create(&e->batch, EVAL_CHUNK, EVAL_CHUNK * dt_format_longest(e->source->config)));
-    DT_TRY(dt_memory_alloc(&e->open, EVAL_CHUNK * UNIT_CHUNKS, sizeof *e->open, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->open, EVAL_CHUNK * UNIT_MOST, sizeof *e->open, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->round, 1, sizeof *e->round, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->unit_score, units, SCORES * sizeof(double), "evaluation"));
     /* The one right answer of a line is generated if, and only if, each token is the likeliest
@@ -277,12 +278,12 @@ static void evaluator_close(evaluator *e) {
     dt_memory_free(&e->prompt);
 }
 
-/* Problems of a unit: several chunks where answers are generated, so that the few that have to be
-   make batches worth it. */
+/* Problems of a unit: more where answers are generated, so that the few that have to be make
+   batches worth it. */
 static uint64_t unit_of(const eval_request *request, uint64_t count) {
-    const uint64_t chunks = count / (EVAL_CHUNK * UNITS);
-    if (!request->generate || chunks < 1) return EVAL_CHUNK;
-    return EVAL_CHUNK * (chunks < UNIT_CHUNKS ? chunks : UNIT_CHUNKS);
+    const uint64_t times = count / (EVAL_CHUNK * UNITS);
+    if (!request->generate || times < 1) return EVAL_CHUNK;
+    return EVAL_CHUNK * (times < UNIT_MOST ? times : UNIT_MOST);
 }
 
 dt_status evaluate(eval_result *result, session *s, dt_model *model, const dt_source *source,

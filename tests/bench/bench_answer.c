@@ -54,8 +54,9 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(dt_memory_alloc(&b->prompt, PROMPTS, sizeof *b->prompt, "prompts"));
     DT_TRY(dt_memory_alloc(&b->produced, PROMPTS, sizeof *b->produced, "answers"));
     DT_TRY(sample_problems(b));
-    const size_t text = b->batch.tokens / b->problems;
-    const size_t tokens = dt_min_size(EVAL_TOKENS + text / 2, EVAL_CHUNK * text);
+    /* validation goes on by EVAL_CHUNK problems, in as many passes as their tokens need */
+    const size_t text = b->batch.tokens / b->problems, unit = EVAL_CHUNK * text;
+    const size_t tokens = unit / (1 + (unit - 1) / (EVAL_TOKENS + text / 2));
     return products_open(&b->products, b->s.host, &b->t.shape, tokens, false, seconds_now);
 }
 

@@ -141,7 +141,8 @@ static dt_status time_step(bench *b, size_t i) {
     return take_parts(b, i);
 }
 
-/* The products alone, on all ranks at once, for about half as long as the step has taken. */
+/* The products alone, on all ranks at once: by BLAS for half as long as the step has taken, and as
+ * often by the backend's kernel. */
 static dt_status time_products(bench *b, size_t i) {
     DT_TRY(dt_comm_barrier(b->s.comm));
     double rate = 0;

@@ -79,7 +79,9 @@ static dt_status compute_own(dt_backend *host, const product *x, float *c, const
                              const float *b) {
     const cpu_left left = x->transpose_a ? (cpu_left){a, 1, x->M} : (cpu_left){a, x->K, 1};
     cpu_right right;
-    DT_TRY(cpu_right_open(&right, (cpu_backend *)host, b, x->transpose_b, x->K, x->N));
+    const bool own =
+        x->transpose_a ? cpu_kernel_suits(x->N, x->M, true) : cpu_kernel_suits(x->K, x->N, false);
+    DT_TRY(cpu_right_open(&right, (cpu_backend *)host, b, x->transpose_b, x->K, x->N, own));
     if (!x->accumulate) memset(c, 0, x->M * x->N * sizeof *c);
     cpu_multiply(c, left, &right, x->M);
     return DT_OK;

@@ -50,6 +50,7 @@ int device_open(void **state) {
         print_error("%s\n", dt_error_text());
         return -1;
     }
+    print_message("%s: %s\n", backend->op->name, backend->op->description);
     *state = backend;
     return 0;
 }

@@ -23,32 +23,49 @@ static sigjmp_buf escape;
 
 static void on_crash(int signal_number) { siglongjmp(escape, signal_number); }
 
-static dt_status test_product(const product *p, float *a, float *b, float *c) {
-    for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
-    cblas_sgemm(CblasRowMajor, p->transpose_a ? CblasTrans : CblasNoTrans,
-                p->transpose_b ? CblasTrans : CblasNoTrans, (int)p->M, (int)p->N, (int)p->K, 1.0f,
-                a, (int)(p->transpose_a ? p->M : p->K), b, (int)(p->transpose_b ? p->K : p->N),
-                1.0f, c, (int)p->N);
-    const double worst = product_error(p, a, b, c);
-    DT_REQUIRE(
-        worst < 20, DT_ERR_UNAVAILABLE,
-        "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %zu %zu "
-        "%zu, is off by %.1e of the "
-        "terms' size; choose other kernels, for example OPENBLAS_CORETYPE=Haswell, or "
-        "another OpenBLAS",
-        openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
+/* c += a b as BLAS does it, or the backend. */
+static dt_status compute(cpu_backend *own, const product *p, float *c, const float *a,
+                         const float *b) {
+    if (!own) {
+        cblas_sgemm(CblasRowMajor, p->transpose_a ? CblasTrans : CblasNoTrans,
+                    p->transpose_b ? CblasTrans : CblasNoTrans, (int)p->M, (int)p->N, (int)p->K,
+                    1.0f, a, (int)(p->transpose_a ? p->M : p->K), b,
+                    (int)(p->transpose_b ? p->K : p->N), 1.0f, c, (int)p->N);
+        return DT_OK;
+    }
+    cpu_right right;
+    DT_TRY(cpu_right_open(&right, own, b, p->transpose_b, p->K, p->N, true));
+    cpu_multiply(c, p->transpose_a ? (cpu_left){a, 1, p->M} : (cpu_left){a, p->K, 1}, &right, p->M);
     return DT_OK;
 }
 
-dt_status cpu_blas_test(void) {
+/* own: NULL for BLAS. */
+static dt_status test_product(cpu_backend *own, const product *p, float *a, float *b, float *c) {
+    for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
+    DT_TRY(compute(own, p, c, a, b));
+    const double worst = product_error(p, a, b, c);
+    DT_REQUIRE(worst < 20 || own, DT_ERR_UNAVAILABLE,
+               "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %zu "
+               "%zu %zu, is off by %.1e of the terms' size; choose other kernels, for example "
+               "OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
+               openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
+    DT_REQUIRE(worst < 20, DT_ERR_UNAVAILABLE,
+               "dtrain's own AVX-512 kernel calculates wrongly on this machine: %s, sizes %zu %zu "
+               "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
+               "jobs/quickstart.sh takes?",
+               p->what, p->M, p->N, p->K, worst * 1e-6);
+    return DT_OK;
+}
+
+dt_status cpu_products_test(cpu_backend *cpu) {
     static const int SIGNALS[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE};
     enum { COUNT = sizeof SIGNALS / sizeof *SIGNALS };
     float *a = NULL, *b = NULL, *c = NULL;
     struct sigaction before[COUNT];
     dt_status status;
-    DT_TRY_DONE(dt_memory_alloc(&a, PRODUCT_MOST, sizeof *a, "BLAS test"));
-    DT_TRY_DONE(dt_memory_alloc(&b, PRODUCT_MOST, sizeof *b, "BLAS test"));
-    DT_TRY_DONE(dt_memory_alloc(&c, PRODUCT_MOST, sizeof *c, "BLAS test"));
+    DT_TRY_DONE(dt_memory_alloc(&a, PRODUCT_MOST, sizeof *a, "the test of products"));
+    DT_TRY_DONE(dt_memory_alloc(&b, PRODUCT_MOST, sizeof *b, "the test of products"));
+    DT_TRY_DONE(dt_memory_alloc(&c, PRODUCT_MOST, sizeof *c, "the test of products"));
     product_fill(a, b);
     for (int i = 0; i < COUNT; i++) {
         struct sigaction action = {.sa_handler = on_crash};
@@ -65,7 +82,8 @@ dt_status cpu_blas_test(void) {
             crashed, openblas_get_corename(), at->what, at->M, at->N, at->K);
     } else {
         for (status = DT_OK; status == DT_OK && at < PRODUCTS + PRODUCT_COUNT; at++) {
-            status = test_product(at, a, b, c);
+            status = test_product(NULL, at, a, b, c);
+            if (status == DT_OK && cpu->kernel) status = test_product(cpu, at, a, b, c);
         }
     }
     for (int i = 0; i < COUNT; i++) sigaction(SIGNALS[i], &before[i], NULL);

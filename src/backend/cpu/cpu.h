@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     dt_backend base;
-    dt_backend_table table; /* cpu_table with the description of this machine's BLAS */
+    dt_backend_table table; /* cpu_table with the description of what multiplies */
     char description[160];
     bool kernel;         /* products by our own kernel, otherwise by BLAS */
     cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
@@ -182,9 +182,14 @@ typedef struct {
 /* Whether this processor can run our own kernel. */
 bool cpu_has_kernel(void);
 
-/* Pack, if our own kernel multiplies: until the backend's next product. */
+/* Whether our own kernel is the faster one for a linear layer: by sizes alone, and so the same on
+ * all ranks. */
+bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient);
+
+/* Pack for our own kernel, if the backend has it and `own` is set; until the backend's next
+ * product. b stays as it is until the last cpu_multiply. DT_ERR_MEMORY. */
 dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
-                         size_t K, size_t N);
+                         size_t K, size_t N, bool own);
 
 /* c (M,N) += a b. */
 void cpu_multiply(float *c, cpu_left a, const cpu_right *right, size_t M);
@@ -247,8 +252,8 @@ dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t c
 /* Library, version and kernels in words; one thread from here on. */
 void cpu_blas_describe(char *text, size_t size, bool own_kernel);
 
-/* Beside a plain double loop, products of every kind the model uses. DT_ERR_UNAVAILABLE names the
- * one that is wrong or crashes. */
-dt_status cpu_blas_test(void);
+/* Beside a plain double loop, products of every kind the model uses, by BLAS and by our own kernel
+ * if the backend has it. DT_ERR_UNAVAILABLE names the one that is wrong or crashes. */
+dt_status cpu_products_test(cpu_backend *cpu);
 
 #endif

@@ -1,5 +1,5 @@
 /* Linear layers: matrix products, with bias, activation and residual while their rows are in the
- * cache. */
+ * cache, if our own kernel multiplies. */
 #include <limits.h>
 
 #include "cpu.h"
@@ -74,7 +74,8 @@ dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, 
     const float *added = cpu_f32(residual);
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
-    DT_TRY(cpu_right_open(&right, (cpu_backend *)backend, cpu_f32(weight), true, in, out));
+    DT_TRY(cpu_right_open(&right, (cpu_backend *)backend, cpu_f32(weight), true, in, out,
+                          cpu_kernel_suits(in, out, false)));
     for (size_t i = 0, rows; i < N; i += rows) {
         rows = dt_min_size(right.rows, N - i);
         float *part = product + i * out;
@@ -125,7 +126,9 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
     cpu_backend *cpu = (cpu_backend *)backend;
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
-    if (d_x.buffer) DT_TRY(cpu_right_open(&right, cpu, cpu_f32(weight), false, out, in));
+    if (d_x.buffer)
+        DT_TRY(cpu_right_open(&right, cpu, cpu_f32(weight), false, out, in,
+                              cpu_kernel_suits(in, out, false)));
     for (size_t i = 0, rows; i < N; i += rows) {
         rows = dt_min_size(d_x.buffer ? right.rows : N, N - i);
         float *d_part = cpu_f32(d_y) + i * out;
@@ -138,7 +141,7 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
         begin_rows(cpu_f32(d_x) + i * in, NULL, NULL, rows, in);
         cpu_multiply(cpu_f32(d_x) + i * in, (cpu_left){d_part, out, 1}, &right, rows);
     }
-    DT_TRY(cpu_right_open(&right, cpu, cpu_f32(x), false, N, in));
+    DT_TRY(cpu_right_open(&right, cpu, cpu_f32(x), false, N, in, cpu_kernel_suits(in, out, true)));
     cpu_multiply(cpu_f32(d_weight), (cpu_left){cpu_f32(d_y), 1, out}, &right, out);
     return DT_OK;
 }

@@ -7,8 +7,8 @@
 #include "cpu.h"
 
 /* A tile of the result stays in registers: so many rows by two vectors. The depth is cut where
- * OpenBLAS cuts it on such processors, so that both give the same bits there; what is packed of it
- * stays in the cache, and sums in float stay short. */
+ * OpenBLAS cuts it on such processors: sums in float stay short, and both give the same bits but
+ * for single rows and small deep products. */
 enum {
     TILE_ROWS = 12,
     FEW_ROWS = 4,
@@ -18,7 +18,8 @@ enum {
     DEPTH_UNIT = 16
 };
 
-#if defined(__x86_64__)
+/* Unoptimised, its tiles would not stay in registers. */
+#if defined(__x86_64__) && defined(__OPTIMIZE__)
 #define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
 bool cpu_has_kernel(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
@@ -28,6 +29,12 @@ bool cpu_has_kernel(void) {
 #else
 #define WIDE
 bool cpu_has_kernel(void) { return false; }
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) /* clang unrolls by itself */
+#define UNROLL _Pragma("GCC unroll 12")
+#else
+#define UNROLL
 #endif
 
 /* How much of what is left of the depth comes next. */
@@ -89,11 +96,19 @@ WIDE static void pack_right(float *to, const cpu_right *right) {
     }
 }
 
+/* BLAS blocks for the caches, so that it is the faster one where weights exceed the second level,
+ * or where the left side's columns are so far apart that they fall on few lines of the first.
+ * Measured at widths 128 to 1024. */
+bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
+    enum { MOST_WEIGHTS = 256 * 1024, MOST_COLUMNS = 768 };
+    return in * out <= MOST_WEIGHTS && (!weight_gradient || out <= MOST_COLUMNS);
+}
+
 dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
-                         size_t K, size_t N) {
+                         size_t K, size_t N, bool own) {
     *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N};
     right->rows = SIZE_MAX;
-    if (!cpu->kernel) return DT_OK;
+    if (!cpu->kernel || !own) return DT_OK;
     const size_t panels = dt_round_up(N, PANEL) * K;
     DT_TRY(cpu_reserve(&cpu->panels, panels, "the packed side of a product"));
     pack_right(cpu->panels.at, right);
@@ -105,19 +120,23 @@ dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, boo
 /* ---- the kernel ---- */
 
 /* c (rows,PANEL), c_row apart, += a (rows,depth) b (depth,PANEL). rows is known when this is
- * compiled. */
+ * compiled; the loops over it are unrolled at any level of optimisation, or the sums would be in
+ * memory. */
 CPU_INLINE void tile(float *c, size_t c_row, cpu_left a, const float *b, size_t depth,
                      const size_t rows) {
     vec low[TILE_ROWS], high[TILE_ROWS];
+    UNROLL
     for (size_t r = 0; r < rows; r++) low[r] = high[r] = vec_all(0);
     for (size_t k = 0; k < depth; k++) {
         const vec b_low = vec_load(b + k * PANEL), b_high = vec_load(b + k * PANEL + LANES);
+        UNROLL
         for (size_t r = 0; r < rows; r++) {
             const float x = a.p[r * a.row + k * a.step];
             low[r] += x * b_low;
             high[r] += x * b_high;
         }
     }
+    UNROLL
     for (size_t r = 0; r < rows; r++) {
         float *row = c + r * c_row;
         vec_store(row, vec_load(row) + low[r]);

@@ -57,8 +57,9 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     cpu->table.description = cpu->description;
     cpu->base.op = &cpu->table;
     cpu->base.update = &CPU_UPDATE;
-    const dt_status status = cpu_blas_test();
+    const dt_status status = cpu_products_test(cpu);
     if (status != DT_OK) {
+        dt_memory_free(&cpu->panels.at);
         dt_memory_free(&cpu);
         return status;
     }
