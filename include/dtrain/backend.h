@@ -76,7 +76,7 @@ typedef struct {
    x. */
 typedef struct {
     const char *name;        /* "cpu" */
-    const char *description; /* "own AVX-512 kernel, OpenBLAS 0.3.21 …" */
+    const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
 
     void (*close)(dt_backend **backend);
 

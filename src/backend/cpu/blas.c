@@ -14,8 +14,8 @@ void cpu_blas_describe(char *text, size_t size, bool own_kernel) {
     char version[64] = "OpenBLAS";
     sscanf(openblas_get_config(), "%*s %40s",
            version + snprintf(version, sizeof version, "OpenBLAS "));
-    snprintf(text, size, "%s%s, %s kernels, %d thread", own_kernel ? "own AVX-512 kernel, " : "",
-             version, openblas_get_corename(), openblas_get_num_threads());
+    snprintf(text, size, "%s, %s kernels%s, %d thread", version, openblas_get_corename(),
+             own_kernel ? " and dtrain's own for AVX-512" : "", openblas_get_num_threads());
 }
 
 /* Where a crashing kernel returns to. Only while the test runs, on the one thread that runs it. */
