@@ -119,13 +119,7 @@ CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, s
         for (size_t d = 0; d < w->width; d += LANES) {
             const size_t columns = dt_min_size(LANES, w->D - d);
             vec block[LANES];
-            for (size_t i = 0; i < LANES; i++) {
-                const float *at = from + (j + i) * row + d;
-                block[i] = i >= rows          ? vec_all(0)
-                           : columns == LANES ? vec_load(at)
-                                              : vec_load_part(at, columns);
-            }
-            vec_transpose(block);
+            vec_load_transposed(block, from + j * row + d, row, rows, columns);
             for (size_t i = 0; i < LANES; i++) vec_store(to + (d + i) * w->keys + j, block[i]);
         }
     }

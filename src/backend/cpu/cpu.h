@@ -150,6 +150,18 @@ CPU_INLINE void vec_transpose(vec block[LANES]) {
     }
 }
 
+/* The transpose of `rows` rows of `columns` floats, `row` apart, padded with zeros. */
+CPU_INLINE void vec_load_transposed(vec block[LANES], const float *from, size_t row, size_t rows,
+                                    size_t columns) {
+    for (size_t i = 0; i < LANES; i++) {
+        const float *at = from + i * row;
+        block[i] = i >= rows          ? vec_all(0)
+                   : columns == LANES ? vec_load(at)
+                                      : vec_load_part(at, columns);
+    }
+    vec_transpose(block);
+}
+
 /* At least `count` floats of scratch, whose content nobody keeps. */
 static inline dt_status cpu_reserve(cpu_scratch *scratch, size_t count, const char *what) {
     if (count <= scratch->count) return DT_OK;

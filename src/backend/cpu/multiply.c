@@ -70,13 +70,7 @@ CPU_INLINE void pack_columns(float *to, const float *b, size_t K, size_t N, size
         for (size_t k = 0; k < depth; k += LANES) {
             const size_t rows = dt_min_size(LANES, depth - k);
             vec block[LANES];
-            for (size_t i = 0; i < LANES; i++) {
-                const float *from = b + (half + i) * K + k;
-                block[i] = i >= columns    ? vec_all(0)
-                           : rows == LANES ? vec_load(from)
-                                           : vec_load_part(from, rows);
-            }
-            vec_transpose(block);
+            vec_load_transposed(block, b + half * K + k, K, columns, rows);
             for (size_t i = 0; i < rows; i++) vec_store(to + (k + i) * PANEL, block[i]);
         }
     }
