@@ -83,7 +83,7 @@ static dt_status compute_own(dt_backend *host, const product *x, float *c, const
         x->transpose_a ? cpu_kernel_suits(x->N, x->M, true) : cpu_kernel_suits(x->K, x->N, false);
     DT_TRY(cpu_right_open(&right, (cpu_backend *)host, b, x->transpose_b, x->K, x->N, own));
     if (!x->accumulate) memset(c, 0, x->M * x->N * sizeof *c);
-    cpu_multiply(c, left, &right, x->M);
+    cpu_multiply(c, (cpu_addend){.rows = c}, left, &right, x->M);
     return DT_OK;
 }
 

@@ -203,8 +203,13 @@ bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient);
 dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
                          size_t K, size_t N, bool own);
 
-/* c (M,N) += a b. */
-void cpu_multiply(float *c, cpu_left a, const cpu_right *right, size_t M);
+/* What a product is added to: `rows` (M,N), each with `bias` (N); NULL stands for zeros. */
+typedef struct {
+    const float *rows, *bias;
+} cpu_addend;
+
+/* c (M,N) = addend + a b. The addend's rows may be c itself. */
+void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
 
 /* ---- the operations, one file per subject ---- */
 

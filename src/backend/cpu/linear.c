@@ -24,22 +24,6 @@ CPU_INLINE vec gelu(vec *slope, vec x) {
     return x * s;
 }
 
-/* What the product is added to: bias, residual, both or nothing. */
-DT_HOT static void begin_rows(float *y, const float *bias, const float *residual, size_t N,
-                              size_t out) {
-    for (size_t i = 0; i < N; i++) {
-        float *row = y + i * out;
-        if (residual) {
-            const float *r = residual + i * out;
-            for (size_t j = 0; j < out; j++) row[j] = r[j] + (bias ? bias[j] : 0.0f);
-        } else if (bias) {
-            memcpy(row, bias, out * sizeof *row);
-        } else {
-            memset(row, 0, out * sizeof *row);
-        }
-    }
-}
-
 /* y = gelu(y). */
 DT_HOT static void gelu_rows(float *y, size_t count) {
     const size_t whole = count / LANES * LANES;
@@ -79,8 +63,8 @@ dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, 
     for (size_t i = 0, rows; i < N; i += rows) {
         rows = dt_min_size(right.rows, N - i);
         float *part = product + i * out;
-        begin_rows(part, cpu_f32(bias), added ? added + i * out : NULL, rows, out);
-        cpu_multiply(part, (cpu_left){cpu_f32(x) + i * in, in, 1}, &right, rows);
+        const cpu_addend addend = {added ? added + i * out : NULL, cpu_f32(bias)};
+        cpu_multiply(part, addend, (cpu_left){cpu_f32(x) + i * in, in, 1}, &right, rows);
         if (wants_slope) {
             gelu_slope_rows(cpu_f32(y) + i * out, part, rows * out);
         } else if (activation == DT_GELU) {
@@ -138,10 +122,11 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
             add_columns(cpu_f32(d_bias), d_part, rows, out);
         }
         if (!d_x.buffer) continue;
-        begin_rows(cpu_f32(d_x) + i * in, NULL, NULL, rows, in);
-        cpu_multiply(cpu_f32(d_x) + i * in, (cpu_left){d_part, out, 1}, &right, rows);
+        cpu_multiply(cpu_f32(d_x) + i * in, (cpu_addend){0}, (cpu_left){d_part, out, 1}, &right,
+                     rows);
     }
     DT_TRY(cpu_right_open(&right, cpu, cpu_f32(x), false, N, in, cpu_kernel_suits(in, out, true)));
-    cpu_multiply(cpu_f32(d_weight), (cpu_left){cpu_f32(d_y), 1, out}, &right, out);
+    float *sum = cpu_f32(d_weight);
+    cpu_multiply(sum, (cpu_addend){.rows = sum}, (cpu_left){cpu_f32(d_y), 1, out}, &right, out);
     return DT_OK;
 }

@@ -1,7 +1,8 @@
-/* Matrix products that are added to what is there. Where the processor has AVX-512 by a kernel of
- * our own: it packs the right side once, reads the left one where it stands, and can stop after
- * some rows, so that what else is done with them finds them in the cache. BLAS would pack both
- * sides, and bias, residual and activation would be passes over memory. */
+/* Matrix products with what they are added to. Where the processor has AVX-512 by a kernel of our
+ * own: it packs the right side once, reads the left one where it stands, adds bias and residual
+ * while the sums are in registers, and can stop after some rows, so that what else is done with
+ * them finds them in the cache. BLAS would pack both sides, and bias, residual and activation would
+ * be passes over memory. */
 #include <cblas.h>
 
 #include "cpu.h"
@@ -113,11 +114,11 @@ dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, boo
 
 /* ---- the kernel ---- */
 
-/* c (rows,PANEL), c_row apart, += a (rows,depth) b (depth,PANEL). rows is known when this is
- * compiled; the loops over it are unrolled at any level of optimisation, or the sums would be in
- * memory. */
-CPU_INLINE void tile(float *c, size_t c_row, cpu_left a, const float *b, size_t depth,
-                     const size_t rows) {
+/* c (rows,PANEL) = addend + a (rows,depth) b (depth,PANEL); rows of c and of the addend are `row`
+ * apart. `rows` is known when this is compiled; the loops over it are unrolled at any level of
+ * optimisation, or the sums would be in memory. */
+CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, cpu_left a, const float *b,
+                     size_t depth, const size_t rows) {
     vec low[TILE_ROWS], high[TILE_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) low[r] = high[r] = vec_all(0);
@@ -130,32 +131,53 @@ CPU_INLINE void tile(float *c, size_t c_row, cpu_left a, const float *b, size_t 
             high[r] += x * b_high;
         }
     }
+    const vec bias_low = addend.bias ? vec_load(addend.bias) : vec_all(0),
+              bias_high = addend.bias ? vec_load(addend.bias + LANES) : vec_all(0);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        float *row = c + r * c_row;
-        vec_store(row, vec_load(row) + low[r]);
-        vec_store(row + LANES, vec_load(row + LANES) + high[r]);
+        vec before_low = bias_low, before_high = bias_high;
+        if (addend.rows) {
+            before_low += vec_load(addend.rows + r * row);
+            before_high += vec_load(addend.rows + r * row + LANES);
+        }
+        vec_store(c + r * row, before_low + low[r]);
+        vec_store(c + r * row + LANES, before_high + high[r]);
     }
 }
 
+/* The part of an addend that begins at that row and column. */
+CPU_INLINE cpu_addend addend_at(cpu_addend addend, size_t N, size_t row, size_t column) {
+    return (cpu_addend){addend.rows ? addend.rows + row * N + column : NULL,
+                        addend.bias ? addend.bias + column : NULL};
+}
+
 /* The last columns, fewer than a panel, by way of a whole tile. */
-CPU_INLINE void narrow_tile(float *c, size_t c_row, cpu_left a, const float *b, size_t depth,
-                            size_t columns, const size_t rows) {
-    float whole[TILE_ROWS * PANEL] = {0};
-    for (size_t r = 0; r < rows; r++) memcpy(whole + r * PANEL, c + r * c_row, columns * sizeof *c);
-    tile(whole, PANEL, a, b, depth, rows);
-    for (size_t r = 0; r < rows; r++) memcpy(c + r * c_row, whole + r * PANEL, columns * sizeof *c);
+CPU_INLINE void narrow_tile(float *c, cpu_addend addend, size_t row, cpu_left a, const float *b,
+                            size_t depth, size_t columns, const size_t rows) {
+    float whole[TILE_ROWS * PANEL] = {0}, bias[PANEL] = {0};
+    const size_t size = columns * sizeof *c;
+    if (addend.rows) {
+        for (size_t r = 0; r < rows; r++) memcpy(whole + r * PANEL, addend.rows + r * row, size);
+    }
+    if (addend.bias) memcpy(bias, addend.bias, size);
+    tile(whole, (cpu_addend){whole, bias}, PANEL, a, b, depth, rows);
+    for (size_t r = 0; r < rows; r++) memcpy(c + r * row, whole + r * PANEL, size);
 }
 
-/* c (rows,N) += a (rows,depth) times packed panels. */
-CPU_INLINE void row_of_tiles(float *c, size_t N, cpu_left a, const float *panel, size_t depth,
-                             const size_t rows) {
+/* c (rows,N) = addend + a (rows,depth) times packed panels. */
+CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, size_t N, cpu_left a, const float *panel,
+                             size_t depth, const size_t rows) {
     size_t j = 0;
-    for (; j + PANEL <= N; j += PANEL) tile(c + j, N, a, panel + j * depth, depth, rows);
-    if (j < N) narrow_tile(c + j, N, a, panel + j * depth, depth, N - j, rows);
+    for (; j + PANEL <= N; j += PANEL) {
+        tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, rows);
+    }
+    if (j < N) {
+        narrow_tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, N - j, rows);
+    }
 }
 
-WIDE static void multiply(float *c, cpu_left a, const cpu_right *right, size_t M) {
+WIDE static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right,
+                          size_t M) {
     const size_t K = right->K, N = right->N;
     const float *panel = right->panel;
     for (size_t k = 0, depth; k < K; k += depth) {
@@ -163,23 +185,41 @@ WIDE static void multiply(float *c, cpu_left a, const cpu_right *right, size_t M
         size_t i = 0;
         cpu_left block = {a.p + k * a.step, a.row, a.step};
         for (; i + TILE_ROWS <= M; i += TILE_ROWS, block.p += TILE_ROWS * a.row) {
-            row_of_tiles(c + i * N, N, block, panel, depth, TILE_ROWS);
+            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), N, block, panel, depth, TILE_ROWS);
         }
         for (; i + FEW_ROWS <= M; i += FEW_ROWS, block.p += FEW_ROWS * a.row) {
-            row_of_tiles(c + i * N, N, block, panel, depth, FEW_ROWS);
+            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), N, block, panel, depth, FEW_ROWS);
         }
         for (; i < M; i++, block.p += a.row) {
-            row_of_tiles(c + i * N, N, block, panel, depth, 1);
+            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), N, block, panel, depth, 1);
         }
         panel += dt_round_up(N, PANEL) * depth;
+        addend = (cpu_addend){.rows = c};
     }
 }
 
-void cpu_multiply(float *c, cpu_left a, const cpu_right *right, size_t M) {
+/* For BLAS, which adds to what is there. */
+DT_HOT static void put_addend(float *c, cpu_addend addend, size_t M, size_t N) {
+    for (size_t i = 0; i < M; i++) {
+        float *row = c + i * N;
+        if (addend.rows && addend.bias) {
+            const float *from = addend.rows + i * N;
+            for (size_t j = 0; j < N; j++) row[j] = from[j] + addend.bias[j];
+        } else if (addend.rows || addend.bias) {
+            const float *from = addend.rows ? addend.rows + i * N : addend.bias;
+            if (from != row) memcpy(row, from, N * sizeof *row);
+        } else {
+            memset(row, 0, N * sizeof *row);
+        }
+    }
+}
+
+void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M) {
     if (right->panel) {
-        multiply(c, a, right, M);
+        multiply(c, addend, a, right, M);
         return;
     }
+    put_addend(c, addend, M, right->N);
     const bool transposed = a.step != 1;
     /* of one row alone the distance to the next says nothing, and may be too short for BLAS */
     const size_t left_row = transposed ? a.step : dt_max_size(a.row, right->K);
