@@ -4,11 +4,12 @@
 
 #include "decimal.h"
 #include "dtrain/data.h"
+#include "dtrain/memory.h"
 #include "dtrain/random.h"
 
 /* The rarest case, one held-out problem among the hundred that one digit gives, is missed once in
  * 10^17. */
-enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8, NEAR_ONE_IN = 4 };
+enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8, FEW = 4 };
 
 static uint32_t draw(uint32_t word, uint32_t n) { return (uint32_t)(((uint64_t)word * n) >> 32); }
 
@@ -43,7 +44,6 @@ static dt_number draw_number(const uint32_t word[2], size_t digits, dt_number le
  * four in five of the domain have. More digits evenly: short numbers are where a model begins, and
  * without enough of them it does not learn the long ones. */
 static size_t draw_length(uint32_t word, uint32_t most) {
-    enum { FEW = 4 };
     if (most > FEW) return 1 + draw(word, most);
     const uint32_t square = draw(word, most * most);
     size_t digits = 1;
@@ -51,11 +51,29 @@ static size_t draw_length(uint32_t word, uint32_t most) {
     return digits;
 }
 
+/* The number with other's digits at some of its lowest `digits` places: those whose bit is set. */
+static dt_number with_digits_of(dt_number number, dt_number other, size_t digits, uint32_t places) {
+    dt_number unit = 1;
+    for (size_t place = 0; place < digits; place++, unit *= 10) {
+        if (places >> place & 1) number += (other / unit % 10 - number / unit % 10) * unit;
+    }
+    return number;
+}
+
+/* By chance few short numbers have several zeros, and a model gets last right what it has seen
+ * least: 207+409, 100*4. Of one number in four each digit behind the first is 0 or as it was drawn,
+ * either as often. */
+static dt_number with_zeros(dt_number number, size_t digits, uint32_t bits) {
+    return bits & 3 ? number : with_digits_of(number, 0, digits - 1, bits >> 2);
+}
+
 /* The length first; what 64 bits cannot count is drawn in two halves. */
 static dt_number draw_operand(const origin *from, uint32_t length_word, const uint32_t word[2],
-                              int64_t most_digits, dt_number least, uint32_t which) {
+                              int64_t most_digits, dt_number least, uint32_t zeros,
+                              uint32_t which) {
     enum { HALF = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
     const size_t digits = draw_length(length_word, (uint32_t)most_digits);
+    if (most_digits <= FEW) return with_zeros(draw_number(word, digits, least), digits, zeros);
     if (digits <= HALF) return draw_number(word, digits, least);
     uint32_t rest[4];
     dt_random_block(rest, from->seed, from->purpose, FIRST_BLOCK + from->attempt, from->index);
@@ -72,6 +90,24 @@ static void bring_near(dt_problem *problem, int64_t most_digits, uint32_t word) 
         if (a >= b) problem->b = a - b;
     } else if (b < dt_power_of_ten((size_t)most_digits) - a) {
         problem->b = a + b;
+    }
+}
+
+/* b has a's digit at some of the places that both have: 9-709, where borrows begin and end. */
+static void bring_alike(dt_problem *problem, uint32_t bits) {
+    const size_t both = dt_min_size(dt_digit_count(problem->a), dt_digit_count(problem->b));
+    problem->b = with_digits_of(problem->b, problem->a, both, bits);
+}
+
+/* Of four differences one is near, one alike, two are as drawn. */
+static void vary_difference(dt_problem *problem, int64_t most_digits, uint32_t kind,
+                            uint32_t bits) {
+    switch (draw(kind, 4)) {
+    case 0: bring_near(problem, most_digits, bits); return;
+    case 1:
+        if (most_digits <= FEW) bring_alike(problem, bits >> 10);
+        return;
+    default: return;
     }
 }
 
@@ -92,11 +128,12 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
         dt_random_block(choice, seed, purpose, 2 * attempt + 1, index);
         dt_random_block(value, seed, purpose, 2 * attempt + 2, index);
         const origin from = {seed, index, purpose, attempt};
-        drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, 0);
-        drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, 1);
+        const uint32_t bits = choice[3];
+        drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, bits, 0);
+        drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, bits >> 5, 1);
         if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
-        if (drawn.operation == DT_SUBTRACT && draw(choice[2], NEAR_ONE_IN) == 0) {
-            bring_near(&drawn, digits_a, choice[3]);
+        if (drawn.operation == DT_SUBTRACT) {
+            vary_difference(&drawn, digits_a, choice[2], bits);
         }
         if (dt_problem_split(&drawn) == split) {
             *problem = drawn;

@@ -81,7 +81,9 @@ static void problems_stay_what_they_were(void **state) {
         {DT_TRAIN, 0, {DT_ADD, 6, 317}},
         {DT_TRAIN, UINT64_C(1) << 40, {DT_MULTIPLY, 754, 234}},
         {DT_TRAIN, 2, {DT_SUBTRACT, 784, 400}},
-        {DT_VALIDATION, 2, {DT_DIVIDE, 7771, 95}},
+        {DT_TRAIN, 10, {DT_MULTIPLY, 5, 700}},
+        {DT_TRAIN, 19, {DT_SUBTRACT, 194, 34}},
+        {DT_VALIDATION, 2, {DT_DIVIDE, 2655, 26}},
         {DT_TEST, 1, {DT_DIVIDE, 12, 69}},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -203,19 +205,48 @@ static void divisions_have_all_kinds(void **state) {
         remainder += problem.a % problem.b != 0;
         longest += problem.a >= 1000 && problem.b >= 10;
     }
-    assert_share(share(exact, COUNT), 0.193, 0.02, "exact");
-    assert_share(share(quotient_zero, COUNT), 0.125, 0.02, "quotient 0");
-    assert_share(share(remainder, COUNT), 0.786, 0.02, "remainder");
+    assert_share(share(exact, COUNT), 0.207, 0.01, "exact");
+    assert_share(share(quotient_zero, COUNT), 0.124, 0.01, "quotient 0");
+    assert_share(share(remainder, COUNT), 0.772, 0.01, "remainder");
     assert_share(share(longest, COUNT), share_of_length(4, 4) * share_of_length(2, 2), 0.01,
                  "4 by 2 digits");
 }
 
-/* Of operands of three digits drawn by themselves, one difference in 50 has one digit, with either
- * sign. */
-static void small_differences_of_long_operands_are_not_rare(void **state) {
+static size_t zeros_of(dt_number a) {
+    size_t zeros = 0;
+    const dt_decimal text = dt_decimal_of(a);
+    for (const char *c = text.text; *c; c++) zeros += *c == '0';
+    return zeros;
+}
+
+/* Drawn digit by digit, 19 % of three-digit numbers would have a zero, and 1 % two. Where numbers
+ * may have more than four digits it is so. */
+static void zeros_are_not_rare(void **state) {
     (void)state;
     enum { COUNT = 40000 };
-    size_t long_ones = 0, small = 0, negative = 0;
+    const dt_config config = config_of("+*", 3), longer = config_of("+*", 5);
+    size_t numbers = 0, one = 0, two = 0, others = 0, other_two = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const dt_problem near = sample(&config, DT_TRAIN, i), far = sample(&longer, DT_TRAIN, i);
+        const dt_number drawn[] = {near.a, near.b, far.a, far.b};
+        for (size_t k = 0; k < 4; k++) {
+            if (dt_digit_count(drawn[k]) != 3) continue;
+            *(k < 2 ? &numbers : &others) += 1;
+            *(k < 2 ? &two : &other_two) += zeros_of(drawn[k]) == 2;
+            one += k < 2 && zeros_of(drawn[k]) > 0;
+        }
+    }
+    assert_share(share(one, numbers), 0.342, 0.01, "a zero");
+    assert_share(share(two, numbers), 0.083, 0.005, "two zeros");
+    assert_share(share(other_two, others), 0.01, 0.005, "two zeros in the longer domain");
+}
+
+/* Of operands of three digits drawn by themselves, one difference in 50 has one digit, with either
+ * sign; 28 % have the same digit at one place. */
+static void small_and_alike_differences_are_not_rare(void **state) {
+    (void)state;
+    enum { COUNT = 40000 };
+    size_t long_ones = 0, small = 0, negative = 0, alike = 0;
     const dt_config config = config_of("-", 3);
     for (uint64_t i = 0; i < COUNT; i++) {
         const dt_problem problem = sample(&config, DT_TRAIN, i);
@@ -225,9 +256,15 @@ static void small_differences_of_long_operands_are_not_rare(void **state) {
         long_ones++;
         small += difference > -10 && difference < 10;
         negative += difference > -10 && difference < 0;
+        bool same = false;
+        for (dt_number unit = 1; unit < 1000; unit *= 10) {
+            same |= problem.a / unit % 10 == problem.b / unit % 10;
+        }
+        alike += same;
     }
-    assert_share(share(small, long_ones), 0.058, 0.01, "small differences");
-    assert_share(share(negative, long_ones), 0.027, 0.007, "small negative differences");
+    assert_share(share(small, long_ones), 0.123, 0.01, "small differences");
+    assert_share(share(negative, long_ones), 0.041, 0.007, "small negative differences");
+    assert_share(share(alike, long_ones), 0.498, 0.01, "the same digit at one place");
 }
 
 /* Beyond 64 bits: every length, every digit at every place, splits as fair as those of short ones.
@@ -450,7 +487,8 @@ int main(void) {
         cmocka_unit_test(operations_and_lengths_have_their_shares),
         cmocka_unit_test(longer_operands_have_each_length_as_often),
         cmocka_unit_test(divisions_have_all_kinds),
-        cmocka_unit_test(small_differences_of_long_operands_are_not_rare),
+        cmocka_unit_test(zeros_are_not_rare),
+        cmocka_unit_test(small_and_alike_differences_are_not_rare),
         cmocka_unit_test(long_operands_have_every_length_and_digit),
         cmocka_unit_test(long_numbers_are_read_as_they_are_written),
         cmocka_unit_test(every_epoch_is_a_fresh_permutation),
