@@ -190,8 +190,11 @@ done:
     return status;
 }
 
-/* --ops names some of the operations that the model has learned. */
-static dt_status check_operations(const dt_config *config, const dt_config *trained) {
+/* What is to be evaluated is what the model has learned: its lines, or some of its operations. */
+static dt_status check_learned(const dt_config *config, const dt_config *trained) {
+    DT_REQUIRE(trained->train_file[0] || !config->train_file[0], DT_ERR_ARG,
+               "--train-file %s: this model has learned arithmetic, not lines; leave it out",
+               config->train_file);
     if (trained->train_file[0]) {
         DT_REQUIRE(
             strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
@@ -221,7 +224,7 @@ dt_status command_eval(session *s, const app_options *options) {
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
-    DT_TRY_DONE(dt_comm_agree(s->comm, check_operations(&config, &loaded.checkpoint.config)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, check_learned(&config, &loaded.checkpoint.config)));
     config = dt_config_evaluated(&config);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));

@@ -135,6 +135,8 @@ tiny=(--steps 1 --layers 1 --width 8 --heads 2 --batch 8 --eval-every 0)
 expect_exit 0 start 2 "${tiny[@]}" --out arithmetic
 expect_exit 64 start 2 --out arithmetic --steps 2 --train-file elsewhere/moved.txt
 expect_text err "was trained on arithmetic" "cannot become elsewhere/moved.txt"
+expect_exit 64 start 2 eval arithmetic --train-file elsewhere/moved.txt
+expect_text err "--train-file elsewhere/moved.txt" "has learned arithmetic"
 expect_exit 64 start 2 --out nothing --train-digest 12-34
 expect_text err "--train-file"
 # Another run may begin with those weights, on any text of the same characters.
