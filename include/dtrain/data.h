@@ -55,9 +55,9 @@ dt_split dt_problem_split(const dt_problem *problem);
  *
  * A length is drawn, then a number of that length: d digits with weight 2 d - 1 where the setting
  * allows four at most, otherwise each length as often. One division in eight is made exact; of one
- * subtraction in four a and the difference are drawn so; the divisor is never 0. Where the setting
- * allows four digits at most, one number in four gets zeros, and of one subtraction in four b gets
- * some of a's digits.
+ * subtraction in four a and the difference are drawn so. Where the setting allows four digits at
+ * most, any digit behind the first of one number in four may become 0, and any digit of b that of a
+ * in one subtraction in four. The divisor is never 0.
  * @return DT_ERR_ARG if the domain is so small that the split has no such problem (names the
  * setting to raise)
  */

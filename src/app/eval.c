@@ -196,6 +196,10 @@ static dt_status check_learned(const dt_config *config, const dt_config *trained
                "--train-file %s: this model has learned arithmetic, not lines; leave it out",
                config->train_file);
     if (trained->train_file[0]) {
+        DT_REQUIRE(config->train_file[0], DT_ERR_ARG,
+                   "--train-file is empty, and this model has learned the lines of %s; leave it "
+                   "out, or say where they are",
+                   trained->train_file);
         DT_REQUIRE(
             strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
             "--ops is for problems, and this model has learned the lines of %s; leave it out",

@@ -8,8 +8,13 @@
 #include "dtrain/random.h"
 
 /* The rarest case, one held-out problem among the hundred that one digit gives, is missed once in
- * 10^17. */
+ * 10^13. */
 enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8, FEW = 4 };
+
+/* What one word of random bits decides: two for whether a gets zeros, one for each place behind its
+ * first; the same for b; one for each place where b may be like a; the highest for near b. */
+enum { ZEROS_A = 0, ZEROS_B = 2 + FEW - 1, ALIKE = 2 * ZEROS_B };
+_Static_assert(ALIKE + FEW < 32, "no bit decides two things");
 
 static uint32_t draw(uint32_t word, uint32_t n) { return (uint32_t)(((uint64_t)word * n) >> 32); }
 
@@ -69,11 +74,10 @@ static dt_number with_zeros(dt_number number, size_t digits, uint32_t bits) {
 
 /* The length first; what 64 bits cannot count is drawn in two halves. */
 static dt_number draw_operand(const origin *from, uint32_t length_word, const uint32_t word[2],
-                              int64_t most_digits, dt_number least, uint32_t zeros,
-                              uint32_t which) {
+                              int64_t most_digits, dt_number least, uint32_t bits, uint32_t which) {
     enum { HALF = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
     const size_t digits = draw_length(length_word, (uint32_t)most_digits);
-    if (most_digits <= FEW) return with_zeros(draw_number(word, digits, least), digits, zeros);
+    if (most_digits <= FEW) return with_zeros(draw_number(word, digits, least), digits, bits);
     if (digits <= HALF) return draw_number(word, digits, least);
     uint32_t rest[4];
     dt_random_block(rest, from->seed, from->purpose, FIRST_BLOCK + from->attempt, from->index);
@@ -99,13 +103,13 @@ static void bring_alike(dt_problem *problem, uint32_t bits) {
     problem->b = with_digits_of(problem->b, problem->a, both, bits);
 }
 
-/* Of four differences one is near, one alike, two are as drawn. */
+/* Of four differences one is near, one alike if it has few digits, two are as drawn. */
 static void vary_difference(dt_problem *problem, int64_t most_digits, uint32_t kind,
                             uint32_t bits) {
     switch (draw(kind, 4)) {
     case 0: bring_near(problem, most_digits, bits); return;
     case 1:
-        if (most_digits <= FEW) bring_alike(problem, bits >> 10);
+        if (most_digits <= FEW) bring_alike(problem, bits >> ALIKE);
         return;
     default: return;
     }
@@ -129,8 +133,8 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
         dt_random_block(value, seed, purpose, 2 * attempt + 2, index);
         const origin from = {seed, index, purpose, attempt};
         const uint32_t bits = choice[3];
-        drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, bits, 0);
-        drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, bits >> 5, 1);
+        drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, bits >> ZEROS_A, 0);
+        drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, bits >> ZEROS_B, 1);
         if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
         if (drawn.operation == DT_SUBTRACT) {
             vary_difference(&drawn, digits_a, choice[2], bits);

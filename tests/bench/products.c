@@ -74,7 +74,7 @@ static double flops(const product *x) {
     return 2.0 * (double)x->M * (double)x->N * (double)x->K * (double)x->times;
 }
 
-/* As the backend's linear layers do: what is not accumulated is cleared. */
+/* As the backend's linear layers do, but for bias and residual. */
 static dt_status compute_own(dt_backend *host, const product *x, float *c, const float *a,
                              const float *b) {
     const cpu_left left = x->transpose_a ? (cpu_left){a, 1, x->M} : (cpu_left){a, x->K, 1};
@@ -82,8 +82,7 @@ static dt_status compute_own(dt_backend *host, const product *x, float *c, const
     const bool own =
         x->transpose_a ? cpu_kernel_suits(x->N, x->M, true) : cpu_kernel_suits(x->K, x->N, false);
     DT_TRY(cpu_right_open(&right, (cpu_backend *)host, b, x->transpose_b, x->K, x->N, own));
-    if (!x->accumulate) memset(c, 0, x->M * x->N * sizeof *c);
-    cpu_multiply(c, (cpu_addend){.rows = c}, left, &right, x->M);
+    cpu_multiply(c, (cpu_addend){.rows = x->accumulate ? c : NULL}, left, &right, x->M);
     return DT_OK;
 }
 

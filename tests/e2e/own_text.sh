@@ -76,6 +76,8 @@ same=$(paste out answers | awk -F '\t' '$1 == $2' | wc -l)
 ((same >= 14)) || fail "only $same of 20 answers are right"
 expect_exit 64 start 2 eval words --ops +
 expect_text err "--ops is for problems" "words.txt"
+expect_exit 64 start 2 eval words --train-file ""
+expect_text err "--train-file is empty" "words.txt"
 expect_exit 65 "$dtrain" ask words "xyz"
 expect_text err "begins no token"
 expect_exit 64 "$dtrain" ask words "abcabcabcabcabcabcabcabcabcabcabcabc"

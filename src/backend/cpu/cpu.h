@@ -208,7 +208,7 @@ typedef struct {
     const float *rows, *bias;
 } cpu_addend;
 
-/* c (M,N) = addend + a b. The addend's rows may be c itself. */
+/* c (M,N) = addend + a b, K > 0. The addend's rows may be c itself. */
 void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
 
 /* ---- the operations, one file per subject ---- */

@@ -1,5 +1,5 @@
-/* Linear layers: matrix products, with bias, activation and residual while their rows are in the
- * cache, if our own kernel multiplies. */
+/* Linear layers: matrix products with bias and residual, and the activation while their rows are in
+ * the cache, if our own kernel multiplies. */
 #include <limits.h>
 
 #include "cpu.h"

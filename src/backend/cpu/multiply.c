@@ -1,8 +1,8 @@
-/* Matrix products with what they are added to. Where the processor has AVX-512 by a kernel of our
- * own: it packs the right side once, reads the left one where it stands, adds bias and residual
- * while the sums are in registers, and can stop after some rows, so that what else is done with
- * them finds them in the cache. BLAS would pack both sides, and bias, residual and activation would
- * be passes over memory. */
+/* Matrix products, added to a bias, to rows, to both or to nothing. Where the processor has AVX-512
+ * by a kernel of our own: it packs the right side once, reads the left one where it stands, adds
+ * bias and residual while the sums are in registers, and can stop after some rows, so that what
+ * else is done with them finds them in the cache. BLAS would pack both sides, and bias, residual
+ * and activation would be passes over memory. */
 #include <cblas.h>
 
 #include "cpu.h"
