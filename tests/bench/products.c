@@ -77,12 +77,14 @@ static double flops(const product *x) {
 /* As the backend's linear layers do, but for bias and residual. */
 static dt_status compute_own(dt_backend *host, const product *x, float *c, const float *a,
                              const float *b) {
+    cpu_backend *cpu = (cpu_backend *)host;
+    const cpu_kernels *kernels = cpu->kernels;
     const cpu_left left = x->transpose_a ? (cpu_left){a, 1, x->M} : (cpu_left){a, x->K, 1};
     cpu_right right;
     const bool own =
-        x->transpose_a ? cpu_kernel_suits(x->N, x->M, true) : cpu_kernel_suits(x->K, x->N, false);
-    DT_TRY(cpu_right_open(&right, (cpu_backend *)host, b, x->transpose_b, x->K, x->N, own));
-    cpu_multiply(c, (cpu_addend){.rows = x->accumulate ? c : NULL}, left, &right, x->M);
+        x->transpose_a ? kernels->suits(x->N, x->M, true) : kernels->suits(x->K, x->N, false);
+    DT_TRY(kernels->right_open(&right, cpu, b, x->transpose_b, x->K, x->N, own));
+    kernels->multiply(c, (cpu_addend){.rows = x->accumulate ? c : NULL}, left, &right, x->M);
     return DT_OK;
 }
 

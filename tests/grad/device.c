@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "cpu/cpu.h"
 #include "dtrain/memory.h"
 
 enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
@@ -29,7 +30,16 @@ static dt_status open_chosen(dt_backend **backend) {
     const char *name = getenv("DTRAIN_TEST_BACKEND");
     if (!name || strcmp(name, "opencl") != 0) {
         DT_TRY(dt_backend_cpu_open(backend));
-        if (name && strcmp(name, "blas") == 0) dt_backend_cpu_leave_to_blas(*backend);
+        if (name && strcmp(name, "blas") == 0) {
+            dt_backend_cpu_leave_to_blas(*backend);
+        } else if (name) {
+            const cpu_kernels *kernels = cpu_kernels_find(name);
+            if (!kernels) {
+                print_message("SKIPPED: this processor has no %s\n", name);
+                exit(SKIPPED);
+            }
+            cpu_kernels_use((cpu_backend *)*backend, kernels);
+        }
         return DT_OK;
     }
     dt_device *devices;

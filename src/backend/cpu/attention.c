@@ -1,11 +1,17 @@
 /* Causal attention inside each packed problem: small products by hand, since BLAS' own overhead
-   exceeds them. All of them are one kernel, eight rows by 16 columns in registers; scores never
-   leave the cache. */
+   exceeds them. All of them are one kernel, a few rows by one vector of columns in registers;
+   scores never leave the cache. */
 #include <math.h>
 
 #include "cpu.h"
+#include "vector.h"
 
+/* Of a tile: no more than a vector has lanes, so that the zeros behind a row reach as far as it. */
+#if LANES < 8
+enum { ROWS = LANES };
+#else
 enum { ROWS = 8 };
+#endif
 
 /* A small matrix that is read element by element: element (i, k) is at p[i * row + k * step]. */
 typedef struct {
@@ -13,8 +19,8 @@ typedef struct {
     size_t row, step;
 } operand;
 
-/* out (8, 16) = sum over k in [begin, end) of a (8 rows from i, k) b (k, 16 columns); b and out are
- * row-major. */
+/* out (ROWS, LANES) = sum over k in [begin, end) of a (ROWS rows from i, k) b (k, LANES columns); b
+ * and out are row-major. */
 CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const float *b, size_t b_row,
                      size_t begin, size_t end) {
     vec sum[ROWS];
@@ -35,7 +41,7 @@ typedef enum {
 } triangle;
 
 /* out (rows, columns) = a (rows, depth) b (depth, columns), whose rows are b_row apart; rows is a
- * multiple of 8, columns of 16, all padded with zeros. */
+ * multiple of ROWS, columns of LANES, all padded with zeros. */
 CPU_INLINE void multiply(float *out, operand a, const float *b, size_t b_row, size_t rows,
                          size_t depth, size_t columns, triangle kind) {
     for (size_t i = 0; i < rows; i += ROWS) {
@@ -49,8 +55,8 @@ CPU_INLINE void multiply(float *out, operand a, const float *b, size_t b_row, si
     }
 }
 
-/* Scratch of one problem and head: n tokens padded to `rows` (of 8) and `keys` (of 16), head width
- * D padded to `width` (of 16). */
+/* Scratch of one problem and head: n tokens padded to `rows` (of ROWS) and `keys` (of LANES), head
+ * width D padded to `width` (of LANES). */
 typedef struct {
     size_t n, D, rows, keys, width;
     float *q, *k, *v;   /* (rows, width) */
@@ -130,14 +136,14 @@ CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float 
     for (size_t i = 0; i < w->n; i++) copy_row(to + i * row, from + i * w->width, w->D, factor);
 }
 
-/* What follows works on rows of scores in vectors of 16: row i has i + 1 of them, and zeros behind
+/* What follows works on rows of scores in vectors: row i has i + 1 of them, and zeros behind
    up to the end of its last vector, which is as far as products read it. Masks keep the vectors
    whole: single elements written before would hold up the load of a vector. */
 CPU_INLINE size_t row_end(size_t i) { return dt_round_up(i + 1, LANES); }
 
 /* x where the column j + lane is at most i, else `masked`. */
 CPU_INLINE vec mask_future(vec x, size_t j, size_t i, float masked) {
-    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const ivec lane = VEC_COUNT;
     return vec_choose(lane <= (int32_t)(i - j), x, vec_all(masked));
 }
 
@@ -156,8 +162,8 @@ CPU_INLINE float exponentials(float *most, float *row, size_t i) {
     return vec_sum(sum);
 }
 
-DT_HOT static void head_forward(float *y, float *lse, const workspace *w, const float *qkv,
-                                size_t C, size_t H) {
+static void head_forward(float *y, float *lse, const workspace *w, const float *qkv, size_t C,
+                         size_t H) {
     copy_in(w->q, w, qkv, 3 * C, 1.0f / sqrtf((float)w->D));
     transpose_in(w->kt, w, qkv + C, 3 * C);
     const right_operand v = whole_rows(w->v, w, qkv + 2 * C, 3 * C);
@@ -215,8 +221,8 @@ CPU_INLINE void score_gradients(const workspace *w, const float *y, const float 
     for (size_t i = w->n; i < w->rows; i++) memset(w->ds + i * w->keys, 0, w->keys * sizeof *w->ds);
 }
 
-DT_HOT static void head_backward(float *d_qkv, const workspace *w, const float *d_y, const float *y,
-                                 const float *lse, const float *qkv, size_t C, size_t H) {
+static void head_backward(float *d_qkv, const workspace *w, const float *d_y, const float *y,
+                          const float *lse, const float *qkv, size_t C, size_t H) {
     const float scale = 1.0f / sqrtf((float)w->D);
     copy_in(w->q, w, qkv, 3 * C, scale);
     const right_operand k = whole_rows(w->k, w, qkv + C, 3 * C);
@@ -257,8 +263,8 @@ dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor
 }
 
 /* One query over the cached keys and values of its sequence. */
-DT_HOT static void head_decode(float *y, float *score, const float *q, const float *keys,
-                               const float *values, size_t n, size_t D, size_t C) {
+static void head_decode(float *y, float *score, const float *q, const float *keys,
+                        const float *values, size_t n, size_t D, size_t C) {
     const float scale = 1.0f / sqrtf((float)D);
     float most = -INFINITY;
     for (size_t j = 0; j < n; j++) {

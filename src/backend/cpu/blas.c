@@ -8,14 +8,15 @@
 #include "cpu.h"
 #include "product.h"
 
-void cpu_blas_describe(char *text, size_t size, bool own_kernel) {
+void cpu_blas_describe(char *text, size_t size, const char *own_kernel) {
     /* More threads would split sums differently, and the ranks use the cores already. */
     openblas_set_num_threads(1);
     char version[64] = "OpenBLAS";
     sscanf(openblas_get_config(), "%*s %40s",
            version + snprintf(version, sizeof version, "OpenBLAS "));
-    snprintf(text, size, "%s, %s kernels%s, %d thread", version, openblas_get_corename(),
-             own_kernel ? " and dtrain's own for AVX-512" : "", openblas_get_num_threads());
+    snprintf(text, size, "%s, %s kernels%s%s, %d thread", version, openblas_get_corename(),
+             own_kernel ? " and dtrain's own for " : "", own_kernel ? own_kernel : "",
+             openblas_get_num_threads());
 }
 
 /* Where a crashing kernel returns to. Only while the test runs, on the one thread that runs it. */
@@ -28,9 +29,9 @@ static dt_status test_product(cpu_backend *cpu, bool own, const product *p, floa
                               float *c) {
     cpu_right right;
     for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
-    DT_TRY(cpu_right_open(&right, cpu, b, p->transpose_b, p->K, p->N, own));
+    DT_TRY(cpu->kernels->right_open(&right, cpu, b, p->transpose_b, p->K, p->N, own));
     const cpu_left left = p->transpose_a ? (cpu_left){a, 1, p->M} : (cpu_left){a, p->K, 1};
-    cpu_multiply(c, (cpu_addend){.rows = c}, left, &right, p->M);
+    cpu->kernels->multiply(c, (cpu_addend){.rows = c}, left, &right, p->M);
     const double worst = product_error(p, a, b, c);
     DT_REQUIRE(worst < 20 || own, DT_ERR_UNAVAILABLE,
                "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %zu "
@@ -38,10 +39,10 @@ static dt_status test_product(cpu_backend *cpu, bool own, const product *p, floa
                "OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
                openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
     DT_REQUIRE(worst < 20, DT_ERR_UNAVAILABLE,
-               "dtrain's own AVX-512 kernel calculates wrongly on this machine: %s, sizes %zu %zu "
+               "dtrain's own %s kernel calculates wrongly on this machine: %s, sizes %zu %zu "
                "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
                "jobs/quickstart.sh takes?",
-               p->what, p->M, p->N, p->K, worst * 1e-6);
+               cpu->kernels->own, p->what, p->M, p->N, p->K, worst * 1e-6);
     return DT_OK;
 }
 
@@ -65,9 +66,9 @@ dt_status cpu_products_test(cpu_backend *cpu) {
     if (crashed && own) {
         status = dt_error_raise(
             DT_ERR_UNAVAILABLE, __FILE__, __LINE__,
-            "dtrain's own AVX-512 kernel crashes on this machine (signal %d): %s, sizes %zu %zu "
+            "dtrain's own %s kernel crashes on this machine (signal %d): %s, sizes %zu %zu "
             "%zu; was it built by another compiler than jobs/quickstart.sh takes?",
-            crashed, at->what, at->M, at->N, at->K);
+            cpu->kernels->own, crashed, at->what, at->M, at->N, at->K);
     } else if (crashed) {
         status = dt_error_raise(
             DT_ERR_UNAVAILABLE, __FILE__, __LINE__,
@@ -79,7 +80,7 @@ dt_status cpu_products_test(cpu_backend *cpu) {
         for (status = DT_OK; status == DT_OK && at < PRODUCTS + PRODUCT_COUNT; at++) {
             own = false;
             status = test_product(cpu, false, at, a, b, c);
-            if (status != DT_OK || !cpu->kernel) continue;
+            if (status != DT_OK || !cpu->own) continue;
             own = true;
             status = test_product(cpu, true, at, a, b, c);
         }

@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "cpu.h"
+#include "vector.h"
 
 static dt_status check_sizes(size_t N, size_t in, size_t out) {
     DT_REQUIRE(N <= INT_MAX && in <= INT_MAX && out <= INT_MAX, DT_ERR_ARG,
@@ -25,7 +26,7 @@ CPU_INLINE vec gelu(vec *slope, vec x) {
 }
 
 /* y = gelu(y). */
-DT_HOT static void gelu_rows(float *y, size_t count) {
+static void gelu_rows(float *y, size_t count) {
     const size_t whole = count / LANES * LANES;
     vec slope;
     for (size_t i = 0; i < whole; i += LANES) vec_store(y + i, gelu(&slope, vec_load(y + i)));
@@ -36,7 +37,7 @@ DT_HOT static void gelu_rows(float *y, size_t count) {
 }
 
 /* y = gelu(z); z becomes the slope, which is all that the backward pass needs. */
-DT_HOT static void gelu_slope_rows(float *y, float *z, size_t count) {
+static void gelu_slope_rows(float *y, float *z, size_t count) {
     const size_t whole = count / LANES * LANES;
     vec slope;
     for (size_t i = 0; i < whole; i += LANES) {
@@ -75,8 +76,8 @@ dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, 
 }
 
 /* d_z = d_y * slope in place, and its column sums, in one pass. */
-DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *slope, size_t N,
-                                      size_t out) {
+static void gelu_backward_rows(float *d_y, float *d_bias, const float *slope, size_t N,
+                               size_t out) {
     const size_t whole = out / LANES * LANES;
     for (size_t i = 0; i < N; i++) {
         float *dy = d_y + i * out;
@@ -96,8 +97,7 @@ DT_HOT static void gelu_backward_rows(float *d_y, float *d_bias, const float *sl
     }
 }
 
-DT_HOT static void add_columns(float *restrict d_bias, const float *restrict d_y, size_t N,
-                               size_t out) {
+static void add_columns(float *restrict d_bias, const float *restrict d_y, size_t N, size_t out) {
     for (size_t i = 0; i < N; i++) {
         for (size_t j = 0; j < out; j++) d_bias[j] += d_y[i * out + j];
     }

@@ -1,41 +1,35 @@
-/* Matrix products, added to a bias, to rows, to both or to nothing. Where the processor has AVX-512
- * by a kernel of our own: it packs the right side once, reads the left one where it stands, adds
- * bias and residual while the sums are in registers, and can stop after some rows, so that what
- * else is done with them finds them in the cache. BLAS would pack both sides, and bias, residual
- * and activation would be passes over memory. */
+/* Matrix products, added to a bias, to rows, to both or to nothing. Where the processor has AVX2 or
+ * AVX-512 by a kernel of our own: it packs the right side once, reads the left one where it stands,
+ * adds bias and residual while the sums are in registers, and can stop after some rows, so that
+ * what else is done with them finds them in the cache. BLAS would pack both sides, and bias,
+ * residual and activation would be passes over memory. */
 #include <cblas.h>
 
 #include "cpu.h"
+#include "vector.h"
 
-/* A tile of the result stays in registers: so many rows by two vectors. The depth is cut where
- * OpenBLAS cuts it on such processors: sums in float stay short, and both give the same bits but
- * for single rows and small deep products. */
-enum {
-    TILE_ROWS = 12,
-    FEW_ROWS = 4,
-    ROWS_AT_ONCE = 48,
-    PANEL = 2 * LANES,
-    DEPTH = 448,
-    DEPTH_UNIT = 16
-};
-
-/* Unoptimised, its tiles would not stay in registers. */
-#if defined(__x86_64__) && defined(__OPTIMIZE__)
-#define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
-bool cpu_has_kernel(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("fma");
-}
+/* A tile of the result stays in registers, so many rows by two vectors, beside what is multiplied:
+ * AVX-512 has 32 of them, what comes before 16. The depth is cut so that a panel of it stays in the
+ * first-level cache; with AVX-512 where OpenBLAS cuts it: sums in float stay short, and both give
+ * the same bits but for single rows and small deep products. */
+#if LANES == 16
+enum { TILE_ROWS = 12, FEW_ROWS = 4, DEPTH = 448 };
 #else
-#define WIDE
-bool cpu_has_kernel(void) { return false; }
+enum { TILE_ROWS = 6, FEW_ROWS = 3, DEPTH = 256 };
 #endif
+enum { ROWS_AT_ONCE = 48, PANEL = 2 * LANES, DEPTH_UNIT = 16 };
 
-#if defined(__GNUC__) && !defined(__clang__) /* clang unrolls by itself */
+/* Over rows, so that sums are in registers; over the depth where a turn is short: on AVX2 products
+ * then reach 80 to 90 of 100 to 110 GFLOP/s, without it 65 to 78. clang unrolls by itself. */
+#if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 12")
 #else
 #define UNROLL
+#endif
+#if defined(__GNUC__) && !defined(__clang__) && LANES < 16
+#define UNROLL_DEPTH _Pragma("GCC unroll 4")
+#else
+#define UNROLL_DEPTH
 #endif
 
 /* How much of what is left of the depth comes next. */
@@ -77,7 +71,7 @@ CPU_INLINE void pack_columns(float *to, const float *b, size_t K, size_t N, size
     }
 }
 
-WIDE static void pack_right(float *to, const cpu_right *right) {
+static void pack_right(float *to, const cpu_right *right) {
     const size_t K = right->K, N = right->N, whole = dt_round_up(N, PANEL);
     for (size_t k = 0, depth; k < K; k += depth, to += depth * whole) {
         depth = depth_of(K - k);
@@ -92,10 +86,10 @@ WIDE static void pack_right(float *to, const cpu_right *right) {
 }
 
 /* BLAS blocks for the caches, so that it is the faster one where weights exceed the second level,
- * or where the left side's columns are so far apart that they fall on few lines of the first.
- * Measured at widths 128 to 1024. */
+ * or where the left side's columns are so far apart that they fall on few lines of the first, as
+ * with a short tile they soon do. Measured at widths 128 to 1024. */
 bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
-    enum { MOST_WEIGHTS = 256 * 1024, MOST_COLUMNS = 768 };
+    enum { MOST_WEIGHTS = 256 * 1024, MOST_COLUMNS = LANES == 16 ? 768 : 0 };
     return in * out <= MOST_WEIGHTS && (!weight_gradient || out <= MOST_COLUMNS);
 }
 
@@ -103,7 +97,7 @@ dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, boo
                          size_t K, size_t N, bool own) {
     *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N};
     right->rows = SIZE_MAX;
-    if (!cpu->kernel || !own) return DT_OK;
+    if (!cpu->own || !own) return DT_OK;
     const size_t panels = dt_round_up(N, PANEL) * K;
     DT_TRY(cpu_reserve(&cpu->panels, panels, "the packed side of a product"));
     pack_right(cpu->panels.at, right);
@@ -122,6 +116,7 @@ CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, cpu_left a, const 
     vec low[TILE_ROWS], high[TILE_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) low[r] = high[r] = vec_all(0);
+    UNROLL_DEPTH
     for (size_t k = 0; k < depth; k++) {
         const vec b_low = vec_load(b + k * PANEL), b_high = vec_load(b + k * PANEL + LANES);
         UNROLL
@@ -176,8 +171,7 @@ CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, size_t N, cpu_left a, 
     }
 }
 
-WIDE static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right,
-                          size_t M) {
+static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M) {
     const size_t K = right->K, N = right->N;
     const float *panel = right->panel;
     for (size_t k = 0, depth; k < K; k += depth) {
@@ -199,7 +193,7 @@ WIDE static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_rig
 }
 
 /* For BLAS, which adds to what is there. */
-DT_HOT static void put_addend(float *c, cpu_addend addend, size_t M, size_t N) {
+static void put_addend(float *c, cpu_addend addend, size_t M, size_t N) {
     for (size_t i = 0; i < M; i++) {
         float *row = c + i * N;
         if (addend.rows && addend.bias) {

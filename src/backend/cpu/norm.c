@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "cpu.h"
+#include "vector.h"
 
 static const float VARIANCE_FLOOR = 1e-5f; /* as in GPT-2 */
 
@@ -25,9 +26,8 @@ CPU_INLINE void row_moments(float *mean, float *rstd, const float *x, size_t C) 
     *rstd = 1.0f / sqrtf(variance / (float)C + VARIANCE_FLOOR);
 }
 
-DT_HOT static void forward(float *restrict y, float *mean, float *rstd, const float *restrict x,
-                           const float *restrict scale, const float *restrict bias, size_t N,
-                           size_t C) {
+static void forward(float *restrict y, float *mean, float *rstd, const float *restrict x,
+                    const float *restrict scale, const float *restrict bias, size_t N, size_t C) {
     for (size_t i = 0; i < N; i++) {
         row_moments(&mean[i], &rstd[i], x + i * C, C);
         const float mu = mean[i], r = rstd[i];
@@ -44,9 +44,9 @@ dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_
 }
 
 /* With xhat = (x - mean) rstd and g = d_y scale: d_x += rstd (g - mean(g) - xhat mean(g xhat)). */
-DT_HOT static void backward(float *restrict d_x, float *restrict d_scale, float *restrict d_bias,
-                            const float *restrict d_y, const float *restrict x, const float *mean,
-                            const float *rstd, const float *restrict scale, size_t N, size_t C) {
+static void backward(float *restrict d_x, float *restrict d_scale, float *restrict d_bias,
+                     const float *restrict d_y, const float *restrict x, const float *mean,
+                     const float *rstd, const float *restrict scale, size_t N, size_t C) {
     const size_t whole = C / LANES * LANES;
     for (size_t i = 0; i < N; i++) {
         const float *dy = d_y + i * C, *xi = x + i * C;

@@ -1,4 +1,4 @@
-/* The CPU's tables of operations. */
+/* The CPU's tables of operations, and which kernels they begin with. */
 #include "cpu.h"
 
 static void cpu_close(dt_backend **backend) {
@@ -10,6 +10,7 @@ static void cpu_close(dt_backend **backend) {
     *backend = NULL;
 }
 
+/* The kernels are entered when the backend is opened. */
 static const dt_backend_table CPU_TABLE = {
     .name = "cpu",
     .close = cpu_close,
@@ -24,13 +25,6 @@ static const dt_backend_table CPU_TABLE = {
     .fill_zero = cpu_fill_zero,
     .embed_forward = cpu_embed_forward,
     .embed_backward = cpu_embed_backward,
-    .norm_forward = cpu_norm_forward,
-    .norm_backward = cpu_norm_backward,
-    .linear_forward = cpu_linear_forward,
-    .linear_backward = cpu_linear_backward,
-    .attention_forward = cpu_attention_forward,
-    .attention_backward = cpu_attention_backward,
-    .attention_decode = cpu_attention_decode,
     .dropout = cpu_dropout,
     .loss = cpu_loss,
 };
@@ -41,19 +35,58 @@ static const dt_update_table CPU_UPDATE = {
     .square_sum = cpu_square_sum,
 };
 
+static bool runs_everywhere(void) { return true; }
+
+#ifdef DT_X86_KERNELS
+static bool runs_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool runs_avx512(void) {
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+}
+#endif
+
+/* The widest ones first. */
+static const struct {
+    const char *name;
+    const cpu_kernels *kernels;
+    bool (*runs)(void);
+} BUILT[] = {
+#ifdef DT_X86_KERNELS
+    {"avx512", &cpu_kernels_avx512, runs_avx512},
+    {"avx2", &cpu_kernels_avx2, runs_avx2},
+#endif
+    {"base", &cpu_kernels_base, runs_everywhere},
+};
+
+const cpu_kernels *cpu_kernels_find(const char *name) {
+    for (size_t i = 0; i < sizeof BUILT / sizeof *BUILT; i++) {
+        if ((!name || strcmp(name, BUILT[i].name) == 0) && BUILT[i].runs()) return BUILT[i].kernels;
+    }
+    return NULL;
+}
+
+void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
+    cpu->kernels = kernels;
+    cpu->own = kernels->own != NULL;
+    kernels->enter(&cpu->table);
+    cpu_blas_describe(cpu->description, sizeof cpu->description, kernels->own);
+}
+
 void dt_backend_cpu_leave_to_blas(dt_backend *backend) {
     cpu_backend *cpu = (cpu_backend *)backend;
-    cpu->kernel = false;
-    cpu_blas_describe(cpu->description, sizeof cpu->description, false);
+    cpu->own = false;
+    cpu_blas_describe(cpu->description, sizeof cpu->description, NULL);
 }
 
 dt_status dt_backend_cpu_open(dt_backend **backend) {
     *backend = NULL;
     cpu_backend *cpu;
     DT_TRY(dt_memory_alloc(&cpu, 1, sizeof *cpu, "the CPU backend"));
-    cpu->kernel = cpu_has_kernel();
-    cpu_blas_describe(cpu->description, sizeof cpu->description, cpu->kernel);
     cpu->table = CPU_TABLE;
+    cpu_kernels_use(cpu, cpu_kernels_find(NULL));
     cpu->table.description = cpu->description;
     cpu->base.op = &cpu->table;
     cpu->base.update = &CPU_UPDATE;
