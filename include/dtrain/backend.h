@@ -179,8 +179,8 @@ struct dt_backend {
 };
 
 /**
- * Open the CPU backend: products by a kernel of our own where the processor has AVX2 or AVX-512, and
- * by CBLAS with one thread.
+ * Open the CPU backend: products by a kernel of our own where the processor has AVX2 or AVX-512,
+ * and by CBLAS with one thread.
  *
  * Tests both first: products of every kind the model uses, beside a plain double loop.
  * @return DT_ERR_UNAVAILABLE naming library, kernel and product if one computes wrongly

@@ -34,7 +34,7 @@ static dt_status open_in_turn(session *s) {
     return DT_OK;
 }
 
-/* Ranks of one node have devices alike; nodes may not. Collective. */
+/* Ranks of one node have processors and devices alike; nodes may not. Collective. */
 static dt_status compare_devices(const session *s) {
     char first[512];
     if (!s->comm) return DT_OK;
@@ -43,9 +43,9 @@ static dt_status compare_devices(const session *s) {
     int64_t other = strcmp(first, s->device->op->description) != 0;
     DT_TRY(dt_comm_max(s->comm, &other));
     if (other) {
-        dt_log_warn("not all ranks have the device of rank 0, %s: right results, but other bits "
-                    "with another number of ranks",
-                    first);
+        dt_log_warn("not all ranks have the %s of rank 0, %s: right results, but other bits with "
+                    "another number of ranks",
+                    s->device == s->host ? "kernels" : "device", first);
     }
     return DT_OK;
 }
@@ -53,7 +53,7 @@ static dt_status compare_devices(const session *s) {
 dt_status session_open_device(session *s, dt_backend_kind wanted) {
     bool found = true;
     if (wanted == DT_BACKEND_BLAS) dt_backend_cpu_leave_to_blas(s->host);
-    if (wanted == DT_BACKEND_CPU || wanted == DT_BACKEND_BLAS) return DT_OK;
+    if (wanted == DT_BACKEND_CPU || wanted == DT_BACKEND_BLAS) return compare_devices(s);
     if (wanted == DT_BACKEND_AUTO) DT_TRY(find_gpus(&found, s));
     if (found) {
         DT_TRY(open_in_turn(s));

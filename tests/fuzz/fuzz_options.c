@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const dt_status status = options_parse(&options, words, word);
     MUST(status == DT_OK || status == DT_ERR_ARG);
     if (status == DT_OK) {
-        const bool needs = options.command != COMMAND_TRAIN && options.command != COMMAND_DATA;
+        const bool needs =
+            options.command != COMMAND_TRAIN && options.command != COMMAND_DATA && !options.devices;
         MUST(!needs || options.target);
         MUST(options.replay == (options.later != NULL));
         options.config_file = NULL; /* another target's subject */

@@ -57,9 +57,9 @@ void device_batch_destroy(device_batch *device);
 void device_expect_ok(dt_status status, const char *what, const char *file, int line);
 
 /* cmocka's group fixtures: *state is the backend that the environment variable DTRAIN_TEST_BACKEND
-   names: blas (the CPU without its own kernel for products), avx512, avx2 or base (the CPU's kernels
-   for such vectors) or opencl; unset: the CPU as people get it. Where there is no such vector or
-   OpenCL device the program ends as skipped. */
+   names: blas (the CPU without its own kernel for products), avx512, avx2 or base (the CPU's
+   kernels for such vectors) or opencl; unset: the CPU as people get it. Where there is no such
+   vector or OpenCL device the program ends as skipped. */
 int device_open(void **state);
 int device_close(void **state);
 

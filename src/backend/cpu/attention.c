@@ -7,7 +7,7 @@
 #include "vector.h"
 
 /* Of a tile: no more than a vector has lanes, so that the zeros behind a row reach as far as it. */
-#if LANES < 8
+#if CPU_LANES < 8
 enum { ROWS = LANES };
 #else
 enum { ROWS = 8 };

@@ -8,15 +8,15 @@
 #include "cpu.h"
 #include "product.h"
 
-void cpu_blas_describe(char *text, size_t size, const char *own_kernel) {
+void cpu_blas_describe(cpu_backend *cpu) {
     /* More threads would split sums differently, and the ranks use the cores already. */
     openblas_set_num_threads(1);
     char version[64] = "OpenBLAS";
     sscanf(openblas_get_config(), "%*s %40s",
            version + snprintf(version, sizeof version, "OpenBLAS "));
-    snprintf(text, size, "%s, %s kernels%s%s, %d thread", version, openblas_get_corename(),
-             own_kernel ? " and dtrain's own for " : "", own_kernel ? own_kernel : "",
-             openblas_get_num_threads());
+    snprintf(cpu->description, sizeof cpu->description, "%s, %s kernels%s%s%s, %d thread", version,
+             openblas_get_corename(), cpu->own ? " and dtrain's own for " : " for products, ",
+             cpu->kernels->name, cpu->own ? "" : " otherwise", openblas_get_num_threads());
 }
 
 /* Where a crashing kernel returns to. Only while the test runs, on the one thread that runs it. */
@@ -42,7 +42,7 @@ static dt_status test_product(cpu_backend *cpu, bool own, const product *p, floa
                "dtrain's own %s kernel calculates wrongly on this machine: %s, sizes %zu %zu "
                "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
                "jobs/quickstart.sh takes?",
-               cpu->kernels->own, p->what, p->M, p->N, p->K, worst * 1e-6);
+               cpu->kernels->name, p->what, p->M, p->N, p->K, worst * 1e-6);
     return DT_OK;
 }
 
@@ -68,7 +68,7 @@ dt_status cpu_products_test(cpu_backend *cpu) {
             DT_ERR_UNAVAILABLE, __FILE__, __LINE__,
             "dtrain's own %s kernel crashes on this machine (signal %d): %s, sizes %zu %zu "
             "%zu; was it built by another compiler than jobs/quickstart.sh takes?",
-            cpu->kernels->own, crashed, at->what, at->M, at->N, at->K);
+            cpu->kernels->name, crashed, at->what, at->M, at->N, at->K);
     } else if (crashed) {
         status = dt_error_raise(
             DT_ERR_UNAVAILABLE, __FILE__, __LINE__,

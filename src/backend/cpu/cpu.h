@@ -19,10 +19,10 @@ typedef struct cpu_backend {
     dt_backend base;
     dt_backend_table table; /* with the kernels, and the description of what multiplies */
     char description[160];
-    const cpu_kernels *kernels; /* for this processor */
-    bool own;                   /* products by our own kernel, otherwise by BLAS */
-    cpu_scratch scratch;        /* of one problem and head in attention, or of one matrix in muon */
-    cpu_scratch panels;         /* one side of a product, packed */
+    const cpu_kernels *kernels;
+    bool own;            /* products by our own kernel, otherwise by BLAS */
+    cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
+    cpu_scratch panels;  /* one side of a product, packed */
 } cpu_backend;
 
 struct dt_buffer {
@@ -90,8 +90,8 @@ typedef struct {
 #define cpu_norm_forward CPU_OF(cpu_norm_forward)
 #define cpu_right_open CPU_OF(cpu_right_open)
 
-/* Whether our own kernel is the faster one for a linear layer: by sizes alone, and so the same on
- * all ranks. */
+/* Whether our own kernel is the faster one for a linear layer: by sizes and instruction set alone,
+ * and so the same on all ranks. */
 bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient);
 
 /* Pack for our own kernel, if the backend uses it and `own` is set; until the backend's next
@@ -126,7 +126,8 @@ dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cac
 
 /* Those of one instruction set. */
 struct cpu_kernels {
-    const char *own; /* the instruction set our own kernel for products is for; NULL: none */
+    const char *name; /* in words */
+    bool products;    /* has a kernel of our own for them */
     void (*enter)(dt_backend_table *table);
     bool (*suits)(size_t in, size_t out, bool weight_gradient);
     dt_status (*right_open)(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
@@ -174,9 +175,8 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
                    size_t rows, size_t columns, const dt_muon *constants);
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 
-/* Library, version, kernels and the instruction set of our own one, if any, in words; one thread
- * from here on. */
-void cpu_blas_describe(char *text, size_t size, const char *own_kernel);
+/* Which BLAS, and which kernels compute, in words; BLAS has one thread from here on. */
+void cpu_blas_describe(cpu_backend *cpu);
 
 /* Beside a plain double loop, products of every kind the model uses, by BLAS and by our own kernel
  * if the backend has it. DT_ERR_UNAVAILABLE names the one that is wrong or crashes. */

@@ -12,17 +12,29 @@ static void enter(dt_backend_table *table) {
     table->attention_decode = cpu_attention_decode;
 }
 
-/* Unoptimised, the tiles of products would not stay in registers. */
-#if !defined(__OPTIMIZE__) || LANES == 4
-#define OWN NULL
-#elif LANES == 8
-#define OWN "AVX2"
+#if CPU_LANES == 16
+#define NAME "AVX-512"
+#elif CPU_LANES == 8
+#define NAME "AVX2"
+#elif defined(__SSE__)
+#define NAME "SSE"
+#elif defined(__ARM_NEON)
+#define NAME "NEON"
 #else
-#define OWN "AVX-512"
+#define NAME "short vectors"
+#endif
+
+/* Unoptimised, the tiles of products would not stay in registers; and the kernel for them was
+ * measured with the wider vectors only. */
+#ifdef __OPTIMIZE__
+#define OWN (LANES >= 8)
+#else
+#define OWN false
 #endif
 
 const cpu_kernels CPU_OF(cpu_kernels) = {
-    .own = OWN,
+    .name = NAME,
+    .products = OWN,
     .enter = enter,
     .suits = cpu_kernel_suits,
     .right_open = cpu_right_open,

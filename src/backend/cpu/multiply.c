@@ -9,10 +9,10 @@
 #include "vector.h"
 
 /* A tile of the result stays in registers, so many rows by two vectors, beside what is multiplied:
- * AVX-512 has 32 of them, what comes before 16. The depth is cut so that a panel of it stays in the
+ * AVX-512 has 32 of them, AVX2 16. The depth is cut so that a panel of it stays in the
  * first-level cache; with AVX-512 where OpenBLAS cuts it: sums in float stay short, and both give
  * the same bits but for single rows and small deep products. */
-#if LANES == 16
+#if CPU_LANES == 16
 enum { TILE_ROWS = 12, FEW_ROWS = 4, DEPTH = 448 };
 #else
 enum { TILE_ROWS = 6, FEW_ROWS = 3, DEPTH = 256 };
@@ -26,7 +26,7 @@ enum { ROWS_AT_ONCE = 48, PANEL = 2 * LANES, DEPTH_UNIT = 16 };
 #else
 #define UNROLL
 #endif
-#if defined(__GNUC__) && !defined(__clang__) && LANES < 16
+#if defined(__GNUC__) && !defined(__clang__) && CPU_LANES < 16
 #define UNROLL_DEPTH _Pragma("GCC unroll 4")
 #else
 #define UNROLL_DEPTH
@@ -86,11 +86,12 @@ static void pack_right(float *to, const cpu_right *right) {
 }
 
 /* BLAS blocks for the caches, so that it is the faster one where weights exceed the second level,
- * or where the left side's columns are so far apart that they fall on few lines of the first, as
- * with a short tile they soon do. Measured at widths 128 to 1024. */
+ * or where the left side's columns are so far apart that they fall on few lines of the first. That
+ * hurts the short tiles of AVX2 at any width. Measured at widths 128 to 1024. */
 bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
-    enum { MOST_WEIGHTS = 256 * 1024, MOST_COLUMNS = LANES == 16 ? 768 : 0 };
-    return in * out <= MOST_WEIGHTS && (!weight_gradient || out <= MOST_COLUMNS);
+    enum { MOST_WEIGHTS = 256 * 1024, MOST_COLUMNS = 768 };
+    if (weight_gradient && (LANES < 16 || out > MOST_COLUMNS)) return false;
+    return in * out <= MOST_WEIGHTS;
 }
 
 dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,

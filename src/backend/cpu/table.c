@@ -70,15 +70,15 @@ const cpu_kernels *cpu_kernels_find(const char *name) {
 
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu->kernels = kernels;
-    cpu->own = kernels->own != NULL;
+    cpu->own = kernels->products;
     kernels->enter(&cpu->table);
-    cpu_blas_describe(cpu->description, sizeof cpu->description, kernels->own);
+    cpu_blas_describe(cpu);
 }
 
 void dt_backend_cpu_leave_to_blas(dt_backend *backend) {
     cpu_backend *cpu = (cpu_backend *)backend;
     cpu->own = false;
-    cpu_blas_describe(cpu->description, sizeof cpu->description, NULL);
+    cpu_blas_describe(cpu);
 }
 
 dt_status dt_backend_cpu_open(dt_backend **backend) {

@@ -1,4 +1,4 @@
-/* Vectors as wide as the registers of the instruction set that a file is compiled for. */
+/* Vectors as wide as the registers of the instruction set that a file is compiled for, CPU_ISA. */
 #ifndef DTRAIN_CPU_VECTOR_H
 #define DTRAIN_CPU_VECTOR_H
 
@@ -7,16 +7,15 @@
 
 /* A compiler takes a wider vector than the registers apart, and compares and shuffles it lane by
  * lane: twenty times as slow. */
-#if defined(__AVX512F__)
-#define LANES 16
+enum { LANES = CPU_LANES };
+#if CPU_LANES == 16
 #define VEC_LOW                                                                                    \
     { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23 }
 #define VEC_HIGH                                                                                   \
     { 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 }
 #define VEC_COUNT                                                                                  \
     { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }
-#elif defined(__AVX2__)
-#define LANES 8
+#elif CPU_LANES == 8
 #define VEC_LOW                                                                                    \
     { 0, 8, 1, 9, 2, 10, 3, 11 }
 #define VEC_HIGH                                                                                   \
@@ -24,7 +23,6 @@
 #define VEC_COUNT                                                                                  \
     { 0, 1, 2, 3, 4, 5, 6, 7 }
 #else /* SSE, NEON */
-#define LANES 4
 #define VEC_LOW                                                                                    \
     { 0, 4, 1, 5 }
 #define VEC_HIGH                                                                                   \
@@ -34,9 +32,9 @@
 #endif
 
 /* Loads need no alignment. */
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
-typedef float loose_vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float vec __attribute__((vector_size(4 * CPU_LANES)));
+typedef int32_t ivec __attribute__((vector_size(4 * CPU_LANES)));
+typedef float loose_vec __attribute__((vector_size(4 * CPU_LANES), aligned(4), may_alias));
 typedef float vec4 __attribute__((vector_size(16)));
 typedef int32_t ivec4 __attribute__((vector_size(16)));
 
