@@ -83,7 +83,8 @@ static dt_status compute_own(dt_backend *host, const product *x, float *c, const
     cpu_right right;
     const bool own =
         x->transpose_a ? kernels->suits(x->N, x->M, true) : kernels->suits(x->K, x->N, false);
-    DT_TRY(kernels->right_open(&right, cpu, b, x->transpose_b, x->K, x->N, own));
+    DT_TRY(kernels->right_open(&right, cpu->own && own ? &cpu->packing : NULL, b, x->transpose_b,
+                               x->K, x->N));
     kernels->multiply(c, (cpu_addend){.rows = x->accumulate ? c : NULL}, left, &right, x->M);
     return DT_OK;
 }

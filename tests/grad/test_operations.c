@@ -278,6 +278,59 @@ static void linear_backward_agrees(void **state) {
     }
 }
 
+/* y (N,out) and d_x (N,in) with the weights where they stand, beside the reference with `weight`.
+ */
+static void weights_check(dt_backend *backend, const char *what, dt_tensor at, const double *weight,
+                          size_t N, size_t in, size_t out, fixture_random *random) {
+    device_tensor x = device_random("x", backend, N * in, 0, 1, random);
+    device_tensor d_y = device_random("d_y", backend, N * out, 0, 1, random);
+    device_tensor d_weight = device_random("d_weight", backend, out * in, 0, 1, random);
+    device_tensor y = device_blank("y", backend, N * out),
+                  d_x = device_blank("d_x", backend, N * in);
+    expect_ok(backend->op->linear_forward(backend, y.at, DT_NO_TENSOR, x.at, at, DT_NO_TENSOR,
+                                          DT_NO_TENSOR, N, in, out, DT_IDENTITY));
+    expect_ok(backend->op->linear_backward(backend, d_x.at, d_weight.at, DT_NO_TENSOR, d_y.at,
+                                           DT_NO_TENSOR, x.at, at, N, in, out, DT_IDENTITY));
+    double *d_y_before = fixture_copy(d_y.host, N * out);
+    reference_linear_forward(y.host, NULL, x.host, weight, NULL, N, in, out, DT_IDENTITY);
+    reference_linear_backward(d_x.host, d_weight.host, NULL, d_y.host, d_y_before, NULL, x.host,
+                              weight, N, in, out, DT_IDENTITY);
+    expect_device(what, &y, &d_x, &d_weight, NULL);
+    free(d_y_before);
+    device_destroy(&x, &d_y, &d_weight, &y, &d_x, NULL);
+}
+
+/* Whatever a backend keeps of weights, a push replaces it: all matrices of a buffer, for both
+ * passes, also when it is only part of the buffer. */
+static void pushed_weights_count_from_then_on(void **state) {
+    dt_backend *backend = *state;
+    const dt_backend_table *op = backend->op;
+    enum { IN = 24, OUT = 40, SIZE = IN * OUT, COUNT = 2 * SIZE };
+    fixture_random random = {5};
+    float host[COUNT];
+    double weight[COUNT];
+    dt_buffer *buffer = NULL;
+    expect_ok(op->buffer_attach(&buffer, backend, host, COUNT, "weights"));
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            host[i] = (float)(fixture_uniform(&random) - 0.5);
+            weight[i] = (double)host[i];
+        }
+        expect_ok(op->push(backend, (dt_tensor){buffer, 0}, COUNT));
+        expect_ok(op->finish(backend));
+        /* and the second matrix alone */
+        for (size_t i = SIZE; i < COUNT; i++) weight[i] = (double)(host[i] *= 2);
+        expect_ok(op->push(backend, (dt_tensor){buffer, SIZE}, SIZE));
+        for (int pass = 0; pass < 2; pass++) {
+            weights_check(backend, "first matrix", (dt_tensor){buffer, 0}, weight, 7, IN, OUT,
+                          &random);
+            weights_check(backend, "second matrix", (dt_tensor){buffer, SIZE}, weight + SIZE, 50,
+                          IN, OUT, &random);
+        }
+    }
+    op->buffer_destroy(&buffer, backend);
+}
+
 /* To float precision, so that it is GPT-2's approximation and no other: the exact one is 5e-4 away.
  */
 static void gelu_is_the_tanh_one(void **state) {
@@ -455,6 +508,7 @@ int main(void) {
         cmocka_unit_test(norm_of_constant_rows_is_the_bias),
         cmocka_unit_test(linear_forward_agrees),
         cmocka_unit_test(linear_backward_agrees),
+        cmocka_unit_test(pushed_weights_count_from_then_on),
         cmocka_unit_test(gelu_is_the_tanh_one),
         cmocka_unit_test(gelu_stays_finite),
         cmocka_unit_test(gelu_keeps_nan),

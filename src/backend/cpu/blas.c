@@ -29,7 +29,8 @@ static dt_status test_product(cpu_backend *cpu, bool own, const product *p, floa
                               float *c) {
     cpu_right right;
     for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
-    DT_TRY(cpu->kernels->right_open(&right, cpu, b, p->transpose_b, p->K, p->N, own));
+    DT_TRY(cpu->kernels->right_open(&right, own ? &cpu->packing : NULL, b, p->transpose_b, p->K,
+                                    p->N));
     const cpu_left left = p->transpose_a ? (cpu_left){a, 1, p->M} : (cpu_left){a, p->K, 1};
     cpu->kernels->multiply(c, (cpu_addend){.rows = c}, left, &right, p->M);
     const double worst = product_error(p, a, b, c);

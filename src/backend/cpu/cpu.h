@@ -13,6 +13,18 @@ typedef struct {
     size_t count;
 } cpu_scratch;
 
+/* The right side of a product, packed for our own kernel. */
+typedef struct cpu_packing cpu_packing;
+struct cpu_packing {
+    cpu_scratch room;
+    bool stays;  /* until it is forgotten; otherwise for one product */
+    bool filled; /* has been packed, and stays */
+    /* of those that stay: where the side begins in its buffer, and the buffer's next one */
+    size_t offset;
+    bool transposed;
+    cpu_packing *next;
+};
+
 typedef struct cpu_kernels cpu_kernels;
 
 typedef struct cpu_backend {
@@ -22,13 +34,14 @@ typedef struct cpu_backend {
     const cpu_kernels *kernels;
     bool own;            /* products by our own kernel, otherwise by BLAS */
     cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
-    cpu_scratch panels;  /* one side of a product, packed */
+    cpu_packing packing; /* of the product in hand, if its right side may change unseen */
 } cpu_backend;
 
 struct dt_buffer {
     float *data;
     size_t count;
-    bool owned;
+    bool owned;           /* otherwise attached: changes by what is pushed */
+    cpu_packing *packing; /* of an attached one: its sides of products, since the last push */
 };
 
 static inline float *cpu_f32(dt_tensor tensor) {
@@ -94,10 +107,10 @@ typedef struct {
  * and so the same on all ranks. */
 bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient);
 
-/* Pack for our own kernel, if the backend uses it and `own` is set; until the backend's next
- * product. b stays as it is until the last cpu_multiply. DT_ERR_MEMORY. */
-dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
-                         size_t K, size_t N, bool own);
+/* Pack for our own kernel, unless it is packed already; with no packing BLAS multiplies. Leave b
+ * and the packing alone until the last cpu_multiply. DT_ERR_MEMORY. */
+dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
+                         size_t K, size_t N);
 
 /* c (M,N) = addend + a b, K > 0. The addend's rows may be c itself. */
 void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
@@ -130,8 +143,8 @@ struct cpu_kernels {
     bool products;    /* has a kernel of our own for them */
     void (*enter)(dt_backend_table *table);
     bool (*suits)(size_t in, size_t out, bool weight_gradient);
-    dt_status (*right_open)(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
-                            size_t K, size_t N, bool own);
+    dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
+                            size_t K, size_t N);
     void (*multiply)(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
 };
 extern const cpu_kernels cpu_kernels_avx512, cpu_kernels_avx2, cpu_kernels_base;
@@ -150,6 +163,9 @@ dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t coun
 dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
                             const char *what);
 void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
+/* Where a right side is packed: in an attached buffer (weights) for all products until the next
+ * push, otherwise (activations) for one. DT_ERR_MEMORY. */
+dt_status cpu_packing_of(cpu_packing **packing, cpu_backend *cpu, dt_tensor b, bool transposed);
 dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count);
 dt_status cpu_pull(dt_backend *backend, dt_tensor tensor, size_t count);
 dt_status cpu_finish(dt_backend *backend);

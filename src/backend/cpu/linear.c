@@ -13,6 +13,14 @@ static dt_status check_sizes(size_t N, size_t in, size_t out) {
     return DT_OK;
 }
 
+/* By our own kernel where the backend has it and it suits. */
+static dt_status open_right(cpu_right *right, cpu_backend *cpu, dt_tensor b, bool transposed,
+                            size_t K, size_t N, bool suits) {
+    cpu_packing *packing = NULL;
+    if (cpu->own && suits) DT_TRY(cpu_packing_of(&packing, cpu, b, transposed));
+    return cpu_right_open(right, packing, cpu_f32(b), transposed, K, N);
+}
+
 /* 2 (sqrt(2/pi)) (x + 0.044715 x^3): GELU is x / (1 + exp(-this)). Source: Hendrycks and Gimpel,
  * arXiv:1606.08415. */
 static const float GELU_LINEAR = 1.5957691216f, GELU_CUBIC = 0.0713548163f;
@@ -59,8 +67,8 @@ dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, 
     const float *added = cpu_f32(residual);
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
-    DT_TRY(cpu_right_open(&right, (cpu_backend *)backend, cpu_f32(weight), true, in, out,
-                          cpu_kernel_suits(in, out, false)));
+    DT_TRY(open_right(&right, (cpu_backend *)backend, weight, true, in, out,
+                      cpu_kernel_suits(in, out, false)));
     for (size_t i = 0, rows; i < N; i += rows) {
         rows = dt_min_size(right.rows, N - i);
         float *part = product + i * out;
@@ -111,8 +119,7 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
     if (d_x.buffer)
-        DT_TRY(cpu_right_open(&right, cpu, cpu_f32(weight), false, out, in,
-                              cpu_kernel_suits(in, out, false)));
+        DT_TRY(open_right(&right, cpu, weight, false, out, in, cpu_kernel_suits(in, out, false)));
     for (size_t i = 0, rows; i < N; i += rows) {
         rows = dt_min_size(d_x.buffer ? right.rows : N, N - i);
         float *d_part = cpu_f32(d_y) + i * out;
@@ -125,7 +132,7 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
         cpu_multiply(cpu_f32(d_x) + i * in, (cpu_addend){0}, (cpu_left){d_part, out, 1}, &right,
                      rows);
     }
-    DT_TRY(cpu_right_open(&right, cpu, cpu_f32(x), false, N, in, cpu_kernel_suits(in, out, true)));
+    DT_TRY(open_right(&right, cpu, x, false, N, in, cpu_kernel_suits(in, out, true)));
     float *sum = cpu_f32(d_weight);
     cpu_multiply(sum, (cpu_addend){.rows = sum}, (cpu_left){cpu_f32(d_y), 1, out}, &right, out);
     return DT_OK;

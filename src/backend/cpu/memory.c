@@ -1,4 +1,5 @@
-/* The CPU's buffers are host memory: pushing and pulling move nothing. */
+/* The CPU's buffers are host memory: pushing and pulling move nothing. But what is attached stays
+ * packed for products until it is pushed. */
 #include "cpu.h"
 
 dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
@@ -28,6 +29,11 @@ void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
     (void)backend;
     if (!*buffer) return;
     if ((*buffer)->owned) dt_memory_free(&(*buffer)->data);
+    for (cpu_packing *packing = (*buffer)->packing, *next; packing; packing = next) {
+        next = packing->next;
+        dt_memory_free(&packing->room.at);
+        dt_memory_free(&packing);
+    }
     dt_memory_free(buffer);
 }
 
@@ -39,9 +45,34 @@ static dt_status check_range(dt_tensor tensor, size_t count) {
     return DT_OK;
 }
 
+dt_status cpu_packing_of(cpu_packing **out, cpu_backend *cpu, dt_tensor b, bool transposed) {
+    *out = &cpu->packing;
+    if (b.buffer->owned) return DT_OK;
+    for (cpu_packing *packing = b.buffer->packing; packing; packing = packing->next) {
+        if (packing->offset == b.offset && packing->transposed == transposed) {
+            *out = packing;
+            return DT_OK;
+        }
+    }
+    DT_TRY(dt_memory_alloc(out, 1, sizeof **out, "the packed side of a product"));
+    **out = (cpu_packing){
+        .stays = true, .offset = b.offset, .transposed = transposed, .next = b.buffer->packing};
+    b.buffer->packing = *out;
+    return DT_OK;
+}
+
+/* The buffer has another content. */
+static void forget_packed(dt_buffer *buffer) {
+    for (cpu_packing *packing = buffer->packing; packing; packing = packing->next) {
+        packing->filled = false;
+    }
+}
+
 dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count) {
     (void)backend;
-    return check_range(tensor, count);
+    DT_TRY(check_range(tensor, count));
+    forget_packed(tensor.buffer);
+    return DT_OK;
 }
 
 dt_status cpu_pull(dt_backend *backend, dt_tensor tensor, size_t count) {
@@ -57,6 +88,7 @@ dt_status cpu_finish(dt_backend *backend) {
 dt_status cpu_upload(dt_backend *backend, dt_tensor to, const void *from, size_t count) {
     (void)backend;
     DT_TRY(check_range(to, count));
+    forget_packed(to.buffer);
     memcpy(cpu_f32(to), from, count * sizeof(float));
     return DT_OK;
 }
@@ -71,6 +103,7 @@ dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t cou
 dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count) {
     (void)backend;
     DT_TRY(check_range(tensor, count));
+    forget_packed(tensor.buffer);
     memset(cpu_f32(tensor), 0, count * sizeof(float));
     return DT_OK;
 }

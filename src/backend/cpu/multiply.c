@@ -1,8 +1,8 @@
 /* Matrix products, added to a bias, to rows, to both or to nothing. Where the processor has AVX2 or
- * AVX-512 by a kernel of our own: it packs the right side once, reads the left one where it stands,
- * adds bias and residual while the sums are in registers, and can stop after some rows, so that
- * what else is done with them finds them in the cache. BLAS would pack both sides, and bias,
- * residual and activation would be passes over memory. */
+ * AVX-512 by a kernel of our own: it packs the right side once, weights for all products of a step,
+ * reads the left one where it stands, adds bias and residual while the sums are in registers, and
+ * can stop after some rows, so that what else is done with them finds them in the cache. BLAS would
+ * pack both sides each time, and bias, residual and activation would be passes over memory. */
 #include <cblas.h>
 
 #include "cpu.h"
@@ -94,15 +94,18 @@ bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
     return in * out <= MOST_WEIGHTS;
 }
 
-dt_status cpu_right_open(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
-                         size_t K, size_t N, bool own) {
+dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
+                         size_t K, size_t N) {
     *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N};
     right->rows = SIZE_MAX;
-    if (!cpu->own || !own) return DT_OK;
-    const size_t panels = dt_round_up(N, PANEL) * K;
-    DT_TRY(cpu_reserve(&cpu->panels, panels, "the packed side of a product"));
-    pack_right(cpu->panels.at, right);
-    right->panel = cpu->panels.at;
+    if (!packing) return DT_OK;
+    if (!packing->filled) {
+        const size_t panels = dt_round_up(N, PANEL) * K;
+        DT_TRY(cpu_reserve(&packing->room, panels, "the packed side of a product"));
+        pack_right(packing->room.at, right);
+        packing->filled = packing->stays;
+    }
+    right->panel = packing->room.at;
     right->rows = ROWS_AT_ONCE;
     return DT_OK;
 }

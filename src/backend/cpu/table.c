@@ -5,7 +5,7 @@ static void cpu_close(dt_backend **backend) {
     cpu_backend *cpu = (cpu_backend *)*backend;
     if (!cpu) return;
     dt_memory_free(&cpu->scratch.at);
-    dt_memory_free(&cpu->panels.at);
+    dt_memory_free(&cpu->packing.room.at);
     dt_memory_free(&cpu);
     *backend = NULL;
 }
@@ -92,7 +92,7 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     cpu->base.update = &CPU_UPDATE;
     const dt_status status = cpu_products_test(cpu);
     if (status != DT_OK) {
-        dt_memory_free(&cpu->panels.at);
+        dt_memory_free(&cpu->packing.room.at);
         dt_memory_free(&cpu);
         return status;
     }
