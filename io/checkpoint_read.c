@@ -51,6 +51,7 @@ static dt_status read_config(dt_config *config, const dt_hdf5_file *in) {
     }
     if (status == DT_OK) {
         dt_config_defaults(config);
+        config->average = 0; /* in files from before the setting existed */
         status = dt_config_parse(config, ini, "line");
         if (status == DT_OK) status = dt_config_check(config);
         status = blame(status, in, part);
@@ -164,7 +165,7 @@ static dt_status read_shape(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
     DT_USABLE(checkpoint->shape.L <= in->objects, in, "/weights",
               "%zu layers in a file of %zu objects", checkpoint->shape.L, in->objects);
     DT_TRY(blame(dt_layout_create(&checkpoint->layout, &checkpoint->shape), in, "/weights"));
-    for (size_t block = 0; block < DT_BLOCKS; block++) {
+    for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
         DT_TRY(dt_hdf5_note(in, check_block(in, &checkpoint->layout, block)));
     }
     return DT_OK;
@@ -289,8 +290,11 @@ dt_status dt_checkpoint_fill(dt_checkpoint *checkpoint, dt_hdf5_file *in, dt_rea
     for (size_t table = 0; table < DT_TABLES; table++) {
         DT_TRY(dt_hdf5_note(in, read_table(checkpoint->metrics, in, table, last)));
     }
-    float **const block[DT_BLOCKS] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v};
-    const size_t blocks = depth == DT_READ_SUMMARY ? 0 : depth == DT_READ_WEIGHTS ? 1 : DT_BLOCKS;
+    float **const block[DT_BLOCKS] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v,
+                                      &checkpoint->iterate};
+    const size_t blocks = depth == DT_READ_SUMMARY   ? 0
+                          : depth == DT_READ_WEIGHTS ? 1
+                                                     : dt_schema_blocks(&checkpoint->config);
     for (size_t i = 0; i < blocks; i++) {
         DT_TRY(read_block(block[i], in, &checkpoint->layout, i));
     }
@@ -311,6 +315,7 @@ void dt_checkpoint_destroy(dt_checkpoint *checkpoint) {
     dt_memory_free(&checkpoint->weights);
     dt_memory_free(&checkpoint->m);
     dt_memory_free(&checkpoint->v);
+    dt_memory_free(&checkpoint->iterate);
     if (checkpoint->metrics) dt_metrics_clear(checkpoint->metrics);
     dt_memory_free(&checkpoint->metrics);
     dt_tokenizer_destroy(&checkpoint->tokenizer);

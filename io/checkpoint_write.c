@@ -19,7 +19,8 @@ void dt_checkpoint_library(char *text, size_t size) {
 }
 
 static const float *block_of(const dt_checkpoint *checkpoint, size_t block) {
-    const float *const of[DT_BLOCKS] = {checkpoint->weights, checkpoint->m, checkpoint->v};
+    const float *const of[DT_BLOCKS] = {checkpoint->weights, checkpoint->m, checkpoint->v,
+                                        checkpoint->iterate};
     return of[block];
 }
 
@@ -27,7 +28,7 @@ static const float *block_of(const dt_checkpoint *checkpoint, size_t block) {
 
 static dt_status check_finite(const char *path, const dt_checkpoint *checkpoint) {
     const dt_layout *layout = &checkpoint->layout;
-    for (size_t block = 0; block < DT_BLOCKS; block++) {
+    for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
         const float *x = block_of(checkpoint, block);
         DT_REQUIRE(x, DT_ERR_INTERNAL, "a checkpoint without %s", dt_block_path[block]);
         const size_t at = dt_finite_count(x, layout->count);
@@ -146,7 +147,7 @@ static dt_status write_parts(dt_hdf5_writer *writer, const dt_checkpoint *checkp
     DT_TRY(write_attributes(writer, checkpoint));
     DT_TRY(write_config(writer, &checkpoint->config));
     DT_TRY(write_tokenizer(writer, checkpoint->tokenizer));
-    for (size_t block = 0; block < DT_BLOCKS; block++) {
+    for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
         DT_TRY(write_block(writer, &checkpoint->layout, dt_block_path[block],
                            block_of(checkpoint, block)));
     }

@@ -10,7 +10,12 @@
 const char *const dt_checkpoint_group[DT_CHECKPOINT_GROUPS] = {"config",    "tokenizer", "weights",
                                                                "optimizer", "metrics",   "state"};
 
-const char *const dt_block_path[DT_BLOCKS] = {"/weights", "/optimizer/m", "/optimizer/v"};
+const char *const dt_block_path[DT_BLOCKS] = {"/weights", "/optimizer/m", "/optimizer/v",
+                                              "/optimizer/iterate"};
+
+size_t dt_schema_blocks(const dt_config *config) {
+    return config->average > 0 ? DT_BLOCKS : DT_BLOCKS - 1;
+}
 
 /* ---- metrics ---- */
 

@@ -59,8 +59,12 @@ const void *dt_table_rows(const dt_metrics *metrics, size_t table, size_t *rows)
 /* Make room for so many zeroed rows and count them as there. */
 dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t count);
 
-/* The blocks with one tensor per parameter of the layout. */
-enum { DT_BLOCKS = 3 };
-extern const char *const dt_block_path[DT_BLOCKS]; /* "/weights", "/optimizer/m", "/optimizer/v" */
+/* The blocks with one tensor per parameter of the layout: "/weights", "/optimizer/m",
+ * "/optimizer/v", "/optimizer/iterate". */
+enum { DT_BLOCKS = 4 };
+extern const char *const dt_block_path[DT_BLOCKS];
+
+/* How many of them a checkpoint with these settings has, the first ones. */
+size_t dt_schema_blocks(const dt_config *config);
 
 #endif

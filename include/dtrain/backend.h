@@ -168,6 +168,9 @@ typedef struct {
        m is the update. Source: Jordan et al. 2024, "Muon"; Amsel et al. 2025, arXiv:2505.16932. */
     dt_status (*muon)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                       size_t rows, size_t columns, const dt_muon *constants);
+    /* average += gain (weight - average) */
+    dt_status (*average)(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
+                         float gain);
     /* Sum of squares in a fixed order, in double. */
     dt_status (*square_sum)(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 } dt_update_table;

@@ -26,8 +26,10 @@ typedef struct {
     dt_model_shape shape;
     dt_layout layout; /* of weights, m and v */
     dt_tokenizer *tokenizer;
-    float *weights, *m, *v; /* flat blocks of layout.count elements; m and v may be NULL when
-                               reading weights only */
+    /* Flat blocks of layout.count elements. Read for their weights alone, the others are NULL. */
+    float *weights; /* the model */
+    float *m, *v;
+    float *iterate; /* where weights are averages: those that training goes on with; else NULL */
     dt_metrics *metrics;
     dt_run_state state;
 } dt_checkpoint;

@@ -61,6 +61,9 @@ typedef struct dt_model dt_model;
 dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_shape *shape,
                           dt_buffer *weights, size_t problems, size_t tokens);
 void dt_model_destroy(dt_model **model);
+
+/* Other weights from here on; as those of dt_model_create. */
+void dt_model_use_weights(dt_model *model, dt_buffer *weights);
 const dt_layout *dt_model_layout(const dt_model *model);
 
 /* Forward pass and loss, without gradients or dropout; adds to *score. matched (B) on the host, or

@@ -288,10 +288,15 @@ static void compare_block(outcome *o, const char *group, const dt_layout *layout
     }
 }
 
-static void compare_all(outcome *o, const trainer *t, const dt_checkpoint *to) {
-    compare_block(o, "/weights", &t->layout, t->weights_memory, to->weights);
-    compare_block(o, "/optimizer/m", &t->layout, t->m_memory, to->m);
-    compare_block(o, "/optimizer/v", &t->layout, t->v_memory, to->v);
+static void compare_all(outcome *o, trainer *t, const dt_checkpoint *to) {
+    dt_checkpoint view;
+    trainer_view(&view, t);
+    compare_block(o, "/weights", &t->layout, view.weights, to->weights);
+    compare_block(o, "/optimizer/m", &t->layout, view.m, to->m);
+    compare_block(o, "/optimizer/v", &t->layout, view.v, to->v);
+    if (view.iterate) {
+        compare_block(o, "/optimizer/iterate", &t->layout, view.iterate, to->iterate);
+    }
     const dt_metrics *mine = &t->metrics, *theirs = to->metrics;
     compare_rows(o, "training", mine->train, mine->train_count, theirs->train, theirs->train_count,
                  sizeof *mine->train, TRAIN, COUNT(TRAIN));
@@ -337,11 +342,10 @@ static void print_json(const outcome *o, const replay_plan *plan, const dt_comm 
     printf("]}\n");
 }
 
-static dt_status judge(const trainer *t, const replay_plan *plan, const dt_checkpoint *to,
-                       bool json) {
+static dt_status judge(trainer *t, const replay_plan *plan, const dt_checkpoint *to, bool json) {
     outcome o = {0};
-    DT_REQUIRE(to->weights && to->m && to->v && to->metrics, DT_ERR_INTERNAL,
-               "%s was not read whole", plan->to);
+    DT_REQUIRE(to->weights && to->m && to->v && (to->iterate || !t->average) && to->metrics,
+               DT_ERR_INTERNAL, "%s was not read whole", plan->to);
     compare_all(&o, t, to);
     const char *first = o.tensor[0] ? o.tensor : o.metrics[0] ? o.metrics : o.state;
     const bool equal = !first[0];

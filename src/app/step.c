@@ -195,6 +195,19 @@ static double gradient_norm(const trainer *t) {
     return sqrt(square);
 }
 
+/* This rank's slice of the averaged weights. They reach back over a share of the steps so far: of
+ * early steps, when weights are far from where they will be, little stays. Source: Shamir and Zhang
+ * 2013, arXiv:1212.1824, polynomial-decay averaging. */
+static dt_status average(trainer *t, const summed *sum) {
+    if (!t->average) return DT_OK;
+    const double reach = t->config.average * (double)(t->state.step + 1);
+    /* All matrices of the node have been updated. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    return t->s->host->update->average(t->s->host, (dt_tensor){t->average, sum->begin},
+                                       (dt_tensor){t->weights, sum->begin}, sum->end - sum->begin,
+                                       (float)(reach > 1 ? 1 / reach : 1));
+}
+
 /* The update of this rank's slice, unless something is not finite: then nothing changes, on any
  * rank. */
 static dt_status update(trainer *t, dt_train_row *row, const summed *sum, double scored,
@@ -212,6 +225,7 @@ static dt_status update(trainer *t, dt_train_row *row, const summed *sum, double
         DT_TRY(dt_optimizer_update_matrices(
             host, t->weights, t->m, gradient, &t->layout, dt_comm_local_rank(t->s->comm),
             dt_comm_local_size(t->s->comm), &t->config, t->state.step, scale));
+        DT_TRY(average(t, sum));
     }
     return dt_comm_node_barrier(t->s->comm);
 }

@@ -11,6 +11,10 @@ static dt_status open_windows(trainer *t) {
     const size_t blocks = (t->layout.count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
     dt_comm *comm = t->s->comm;
     DT_TRY(dt_window_create(&t->weights_window, comm, bytes, "weights"));
+    if (t->config.average > 0) {
+        DT_TRY(dt_window_create(&t->average_window, comm, bytes, "averaged weights"));
+        t->average_memory = dt_window_memory(t->average_window);
+    }
     DT_TRY(dt_window_create(&t->m_window, comm, bytes, "first moments"));
     DT_TRY(dt_window_create(&t->v_window, comm, bytes, "second moments"));
     DT_TRY(dt_window_create(&t->blocks_window, comm, blocks * sizeof(double), "norms of blocks"));
@@ -30,6 +34,12 @@ static dt_status attach(trainer *t) {
     DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, count, "second moments"));
     DT_TRY(
         device->op->buffer_attach(&t->device_weights, device, t->weights_memory, count, "weights"));
+    if (t->average_memory) {
+        DT_TRY(host->op->buffer_attach(&t->average, host, t->average_memory, count,
+                                       "averaged weights"));
+        DT_TRY(device->op->buffer_attach(&t->device_average, device, t->average_memory, count,
+                                         "averaged weights"));
+    }
     DT_TRY(dt_memory_alloc(&t->slot, slots, sizeof(dt_buffer *), "the table of gradient buffers"));
     for (size_t i = 0; i < slots; i++) {
         DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), count,
@@ -81,7 +91,8 @@ void trainer_destroy(trainer *t) {
     }
     dt_memory_free(&t->slot);
     if (t->device_weights) device->op->buffer_destroy(&t->device_weights, device);
-    dt_buffer **const own[] = {&t->weights, &t->m, &t->v};
+    if (t->device_average) device->op->buffer_destroy(&t->device_average, device);
+    dt_buffer **const own[] = {&t->weights, &t->average, &t->m, &t->v};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         if (*own[i]) host->op->buffer_destroy(own[i], host);
     }
@@ -89,6 +100,7 @@ void trainer_destroy(trainer *t) {
     dt_window_destroy(&t->blocks_window);
     dt_window_destroy(&t->v_window);
     dt_window_destroy(&t->m_window);
+    dt_window_destroy(&t->average_window);
     dt_window_destroy(&t->weights_window);
     dt_tokenizer_destroy(&t->tokenizer);
     dt_lines_close(&t->lines);
@@ -123,6 +135,10 @@ dt_status trainer_initialise(trainer *t) {
     DT_TRY(dt_comm_node_barrier(t->s->comm));
     dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed, worker,
                         workers);
+    if (t->average_memory) {
+        DT_TRY(dt_comm_node_barrier(t->s->comm));
+        memcpy(t->average_memory + begin, t->weights_memory + begin, (end - begin) * sizeof(float));
+    }
     return publish(t);
 }
 
@@ -158,7 +174,10 @@ static dt_status check_fits(const trainer *t, const dt_checkpoint *checkpoint) {
 
 dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only) {
     DT_TRY(dt_comm_agree(t->s->comm, check_fits(t, checkpoint)));
-    DT_TRY(spread(t, t->weights_memory, checkpoint ? checkpoint->weights : NULL));
+    const float *model = checkpoint ? checkpoint->weights : NULL;
+    const float *iterate = checkpoint ? checkpoint->iterate : NULL;
+    DT_TRY(spread(t, t->weights_memory, iterate ? iterate : model));
+    if (t->average_memory) DT_TRY(spread(t, t->average_memory, model));
     if (weights_only) return publish(t);
     DT_TRY(spread(t, t->m_memory, checkpoint ? checkpoint->m : NULL));
     DT_TRY(spread(t, t->v_memory, checkpoint ? checkpoint->v : NULL));
@@ -172,6 +191,17 @@ dt_status trainer_load(trainer *t, dt_checkpoint *checkpoint, bool weights_only)
     return publish(t);
 }
 
+dt_status trainer_use_average(trainer *t) {
+    dt_backend *device = t->s->device;
+    if (!t->device_average) return DT_OK;
+    DT_TRY(dt_comm_agree(
+        t->s->comm, device->op->push(device, (dt_tensor){t->device_average, 0}, t->layout.count)));
+    dt_model_use_weights(t->model, t->device_average);
+    return DT_OK;
+}
+
+void trainer_use_weights(trainer *t) { dt_model_use_weights(t->model, t->device_weights); }
+
 void trainer_view(dt_checkpoint *view, void *context) {
     trainer *t = context;
     *view = (dt_checkpoint){
@@ -179,9 +209,10 @@ void trainer_view(dt_checkpoint *view, void *context) {
         .shape = t->shape,
         .layout = t->layout,
         .tokenizer = t->tokenizer,
-        .weights = t->weights_memory,
+        .weights = t->average_memory ? t->average_memory : t->weights_memory,
         .m = t->m_memory,
         .v = t->v_memory,
+        .iterate = t->average_memory ? t->weights_memory : NULL,
         .metrics = &t->metrics,
         .state = t->state,
     };

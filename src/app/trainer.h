@@ -15,12 +15,15 @@ typedef struct {
     dt_tokenizer *tokenizer;
     dt_lines *lines; /* of --train-file; NULL: arithmetic */
 
-    /* One copy per node, in shared windows; `…_memory` are its floats. */
-    dt_window *weights_window, *m_window, *v_window, *blocks_window;
-    float *weights_memory, *m_memory, *v_memory;
-    double *blocks;             /* sum of squares of each block of the gradient */
-    dt_buffer *weights, *m, *v; /* the same for the host's backend */
-    dt_buffer *device_weights;  /* and for the model */
+    /* One copy per node, in shared windows; `…_memory` are its floats. The weights are those that
+       training goes on with; the average is the model that comes of them (--average 0: there is
+       none, it is the weights). */
+    dt_window *weights_window, *average_window, *m_window, *v_window, *blocks_window;
+    float *weights_memory, *average_memory, *m_memory, *v_memory;
+    double *blocks;                       /* sum of squares of each block of the gradient */
+    dt_buffer *weights, *average, *m, *v; /* the same for the host's backend */
+    dt_buffer *device_weights;            /* and for the model, when it trains */
+    dt_buffer *device_average;            /* and when it is looked at; NULL: the weights */
 
     dt_reducer *reducer;
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
@@ -96,6 +99,10 @@ bool trainer_patience_over(const dt_config *config, const dt_run_state *state);
 
 /* "exact match" */
 const char *trainer_metric_name(const dt_config *config);
+
+/* The model has the averaged weights until trainer_use_weights. Collective. */
+dt_status trainer_use_average(trainer *t);
+void trainer_use_weights(trainer *t);
 
 /* What a checkpoint of this moment holds, by reference; a writer_view. */
 void trainer_view(dt_checkpoint *view, void *trainer);

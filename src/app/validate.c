@@ -90,7 +90,9 @@ dt_status trainer_validate(trainer *t, dt_validation_row *row, bool *improved, b
     watchdog_enter(t->watchdog, PHASE_WORK, t->state.step);
     DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
     const dt_source source = {&config, t->tokenizer, t->lines};
-    dt_status status = evaluate(result, t->s, t->model, &source, &request);
+    dt_status status = trainer_use_average(t);
+    if (status == DT_OK) status = evaluate(result, t->s, t->model, &source, &request);
+    trainer_use_weights(t);
     *interrupted = result->interrupted;
     if (status == DT_OK && !*interrupted) {
         fill_row(row, result);

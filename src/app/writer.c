@@ -15,6 +15,9 @@
 
 #include "signals.h"
 
+/* Of floats, of layout.count each: weights, m, v and iterate. */
+enum { BLOCKS = 4 };
+
 /* A copy of everything a checkpoint needs. */
 typedef struct {
     /* BUSY: being filled by the loop, or written; SHADOW: the last completed step, while an update
@@ -22,7 +25,7 @@ typedef struct {
     enum { FREE, FILLED, BUSY, SHADOW } state;
     dt_checkpoint copy; /* its arrays are the slot's own, its layout and tokenizer the trainer's */
     dt_metrics metrics;
-    float *floats;  /* (3, layout.count) */
+    float *floats;  /* (BLOCKS, layout.count) */
     int64_t number; /* in the order of submission */
 } snapshot;
 
@@ -87,12 +90,11 @@ static dt_status take(writer *w, snapshot *s) {
     w->view(&view, w->context);
     const size_t count = view.layout.count, bytes = count * sizeof(float);
     DT_TRY(copy_metrics(&s->metrics, view.metrics));
-    const float *from[] = {view.weights, view.m, view.v};
-    for (size_t i = 0; i < 3; i++) memcpy(s->floats + i * count, from[i], bytes);
     s->copy = view;
-    s->copy.weights = s->floats;
-    s->copy.m = s->floats + count;
-    s->copy.v = s->floats + 2 * count;
+    float **const block[BLOCKS] = {&s->copy.weights, &s->copy.m, &s->copy.v, &s->copy.iterate};
+    for (size_t i = 0; i < BLOCKS; i++) {
+        if (*block[i]) *block[i] = memcpy(s->floats + i * count, *block[i], bytes);
+    }
     s->copy.metrics = &s->metrics;
     return DT_OK;
 }
@@ -280,9 +282,9 @@ static dt_status open_slots(writer *w) {
     dt_checkpoint view;
     w->view(&view, w->context);
     for (size_t i = 0; i < SNAPSHOTS; i++) {
-        DT_TRY(dt_memory_alloc(&w->slot[i].floats, 3 * view.layout.count, sizeof(float),
+        DT_TRY(dt_memory_alloc(&w->slot[i].floats, BLOCKS * view.layout.count, sizeof(float),
                                "a snapshot of the weights"));
-        dt_memory_touch(w->slot[i].floats, 3 * view.layout.count * sizeof(float));
+        dt_memory_touch(w->slot[i].floats, BLOCKS * view.layout.count * sizeof(float));
     }
     return DT_OK;
 }

@@ -119,6 +119,9 @@ static const dt_setting table[] = {
     REAL("weight-decay", "optimizer", FREE, weight_decay, 0, 10, "0.05",
          "decay of matrices, times lr"),
     REAL("clip", "optimizer", FREE, clip, 0, 1e9, "1", "largest norm of the gradient; 0: any"),
+    REAL("average", "optimizer", FIXED, average, 0, 1, "0.06",
+         "share of the steps so far over which weights are averaged: the model is that average; 0: "
+         "it is the last step's weights"),
 
     WHOLE("eval-every", "evaluation", FREE, eval_every, 0, STEPS, "200",
           "steps between validations; 0: never"),

@@ -130,6 +130,8 @@ done:
     return status;
 }
 
+void dt_model_use_weights(dt_model *model, dt_buffer *weights) { model->weights = weights; }
+
 void dt_model_destroy(dt_model **out) {
     dt_model *model = *out;
     if (!model) return;

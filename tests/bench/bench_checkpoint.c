@@ -24,12 +24,13 @@ static const struct {
     int64_t layers, width, heads;
 } MODEL[] = {{5, 128, 4}, {8, 320, 8}, {16, 512, 8}};
 enum { MODELS = sizeof MODEL / sizeof *MODEL, STEPS = 1000, MOST = 1000, WIPE = 1 << 26 };
+enum { BLOCKS = 4 }; /* of floats: weights, m, v and iterate */
 
 /* A state to be written, and room for a plain copy of it. */
 typedef struct {
     dt_checkpoint checkpoint;
     dt_metrics metrics;
-    float *floats, *copy; /* (3, layout.count) */
+    float *floats, *copy; /* (BLOCKS, layout.count) */
     char *wiper;          /* (WIPE) */
 } scene;
 
@@ -62,14 +63,15 @@ static dt_status open_scene(scene *s, const options *o, size_t model) {
     c->config.context = (int64_t)c->shape.T;
     c->config.places = (int64_t)c->shape.P - 1;
     const size_t count = c->layout.count;
-    DT_TRY(dt_memory_alloc(&s->floats, 3 * count, sizeof *s->floats, "the state"));
-    DT_TRY(dt_memory_alloc(&s->copy, 3 * count, sizeof *s->copy, "a copy"));
+    DT_TRY(dt_memory_alloc(&s->floats, BLOCKS * count, sizeof *s->floats, "the state"));
+    DT_TRY(dt_memory_alloc(&s->copy, BLOCKS * count, sizeof *s->copy, "a copy"));
     DT_TRY(dt_memory_alloc(&s->wiper, WIPE, 1, "what drives all else out of the caches"));
-    memset(s->copy, 0, 3 * count * sizeof *s->copy);
-    dt_random_normal(s->floats, 3 * count, 1, 1, DT_RANDOM_TEST, 0);
+    memset(s->copy, 0, BLOCKS * count * sizeof *s->copy);
+    dt_random_normal(s->floats, BLOCKS * count, 1, 1, DT_RANDOM_TEST, 0);
     c->weights = s->floats;
     c->m = s->floats + count;
     c->v = s->floats + 2 * count;
+    c->iterate = s->floats + 3 * count;
     c->metrics = &s->metrics;
     return fill_metrics(&s->metrics);
 }
@@ -87,7 +89,7 @@ static void close_scene(scene *s) {
  * is copied to has not been for a long time. */
 static void touch(scene *s) {
     memset(s->wiper, (int)(s->checkpoint.state.step & 127), WIPE);
-    for (size_t i = 0; i < 3 * s->checkpoint.layout.count; i++) s->floats[i] += 1e-6f;
+    for (size_t i = 0; i < BLOCKS * s->checkpoint.layout.count; i++) s->floats[i] += 1e-6f;
     s->checkpoint.state.step++;
 }
 
@@ -97,7 +99,7 @@ typedef struct {
 } times;
 
 static dt_status measure(times *t, scene *s, writer *w, size_t repetitions) {
-    const size_t bytes = 3 * s->checkpoint.layout.count * sizeof *s->floats;
+    const size_t bytes = BLOCKS * s->checkpoint.layout.count * sizeof *s->floats;
     for (size_t i = 0; i < repetitions; i++) {
         touch(s);
         double start = seconds_now();

@@ -74,7 +74,8 @@ static double flops(const product *x) {
     return 2.0 * (double)x->M * (double)x->N * (double)x->K * (double)x->times;
 }
 
-/* As the backend's linear layers do, but for bias and residual. */
+/* As the backend's linear layers do, but for bias and residual; and it packs each time, where those
+ * pack weights once a step. */
 static dt_status compute_own(dt_backend *host, const product *x, float *c, const float *a,
                              const float *b) {
     cpu_backend *cpu = (cpu_backend *)host;

@@ -134,6 +134,9 @@ TIMED_UPDATE(enter_after(watch, PART_WAITING), adamw,
              (dt_backend * backend, dt_tensor weight, dt_tensor m, dt_tensor v, dt_tensor gradient,
               size_t count, const dt_adamw *constants),
              weight, m, v, gradient, count, constants)
+TIMED_UPDATE(enter_after(watch, PART_WAITING), average,
+             (dt_backend * backend, dt_tensor average, dt_tensor weight, size_t count, float gain),
+             average, weight, count, gain)
 TIMED_UPDATE(enter_after(watch, PART_WAITING), muon,
              (dt_backend * backend, dt_tensor weight, dt_tensor m, dt_tensor gradient, size_t rows,
               size_t columns, const dt_muon *constants),
@@ -141,13 +144,15 @@ TIMED_UPDATE(enter_after(watch, PART_WAITING), muon,
 
 void stopwatch_install(stopwatch *watch, dt_backend *backend, const dt_model_shape *shape,
                        clock_reader *now) {
-    *watch = (stopwatch){
-        .table = *backend->op,
-        .inner = backend->op,
-        .update = {.adamw = timed_adamw, .muon = timed_muon, .square_sum = timed_square_sum},
-        .inner_update = backend->update,
-        .shape = *shape,
-        .now = now};
+    *watch = (stopwatch){.table = *backend->op,
+                         .inner = backend->op,
+                         .update = {.adamw = timed_adamw,
+                                    .muon = timed_muon,
+                                    .average = timed_average,
+                                    .square_sum = timed_square_sum},
+                         .inner_update = backend->update,
+                         .shape = *shape,
+                         .now = now};
     dt_backend_table *table = &watch->table;
     table->upload = timed_upload;
     table->push = timed_push;

@@ -64,6 +64,7 @@ refuse seed 1 2
 refuse shards 8 4
 refuse format scratchpad plain
 refuse optimizer adamw muon
+refuse average 0.06 0
 # Numbers that are longer than the model has places for.
 expect_exit 64 start 2 --out run --steps 1000 --digits 5
 expect_text err "--context 103" "lower --digits"

@@ -14,6 +14,7 @@ target_link_libraries(dtrain_allreduce PRIVATE ${linked} MPI::MPI_C)
 
 dt_e2e(invariance 180)
 dt_e2e(resume 240)
+dt_e2e(average 120)
 dt_e2e(allreduce 120 $<TARGET_FILE:dtrain_allreduce>)
 dt_e2e(logits 90)
 dt_e2e(learns 240)

@@ -46,6 +46,8 @@ static void inspect(const dt_checkpoint *c) {
     MUST(dt_finite_count(c->weights, c->layout.count) == c->layout.count);
     MUST(dt_finite_count(c->m, c->layout.count) == c->layout.count);
     MUST(dt_finite_count(c->v, c->layout.count) == c->layout.count);
+    MUST(!c->iterate == !(c->config.average > 0));
+    MUST(!c->iterate || dt_finite_count(c->iterate, c->layout.count) == c->layout.count);
     MUST(c->state.step >= 0 && c->state.tokens >= 0 && c->state.seconds >= 0);
     int64_t before = -1;
     for (size_t i = 0; i < c->metrics->train_count; i++) {

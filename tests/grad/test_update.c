@@ -1,5 +1,5 @@
-/* What the optimizer asks of a backend: the AdamW update and the sum of squares, against double
- * precision. */
+/* What the optimizer asks of a backend: the AdamW update, the average of weights and the sum of
+ * squares, against double precision. */
 #include "device.h"
 
 #include <math.h>
@@ -78,6 +78,27 @@ static void adamw_keeps_nan(void **state) {
     device_destroy(&weight, &m, &v, &gradient, NULL);
 }
 
+static void average_moves_towards_the_weights(void **state) {
+    dt_backend *backend = *state;
+    const float gain[] = {1, 0.25f, 1e-3f};
+    for (size_t i = 0; i < LENGTH(COUNTS); i++) {
+        fixture_random random = {i};
+        device_tensor average = device_random("average", backend, COUNTS[i], 0, 1, &random);
+        for (size_t k = 0; k < LENGTH(gain); k++) {
+            device_tensor weight = device_random("weight", backend, COUNTS[i], 0.5, 1, &random);
+            expect_ok(
+                backend->update->average(backend, average.at, weight.at, COUNTS[i], gain[k]));
+            for (size_t j = 0; j < COUNTS[i]; j++) {
+                average.host[j] =
+                    (1 - (double)gain[k]) * average.host[j] + (double)gain[k] * weight.host[j];
+            }
+            expect_device("average", &average, &weight, NULL);
+            device_destroy(&weight, NULL);
+        }
+        device_destroy(&average, NULL);
+    }
+}
+
 static void square_sum_is_one_in_double(void **state) {
     dt_backend *backend = *state;
     for (size_t i = 0; i < LENGTH(COUNTS); i++) {
@@ -108,6 +129,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adamw_agrees_over_steps),
         cmocka_unit_test(adamw_keeps_nan),
+        cmocka_unit_test(average_moves_towards_the_weights),
         cmocka_unit_test(square_sum_is_one_in_double),
         cmocka_unit_test(square_sum_of_huge_numbers_is_finite),
     };

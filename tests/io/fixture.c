@@ -64,8 +64,9 @@ void fixture_create(dt_checkpoint *checkpoint, fixture_size size) {
     must(dt_tokenizer_create(&checkpoint->tokenizer, (dt_format)config->format));
     must(dt_model_shape_from(&checkpoint->shape, config, dt_tokenizer_size(checkpoint->tokenizer)));
     must(dt_layout_create(&checkpoint->layout, &checkpoint->shape));
-    float **const block[] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v};
-    for (uint32_t b = 0; b < 3; b++) {
+    float **const block[] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v,
+                             &checkpoint->iterate};
+    for (uint32_t b = 0; b < 4; b++) {
         const dt_layout *layout = &checkpoint->layout;
         must(dt_memory_alloc(block[b], layout->count, sizeof(float), "tensors"));
         for (size_t i = 0; i < layout->parameters; i++) {
@@ -122,6 +123,7 @@ bool fixture_equal(const dt_checkpoint *x, const dt_checkpoint *y) {
            same_bytes("state", &x->state, &y->state, sizeof x->state) &&
            same_bytes("weights", x->weights, y->weights, bytes) &&
            same_bytes("m", x->m, y->m, bytes) && same_bytes("v", x->v, y->v, bytes) &&
+           same_bytes("iterate", x->iterate, y->iterate, bytes) &&
            same_metrics(x->metrics, y->metrics);
 }
 

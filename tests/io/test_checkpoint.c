@@ -94,6 +94,7 @@ static void test_depths(void **state) {
     assert_memory_equal(read.weights, s->checkpoint.weights, read.layout.count * sizeof(float));
     assert_null(read.m);
     assert_null(read.v);
+    assert_null(read.iterate);
     dt_checkpoint_destroy(&read);
 }
 
@@ -181,8 +182,9 @@ static void test_flipped_weights(void **state) {
         const char *part;
     } tensor[] = {{c->weights, "/weights/tok_embed"},
                   {c->m, "/optimizer/m/tok_embed"},
-                  {c->v, "/optimizer/v/tok_embed"}};
-    for (size_t i = 0; i < 3; i++) {
+                  {c->v, "/optimizer/v/tok_embed"},
+                  {c->iterate, "/optimizer/iterate/tok_embed"}};
+    for (size_t i = 0; i < 4; i++) {
         size_t at = 0;
         while (memcmp(s->bytes + at, tensor[i].block, 32) != 0) at++;
         unsigned char *damaged = malloc(s->size);
@@ -256,10 +258,11 @@ static void test_no_file(void **state) {
 
 static void test_not_finite(void **state) {
     scene *s = *state;
-    float *const block[] = {s->checkpoint.weights, s->checkpoint.m, s->checkpoint.v};
-    const float wrong[] = {NAN, INFINITY, -INFINITY};
+    float *const block[] = {s->checkpoint.weights, s->checkpoint.m, s->checkpoint.v,
+                            s->checkpoint.iterate};
+    const float wrong[] = {NAN, INFINITY, -INFINITY, NAN};
     const dt_parameter *last = &s->checkpoint.layout.parameter[s->checkpoint.layout.parameters - 1];
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         float *value = block[i] + last->offset + 3;
         const float right = *value;
         *value = wrong[i];

@@ -198,6 +198,19 @@ def missing_moments(file):
     del file["optimizer/v"]
 
 
+@case("/optimizer/iterate", "is missing")
+def missing_iterate(file):
+    del file["optimizer/iterate"]
+
+
+@case()
+def before_averages(file):
+    """As files were written before weights were averaged."""
+    del file["optimizer/iterate"]
+    edit_ini(file, "average = 0.06\n", "")
+    del file["config"].attrs["average"]
+
+
 @case("/weights: 30 tensors, but this model has 29")
 def extra_tensor(file):
     file["weights/extra"] = np.zeros(8, "<f4")

@@ -19,7 +19,7 @@ ROOT = {"format": "|S17", "format_version": "<i8", "dtrain_version": None, "crea
 SETTINGS = {
     "<i8": "seed steps batch shards micro-batch digits dividend-digits divisor-digits train-examples layers width "
            "heads warmup eval-every eval-examples keep",
-    "<f8": "dropout lr min-lr beta1 beta2 epsilon weight-decay clip",
+    "<f8": "dropout lr min-lr beta1 beta2 epsilon weight-decay clip average",
     "|S": "ops format optimizer schedule checkpoint-every"}
 SHAPE = "layers width heads mlp_width vocabulary context places"
 OPTIMIZER = {"kind": "|S4", "step": "<i8", "beta1": "<f8", "beta2": "<f8", "momentum": "<f8", "epsilon": "<f8",
@@ -80,7 +80,7 @@ def check_tensors(file):
     weights = file["weights"]
     check_attributes(weights, dict.fromkeys(SHAPE.split(), "<i8"))
     expected = tensors(weights.attrs["context"], weights.attrs["places"])
-    for group in weights, file["optimizer/m"], file["optimizer/v"]:
+    for group in weights, file["optimizer/m"], file["optimizer/v"], file["optimizer/iterate"]:
         found = {}
         group.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
         assert set(found) == set(expected), set(found) ^ set(expected)
@@ -88,6 +88,7 @@ def check_tensors(file):
             check_dataset(found[name], "<f4", shape)
             assert np.isfinite(found[name][...]).all(), name
     assert not np.array_equal(weights["tok_embed"], file["optimizer/m/tok_embed"])
+    assert not np.array_equal(weights["tok_embed"], file["optimizer/iterate/tok_embed"])
 
 
 def check_values(file):

@@ -266,6 +266,7 @@ static void fill_unusual(dt_config *config) {
         {"epsilon", "1e-30"},
         {"weight-decay", "0.1"},
         {"clip", "0"},
+        {"average", "0.125"},
         {"eval-every", "0"},
         {"eval-examples", "1"},
         {"eval-digits", "7"},

@@ -73,6 +73,7 @@ typedef struct {
     const float *b;
     bool transposed;
     size_t K, N;
+    size_t columns;     /* of the result that are wanted, the first ones; at first all N */
     const float *panel; /* packed, the backend's; NULL: BLAS multiplies */
     size_t rows; /* of the left side, best for one call: what else is done with the result finds it
                     in the cache */
@@ -189,6 +190,8 @@ dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tenso
                     dt_tensor gradient, size_t count, const dt_adamw *constants);
 dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                    size_t rows, size_t columns, const dt_muon *constants);
+dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
+                      float gain);
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 
 /* Which BLAS, and which kernels compute, in words; BLAS has one thread from here on. */

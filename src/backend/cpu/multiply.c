@@ -96,7 +96,7 @@ bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
 
 dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
                          size_t K, size_t N) {
-    *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N};
+    *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N, .columns = N};
     right->rows = SIZE_MAX;
     if (!packing) return DT_OK;
     if (!packing->filled) {
@@ -163,15 +163,17 @@ CPU_INLINE void narrow_tile(float *c, cpu_addend addend, size_t row, cpu_left a,
     for (size_t r = 0; r < rows; r++) memcpy(c + r * row, whole + r * PANEL, size);
 }
 
-/* c (rows,N) = addend + a (rows,depth) times packed panels. */
-CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, size_t N, cpu_left a, const float *panel,
-                             size_t depth, const size_t rows) {
+/* The wanted columns of c (rows,N) = addend + a (rows,depth) times packed panels. */
+CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, const cpu_right *right, cpu_left a,
+                             const float *panel, size_t depth, const size_t rows) {
+    const size_t N = right->N, columns = right->columns;
     size_t j = 0;
-    for (; j + PANEL <= N; j += PANEL) {
+    for (; j + PANEL <= columns; j += PANEL) {
         tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, rows);
     }
-    if (j < N) {
-        narrow_tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, N - j, rows);
+    if (j < columns) {
+        narrow_tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, columns - j,
+                    rows);
     }
 }
 
@@ -183,13 +185,15 @@ static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *r
         size_t i = 0;
         cpu_left block = {a.p + k * a.step, a.row, a.step};
         for (; i + TILE_ROWS <= M; i += TILE_ROWS, block.p += TILE_ROWS * a.row) {
-            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), N, block, panel, depth, TILE_ROWS);
+            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth,
+                         TILE_ROWS);
         }
         for (; i + FEW_ROWS <= M; i += FEW_ROWS, block.p += FEW_ROWS * a.row) {
-            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), N, block, panel, depth, FEW_ROWS);
+            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth,
+                         FEW_ROWS);
         }
         for (; i < M; i++, block.p += a.row) {
-            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), N, block, panel, depth, 1);
+            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth, 1);
         }
         panel += dt_round_up(N, PANEL) * depth;
         addend = (cpu_addend){.rows = c};
@@ -197,17 +201,17 @@ static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *r
 }
 
 /* For BLAS, which adds to what is there. */
-static void put_addend(float *c, cpu_addend addend, size_t M, size_t N) {
+static void put_addend(float *c, cpu_addend addend, size_t M, size_t N, size_t columns) {
     for (size_t i = 0; i < M; i++) {
         float *row = c + i * N;
         if (addend.rows && addend.bias) {
             const float *from = addend.rows + i * N;
-            for (size_t j = 0; j < N; j++) row[j] = from[j] + addend.bias[j];
+            for (size_t j = 0; j < columns; j++) row[j] = from[j] + addend.bias[j];
         } else if (addend.rows || addend.bias) {
             const float *from = addend.rows ? addend.rows + i * N : addend.bias;
-            if (from != row) memcpy(row, from, N * sizeof *row);
+            if (from != row) memcpy(row, from, columns * sizeof *row);
         } else {
-            memset(row, 0, N * sizeof *row);
+            memset(row, 0, columns * sizeof *row);
         }
     }
 }
@@ -217,12 +221,12 @@ void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *righ
         multiply(c, addend, a, right, M);
         return;
     }
-    put_addend(c, addend, M, right->N);
+    put_addend(c, addend, M, right->N, right->columns);
     const bool transposed = a.step != 1;
     /* of one row alone the distance to the next says nothing, and may be too short for BLAS */
     const size_t left_row = transposed ? a.step : dt_max_size(a.row, right->K);
     cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans,
-                right->transposed ? CblasTrans : CblasNoTrans, (int)M, (int)right->N, (int)right->K,
-                1.0f, a.p, (int)left_row, right->b, (int)(right->transposed ? right->K : right->N),
-                1.0f, c, (int)right->N);
+                right->transposed ? CblasTrans : CblasNoTrans, (int)M, (int)right->columns,
+                (int)right->K, 1.0f, a.p, (int)left_row, right->b,
+                (int)(right->transposed ? right->K : right->N), 1.0f, c, (int)right->N);
 }

@@ -1,6 +1,5 @@
 /* Muon's update of one matrix: momentum, then the nearest orthogonal matrix by a few
  * polynomials. */
-#include <cblas.h>
 #include <limits.h>
 #include <math.h>
 
@@ -37,11 +36,6 @@ DT_HOT static void apply(float *w, const float *x, size_t rows, size_t columns, 
     }
 }
 
-/* c (r, n) = a (r, r) b (r, n). */
-static void product(float *c, const float *a, const float *b, int r, int n) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, r, n, r, 1.0f, a, r, b, n, 0.0f, c, n);
-}
-
 /* What stands below the diagonal of (r, r) comes above it as well, in tiles of a few cache lines.
  */
 DT_HOT static void mirror(float *c, size_t r) {
@@ -57,28 +51,37 @@ DT_HOT static void mirror(float *c, size_t r) {
     }
 }
 
-/* c (r, r) = alpha a b + beta c, where that is known to be symmetric: a (r, k), b (k, r), or its
- * transpose (r, k). Computes little more than the lower half. */
-static void symmetric_product(float *c, const float *a, const float *b, CBLAS_TRANSPOSE transpose,
-                              int r, int k, float alpha, float beta) {
-    enum { ROWS = 64 };
-    for (int top = 0; top < r; top += ROWS) {
-        const int rows = r - top < ROWS ? r - top : ROWS;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose, rows, top + rows, k, alpha,
-                    a + (size_t)top * (size_t)k, k, b, transpose == CblasTrans ? k : r, beta,
-                    c + (size_t)top * (size_t)r, r);
+/* By our own kernel where the backend has it and it suits; b (K, N) or its transpose. */
+static dt_status open_right(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
+                            size_t K, size_t N) {
+    const bool own = cpu->own && cpu->kernels->suits(K, N, false);
+    return cpu->kernels->right_open(right, own ? &cpu->packing : NULL, b, transposed, K, N);
+}
+
+/* c (M, N) = a (M, K) b, b (K, N) */
+static dt_status product(cpu_backend *cpu, float *c, const float *a, const float *b, size_t M,
+                         size_t N, size_t K) {
+    cpu_right right;
+    DT_TRY(open_right(&right, cpu, b, false, K, N));
+    cpu->kernels->multiply(c, (cpu_addend){0}, (cpu_left){a, K, 1}, &right, M);
+    return DT_OK;
+}
+
+/* c (r, r) = a (r, K) b, where that is known to be symmetric; b is (K, r) or its transpose.
+ * Computes little more than the lower half. */
+static dt_status symmetric_product(cpu_backend *cpu, float *c, const float *a, const float *b,
+                                   bool transposed, size_t r, size_t K) {
+    enum { ROWS = 48 };
+    cpu_right right;
+    DT_TRY(open_right(&right, cpu, b, transposed, K, r));
+    for (size_t top = 0, rows; top < r; top += rows) {
+        rows = dt_min_size(ROWS, r - top);
+        right.columns = top + rows;
+        cpu->kernels->multiply(c + top * r, (cpu_addend){0}, (cpu_left){a + top * K, K, 1}, &right,
+                               rows);
     }
-    mirror(c, (size_t)r);
-}
-
-/* gram = x x^T */
-static void gram_of(float *gram, const float *x, int r, int c) {
-    symmetric_product(gram, x, x, CblasTrans, r, c, 1.0f, 0.0f);
-}
-
-/* c = a b for polynomials of one symmetric matrix, which commute. */
-static void polynomial_product(float *c, const float *a, const float *b, int r) {
-    symmetric_product(c, a, b, CblasNoTrans, r, r, 1.0f, 0.0f);
+    mirror(c, r);
+    return DT_OK;
 }
 
 /*
@@ -96,41 +99,51 @@ static const float STEP[][3] = {
 enum { STEPS = sizeof STEP / sizeof *STEP };
 
 /* poly = p I + q gram + s gram^2 */
-static void polynomial(float *poly, const float *gram, int r, int step) {
-    const size_t square = (size_t)r * (size_t)r;
-    memcpy(poly, gram, square * sizeof *poly);
-    symmetric_product(poly, gram, gram, CblasNoTrans, r, r, STEP[step][2], STEP[step][1]);
-    for (size_t i = 0; i < square; i += (size_t)r + 1) poly[i] += STEP[step][0];
+DT_HOT static void add_powers(float *poly, const float *gram, size_t r, const float step[3]) {
+    const float q = step[1], s = step[2];
+    for (size_t i = 0; i < r * r; i++) poly[i] = s * poly[i] + q * gram[i];
+    for (size_t i = 0; i < r * r; i += r + 1) poly[i] += step[0];
+}
+
+static dt_status polynomial(cpu_backend *cpu, float *poly, const float *gram, size_t r, int step) {
+    DT_TRY(symmetric_product(cpu, poly, gram, gram, false, r, r));
+    add_powers(poly, gram, r, STEP[step]);
+    return DT_OK;
 }
 
 /* x (r, c), r <= c, singular values at most 1, step by step. `next` is as large as x. */
-static void orthogonalise_square(float *x, float *next, float *gram, float *poly, int r, int c) {
+static dt_status orthogonalise_square(cpu_backend *cpu, float *x, float *next, float *gram,
+                                      float *poly, size_t r, size_t c) {
     for (int step = 0; step < STEPS; step++) {
-        gram_of(gram, x, r, c);
-        polynomial(poly, gram, r, step);
-        product(next, poly, x, r, c);
-        memcpy(x, next, (size_t)r * (size_t)c * sizeof *x);
+        DT_TRY(symmetric_product(cpu, gram, x, x, true, r, c));
+        DT_TRY(polynomial(cpu, poly, gram, r, step));
+        DT_TRY(product(cpu, next, poly, x, r, c, r));
+        memcpy(x, next, r * c * sizeof *x);
     }
+    return DT_OK;
 }
 
 /* The same for a wide x: all polynomials are of the one x x^T, and so their product is found among
-   (r, r) matrices, A' = poly A poly; only that is applied to x. `next` has room for two of them. */
-static void orthogonalise_wide(float *x, float *next, float *gram, float *poly, int r, int c) {
-    const size_t square = (size_t)r * (size_t)r;
+   (r, r) matrices, A' = poly A poly; only that is applied to x. Polynomials of one symmetric matrix
+   commute, and their products are symmetric. `next` has room for two of them. */
+static dt_status orthogonalise_wide(cpu_backend *cpu, float *x, float *next, float *gram,
+                                    float *poly, size_t r, size_t c) {
+    const size_t square = r * r;
     float *all = next, *work = next + square;
-    gram_of(gram, x, r, c);
-    polynomial(all, gram, r, 0);
+    DT_TRY(symmetric_product(cpu, gram, x, x, true, r, c));
+    DT_TRY(polynomial(cpu, all, gram, r, 0));
     memcpy(poly, all, square * sizeof *poly);
     for (int step = 1; step < STEPS; step++) {
-        polynomial_product(work, poly, gram, r);
-        polynomial_product(gram, work, poly, r);
-        polynomial(poly, gram, r, step);
-        polynomial_product(work, poly, all, r);
+        DT_TRY(symmetric_product(cpu, work, poly, gram, false, r, r));
+        DT_TRY(symmetric_product(cpu, gram, work, poly, false, r, r));
+        DT_TRY(polynomial(cpu, poly, gram, r, step));
+        DT_TRY(symmetric_product(cpu, work, poly, all, false, r, r));
         memcpy(all, work, square * sizeof *all);
     }
     memcpy(poly, all, square * sizeof *poly);
-    product(next, poly, x, r, c);
-    memcpy(x, next, (size_t)r * (size_t)c * sizeof *x);
+    DT_TRY(product(cpu, next, poly, x, r, c, r));
+    memcpy(x, next, r * c * sizeof *x);
+    return DT_OK;
 }
 
 dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
@@ -151,7 +164,8 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
        what was rounded. */
     scale_all(x, count, (float)(1.0 / (1.05 * sqrt(square) + 1e-12)));
     const size_t c = dt_max_size(rows, columns);
-    (c >= 2 * r ? orthogonalise_wide : orthogonalise_square)(x, next, gram, poly, (int)r, (int)c);
+    DT_TRY(
+        (c >= 2 * r ? orthogonalise_wide : orthogonalise_square)(cpu, x, next, gram, poly, r, c));
     apply(cpu_f32(weight), x, rows, columns, transpose, constants);
     return DT_OK;
 }

@@ -32,6 +32,7 @@ static const dt_backend_table CPU_TABLE = {
 static const dt_update_table CPU_UPDATE = {
     .adamw = cpu_adamw,
     .muon = cpu_muon,
+    .average = cpu_average,
     .square_sum = cpu_square_sum,
 };
 

@@ -22,6 +22,18 @@ dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tenso
     return DT_OK;
 }
 
+DT_HOT static void average_of(float *restrict average, const float *restrict w, size_t count,
+                              float gain) {
+    for (size_t i = 0; i < count; i++) average[i] += gain * (w[i] - average[i]);
+}
+
+dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
+                      float gain) {
+    (void)backend;
+    average_of(cpu_f32(average), cpu_f32(weight), count, gain);
+    return DT_OK;
+}
+
 /* Eight running sums in double, added pairwise at the end. */
 DT_HOT static double square_sum(const float *x, size_t count) {
     double lane[8] = {0};
