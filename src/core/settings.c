@@ -43,7 +43,7 @@ static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
-    WHOLE("steps", "run", FREE, steps, 1, STEPS, "1400", "updates in all"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2600", "updates in all"),
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto|blas", "cpu",
            "what computes: cpu, opencl, auto: GPUs if there are some, or blas: cpu with all "
            "products by BLAS"),
@@ -55,7 +55,7 @@ static const dt_setting table[] = {
     DURATION("stall-timeout", "run", LOCAL, stall_timeout, "10m",
              "end the job when a rank makes no progress for so long; 0: never"),
 
-    WHOLE("batch", "batch", FREE, batch, 1, 16777216, "64", "problems per step, over all ranks"),
+    WHOLE("batch", "batch", FREE, batch, 1, 16777216, "32", "problems per step, over all ranks"),
     WHOLE("shards", "batch", FIXED, shards, 1, DT_MAX_SHARDS, "8",
           "parts of a batch, a power of two: the most ranks a run can use"),
     WHOLE("micro-batch", "batch", FREE, micro_batch, 1, 65536, "32",
@@ -67,7 +67,7 @@ static const dt_setting table[] = {
         "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
         "then give other bits"),
 
-    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--****///",
+    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "++--*****///",
          "operations; one that stands twice is drawn twice as often"),
     WHOLE("digits", "data", FREE, digits, 1, 36, "3",
           "most digits of the operands of + and -, and of *, where 9 are the most"),
@@ -108,7 +108,7 @@ static const dt_setting table[] = {
     WHOLE("warmup", "optimizer", FREE, warmup, 0, STEPS, "60", "steps until it is reached"),
     CHOICE("schedule", "optimizer", FREE, schedule, "NAME", "cosine|constant", "cosine",
            "learning rate after that: cosine or constant"),
-    REAL("min-lr", "optimizer", FREE, min_lr, 0, 1, "0.01",
+    REAL("min-lr", "optimizer", FREE, min_lr, 0, 1, "0.15",
          "share of lr that the cosine ends with"),
     REAL("beta1", "optimizer", FREE, beta1, 0, 0.9999999, "0.9", "decay of the gradient's mean"),
     REAL("beta2", "optimizer", FREE, beta2, 0, 0.9999999, "0.99", "decay of the gradient's square"),

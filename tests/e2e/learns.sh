@@ -34,7 +34,7 @@ done <questions 3<out
 say "$((20 - wrong)) of 20 sums are right"
 
 # The default job, made short: problems of up to two digits. It answered 82 % so soon, a model that only guesses some percent.
-expect_exit 0 start 2 --digits 2 --dividend-digits 2 --divisor-digits 1 --steps 400 --eval-every 0 --out four
+expect_exit 0 start 2 --digits 2 --dividend-digits 2 --divisor-digits 1 --steps 800 --eval-every 0 --out four
 expect_exit 0 start 2 eval four/latest.h5 --split test --count 1000 --json
 /usr/bin/python3 -B -c '
 import json, sys

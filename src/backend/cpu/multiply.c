@@ -177,6 +177,19 @@ CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, const cpu_right *right
     }
 }
 
+/* Fewer than FEW_ROWS, in one tile: it takes hardly longer than one of a single row, whose sums
+ * wait for each other. */
+CPU_INLINE void last_rows(float *c, cpu_addend addend, const cpu_right *right, cpu_left a,
+                          const float *panel, size_t depth, size_t rows) {
+    _Static_assert(FEW_ROWS <= 4, "every number of rows has a case");
+    switch (rows) {
+    case 1: row_of_tiles(c, addend, right, a, panel, depth, 1); return;
+    case 2: row_of_tiles(c, addend, right, a, panel, depth, 2); return;
+    case 3: row_of_tiles(c, addend, right, a, panel, depth, 3); return;
+    default: return;
+    }
+}
+
 static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M) {
     const size_t K = right->K, N = right->N;
     const float *panel = right->panel;
@@ -192,9 +205,7 @@ static void multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *r
             row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth,
                          FEW_ROWS);
         }
-        for (; i < M; i++, block.p += a.row) {
-            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth, 1);
-        }
+        last_rows(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth, M - i);
         panel += dt_round_up(N, PANEL) * depth;
         addend = (cpu_addend){.rows = c};
     }
