@@ -86,8 +86,7 @@ static void average_moves_towards_the_weights(void **state) {
         device_tensor average = device_random("average", backend, COUNTS[i], 0, 1, &random);
         for (size_t k = 0; k < LENGTH(gain); k++) {
             device_tensor weight = device_random("weight", backend, COUNTS[i], 0.5, 1, &random);
-            expect_ok(
-                backend->update->average(backend, average.at, weight.at, COUNTS[i], gain[k]));
+            expect_ok(backend->update->average(backend, average.at, weight.at, COUNTS[i], gain[k]));
             for (size_t j = 0; j < COUNTS[i]; j++) {
                 average.host[j] =
                     (1 - (double)gain[k]) * average.host[j] + (double)gain[k] * weight.host[j];
