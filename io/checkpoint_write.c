@@ -101,10 +101,16 @@ static dt_status write_tokenizer(dt_hdf5_writer *writer, const dt_tokenizer *tok
     return status;
 }
 
+static dt_status go_on(dt_checkpoint_needless *needless) {
+    DT_REQUIRE(!needless || !needless(), DT_ERR_STOPPED, "the checkpoint has become needless");
+    return DT_OK;
+}
+
 static dt_status write_block(dt_hdf5_writer *writer, const dt_layout *layout, const char *group,
-                             const float *x) {
+                             const float *x, dt_checkpoint_needless *needless) {
     char path[DT_STORED_PATH_MAX];
     for (size_t i = 0; i < layout->parameters; i++) {
+        DT_TRY(go_on(needless));
         const dt_parameter *parameter = &layout->parameter[i];
         snprintf(path, sizeof path, "%s/%s", group, parameter->name);
         DT_TRY(dt_hdf5_writer_dataset(writer, path, DT_FLOAT32, parameter->rank, parameter->extent,
@@ -143,13 +149,14 @@ static dt_status write_table(dt_hdf5_writer *writer, const dt_metrics *metrics, 
     return status;
 }
 
-static dt_status write_parts(dt_hdf5_writer *writer, const dt_checkpoint *checkpoint) {
+static dt_status write_parts(dt_hdf5_writer *writer, const dt_checkpoint *checkpoint,
+                             dt_checkpoint_needless *needless) {
     DT_TRY(write_attributes(writer, checkpoint));
     DT_TRY(write_config(writer, &checkpoint->config));
     DT_TRY(write_tokenizer(writer, checkpoint->tokenizer));
     for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
         DT_TRY(write_block(writer, &checkpoint->layout, dt_block_path[block],
-                           block_of(checkpoint, block)));
+                           block_of(checkpoint, block), needless));
     }
     for (size_t table = 0; table < DT_TABLES; table++) {
         DT_TRY(write_table(writer, checkpoint->metrics, table));
@@ -158,10 +165,10 @@ static dt_status write_parts(dt_hdf5_writer *writer, const dt_checkpoint *checkp
 }
 
 static dt_status write_file(dt_digest *digest, int file, const char *path,
-                            const dt_checkpoint *checkpoint) {
+                            const dt_checkpoint *checkpoint, dt_checkpoint_needless *needless) {
     dt_hdf5_writer writer;
     dt_status status = dt_hdf5_writer_open(&writer, file, path);
-    if (status == DT_OK) status = write_parts(&writer, checkpoint);
+    if (status == DT_OK) status = write_parts(&writer, checkpoint, needless);
     if (status == DT_OK) status = dt_hdf5_writer_finish(&writer, digest);
     dt_hdf5_writer_close(&writer);
     return status;
@@ -170,7 +177,8 @@ static dt_status write_file(dt_digest *digest, int file, const char *path,
 /* ---- afterwards ---- */
 
 /* Read the file back with a reader that shares nothing with the writer but the digests. */
-static dt_status read_back(const char *path, const dt_digest *digest) {
+static dt_status read_back(const char *path, const dt_digest *digest,
+                           dt_checkpoint_needless *needless) {
     dt_hdf5_file in;
     char found[DT_DIGEST_LENGTH];
     dt_status status = DT_OK;
@@ -181,6 +189,7 @@ static dt_status read_back(const char *path, const dt_digest *digest) {
     DT_REQUIRE_DONE(memcmp(found, digest->text, DT_DIGEST_LENGTH) == 0, DT_ERR_IO,
                     "%s is another file than the one just written", path);
     for (size_t i = 0; i < in.objects; i++) {
+        DT_TRY_DONE(go_on(needless));
         if (!in.object[i].group) DT_TRY_DONE(dt_hdf5_bytes(NULL, &in, &in.object[i]));
     }
 done:
@@ -195,6 +204,11 @@ static double seconds_now(void) {
 }
 
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint) {
+    return dt_checkpoint_write_unless(path, checkpoint, NULL);
+}
+
+dt_status dt_checkpoint_write_unless(const char *path, const dt_checkpoint *checkpoint,
+                                     dt_checkpoint_needless *needless) {
     const double start = seconds_now();
     DT_TRY(check_finite(path, checkpoint));
     const double checked = seconds_now();
@@ -202,11 +216,12 @@ dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint)
     dt_digest digest;
     dt_status status = DT_OK;
     DT_TRY_DONE(dt_replacement_open(&replacement, path));
-    DT_TRY_DONE(write_file(&digest, replacement.file, path, checkpoint));
+    DT_TRY_DONE(write_file(&digest, replacement.file, path, checkpoint, needless));
     const double written = seconds_now();
+    DT_TRY_DONE(go_on(needless));
     DT_TRY_DONE(dt_replacement_sync(&replacement));
     const double synced = seconds_now();
-    status = read_back(replacement.temporary, &digest);
+    status = read_back(replacement.temporary, &digest, needless);
     if (status == DT_ERR_DATA) {
         status = dt_error_raise(DT_ERR_IO, __FILE__, __LINE__,
                                 "%s does not read back as it was written, and is not kept: %s",

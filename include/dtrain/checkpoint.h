@@ -43,6 +43,16 @@ typedef struct {
  */
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint);
 
+/* Asked now and then while a file is written: whether nobody wants it any more. */
+typedef bool dt_checkpoint_needless(void);
+
+/* The same, but gives up when the file is needless, and leaves the old one.
+ *
+ * @return as dt_checkpoint_write; DT_ERR_STOPPED: it was needless
+ */
+dt_status dt_checkpoint_write_unless(const char *path, const dt_checkpoint *checkpoint,
+                                     dt_checkpoint_needless *needless);
+
 typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 
 /**

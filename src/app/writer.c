@@ -121,13 +121,16 @@ static dt_status ensure_folder(const dt_config *config) {
     return writer_settings(config);
 }
 
-static dt_status write_slot(const snapshot *s) {
+static bool stops(void) { return signals_stop() != 0; }
+
+/* needless: NULL, or asked while the file is written. */
+static dt_status write_slot(const snapshot *s, dt_checkpoint_needless *needless) {
     const dt_run_state *state = &s->copy.state;
     const dt_config *config = &s->copy.config;
     char path[DT_PATH_MAX];
     DT_TRY(ensure_folder(config));
     DT_TRY(dt_run_checkpoint_path(path, sizeof path, config->out, state->step));
-    DT_TRY(dt_checkpoint_write(path, &s->copy));
+    DT_TRY(dt_checkpoint_write_unless(path, &s->copy, needless));
     /* best.h5 as well if it should be an earlier one, but could not be made then: without it that
      * one would be rotated away. */
     DT_TRY(dt_run_links(config->out, state->step, state->best_step));
@@ -202,6 +205,25 @@ static void note(writer *w, snapshot *s, dt_status status, double seconds, const
     pthread_mutex_unlock(&w->lock);
 }
 
+/* After a signal to stop, a file that is half written is given up for the one of the signal, of a
+ * later step: but only where that is likely to be on disk before a launcher kills. Otherwise the
+ * older one may be all that is saved. */
+static bool is_quick(const writer *w, const snapshot *s) {
+    const double most = 2, slow_disk = 1e8; /* s while training goes on, bytes/s */
+    const double bytes = (double)BLOCKS * sizeof(float) * (double)s->copy.layout.count;
+    return (w->write_seconds > 0 ? w->write_seconds : bytes / slow_disk) <= most;
+}
+
+static void forget(writer *w, snapshot *s) {
+    dt_log_debug("the checkpoint of step %lld is given up for that of a later step",
+                 (long long)s->copy.state.step);
+    dt_error_clear();
+    pthread_mutex_lock(&w->lock);
+    s->state = FREE;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Time may be short after a signal to stop: what its own checkpoint makes needless is left out. So
  * is, once that is on disk, what the loop submitted of the same step meanwhile: it does not know of
  * the signal. */
@@ -250,7 +272,13 @@ static bool work(writer *w) {
     if (answer && wanted.stop) let_writer_pass(w);
     dt_status status = answer ? take_answer(w, s, taken, &wanted) : DT_OK;
     const double start = seconds_now();
-    if (status == DT_OK) status = write_slot(s);
+    const bool leaves = !answer && !wanted.stop && !is_best(s) && is_quick(w, s);
+    dt_checkpoint_needless *const needless = leaves ? stops : NULL;
+    if (status == DT_OK) status = write_slot(s, needless);
+    if (needless && status == DT_ERR_STOPPED) {
+        forget(w, s);
+        return true;
+    }
     const double seconds = seconds_now() - start;
     if (status == DT_OK) {
         dt_log_debug("checkpoint of step %lld: %.3f s", (long long)s->copy.state.step, seconds);

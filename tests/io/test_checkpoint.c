@@ -274,6 +274,20 @@ static void test_not_finite(void **state) {
     }
 }
 
+static int questions;
+
+static bool tenth_time(void) { return ++questions > 10; }
+
+/* Given up half-way: the old file stays, and nothing else. */
+static void test_needless(void **state) {
+    scene *s = *state;
+    questions = 0;
+    assert_int_equal(dt_checkpoint_write_unless(s->path, &s->checkpoint, tenth_time),
+                     DT_ERR_STOPPED);
+    assert_int_equal(questions, 11);
+    assert_untouched(s, 1);
+}
+
 static void test_no_folder(void **state) {
     scene *s = *state;
     char path[2 * DT_PATH_MAX];
@@ -376,6 +390,7 @@ int main(void) {
         TEST(test_flipped_weights), TEST(test_wild_pointers),
         TEST(test_foreign),         TEST(test_no_file),
         TEST(test_not_finite),      TEST(test_no_folder),
+        TEST(test_needless),        TEST(test_no_folder),
         TEST(test_no_permission),   TEST(test_size_limit),
         TEST(test_full_disk),
     };
