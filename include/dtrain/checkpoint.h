@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     dt_config config;
     dt_model_shape shape;
-    dt_layout layout; /* of weights, m and v */
+    dt_layout layout; /* of each block */
     dt_tokenizer *tokenizer;
     /* Flat blocks of layout.count elements. Read for their weights alone, the others are NULL. */
     float *weights; /* the model */

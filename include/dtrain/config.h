@@ -72,8 +72,7 @@ typedef struct {
     double momentum; /* of muon */
     double weight_decay;
     double clip; /* global norm; 0: off */
-    double
-        average; /* share of the steps so far that the averaged weights reach back over; 0: off */
+    double average; /* over which share of the steps so far; 0: off */
     /* evaluation */
     int64_t eval_every;    /* steps */
     int64_t eval_examples; /* problems */

@@ -308,7 +308,7 @@ def measure_memory(machine):
     # Both go through the same micro-batches, so that none is larger by chance.
     peak = peak_memory(machine, ranks, model, machine.batch, 4)
     larger = peak_memory(machine, ranks, model, 4 * machine.batch, 1)
-    allowed = 16 * parameters + ranks * (4 * parameters * (3 + math.log2(shards / ranks)) + activations + 40e6)
+    allowed = 12 * parameters + ranks * (4 * parameters * (1 + math.log2(shards / ranks)) + activations + 40e6)
     return {"ranks": ranks, "shards": shards, "parameters": parameters, "activation_bytes": activations,
             "allowed_bytes": allowed, "batch": machine.batch, "peak_bytes": peak["Pss"], "by_kind": peak,
             "larger_batch": 4 * machine.batch, "larger_peak_bytes": larger["Pss"]}
