@@ -71,7 +71,7 @@ typedef struct {
     double beta1, beta2, epsilon;
     double momentum; /* of muon */
     double weight_decay;
-    double clip; /* global norm; 0: off */
+    double clip;    /* global norm; 0: off */
     double average; /* over which share of the steps so far; 0: off */
     /* evaluation */
     int64_t eval_every;    /* steps */

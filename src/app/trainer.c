@@ -160,15 +160,13 @@ static dt_status spread(trainer *t, float *window, const float *from) {
     return status;
 }
 
-/* The tokens of a format could be others in the dtrain that wrote the file; those of a text are its
- * characters. */
+/* The tokens of a text are its characters. */
 static dt_status check_fits(const trainer *t, const dt_checkpoint *checkpoint) {
     DT_REQUIRE(!checkpoint || (checkpoint->layout.count == t->layout.count &&
                                dt_tokenizer_equal(checkpoint->tokenizer, t->tokenizer)),
-               DT_ERR_DATA, "the checkpoint has another vocabulary than %s; %s, or begin a new run",
-               t->lines ? "the characters of --train-file" : "this dtrain uses",
-               t->lines ? "give a text with the same characters"
-                        : "go on with the dtrain that wrote it");
+               DT_ERR_DATA,
+               "the checkpoint has another vocabulary than the characters of --train-file; give a "
+               "text with the same characters, or begin a new run");
     return DT_OK;
 }
 

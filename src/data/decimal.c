@@ -70,6 +70,14 @@ bool dt_span_is_number(dt_span span, dt_digit_order order) {
     return span.count == 1 || span.at[order == DT_MOST_FIRST ? 0 : span.count - 1] != '0';
 }
 
+dt_span dt_span_stripped(dt_span digits, dt_digit_order order) {
+    while (digits.count > 1 && digits.at[order == DT_MOST_FIRST ? 0 : digits.count - 1] == '0') {
+        if (order == DT_MOST_FIRST) digits.at++;
+        digits.count--;
+    }
+    return digits;
+}
+
 bool dt_span_cut(dt_span *head, dt_span *rest, dt_span whole, char separator) {
     const char *at = whole.count > 0 ? memchr(whole.at, separator, whole.count) : NULL;
     const size_t before = at ? (size_t)(at - whole.at) : whole.count;

@@ -36,6 +36,9 @@ typedef enum { DT_MOST_FIRST, DT_LEAST_FIRST } dt_digit_order;
 /* Digits only, at least one, and no zero before the first significant one. */
 bool dt_span_is_number(dt_span span, dt_digit_order order);
 
+/* Without the zeros before the first significant digit; the last digit stays. */
+dt_span dt_span_stripped(dt_span digits, dt_digit_order order);
+
 /* Everything before the first `separator`; `rest` is what follows it. False, with the whole as
  * `head`, if there is none. */
 bool dt_span_cut(dt_span *head, dt_span *rest, dt_span whole, char separator);

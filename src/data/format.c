@@ -23,8 +23,9 @@ static void put_ordered(dt_text *text, dt_number n, dt_digit_order order) {
     }
 }
 
-static void put_answer(dt_text *text, const dt_problem *problem, dt_digit_order order) {
+static void put_answer(dt_text *text, const dt_problem *problem, dt_format format) {
     const dt_number a = problem->a, b = problem->b;
+    const dt_digit_order order = dt_format_order(format);
     switch (problem->operation) {
     case DT_ADD: put_ordered(text, a + b, order); break;
     case DT_SUBTRACT:
@@ -33,6 +34,10 @@ static void put_answer(dt_text *text, const dt_problem *problem, dt_digit_order 
         break;
     case DT_MULTIPLY: put_ordered(text, a * b, order); break;
     case DT_DIVIDE:
+        if (dt_format_has_working(problem, format)) {
+            dt_format_put_result(text, problem);
+            break;
+        }
         dt_text_number(text, a / b);
         dt_text_char(text, 'r');
         put_ordered(text, a % b, order);
@@ -56,12 +61,12 @@ static void put_question(dt_text *text, const dt_problem *problem, dt_format for
 
 static void put_final(dt_text *text, const dt_problem *problem, dt_format format, size_t phrasing) {
     if (format != DT_FORMAT_CHAT) {
-        put_answer(text, problem, dt_format_order(format));
+        put_answer(text, problem, format);
         return;
     }
     char short_form[ANSWER_SIZE];
     dt_text answer = dt_text_begin(short_form, sizeof short_form);
-    put_answer(&answer, problem, dt_format_order(format));
+    put_answer(&answer, problem, format);
     dt_chat_put_answer(text, (dt_span){short_form, answer.length}, problem->operation, phrasing);
 }
 
@@ -119,9 +124,17 @@ static bool put_number_answer(dt_text *text, dt_span answer, bool may_be_negativ
     return true;
 }
 
-static bool put_division_answer(dt_text *text, dt_span answer, dt_digit_order order) {
+static bool put_division_answer(dt_text *text, dt_span answer, const dt_problem *problem,
+                                dt_format format) {
+    const dt_digit_order order = dt_format_order(format);
     dt_span quotient, remainder;
     if (!dt_span_cut(&quotient, &remainder, answer, 'r')) return false;
+    if (dt_format_has_working(problem, format)) {
+        if (quotient.count != dt_digit_count(problem->a)) return false;
+        if (remainder.count != dt_digit_count(problem->b)) return false;
+        quotient = dt_span_stripped(quotient, DT_MOST_FIRST);
+        remainder = dt_span_stripped(remainder, order);
+    }
     if (!dt_span_is_number(quotient, DT_MOST_FIRST)) return false;
     if (!dt_span_is_number(remainder, order)) return false;
     dt_text_span(text, quotient);
@@ -133,7 +146,6 @@ static bool put_division_answer(dt_text *text, dt_span answer, dt_digit_order or
 /* What follows the working, as people write it. */
 static bool put_people_answer(dt_text *text, dt_span written, const dt_problem *problem,
                               dt_format format) {
-    const dt_digit_order order = dt_format_order(format);
     char short_form[ANSWER_SIZE];
     if (format == DT_FORMAT_CHAT) {
         dt_text taken = dt_text_begin(short_form, sizeof short_form);
@@ -141,8 +153,9 @@ static bool put_people_answer(dt_text *text, dt_span written, const dt_problem *
         written = (dt_span){short_form, taken.length};
     }
     return problem->operation == DT_DIVIDE
-               ? put_division_answer(text, written, order)
-               : put_number_answer(text, written, problem->operation == DT_SUBTRACT, order);
+               ? put_division_answer(text, written, problem, format)
+               : put_number_answer(text, written, problem->operation == DT_SUBTRACT,
+                                   dt_format_order(format));
 }
 
 dt_status dt_format_answer(char *answer, size_t size, const char *produced,
@@ -181,6 +194,7 @@ static void widen_as(extent *widest, const dt_problem *problem, dt_format format
         return;
     }
     for (const char *at = text; *at; at++) {
+        if (run > 0 && *at >= 'a' && *at <= 'i') continue; /* a carry */
         run = *at >= '0' && *at <= '9' ? run + 1 : 0;
         if (run > widest->run) widest->run = run;
     }

@@ -17,6 +17,10 @@ bool dt_format_has_working(const dt_problem *problem, dt_format format);
 /* These steps; nothing for a sum. */
 void dt_format_put_steps(dt_text *text, const dt_problem *problem);
 
+/* Quotient and remainder as the last step of a division has them, so that each digit is copied from
+ * its own place: "0029r10". */
+void dt_format_put_result(dt_text *text, const dt_problem *problem);
+
 /* Which end of a number comes first; of dividends and quotients, which long division goes through
  * from the front, it is always the most significant. */
 dt_digit_order dt_format_order(dt_format format);

@@ -13,8 +13,7 @@ static bool is_padded(dt_span span) {
 
 /* "0645000" -> "5460". */
 static void put_stripped(dt_text *text, dt_span padded) {
-    while (padded.count > 1 && padded.at[padded.count - 1] == '0') padded.count--;
-    dt_text_span_reversed(text, padded);
+    dt_text_span_reversed(text, dt_span_stripped(padded, DT_LEAST_FIRST));
 }
 
 /* a - b where a < b: "229" -> "45 - 123 = 922 - 1000"; otherwise "870" -> "123 - 45 = 78". */
@@ -45,12 +44,32 @@ static bool put_swapped(dt_text *text, dt_span step) {
     return true;
 }
 
-/* Step k of a product: "01191+20202" -> "273 * 70 = 19110, sum 20202". */
+/* "2b9c01" -> "1092": the digits of a partial product without the carries between them. */
+static bool put_partial(dt_text *text, dt_span partial) {
+    char digits[DT_TEXT_MAX];
+    size_t count = 0;
+    if (partial.count > sizeof digits) return false;
+    for (size_t i = 0; i < partial.count; i++) {
+        const char sign = partial.at[i];
+        if (sign < 'a' || sign > 'i') {
+            digits[count++] = sign;
+        } else if (!is_padded((dt_span){partial.at + i + 1, i + 1 < partial.count})) {
+            return false;
+        }
+    }
+    const dt_span number = {digits, count};
+    if (!is_padded(number)) return false;
+    put_stripped(text, number);
+    return true;
+}
+
+/* Step k of a product: "01c1f91+20202" -> "273 * 70 = 19110, sum 20202". */
 static bool put_product_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
+    const size_t digits = dt_digit_count(problem->b);
     dt_span partial, sum;
-    if (k >= dt_digit_count(problem->b)) return false;
+    if (k >= digits) return false;
     const bool has_sum = dt_span_cut(&partial, &sum, step, '+');
-    if (has_sum != (k > 0) || (has_sum && !is_padded(sum)) || !is_padded(partial)) return false;
+    if (has_sum != (k > 0 && k + 1 < digits) || (has_sum && !is_padded(sum))) return false;
     for (size_t i = 0; i < k; i++) {
         if (i + 1 >= partial.count || partial.at[i] != '0') return false;
     }
@@ -59,7 +78,7 @@ static bool put_product_step(dt_text *text, dt_span step, const dt_problem *prob
     const dt_number scale = dt_power_of_ten(k);
     dt_text_number(text, problem->b / scale % 10 * scale);
     dt_text_string(text, " = ");
-    put_stripped(text, partial);
+    if (!put_partial(text, partial)) return false;
     if (has_sum) {
         dt_text_string(text, ", sum ");
         put_stripped(text, sum);
@@ -89,15 +108,20 @@ static int found_digit(char letter, int bit) {
     return at ? (int)(at - letters[bit]) << bit : -1;
 }
 
-/* "0029" -> "29". */
-static void put_quotient(dt_text *text, dt_span digits) {
-    while (digits.count > 1 && digits.at[0] == '0')
-        digits = (dt_span){digits.at + 1, digits.count - 1};
-    dt_text_span(text, digits);
+/* What is left of a step, and the quotient so far: "10,0029" -> ", quotient 29, remainder 1". */
+static bool put_result(dt_text *text, dt_span result) {
+    dt_span rest, quotient;
+    if (!dt_span_cut(&rest, &quotient, result, ',')) return false;
+    if (!is_padded(rest) || !is_padded(quotient)) return false;
+    dt_text_string(text, ", quotient ");
+    dt_text_span(text, dt_span_stripped(quotient, DT_MOST_FIRST));
+    dt_text_string(text, ", remainder ");
+    put_stripped(text, rest);
+    return true;
 }
 
-/* Differences of a step of 71, and the quotient so far: "270B887E039J100T0029" -> " - 568 = 72 - 71
- * = 1: 9, quotient 29". */
+/* Differences of a step of 71, and what comes of them: "270B887E039J100T10,0029" -> " - 568 = 72 -
+ * 71 = 1: 9, quotient 29, remainder 1". */
 static bool put_differences(dt_text *text, dt_span differences, const dt_problem *problem) {
     int found = 0;
     for (int bit = 3; bit >= 0; bit--) {
@@ -120,44 +144,31 @@ static bool put_differences(dt_text *text, dt_span differences, const dt_problem
     }
     dt_text_string(text, ": ");
     dt_text_number(text, (dt_number)found);
-    if (!is_padded(differences)) return false;
-    dt_text_string(text, ", quotient ");
-    put_quotient(text, differences);
-    return true;
+    return put_result(text, differences);
 }
 
-/* Step of a division: "046,270B887E039J100T0029" -> "640 - 568 = 72 - 71 = 1: 9, quotient 29"; what
- * is left, with the end of the dividend brought down: "/10" -> "remainder 1". */
-static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem, bool last) {
+/* Step of a division: "046,270B887E039J100T10,0029" -> "640 - 568 = 72 - 71 = 1: 9, quotient 29,
+ * remainder 1". */
+static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
     dt_span rest, differences;
-    if (dt_span_cut(&rest, &differences, step, ',')) {
-        if (!is_padded(rest)) return false;
-        put_stripped(text, rest);
-        return put_differences(text, differences, problem);
-    }
-    if (!last || step.count == 0 || step.at[0] != '/') return false;
-    const dt_span remainder = {step.at + 1, step.count - 1};
-    if (!is_padded(remainder)) return false;
-    dt_text_string(text, "remainder ");
-    put_stripped(text, remainder);
-    return true;
+    if (!dt_span_cut(&rest, &differences, step, ',') || !is_padded(rest)) return false;
+    put_stripped(text, rest);
+    return put_differences(text, differences, problem);
 }
 
-/* Step k, counted from 0; last: the answer follows it. */
-static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k, bool last) {
+/* Step k, counted from 0. */
+static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
     switch (problem->operation) {
     case DT_SUBTRACT:
         return k == 0 ? put_difference(text, step, problem->a, problem->b)
                       : k == 1 && put_swapped(text, step);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
-        return k == 0 ? put_multiples(text, step, problem)
-                      : put_quotient_step(text, step, problem, last);
+        return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);
     }
 }
 
-/* whole: the answer follows. */
-static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem, bool whole) {
+static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
     char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
     for (size_t k = 0; more; k++) {
@@ -166,7 +177,7 @@ static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem, b
         if (problem->operation == DT_SUBTRACT) between = '\0'; /* the second is the last */
         if (k > 0) dt_text_char(text, '\n');
         const size_t line_start = text->length;
-        if (!put_step(text, step, problem, k, whole && !more)) {
+        if (!put_step(text, step, problem, k)) {
             dt_text_rewind(text, line_start);
             dt_text_span(text, step);
         }
@@ -202,5 +213,7 @@ void dt_format_working(char *text, size_t size, const char *produced, const dt_p
     size_t end = steps.count;
     while (end > 0 && steps.at[end - 1] != '=') end--;
     if (end > 0) steps.count = end - 1;
-    put_steps(&out, steps, problem, end > 0);
+    /* The sign for the end of the dividend is no step. */
+    if (end > 2 && strncmp(steps.at + end - 3, ";/", 2) == 0) steps.count -= 2;
+    put_steps(&out, steps, problem);
 }

@@ -5,17 +5,19 @@
 #include "decimal.h"
 #include "dtrain/analysis.h"
 
-/* Parts of a step of division. */
-enum { MULTIPLE, REST, DIFFERENCE, DIGIT, QUOTIENT };
+/* Parts of a step of division; of a product. */
+enum { MULTIPLE, REST, DIFFERENCE, DIGIT, LEFT, QUOTIENT };
+enum { PARTIAL_PRODUCT, RUNNING_SUM };
 
 /* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
     [DT_SUBTRACT] = {"difference", "swapped operands"},
-    [DT_MULTIPLY] = {"partial product", "running sum"},
+    [DT_MULTIPLY] = {[PARTIAL_PRODUCT] = "partial product", [RUNNING_SUM] = "running sum"},
     [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
                    [REST] = "remainder so far",
                    [DIFFERENCE] = "difference",
                    [DIGIT] = "quotient digit",
+                   [LEFT] = "remainder of the step",
                    [QUOTIENT] = "quotient so far"},
 };
 
@@ -30,7 +32,8 @@ static size_t division_part(const char *right, size_t begin, size_t at) {
     if (begin == 0) return MULTIPLE;
     if (right[at] >= 'A' && right[at] <= 'T') return DIGIT;
     for (size_t i = begin; i < at; i++) {
-        if (right[i] >= 'K' && right[i] <= 'T') return QUOTIENT;
+        if (right[i] < 'K' || right[i] > 'T') continue;
+        return memchr(right + i, ',', at - i) ? QUOTIENT : LEFT;
     }
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
@@ -48,8 +51,10 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
     const char *equals = strrchr(right, '=');
     if (!equals) return (dt_slip){.kind = DT_SLIP_ANSWER};
     const size_t end = (size_t)(equals - right);
-    if (at > end) return (dt_slip){.kind = DT_SLIP_COPY};
     const bool divides = memchr(right, ';', end) != NULL;
+    /* Of several partial products the last sum is the answer: a step, no copy. */
+    const bool sums = !divides && memchr(right, ',', end) && !memchr(right, '-', end);
+    if (at > end && !sums) return (dt_slip){.kind = DT_SLIP_COPY};
     const char between = divides ? ';' : ',';
     dt_slip slip = {.step = 1};
     size_t begin = 0;
@@ -59,5 +64,6 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
         begin = i + 1;
     }
     slip.kind = divides ? division_part(right, begin, at) : other_part(right, begin, at);
+    if (at > end) slip.kind = RUNNING_SUM;
     return slip;
 }

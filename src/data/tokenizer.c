@@ -6,6 +6,13 @@
 #include "chat.h"
 #include "dtrain/memory.h"
 
+/* The signs of arithmetic, in the order of their ids: what all formats need, then the working's. */
+static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+",
+                                   "-", "*", "/", "=", "r", ",", ";", "A", "B", "C", "D", "E",
+                                   "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q",
+                                   "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i"};
+enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 31 };
+
 /* A token as encoding looks it up: those that begin with the same byte stand together, the longest
  * first. */
 typedef struct {
@@ -20,6 +27,7 @@ struct dt_tokenizer {
     char **token;  /* (count) into strings, by id */
     candidate *sorted;
     size_t first[256 + 1]; /* candidates that begin with byte c: sorted[first[c] … first[c + 1]) */
+    bool has_carries;      /* letters in numbers are carries: it begins with the working's signs */
 };
 
 static int compare_candidates(const void *x, const void *y) {
@@ -68,6 +76,9 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
         made->token[i] = end;
         end = stpcpy(end, token[i]) + 1;
     }
+    made->has_carries = count >= SIGNS;
+    for (size_t i = 0; i < SIGNS && made->has_carries; i++)
+        made->has_carries = strcmp(token[i], sign[i]) == 0;
     DT_TRY_DONE(index_tokens(made));
     *tokenizer = made;
     made = NULL;
@@ -77,31 +88,26 @@ done:
 }
 
 /* The signs of the working, then every other character of the phrasings. */
-static dt_status create_chat(dt_tokenizer **tokenizer, const char *const *sign, size_t signs) {
+static dt_status create_chat(dt_tokenizer **tokenizer) {
     char character[DT_CHAT_CHARACTERS_MAX][DT_UTF8_SIZE];
-    const char *token[DT_CHAT_CHARACTERS_MAX + 64];
+    const char *token[DT_CHAT_CHARACTERS_MAX + SIGNS];
     const size_t characters = dt_chat_characters(character);
-    size_t count = signs;
-    memcpy(token, sign, signs * sizeof *token);
+    size_t count = SIGNS;
+    memcpy(token, sign, sizeof sign);
     for (size_t i = 0; i < characters; i++) {
         bool known = false;
-        for (size_t k = 0; k < signs && !known; k++) known = strcmp(sign[k], character[i]) == 0;
+        for (size_t k = 0; k < SIGNS && !known; k++) known = strcmp(sign[k], character[i]) == 0;
         if (!known) token[count++] = character[i];
     }
     return dt_tokenizer_restore(tokenizer, token, count);
 }
 
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
-    static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8",
-                                       "9", "+", "-", "*", "/", "=", "r", ",", ";", "A",
-                                       "B", "C", "D", "E", "F", "G", "H", "I", "J", "K",
-                                       "L", "M", "N", "O", "P", "Q", "R", "S", "T"};
-    enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 22 };
     switch (format) {
     case DT_FORMAT_PLAIN:
     case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);
     case DT_FORMAT_SCRATCHPAD: return dt_tokenizer_restore(tokenizer, sign, SIGNS);
-    case DT_FORMAT_CHAT: return create_chat(tokenizer, sign, SIGNS);
+    case DT_FORMAT_CHAT: return create_chat(tokenizer);
     }
     *tokenizer = NULL;
     DT_RAISE(DT_ERR_INTERNAL, "format %d does not exist", (int)format);
@@ -178,14 +184,21 @@ static bool is_digit(const char *token) {
     return token && token[0] >= '0' && token[0] <= '9' && token[1] == '\0';
 }
 
+static bool is_carry(const dt_tokenizer *tokenizer, const char *token) {
+    return tokenizer->has_carries && token && token[0] >= 'a' && token[0] <= 'i' &&
+           token[1] == '\0';
+}
+
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count) {
     int32_t run = 0, before = 0;
     for (size_t i = 0; i < count; i++) {
-        const bool digit = is_digit(dt_tokenizer_token(tokenizer, id[i]));
+        const char *token = dt_tokenizer_token(tokenizer, id[i]);
+        const bool digit = is_digit(token);
         place[i] = digit || run > 0 ? run + 1 : 0;
-        run = digit ? run + 1 : 0;
         position[i] = before;
+        if (run > 0 && is_carry(tokenizer, token)) continue;
+        run = digit ? run + 1 : 0;
         before += !digit;
     }
 }

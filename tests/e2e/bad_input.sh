@@ -32,8 +32,13 @@ say "Dear reader, this is a letter." >inputs/text.h5
 head -c 100000 /dev/zero >inputs/zeros.h5
 printf '[model]\nwidth = 32\nwidht = 64\n' >inputs/wrong_key.ini
 printf '[model]\nwidth = 32\nheads = three\n' >inputs/wrong_value.ini
-/usr/bin/python3 -B - <<'END'
+cp inputs/good.h5 inputs/other_signs.h5
+PYTHONPATH=$(dirname "$0")/../io /usr/bin/python3 -B - <<'END'
 import h5py
+import signed
+with h5py.File("inputs/other_signs.h5", "r+") as file:
+    file["tokenizer/vocab"][-1] = "j"
+    signed.sign(file)
 with h5py.File("inputs/foreign.h5", "w") as file:
     file["weights"] = [1.0, 2.0]
 with h5py.File("inputs/good.h5") as good, h5py.File("inputs/newer.h5", "w") as newer, \
@@ -85,13 +90,20 @@ for command in eval ask info; do
     done
 done
 refuse $NO_INPUT inputs "$dtrain" info inputs # a folder without checkpoints
-for command in eval ask; do refuse $DATA inputs/other_shape.h5 "$dtrain" "$command" inputs/other_shape.h5; done
+for command in eval ask; do
+    refuse $DATA inputs/other_shape.h5 "$dtrain" "$command" inputs/other_shape.h5
+    refuse $DATA "inputs/other_signs.h5: its model has another vocabulary" "$dtrain" "$command" inputs/other_signs.h5
+done
+expect_exit 0 "$dtrain" info inputs/other_signs.h5
 
 refuse $NO_INPUT missing.h5 start 3 --resume missing.h5 --out new
 for file in truncated foreign text; do
     refuse $DATA "inputs/$file.h5" start 3 --resume "inputs/$file.h5" --out new
 done
 refuse $DATA inputs/other_shape.h5 start alone --resume inputs/other_shape.h5 --out new
+for how in --resume --init-from; do
+    refuse $DATA "inputs/other_signs.h5: its model has another vocabulary" start 3 $how inputs/other_signs.h5 --steps 12 --out new
+done
 
 # Another shape than the checkpoint's: the setting and both values are named.
 refuse $USAGE "--width 16, which cannot become 32" start 3 --resume inputs/good.h5 --width 32 --out new

@@ -87,17 +87,18 @@ def places(op, working):
         elif step == 1:
             named += [("multiple of the divisor", step)] * len(chunk)
         else:
-            rest, bits, quotient = re.fullmatch(r"(/\d+=|\d+,)(?:((?:\d+[A-T]){4})(\d+;))?", chunk).groups()
+            rest, bits, left, quotient = re.fullmatch(r"(/=|\d+,)(?:((?:\d+[A-T]){4})(\d+,)(\d+;))?", chunk).groups()
             assert (bits is None) == chunk.startswith("/") == chunk.endswith("="), chunk
             named += [("remainder so far", step)] * len(rest)
             named += [("difference" if c.isdigit() else "quotient digit", step) for c in bits or ""]
+            named += [("remainder of the step", step)] * len(left or "")
             named += [("quotient so far", step)] * len(quotient or "")
     return named
 
 def first_slip(op, produced, right):
     working, equals, _ = right.rpartition("=")
     if not equals: return "answer", 0
-    if produced.startswith(working + "="): return "copy", 0
+    if produced.startswith(working + "="): return ("running sum", working.count(",") + 1) if op == "*" and "," in working else ("copy", 0)
     for i, place in enumerate(places(op, working)):
         if produced[i:i + 1] != (working + "=")[i]: return place
 

@@ -47,13 +47,17 @@ def read_question(text, format):
     return number(a, operation == "/"), operation, number(b, False)
 
 
-def read_answer(text, operation, format):
-    """One number, or quotient and remainder."""
+def read_answer(text, a, operation, b, format):
+    """One number, or quotient and remainder: behind a working those are as wide as dividend and divisor."""
     assert text[-1] == "$", text
-    if format in ("scratchpad", "chat"):
+    padded = format in ("scratchpad", "chat")
+    if padded:
         assert text.count("=") == (operation in "-*/"), text
         text = text.split("=")[-1]
     numbers = re.findall(r"-?\d+", text)
+    if padded and operation == "/":
+        assert list(map(len, numbers)) == [len(str(a)), len(str(b))], text
+        numbers = [re.sub(r"^0+(?=\d)", "", numbers[0]), re.sub(r"(?<=\d)0+$", "", numbers[1])]
     if format != "chat":
         assert re.fullmatch(r"\d+r\d+\$" if operation == "/" else r"-?\d+\$", text), text
     signs = [-1 if n[0] == "-" else 1 for n in numbers]
@@ -80,7 +84,7 @@ def check(program, format, split, count):
         question, produced = text[:row["given"]].decode(), text[row["given"]:].decode()
         a, operation, b = read_question(question, format)
         assert (a, operation, b) == (row["a"], row["op"], row["b"]), row
-        assert read_answer(produced, operation, format) == right_answer(a, operation, b), row
+        assert read_answer(produced, a, operation, b, format) == right_answer(a, operation, b), row
         assert row["answer"] == " r ".join(map(str, right_answer(a, operation, b))), row
         if format == "chat":
             assert bool(JAPANESE.search(question)) == bool(JAPANESE.search(produced)), row

@@ -160,25 +160,26 @@ static void carries_and_borrows_are_counted(void **state) {
 
 static void slips_are_found_where_they_are(void **state) {
     (void)state;
-    static const char *const product = "2901,01191+20202,00645+20847=20847$";
+    static const char *const product = "2b9c01,01c1f91+20202,006a4b50=20847$";
     static const char *const quotient =
-        "241,482,865;602,836A229C460G399M002;046,270B887E039J100T0029;/10=29r1$";
+        "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/=0029r10$";
     static const struct {
         const char *right, *produced;
         size_t kind, step;
     } known[] = {
-        {product, "2902,01191+20202,00645+20847=20847", 0, 1},
-        {product, "29", 0, 1},
+        {product, "2b9c02,01c1f91+20202,006a4b50=20847", 0, 1},
+        {product, "2b9d01,01c1f91+20202,006a4b50=20847", 0, 1},
+        {product, "2b", 0, 1},
         {product, "", 0, 1},
-        {product, "29011,", 0, 1}, /* too long: the end of the part is missing */
-        {product, "2901=2901", 0, 1},
-        {product, "2901,01191-", 0, 2},
-        {product, "2901,01191+2,", 1, 2},
-        {product, "2901,01191+20202,00645+20846=20846", 1, 3},
-        {product, "2901,01191+20202,00645+208470=", 1, 3},
-        {product, "2901,01191+20202,00645+20847=20848", DT_SLIP_COPY, 0},
-        {product, "2901,01191+20202,00645+20847=2084", DT_SLIP_COPY, 0},
-        {product, "2901,01191+20202,00645+20847=208470", DT_SLIP_COPY, 0},
+        {product, "2b9c011,", 0, 1}, /* too long: the end of the part is missing */
+        {product, "2b9c01=2901", 0, 1},
+        {product, "2b9c01,01c1f91-", 0, 2},
+        {product, "2b9c01,01c1f91+2,", 1, 2},
+        {product, "2b9c01,01c1f91+20202,006a4c50=20847", 0, 3},
+        {product, "2b9c01,01c1f91+20202,006a4b50+20847=20847", 0, 3},
+        {product, "2b9c01,01c1f91+20202,006a4b50=20848", 1, 3},
+        {product, "2b9c01,01c1f91+20202,006a4b50=2084", 1, 3},
+        {product, "2b9c01,01c1f91+20202,006a4b50=208470", 1, 3},
         {quotient, "241,483,", 0, 1},
         {quotient, "241,482,865,", 0, 1},
         {quotient, "241,482,865;612,", 1, 2},
@@ -187,15 +188,17 @@ static void slips_are_found_where_they_are(void **state) {
         {quotient, "241,482,865;602,836B", 3, 2},
         {quotient, "241,482,865;602,836A22A", 2, 2},
         {quotient, "241,482,865;602,836A229C460G399K", 3, 2},
-        {quotient, "241,482,865;602,836A229C460G399M012", 4, 2},
-        {quotient, "241,482,865;602,836A229C460G399M002=", 4, 2},
-        {quotient, "241,482,865;602,836A229C460G399M002;/46", 1, 3},
-        {quotient, "241,482,865;602,836A229C460G399M002;046,270B887E039J100S", 3, 3},
-        {quotient, "241,482,865;602,836A229C460G399M002;046,270B887E039J100T0028", 4, 3},
-        {quotient, "241,482,865;602,836A229C460G399M002;046,270B887E039J100T0029;0", 1, 4},
-        {quotient, "241,482,865;602,836A229C460G399M002;046,270B887E039J100T0029;/1=", 1, 4},
-        {quotient, "241,482,865;602,836A229C460G399M002;046,270B887E039J100T0029;/100", 1, 4},
-        {quotient, "241,482,865;602,836A229C460G399M002;046,270B887E039J100T0029;/10=29r2",
+        {quotient, "241,482,865;602,836A229C460G399M56,002", 4, 2},
+        {quotient, "241,482,865;602,836A229C460G399M460", 4, 2},
+        {quotient, "241,482,865;602,836A229C460G399M46,012", 5, 2},
+        {quotient, "241,482,865;602,836A229C460G399M46,002=", 5, 2},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;/46", 1, 3},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100S", 3, 3},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T1,", 4, 3},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0028", 5, 3},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;0", 1, 4},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/1", 1, 4},
+        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/=0029r20",
          DT_SLIP_COPY, 0},
         {"870=87$", "871=871", 0, 1},
         {"229,321-54,870=-87$", "239,", 0, 1},
@@ -207,8 +210,9 @@ static void slips_are_found_where_they_are(void **state) {
         {"229,321-54,870=-87$", "229,321-54,870=-88", DT_SLIP_COPY, 0},
         {"975$", "976", DT_SLIP_ANSWER, 0},
         {"-87$", "87", DT_SLIP_ANSWER, 0},
-        {"2901=2901$", "2901=2902", DT_SLIP_COPY, 0},
-        {"2901=2901$", "2801=2801", 0, 1},
+        {"2b9c01=2901$", "2b9c01=2902", DT_SLIP_COPY, 0},
+        {"2b9c01=2901$", "2b8c01=2801", 0, 1},
+        {"2b9c01,01c1f91=20202.$", "2b9c01,01c1f91=20212.", 1, 2},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const dt_slip slip = dt_slip_find(known[i].produced, known[i].right);
@@ -218,6 +222,8 @@ static void slips_are_found_where_they_are(void **state) {
     }
     assert_string_equal(dt_slip_name(DT_MULTIPLY, 1), "running sum");
     assert_string_equal(dt_slip_name(DT_DIVIDE, 3), "quotient digit");
+    assert_string_equal(dt_slip_name(DT_DIVIDE, 4), "remainder of the step");
+    assert_string_equal(dt_slip_name(DT_DIVIDE, 5), "quotient so far");
     assert_string_equal(dt_slip_name(DT_DIVIDE, DT_SLIP_COPY), "copy");
     assert_null(dt_slip_name(DT_ADD, 0));
 }

@@ -38,18 +38,19 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written(sum, work, "321+654=975$");
     assert_written(difference, work, "54-321=229,321-54,870=-87$");
     assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=870=87$");
-    assert_written(product, work, "372*472=2901,01191+20202,006450+208470=20847$");
+    assert_written(product, work, "372*472=2b9c01,01c1f91+20202,006a4b50=20847$");
     assert_written(quotient, work,
-                   "2060/17=241,482,865;020,254A637C878F949K00;602,836A229C460G399M002;"
-                   "046,270B887E039J100T0029;/10=29r1$");
-    assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2901=2901$");
+                   "2060/17=241,482,865;020,254A637C878F949K02,00;602,836A229C460G399M46,002;"
+                   "046,270B887E039J100T10,0029;/=0029r10$");
+    assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2b9c01=2901$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
-                   "372*401=2901,00000+29010,003720+293820=29382$");
-    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000+000=0$");
+                   "372*401=2b9c01,00a0a00+29010,003a7a20=29382$");
+    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000=0$");
     assert_written((dt_problem){DT_DIVIDE, 5, 71}, work,
-                   "5/17=241,482,865;500,734A127C368F439K0;/50=0r5$");
-    assert_written((dt_problem){DT_DIVIDE, 105, 7}, work,
-                   "105/7=41,82,65;10,54A37C78F49K0;01,45A28C69F30L01;53,97A70D39H00P015;/0=15r0$");
+                   "5/17=241,482,865;500,734A127C368F439K50,0;/=0r50$");
+    assert_written(
+        (dt_problem){DT_DIVIDE, 105, 7}, work,
+        "105/7=41,82,65;10,54A37C78F49K1,0;01,45A28C69F30L3,01;53,97A70D39H00P0,015;/=015r0$");
 }
 
 /* ---- a reader of its own ---- */
@@ -94,6 +95,24 @@ static uint64_t take_padded(reader *in, size_t width) {
 
 static size_t length_of(uint64_t number) { return (size_t)snprintf(NULL, 0, "%" PRIu64, number); }
 
+/* a times a digit: units, and in letters the tens that go to the next place; the last tens are a
+   digit. */
+static uint64_t take_partial(reader *in, uint64_t a, uint64_t digit) {
+    char units[32] = {0};
+    uint64_t tens = 0, places = length_of(a);
+    for (uint64_t i = 0; i < places; i++, a /= 10) {
+        const uint64_t product = a % 10 * digit + tens;
+        tens = (product - product % 10) / 10;
+        units[i] = *in->at;
+        expect(in, "0123456789"[product % 10]);
+        if (i + 1 < places) expect(in, "abcdefghi"[tens]);
+    }
+    units[places] = *in->at;
+    expect(in, "0123456789"[tens]);
+    reader digits = {units, in->failed};
+    return take_padded(&digits, places + 1);
+}
+
 static uint64_t power_of_ten(size_t n) { return n == 0 ? 1 : 10 * power_of_ten(n - 1); }
 
 static void check_difference(reader *in, uint64_t a, uint64_t b) {
@@ -117,10 +136,10 @@ static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
         const uint64_t digit = (uint64_t)(digits[strlen(digits) - 1 - k] - '0');
         if (k > 0) expect(in, ',');
         for (size_t zero = 0; zero < k; zero++) expect(in, '0');
-        const uint64_t partial = take_padded(in, length_of(a) + 1);
+        const uint64_t partial = take_partial(in, a, digit);
         in->failed |= partial != a * digit;
         sum += partial * shift;
-        if (k > 0) {
+        if (k > 0 && k + 1 < strlen(digits)) {
             expect(in, '+');
             in->failed |= take_padded(in, length_of(a) + 1 + k) != sum;
         }
@@ -147,23 +166,24 @@ static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char
         expect(in, (char)('A' + letters_before[bit] + sum / factor));
     }
     *digit = (char)('0' + sum);
-    in->failed |= rest >= b;
+    in->failed |= rest >= b || take_padded(in, width - 1) != rest;
+    expect(in, ',');
     return rest;
 }
 
 /* The digits found so far, the last of them in the place of the dividend's digit `used`. */
-static void check_quotient(reader *in, const char *digits, size_t used) {
+static void check_quotient(reader *in, const char *digits, size_t used, char end) {
     for (size_t i = strlen(digits); i < used; i++) expect(in, '0');
     for (; *digits; digits++) expect(in, *digits);
-    expect(in, ';');
+    expect(in, end);
 }
 
 static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
     char dividend[32], digits[32] = {0};
     snprintf(dividend, sizeof dividend, "%" PRIu64, a);
-    const size_t given = strlen(dividend), width = length_of(b) + 1;
+    const size_t given = strlen(dividend);
     for (uint64_t factor = 2; factor <= 8; factor *= 2) {
-        in->failed |= take_padded(in, width) != factor * b;
+        in->failed |= take_padded(in, length_of(b) + 1) != factor * b;
         expect(in, factor < 8 ? ',' : ';');
     }
     size_t used = 0, step = 0;
@@ -173,19 +193,18 @@ static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
     }
     if (used == given) { /* shorter than the divisor: one step takes it all */
         rest = check_quotient_digit(in, rest, b, digits);
-        check_quotient(in, digits, used);
+        check_quotient(in, digits, used, ';');
     }
     for (; used < given; used++, step++) {
         rest = rest * 10 + (uint64_t)(dividend[used] - '0');
         rest = check_quotient_digit(in, rest, b, &digits[step]);
-        check_quotient(in, digits, used + 1);
+        check_quotient(in, digits, used + 1, ';');
     }
     expect(in, '/');
-    in->failed |= take_padded(in, width - 1) != rest;
     in->failed |= strtoull(digits, NULL, 10) != a / b || rest != a % b;
 }
 
-static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
+static void check_answer(reader *in, const dt_problem *problem, bool reversed, bool padded) {
     const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
     switch (problem->operation) {
     case DT_ADD: in->failed |= take(in, reversed) != a + b; break;
@@ -195,9 +214,16 @@ static void check_answer(reader *in, const dt_problem *problem, bool reversed) {
         break;
     case DT_MULTIPLY: in->failed |= take(in, reversed) != a * b; break;
     default:
-        in->failed |= take(in, false) != a / b;
-        expect(in, 'r');
-        in->failed |= take(in, reversed) != a % b;
+        if (padded) {
+            char quotient[32];
+            snprintf(quotient, sizeof quotient, "%" PRIu64, a / b);
+            check_quotient(in, quotient, length_of(a), 'r');
+            in->failed |= take_padded(in, length_of(b)) != a % b;
+        } else {
+            in->failed |= take(in, false) != a / b;
+            expect(in, 'r');
+            in->failed |= take(in, reversed) != a % b;
+        }
     }
 }
 
@@ -256,7 +282,7 @@ static bool is_right(const char *text, size_t prompt, const dt_problem *problem,
         strip_words(plain, in.at);
         in.at = plain;
     }
-    check_answer(&in, problem, reversed);
+    check_answer(&in, problem, reversed, format >= DT_FORMAT_SCRATCHPAD);
     expect(&in, '$');
     return !in.failed && *in.at == '\0';
 }
@@ -271,11 +297,12 @@ static void people_s_answer(char text[64], const dt_problem *problem) {
     }
 }
 
-/* Digits of the longest number, and the sign behind it. */
+/* Digits of the longest number, and the sign behind it; a letter between two digits is a carry. */
 static size_t places_of(const char *text) {
-    size_t most = 0;
+    size_t most = 0, places = 1;
     for (; *text; text++) {
-        const size_t places = strspn(text, "0123456789") + 1;
+        if (places > 1 && *text >= 'a' && *text <= 'i') continue;
+        places = strchr("0123456789", *text) ? places + 1 : 1;
         if (places > most) most = places;
     }
     return most;
@@ -410,7 +437,7 @@ static void bounds_look_at_the_operations_in_use(void **state) {
     assert_int_equal(dt_format_places(&config), 4);
     config.ops[0] = '*';
     assert_int_equal(dt_format_longest(&config),
-                     strlen("999*999=1998,01998+10989,001998+100899=100899$"));
+                     strlen("999*999=1i9i98,01i9i98+10989,001i9i98=100899$"));
     assert_int_equal(dt_format_places(&config), 7);
     config.ops[0] = '/';
     assert_int_equal(dt_format_places(&config), 19);

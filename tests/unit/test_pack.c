@@ -26,7 +26,9 @@ enum {
     MINUS,
     TIMES,
     BY,
-    IS
+    IS,
+    CARRY_1 = 40,
+    CARRY_2
 };
 
 static const dt_problem sum = {DT_ADD, 12, 7}, difference = {DT_SUBTRACT, 3, 8};
@@ -75,13 +77,13 @@ static void working_is_scored_too(void **state) {
     dt_batch batch;
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
-    /* 372*4=2901=2901$ */
+    /* 372*4=2b9c01=2901$ */
     const dt_problem product = {DT_MULTIPLY, 273, 4};
     assert_int_equal(dt_batch_append(&batch, &product, 0, DT_FORMAT_SCRATCHPAD, tokenizer), DT_OK);
-    static const int32_t target[] = {-1,  -1, -1,  -1,   -1,   TWO, NINE, ZERO,
-                                     ONE, IS, TWO, NINE, ZERO, ONE, END};
-    assert_int_equal(batch.tokens, 15);
-    assert_int_equal(batch.scored, 10);
+    static const int32_t target[] = {-1,   -1,  -1, -1,  -1,   TWO,  CARRY_1, NINE, CARRY_2,
+                                     ZERO, ONE, IS, TWO, NINE, ZERO, ONE,     END};
+    assert_int_equal(batch.tokens, 17);
+    assert_int_equal(batch.scored, 12);
     assert_memory_equal(batch.target, target, sizeof target);
     dt_tokenizer_destroy(&tokenizer);
     dt_batch_destroy(&batch);

@@ -24,7 +24,7 @@ static dt_tokenizer *restore(const char *const *token, size_t count) {
 static void vocabularies_are_in_their_fixed_order(void **state) {
     (void)state;
     static const char *const expected[] = {"$0123456789+-*/=r", "$0123456789+-*/=r",
-                                           "$0123456789+-*/=r,;ABCDEFGHIJKLMNOPQRST"};
+                                           "$0123456789+-*/=r,;ABCDEFGHIJKLMNOPQRSTabcdefghi"};
     for (int format = 0; format <= DT_FORMAT_SCRATCHPAD; format++) {
         dt_tokenizer *tokenizer = create((dt_format)format);
         const size_t count = strlen(expected[format]);
@@ -42,7 +42,8 @@ static void vocabularies_are_in_their_fixed_order(void **state) {
 
 static void text_survives_the_way_there_and_back(void **state) {
     (void)state;
-    static const char text[] = "2060/17=602,836A229C460G399M002;046,270B887E039J100T0029;/10=29r1$";
+    static const char text[] =
+        "2060/17=602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/=0029r10$";
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     int32_t id[80];
     size_t count;
@@ -135,20 +136,47 @@ static void what_does_not_fit_is_named(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
+/* However much of it stands there. */
+static void assert_places(const dt_tokenizer *tokenizer, const char *text, const int32_t *position,
+                          const int32_t *place) {
+    int32_t id[32], found_place[32], found_position[32];
+    size_t count;
+    assert_int_equal(dt_tokenizer_encode(id, 32, &count, tokenizer, text), DT_OK);
+    for (size_t seen = 1; seen <= count; seen++) {
+        dt_tokenizer_places(found_position, found_place, tokenizer, id, seen);
+        assert_memory_equal(found_place, place, seen * sizeof *place);
+        assert_memory_equal(found_position, position, seen * sizeof *position);
+    }
+}
+
 static void places_follow_from_what_stands_before(void **state) {
     (void)state;
-    static const char text[] = "102-7=-201,5$";
-    static const int32_t expected[] = {1, 2, 3, 4, 1, 2, 0, 1, 2, 3, 4, 1, 2};
+    static const int32_t place[] = {1, 2, 3, 4, 1, 2, 0, 1, 2, 3, 4, 1, 2};
     static const int32_t before[] = {0, 0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4};
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
-    int32_t id[16], place[16], position[16];
-    size_t count;
-    assert_int_equal(dt_tokenizer_encode(id, 16, &count, tokenizer, text), DT_OK);
-    for (size_t seen = 1; seen <= count; seen++) {
-        dt_tokenizer_places(position, place, tokenizer, id, seen);
-        assert_memory_equal(place, expected, seen * sizeof *place);
-        assert_memory_equal(position, before, seen * sizeof *position);
-    }
+    assert_places(tokenizer, "102-7=-201,5$", before, place);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
+static void a_carry_stands_in_its_number(void **state) {
+    (void)state;
+    static const char text[] = "2b9c01,a5A5$";
+    static const int32_t place[] = {1, 2, 2, 3, 3, 4, 5, 0, 1, 2, 1, 2};
+    static const int32_t before[] = {0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 3, 3};
+    dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD), *chat = create(DT_FORMAT_CHAT);
+    assert_places(tokenizer, text, before, place);
+    assert_places(chat, text, before, place);
+    dt_tokenizer_destroy(&tokenizer);
+    dt_tokenizer_destroy(&chat);
+}
+
+/* In lines of a file a letter is a letter. */
+static void others_letters_are_no_carries(void **state) {
+    (void)state;
+    static const char *const token[] = {"$", "2", "b", "9"};
+    static const int32_t place[] = {1, 2, 1, 2}, before[] = {0, 0, 1, 1};
+    dt_tokenizer *tokenizer = restore(token, 4);
+    assert_places(tokenizer, "2b9$", before, place);
     dt_tokenizer_destroy(&tokenizer);
 }
 
@@ -161,6 +189,8 @@ int main(void) {
         cmocka_unit_test(damaged_vocabularies_are_refused),
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(places_follow_from_what_stands_before),
+        cmocka_unit_test(a_carry_stands_in_its_number),
+        cmocka_unit_test(others_letters_are_no_carries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,11 +27,12 @@ static void answers_are_read_strictly(void **state) {
         {DT_ADD, DT_FORMAT_REVERSE, "05$", "50"},
         {DT_SUBTRACT, DT_FORMAT_REVERSE, "-87$", "-78"},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "-78$", "-78"},
-        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901=2901$", "1092"},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2b9c01=2901$", "1092"},
         {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "nonsense=2901$", "1092"},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29r10$", "29 r 10"},
         {DT_DIVIDE, DT_FORMAT_REVERSE, "29r01$", "29 r 10"},
-        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "5:0,0,5=0r5$", "0 r 5"},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "5:0,0,5=00r50$", "0 r 5"},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "/=12r34$", "12 r 43"},
         {DT_ADD, DT_FORMAT_PLAIN, "", NULL},
         {DT_ADD, DT_FORMAT_PLAIN, "$", NULL},
         {DT_ADD, DT_FORMAT_PLAIN, "$5", NULL},
@@ -48,8 +49,8 @@ static void answers_are_read_strictly(void **state) {
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "--5$", NULL},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "-05$", NULL},
         {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901$", NULL},
-        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901=2901=2901$", NULL},
-        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901=$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2b9c01=2901=2901$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2b9c01=$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "r1$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29r$", NULL},
@@ -57,6 +58,11 @@ static void answers_are_read_strictly(void **state) {
         {DT_DIVIDE, DT_FORMAT_PLAIN, "029r1$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29r-1$", NULL},
         {DT_DIVIDE, DT_FORMAT_REVERSE, "29r10$", NULL},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "/=0r50$", NULL}, /* as wide as dividend and divisor */
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "/=00r5$", NULL},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "/=000r50$", NULL},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "/=00r500$", NULL},
+        {DT_DIVIDE, DT_FORMAT_SCRATCHPAD, "/=0-r50$", NULL},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         char answer[16] = "untouched";
@@ -80,44 +86,54 @@ static void working_is_shown_the_normal_way_round(void **state) {
     const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
                     work = DT_FORMAT_SCRATCHPAD;
     const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
-    assert_working(product, work, "2901,01191+20202,006450+208470=20847$",
-                   "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600, sum 74802");
+    assert_working(product, work, "2b9c01,01c1f91+20202,006a4b50=20847$",
+                   "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600");
     assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work,
-                   "2901,00000+29010,003720+293820=29382$",
-                   "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
-    assert_working(
-        quotient, work,
-        "241,482,865;020,254A637C878F949K00;602,836A229C460G399M002;046,270B887E039J100T0029;"
-        "/10=29r1$",
-        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0, quotient 0\n"
-        "206 - 142 = 64: 2, quotient 2\n640 - 568 = 72 - 71 = 1: 9, quotient 29\nremainder 1");
+                   "2b9c01,00a0a00+29010,003a7a20=29382$",
+                   "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300");
+    assert_working(quotient, work,
+                   "241,482,865;020,254A637C878F949K02,00;602,836A229C460G399M46,002;"
+                   "046,270B887E039J100T10,0029;/=0029r10$",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0, quotient 0, remainder 20\n"
+                   "206 - 142 = 64: 2, quotient 2, remainder 64\n"
+                   "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1");
     assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229,321-54,870=-87$",
                    "45 - 123 = 922 - 1000\n123 - 45 = 78");
     assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "870=87$", "123 - 45 = 78");
     assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
     assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
     /* wrong numbers are numbers */
-    assert_working(product, work, "111,0222+333,00444+555=1$",
-                   "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400, sum 555");
+    assert_working(product, work, "1i11,02d22+333,00444=1$",
+                   "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400");
     /* what does not have the form stands as it is */
     assert_working(product, work, "29:01,1191+20202,,006450+1,1+1,r=1=$",
                    "29:01\n1191+20202\n\n006450+1\n1+1\nr=1");
-    assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2901,01191+20202=1$",
-                   "273 * 4 = 1092\n01191+20202");
+    assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2b9c01,01c1f91+20202=1$",
+                   "273 * 4 = 1092\n01c1f91+20202");
+    assert_working(product, work, "2b9c01d,01c1f91,b006a4=1$", "2b9c01d\n01c1f91\nb006a4");
+    assert_working(product, work, "29c01,01cf91+20202,006a4b50+208470=20847$",
+                   "273 * 4 = 1092\n01cf91+20202\n006a4b50+208470");
+    assert_working(product, work, "2j9c01,0a+20202,00a=20847$", "2j9c01\n0a+20202\n00a");
     assert_working(quotient, work, "602:22,241,46;046:9,936;:,,;=$",
                    "602:22,241,46\n046:9,936\n:,,\n");
     assert_working(quotient, work, "241,482,865;020,254A6",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n020,254A6");
-    assert_working(quotient, work, "241,482;602,836B229C460G399M002;,AA2;602,460B12;602,836A=",
-                   "241,482\n602,836B229C460G399M002\n,AA2\n602,460B12\n602,836A");
-    assert_working(quotient, work, "241,482,865;602,836A229D460G399M002;602,836A229C460G399MM002",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229D460G399M002\n"
-                   "602,836A229C460G399MM002");
-    assert_working(quotient, work, "241,482,865;602,836A229C460G399M;602,836A229C460G399M0,2",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229C460G399M\n"
-                   "602,836A229C460G399M0,2");
-    assert_working(quotient, work, "241,482,865;/10;10=29r1",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/10\n10");
+    assert_working(quotient, work, "241,482;602,836B229C460G399M46,002;,AA2;602,460B12;602,836A;/=",
+                   "241,482\n602,836B229C460G399M46,002\n,AA2\n602,460B12\n602,836A");
+    assert_working(quotient, work,
+                   "241,482,865;602,836A229D460G399M46,002;602,836A229C460G399MM46,002",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229D460G399M46,002\n"
+                   "602,836A229C460G399MM46,002");
+    assert_working(
+        quotient, work,
+        "241,482,865;602,836A229C460G399M46;602,836A229C460G399M46,;602,836A229C460G399M,"
+        "2;602,836A229C460G399M46,0,2",
+        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229C460G399M46\n"
+        "602,836A229C460G399M46,\n602,836A229C460G399M,2\n602,836A229C460G399M46,0,2");
+    assert_working(quotient, work, "241,482,865;/10;/;10=29r1",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/10\n/\n10");
+    assert_working(quotient, work, "/=29r1", "/");
+    assert_working(quotient, work, "241,482,865;/", "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/");
     const dt_problem negative = {DT_SUBTRACT, 45, 123};
     assert_working(negative, work, "229,321-54=-87", "45 - 123 = 922 - 1000\n321-54");
     assert_working(negative, work, "229,321,870=-87", "45 - 123 = 922 - 1000\n321,870");
@@ -125,16 +141,16 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working(negative, work, "2-9,321-54,870", "2-9\n123 - 45 = 78");
     assert_working(quotient, work, "241,482,865;046",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
-    assert_working(quotient, work, "241,482,865;046;/10=9r1",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046\nremainder 1");
+    assert_working(quotient, work, "241,482,865;046;/=9r1",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
     assert_working(quotient, work, "=29r1$", "");
     assert_working(quotient, work, "", "");
     assert_working(quotient, plain, "29r1r$", "29r1r");
     assert_working((dt_problem){DT_ADD, 1, 2}, plain, "$", "");
 }
 
-/* "640 - 568 = 72 - 71 = 1: 9, quotient 29": the rest, the digit and the quotient that follow, if
- * it is true. */
+/* "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1": the rest, the digit and the quotient that
+ * follow, if it is true. */
 static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit,
                                uint64_t *quotient, uint64_t b) {
     char *at;
@@ -149,8 +165,10 @@ static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit
         taken += part;
         at += length;
     }
-    return sscanf(at, ": %" SCNu64 ", quotient %" SCNu64, digit, quotient) == 2 &&
-           taken == *digit * b && *rest < b;
+    uint64_t left;
+    return sscanf(at, ": %" SCNu64 ", quotient %" SCNu64 ", remainder %" SCNu64, digit, quotient,
+                  &left) == 3 &&
+           taken == *digit * b && left == *rest && *rest < b;
 }
 
 /* Each line of a right working, read back. */
@@ -182,8 +200,10 @@ static void working_of_random_problems_is_true(void **state) {
                 read = sscanf(line, "%" SCNu64 " * %" SCNu64 " = %" SCNu64 ", sum %" SCNu64, &a, &b,
                               &c, &sum);
                 total += c;
-                if (read == 3) sum = c;
-                if (read < 3 || a != problem.a || a * b != c || sum != total) fail_msg("%s", line);
+                /* the first is its own sum, the last sum is the answer */
+                if (line == lines || !next) sum = total;
+                if (read != (line == lines || !next ? 3 : 4)) fail_msg("%s", line);
+                if (a != problem.a || a * b != c || sum != total) fail_msg("%s", line);
                 break;
             default:
                 if (line == lines) {
@@ -192,10 +212,6 @@ static void working_of_random_problems_is_true(void **state) {
                                   ", 8 * %*u = %" SCNu64,
                                   &b, &c, &d, &e);
                     if (read != 4 || c != 2 * b || d != 4 * b || e != 8 * b) fail_msg("%s", line);
-                    continue;
-                }
-                if (sscanf(line, "remainder %" SCNu64, &c) == 1) {
-                    assert_true(c == rest && !next);
                     continue;
                 }
                 if (!read_quotient_line(line, &rest, &c, &d, b)) fail_msg("%s", line);
@@ -213,7 +229,7 @@ static void working_of_random_problems_is_true(void **state) {
 /* Text of an untrained model, or a right one with a few bytes changed. */
 static size_t senseless_text(char *text, size_t size, const dt_problem *problem, dt_format format,
                              uint64_t i) {
-    static const char sign[] = "0123456789+-*/=r,;ABCDEGKMPT:$ .です";
+    static const char sign[] = "0123456789+-*/=r,;ABCDEGKMPTabi:$ .です";
     uint32_t word[4];
     dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
     size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);
