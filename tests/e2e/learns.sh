@@ -33,7 +33,7 @@ done <questions 3<out
 ((wrong <= 1)) || fail "$wrong of 20 answers are wrong"
 say "$((20 - wrong)) of 20 sums are right"
 
-# The default job, made short: problems of up to two digits. It answered 92 % so soon, a model that only guesses some percent.
+# The default job, made short: problems of up to two digits. It answered 96 % so soon, a model that only guesses some percent.
 expect_exit 0 start 2 --digits 2 --dividend-digits 2 --divisor-digits 1 --steps 800 --eval-every 0 --out four
 expect_exit 0 start 2 eval four/latest.h5 --split test --count 1000 --json
 /usr/bin/python3 -B -c '
@@ -41,4 +41,4 @@ import json, sys
 result = json.load(open(sys.argv[1]))
 shares = {name: result[name]["exact_match"] for name in ("add", "subtract", "multiply", "divide")}
 print(result["exact_match"], shares)
-assert result["exact_match"] >= 0.75 and min(shares.values()) >= 0.5, result' out || fail "the four operations were not learnt"
+assert result["exact_match"] >= 0.85 and min(shares.values()) >= 0.7, result' out || fail "the four operations were not learnt"
