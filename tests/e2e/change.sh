@@ -67,7 +67,7 @@ refuse optimizer adamw muon
 refuse average 0.06 0
 # Numbers that are longer than the model has places for.
 expect_exit 64 start 2 --out run --steps 1000 --digits 5
-expect_text err "--context 103" "lower --digits"
+expect_text err "--context 111" "lower --digits"
 checksums run >after
 cmp before after || fail "a refused start touched the run"
 say "what would be another run is refused"

@@ -95,11 +95,15 @@ class Checkpoint:
         return scaled * self.weights[name + "/scale"] + self.weights[name + "/bias"]
 
     def places(self, tokens):
-        """How many tokens before are no digits; 1 for the first digit of a number, 2 for the next and what follows, else 0."""
+        """How many tokens before are no part of a number; 1 for the first digit of a number, 2 for the next and what follows,
+        else 0. A carry in a number stands where its next digit does."""
         positions, places, digits = [0], [], 0
         for token in tokens:
             is_digit = self.vocabulary[token] in tuple("0123456789")
             places.append(digits + 1 if is_digit or digits else 0)
+            if digits and self.vocabulary[token] in tuple("abcdefghi"):
+                positions.append(positions[-1])
+                continue
             digits = digits + 1 if is_digit else 0
             positions.append(positions[-1] + (not is_digit))
         return positions[:-1], places

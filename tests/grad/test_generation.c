@@ -14,6 +14,8 @@ static const rig_choice CHOICES[] = {
     {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 12},
     {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 16, .heads = 2, .problems = 12},
     {.format = DT_FORMAT_SCRATCHPAD, .layers = 3, .width = 15, .heads = 3, .problems = 12},
+    {.format = DT_FORMAT_PLAIN, .layers = 1, .width = 20, .heads = 2, .problems = 12},
+    {.format = DT_FORMAT_REVERSE, .layers = 3, .width = 16, .heads = 4, .problems = 12},
     {.format = DT_FORMAT_REVERSE,
      .layers = 2,
      .width = 24,
@@ -22,7 +24,7 @@ static const rig_choice CHOICES[] = {
      .positions = DT_POSITIONS_NONE},
 };
 
-enum { PROMPTS = 7 };
+enum { PROMPTS = 20 };
 
 /* How texts ended. */
 typedef struct {
