@@ -70,6 +70,8 @@ bool dt_span_is_number(dt_span span, dt_digit_order order) {
     return span.count == 1 || span.at[order == DT_MOST_FIRST ? 0 : span.count - 1] != '0';
 }
 
+bool dt_is_carry(char c) { return c >= 'a' && c <= 'i'; }
+
 dt_span dt_span_stripped(dt_span digits, dt_digit_order order) {
     while (digits.count > 1 && digits.at[order == DT_MOST_FIRST ? 0 : digits.count - 1] == '0') {
         if (order == DT_MOST_FIRST) digits.at++;

@@ -36,6 +36,9 @@ typedef enum { DT_MOST_FIRST, DT_LEAST_FIRST } dt_digit_order;
 /* Digits only, at least one, and no zero before the first significant one. */
 bool dt_span_is_number(dt_span span, dt_digit_order order);
 
+/* Whether it is a carry within a number: a to i for 0 to 8. */
+bool dt_is_carry(char c);
+
 /* Without the zeros before the first significant digit; the last digit stays. */
 dt_span dt_span_stripped(dt_span digits, dt_digit_order order);
 

@@ -194,7 +194,7 @@ static void widen_as(extent *widest, const dt_problem *problem, dt_format format
         return;
     }
     for (const char *at = text; *at; at++) {
-        if (run > 0 && *at >= 'a' && *at <= 'i') continue; /* a carry */
+        if (run > 0 && dt_is_carry(*at)) continue;
         run = *at >= '0' && *at <= '9' ? run + 1 : 0;
         if (run > widest->run) widest->run = run;
     }

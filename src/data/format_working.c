@@ -51,7 +51,7 @@ static bool put_partial(dt_text *text, dt_span partial) {
     if (partial.count > sizeof digits) return false;
     for (size_t i = 0; i < partial.count; i++) {
         const char sign = partial.at[i];
-        if (sign < 'a' || sign > 'i') {
+        if (!dt_is_carry(sign)) {
             digits[count++] = sign;
         } else if (!is_padded((dt_span){partial.at + i + 1, i + 1 < partial.count})) {
             return false;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chat.h"
+#include "decimal.h"
 #include "dtrain/memory.h"
 
 /* The signs of arithmetic, in the order of their ids: what all formats need, then the working's. */
@@ -185,8 +186,7 @@ static bool is_digit(const char *token) {
 }
 
 static bool is_carry(const dt_tokenizer *tokenizer, const char *token) {
-    return tokenizer->has_carries && token && token[0] >= 'a' && token[0] <= 'i' &&
-           token[1] == '\0';
+    return tokenizer->has_carries && token && dt_is_carry(token[0]) && token[1] == '\0';
 }
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
