@@ -89,7 +89,7 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
 
 /**
  * Write a problem the way the model sees it, ending with '$':
- * "372*472=2b9c01,01c1f91+20202,006a4b50=20847$".
+ * "372*472=2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470$".
  *
  * @param[out] prompt_length  how many bytes are given; what follows must be produced
  */
@@ -167,8 +167,9 @@ dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *token
  * Where each token stands. Position: how many tokens that are no part of a number stand before it;
  * all digits of a number share one, with the sign behind them. Place: 1 for the first digit of a
  * number as written, 2 for the next … and for the sign behind the last one, 0 for all else: so a
- * number's end can be found by its place, as a digit can. A carry, in a vocabulary that has the
- * letters of the working, is part of its number and has the place of the digit it is carried to.
+ * number's end can be found by its place, as a digit can. In a vocabulary that has the letters of
+ * the working those that are digits count as such, and those between two digits are part of the
+ * number and have the place of the second.
  * Together with what it is they tell any two tokens of a text apart, and what belongs together has
  * one of them in common. Both depend on what stands before alone, so that generation computes them
  * as it goes.

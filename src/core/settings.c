@@ -43,7 +43,7 @@ static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
-    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2000", "updates in all"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2400", "updates in all"),
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto|blas", "cpu",
            "what computes: cpu, opencl, auto: GPUs if there are some, or blas: cpu with all "
            "products by BLAS"),
@@ -67,7 +67,7 @@ static const dt_setting table[] = {
         "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
         "then give other bits"),
 
-    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--****///",
+    TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--***///",
          "operations; one that stands twice is drawn twice as often"),
     WHOLE("digits", "data", FREE, digits, 1, 36, "3",
           "most digits of the operands of + and -, and of *, where 9 are the most"),
@@ -86,7 +86,7 @@ static const dt_setting table[] = {
     OPTIONAL("train-digest", "data", FIXED, train_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
              "what that file holds, as kept in a checkpoint: its size in bytes and XXH3-128"),
 
-    WHOLE("layers", "model", FIXED, layers, 1, 1024, "4", "Transformer blocks"),
+    WHOLE("layers", "model", FIXED, layers, 1, 1024, "3", "Transformer blocks"),
     WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),
     WHOLE("heads", "model", FIXED, heads, 1, 1024, "4", "attention heads; they divide the width"),
     WHOLE("context", "model", FIXED, context, 0, 65536, "0",

@@ -70,7 +70,27 @@ bool dt_span_is_number(dt_span span, dt_digit_order order) {
     return span.count == 1 || span.at[order == DT_MOST_FIRST ? 0 : span.count - 1] != '0';
 }
 
-bool dt_is_carry(char c) { return c >= 'a' && c <= 'i'; }
+static const char carrying_digit[] = "jklmnopqst";
+
+char dt_digit_sign(unsigned digit, bool carries) {
+    return carries ? carrying_digit[digit] : (char)('0' + (int)digit);
+}
+
+int dt_digit_value(char sign) {
+    if (sign >= '0' && sign <= '9') return sign - '0';
+    const char *at = sign ? strchr(carrying_digit, sign) : NULL;
+    return at ? (int)(at - carrying_digit) : -1;
+}
+
+dt_sign_kind dt_digit_run_take(dt_digit_run *run, char sign) {
+    const bool carried = run->digits > 0 && sign >= 'a' && sign <= 'i';
+    const bool within = carried || (run->carried && sign >= 'K' && sign <= 'T');
+    run->carried = carried;
+    if (within) return DT_WITHIN;
+    const bool digit = dt_digit_value(sign) >= 0;
+    run->digits = digit ? run->digits + 1 : 0;
+    return digit ? DT_DIGIT : DT_OUTSIDE;
+}
 
 dt_span dt_span_stripped(dt_span digits, dt_digit_order order) {
     while (digits.count > 1 && digits.at[order == DT_MOST_FIRST ? 0 : digits.count - 1] == '0') {

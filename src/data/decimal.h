@@ -33,11 +33,29 @@ typedef struct {
 
 typedef enum { DT_MOST_FIRST, DT_LEAST_FIRST } dt_digit_order;
 
+/*
+ * A digit of a sum or difference in a working. Where it carries, or borrows, out of its place it is
+ * a letter, j to t for 0 to 9, without r, which stands before a remainder.
+ */
+char dt_digit_sign(unsigned digit, bool carries);
+
+/* 0 to 9, whether it carries or not; -1: it is no digit. */
+int dt_digit_value(char sign);
+
 /* Digits only, at least one, and no zero before the first significant one. */
 bool dt_span_is_number(dt_span span, dt_digit_order order);
 
-/* Whether it is a carry within a number: a to i for 0 to 8. */
-bool dt_is_carry(char c);
+/* A number in a text that is read sign by sign; all 0 to begin with. */
+typedef struct {
+    size_t digits; /* so far; 0: the last sign was no part of a number */
+    bool carried;  /* the last sign was a carry */
+} dt_digit_run;
+
+/* What a sign is to the number it stands in or behind. Within it, between two digits of a partial
+ * product, stand a carry, a to i for 0 to 8, and what it is added to, K to T for 0 to 9. */
+typedef enum { DT_OUTSIDE, DT_DIGIT, DT_WITHIN } dt_sign_kind;
+
+dt_sign_kind dt_digit_run_take(dt_digit_run *run, char sign);
 
 /* Without the zeros before the first significant digit; the last digit stays. */
 dt_span dt_span_stripped(dt_span digits, dt_digit_order order);

@@ -26,6 +26,10 @@ static void put_ordered(dt_text *text, dt_number n, dt_digit_order order) {
 static void put_answer(dt_text *text, const dt_problem *problem, dt_format format) {
     const dt_number a = problem->a, b = problem->b;
     const dt_digit_order order = dt_format_order(format);
+    if (dt_format_has_working(format)) {
+        dt_format_put_result(text, problem);
+        return;
+    }
     switch (problem->operation) {
     case DT_ADD: put_ordered(text, a + b, order); break;
     case DT_SUBTRACT:
@@ -34,10 +38,6 @@ static void put_answer(dt_text *text, const dt_problem *problem, dt_format forma
         break;
     case DT_MULTIPLY: put_ordered(text, a * b, order); break;
     case DT_DIVIDE:
-        if (dt_format_has_working(problem, format)) {
-            dt_format_put_result(text, problem);
-            break;
-        }
         dt_text_number(text, a / b);
         dt_text_char(text, 'r');
         put_ordered(text, a % b, order);
@@ -78,7 +78,7 @@ dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
     dt_text out = dt_text_begin(text, size);
     put_question(&out, problem, format, phrasing);
     *prompt_length = out.length;
-    if (dt_format_has_working(problem, format)) {
+    if (dt_format_has_working(format)) {
         dt_format_put_steps(&out, problem);
         dt_text_char(&out, '=');
     }
@@ -111,15 +111,25 @@ static void put_people(dt_text *text, dt_span number, dt_digit_order order) {
     }
 }
 
-/* A number, after a minus sign where the answer may have one. False if it is anything else. */
-static bool put_number_answer(dt_text *text, dt_span answer, bool may_be_negative,
-                              dt_digit_order order) {
-    if (may_be_negative && answer.count > 0 && answer.at[0] == '-') {
-        answer = (dt_span){answer.at + 1, answer.count - 1};
-        if (answer.count == 1 && answer.at[0] == '0') return false;
-        dt_text_char(text, '-');
+/* A number as plain formats write it, or behind a working with exactly `width` digits. */
+static bool take_number(dt_span *number, size_t width, dt_digit_order order, dt_format format) {
+    if (dt_format_has_working(format)) {
+        if (number->count != width) return false;
+        *number = dt_span_stripped(*number, order);
     }
-    if (!dt_span_is_number(answer, order)) return false;
+    return dt_span_is_number(*number, order);
+}
+
+/* A number, after a minus sign where the answer may have one. False if it is anything else. */
+static bool put_number_answer(dt_text *text, dt_span answer, const dt_problem *problem,
+                              dt_format format) {
+    const dt_digit_order order = dt_format_order(format);
+    const bool negative =
+        problem->operation == DT_SUBTRACT && answer.count > 0 && answer.at[0] == '-';
+    if (negative) answer = (dt_span){answer.at + 1, answer.count - 1};
+    if (!take_number(&answer, dt_format_result_width(problem), order, format)) return false;
+    if (negative && answer.at[0] == '0' && answer.count == 1) return false;
+    if (negative) dt_text_char(text, '-');
     put_people(text, answer, order);
     return true;
 }
@@ -129,14 +139,9 @@ static bool put_division_answer(dt_text *text, dt_span answer, const dt_problem 
     const dt_digit_order order = dt_format_order(format);
     dt_span quotient, remainder;
     if (!dt_span_cut(&quotient, &remainder, answer, 'r')) return false;
-    if (dt_format_has_working(problem, format)) {
-        if (quotient.count != dt_digit_count(problem->a)) return false;
-        if (remainder.count != dt_digit_count(problem->b)) return false;
-        quotient = dt_span_stripped(quotient, DT_MOST_FIRST);
-        remainder = dt_span_stripped(remainder, order);
-    }
-    if (!dt_span_is_number(quotient, DT_MOST_FIRST)) return false;
-    if (!dt_span_is_number(remainder, order)) return false;
+    if (!take_number(&quotient, dt_format_result_width(problem), DT_MOST_FIRST, format))
+        return false;
+    if (!take_number(&remainder, dt_digit_count(problem->b), order, format)) return false;
     dt_text_span(text, quotient);
     dt_text_string(text, " r ");
     put_people(text, remainder, order);
@@ -152,10 +157,8 @@ static bool put_people_answer(dt_text *text, dt_span written, const dt_problem *
         if (!dt_chat_take_answer(&taken, written, problem->operation)) return false;
         written = (dt_span){short_form, taken.length};
     }
-    return problem->operation == DT_DIVIDE
-               ? put_division_answer(text, written, problem, format)
-               : put_number_answer(text, written, problem->operation == DT_SUBTRACT,
-                                   dt_format_order(format));
+    return problem->operation == DT_DIVIDE ? put_division_answer(text, written, problem, format)
+                                           : put_number_answer(text, written, problem, format);
 }
 
 dt_status dt_format_answer(char *answer, size_t size, const char *produced,
@@ -163,7 +166,7 @@ dt_status dt_format_answer(char *answer, size_t size, const char *produced,
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
     dt_text out = dt_text_begin(answer, size);
     dt_span written = dt_format_produced(produced);
-    if (dt_format_has_working(problem, format)) {
+    if (dt_format_has_working(format)) {
         dt_span working;
         DT_REQUIRE(dt_span_cut(&working, &written, written, '='), DT_ERR_DATA,
                    "the model's text \"%.60s\" has no '=' between its working and an answer",
@@ -188,15 +191,15 @@ typedef struct {
 
 static void widen_as(extent *widest, const dt_problem *problem, dt_format format, size_t phrasing) {
     char text[DT_TEXT_MAX];
-    size_t prompt, run = 0;
+    size_t prompt;
+    dt_digit_run run = {0};
     if (dt_format_write_as(text, sizeof text, &prompt, problem, format, phrasing) != DT_OK) {
         widest->length = DT_TEXT_MAX;
         return;
     }
     for (const char *at = text; *at; at++) {
-        if (run > 0 && dt_is_carry(*at)) continue;
-        run = *at >= '0' && *at <= '9' ? run + 1 : 0;
-        if (run > widest->run) widest->run = run;
+        dt_digit_run_take(&run, *at);
+        if (run.digits > widest->run) widest->run = run.digits;
     }
     const size_t length = dt_utf8_count(text);
     if (length > widest->length) widest->length = length;

@@ -12,14 +12,17 @@ dt_status dt_problem_check(const dt_problem *problem);
 dt_span dt_format_produced(const char *produced);
 
 /* Whether the steps are written out before the answer. */
-bool dt_format_has_working(const dt_problem *problem, dt_format format);
+bool dt_format_has_working(dt_format format);
 
-/* These steps; nothing for a sum. */
+/* These steps. */
 void dt_format_put_steps(dt_text *text, const dt_problem *problem);
 
-/* Quotient and remainder as the last step of a division has them, so that each digit is copied from
- * its own place: "0029r10". */
+/* The answer as the last step has it, so that each digit is copied from its own place and no end
+ * has to be found: "1010", "0029r10". */
 void dt_format_put_result(dt_text *text, const dt_problem *problem);
+
+/* Digits of that: of a sum, a difference, a product, a quotient. A remainder has the divisor's. */
+size_t dt_format_result_width(const dt_problem *problem);
 
 /* Which end of a number comes first; of dividends and quotients, which long division goes through
  * from the front, it is always the most significant. */

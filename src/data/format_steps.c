@@ -10,58 +10,81 @@ static void put_padded(dt_text *text, dt_number n, size_t width) {
     }
 }
 
-/* a - b as digits. Where a < b they have a borrow out of the last place; only then is the sign
-   known, which the answer begins with, and b - a follows: 45-123 gives "229,321-54,870". */
-static void put_difference(dt_text *text, dt_number a, dt_number b) {
+/* a + b: 789+456 gives "onl1". Each digit says whether it carries: else the next one would have to
+   find that out from the numbers before as well. */
+static void put_sum(dt_text *text, dt_number a, dt_number b, size_t width) {
+    unsigned carry = 0;
+    for (size_t i = 0; i < width; i++) {
+        const unsigned sum = (unsigned)(a % 10 + b % 10) + carry;
+        carry = sum / 10;
+        dt_text_char(text, dt_digit_sign(sum % 10, carry > 0));
+        a /= 10;
+        b /= 10;
+    }
+}
+
+/* a - b: 123-45 gives "sq0"; where a < b the last digit borrows. */
+static void put_difference(dt_text *text, dt_number a, dt_number b, size_t width) {
+    unsigned borrow = 0;
+    for (size_t i = 0; i < width; i++) {
+        const unsigned from = (unsigned)(a % 10), taken = (unsigned)(b % 10) + borrow;
+        borrow = from < taken;
+        dt_text_char(text, dt_digit_sign(from + 10 * borrow - taken, borrow > 0));
+        a /= 10;
+        b /= 10;
+    }
+}
+
+/* A negative difference is known by its last digit, which borrows. What is missing in it to what
+   was borrowed follows: 45-123 gives "22t,sqj", 922 - 1000 and 78. */
+static void put_difference_steps(dt_text *text, dt_number a, dt_number b) {
     const size_t width = dt_digit_count(a > b ? a : b);
-    const dt_number modulus = dt_power_of_ten(width);
-    put_padded(text, (a + modulus - b) % modulus, width);
+    put_difference(text, a, b, width);
     if (a >= b) return;
     dt_text_char(text, ',');
-    dt_text_number_reversed(text, b);
-    dt_text_char(text, '-');
-    dt_text_number_reversed(text, a);
-    dt_text_char(text, ',');
-    put_padded(text, b - a, width);
+    put_difference(text, 0, dt_power_of_ten(width) - (b - a), width);
 }
 
-/* a times a digit. Before each digit but the first and the last stands what is carried to it, as a
-   letter, a to i for 0 to 8: else the model would have to find it out from the digit before. */
+/* a times a digit: 273 * 4 gives "2bS9cS01". Before each digit but the first and the last, which is
+   the last carry, stand what is carried to it, a to i for 0 to 8, and the last digit of the product
+   of the two digits, K to T for 0 to 9: to find a product and to add a carry to it are two things.
+ */
 static void put_partial_product(dt_text *text, dt_number a, unsigned digit) {
-    unsigned carry = 0;
-    for (;;) {
-        const unsigned product = (unsigned)(a % 10) * digit + carry;
-        dt_text_char(text, (char)('0' + (int)(product % 10)));
-        carry = product / 10;
-        a /= 10;
-        if (a == 0) break;
+    unsigned product = (unsigned)(a % 10) * digit;
+    dt_text_char(text, (char)('0' + (int)(product % 10)));
+    while ((a /= 10) > 0) {
+        const unsigned carry = product / 10, plain = (unsigned)(a % 10) * digit;
+        product = plain + carry;
         dt_text_char(text, (char)('a' + (int)carry));
+        dt_text_char(text, (char)('K' + (int)(plain % 10)));
+        dt_text_char(text, (char)('0' + (int)(product % 10)));
     }
-    dt_text_char(text, (char)('0' + (int)carry));
+    dt_text_char(text, (char)('0' + (int)(product / 10)));
 }
 
-/* For each digit of b from the right: a times it, shifted, then the sum: "2b9c01,01c1f91+20202",
-   the last time without it, as that sum is the answer. */
+/* For each digit of b from the right: a times it, shifted, then the sum:
+ * "2bS9cS01,01cT1fO91+2j2j2". */
 static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
     const size_t width = dt_digit_count(a) + 1;
     dt_number sum = 0, scale = 1;
     for (size_t k = 0; k == 0 || b > 0; k++) {
         const unsigned digit = (unsigned)(b % 10);
-        sum += a * digit * scale;
+        const dt_number partial = a * digit * scale;
         b /= 10;
         scale *= 10;
         if (k > 0) dt_text_char(text, ',');
         for (size_t zeros = 0; zeros < k; zeros++) dt_text_char(text, '0');
         put_partial_product(text, a, digit);
-        if (k > 0 && b > 0) {
+        if (k > 0) {
             dt_text_char(text, '+');
-            put_padded(text, sum, width + k);
+            put_sum(text, sum, partial, width + k);
         }
+        sum += partial;
     }
 }
 
 /*
- * A digit of the quotient, found bit by bit: "046,270B887E039J100T10". The rest so far, then after
+ * A digit of the quotient, found bit by bit: "046,lq0BssqE03tJ100T10". The rest so far, then after
  * taking away 8, 4, 2 and 1 times the divisor the difference, and as a letter the digit as far as
  * it is found: A, B for 0, 8; C, D, E for 0, 4, 8; F to J for 0, 2, 4, 6, 8; K to T for 0 to 9.
  * What would be negative, a borrow out of its last place, is not taken: so the letter says from
@@ -72,12 +95,12 @@ static void put_product_steps(dt_text *text, dt_number a, dt_number b) {
  */
 static void put_quotient_digit(dt_text *text, dt_number *rest, dt_number b, size_t width) {
     static const char first[] = {'K', 'F', 'C', 'A'}; /* letter, by bit */
-    const dt_number modulus = dt_power_of_ten(width), digit = *rest / b;
+    const dt_number digit = *rest / b;
     put_padded(text, *rest, width);
     dt_text_char(text, ',');
     for (int bit = 3; bit >= 0; bit--) {
         const dt_number part = b << bit;
-        put_padded(text, (*rest + modulus - part) % modulus, width);
+        put_difference(text, *rest, part, width);
         if (*rest >= part) *rest -= part;
         dt_text_char(text, (char)(first[bit] + (int)(digit >> bit)));
     }
@@ -117,23 +140,47 @@ static void put_quotient_steps(dt_text *text, dt_number a, dt_number b) {
     dt_text_char(text, '/');
 }
 
-void dt_format_put_result(dt_text *text, const dt_problem *problem) {
-    put_quotient(text, problem->a, problem->b);
-    dt_text_char(text, 'r');
-    put_padded(text, problem->a % problem->b, dt_digit_count(problem->b));
+size_t dt_format_result_width(const dt_problem *problem) {
+    const size_t digits_a = dt_digit_count(problem->a), digits_b = dt_digit_count(problem->b),
+                 longer = digits_a > digits_b ? digits_a : digits_b;
+    switch (problem->operation) {
+    case DT_ADD: return longer + 1;
+    case DT_SUBTRACT: return longer;
+    case DT_MULTIPLY: return digits_a + digits_b;
+    default: return digits_a;
+    }
 }
 
-bool dt_format_has_working(const dt_problem *problem, dt_format format) {
-    return (format == DT_FORMAT_SCRATCHPAD || format == DT_FORMAT_CHAT) &&
-           problem->operation != DT_ADD;
+void dt_format_put_result(dt_text *text, const dt_problem *problem) {
+    const dt_number a = problem->a, b = problem->b;
+    const size_t width = dt_format_result_width(problem);
+    switch (problem->operation) {
+    case DT_ADD: put_padded(text, a + b, width); break;
+    case DT_SUBTRACT:
+        if (a < b) dt_text_char(text, '-');
+        put_padded(text, a < b ? b - a : a - b, width);
+        break;
+    case DT_MULTIPLY: put_padded(text, a * b, width); break;
+    case DT_DIVIDE:
+        put_quotient(text, a, b);
+        dt_text_char(text, 'r');
+        put_padded(text, a % b, dt_digit_count(b));
+        break;
+    case DT_OPERATIONS: break;
+    }
+}
+
+bool dt_format_has_working(dt_format format) {
+    return format == DT_FORMAT_SCRATCHPAD || format == DT_FORMAT_CHAT;
 }
 
 void dt_format_put_steps(dt_text *text, const dt_problem *problem) {
+    const dt_number a = problem->a, b = problem->b;
     switch (problem->operation) {
-    case DT_SUBTRACT: put_difference(text, problem->a, problem->b); break;
-    case DT_MULTIPLY: put_product_steps(text, problem->a, problem->b); break;
-    case DT_DIVIDE: put_quotient_steps(text, problem->a, problem->b); break;
-    case DT_ADD:
+    case DT_ADD: put_sum(text, a, b, dt_format_result_width(problem)); break;
+    case DT_SUBTRACT: put_difference_steps(text, a, b); break;
+    case DT_MULTIPLY: put_product_steps(text, a, b); break;
+    case DT_DIVIDE: put_quotient_steps(text, a, b); break;
     case DT_OPERATIONS: break;
     }
 }

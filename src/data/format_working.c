@@ -11,14 +11,41 @@ static bool is_padded(dt_span span) {
     return span.count > 0;
 }
 
-/* "0645000" -> "5460". */
-static void put_stripped(dt_text *text, dt_span padded) {
-    dt_text_span_reversed(text, dt_span_stripped(padded, DT_LEAST_FIRST));
+/* How many digits it begins with, those that carry or borrow among them. */
+static size_t carried_digits(dt_span span) {
+    size_t count = 0;
+    while (count < span.count && dt_digit_value(span.at[count]) >= 0) count++;
+    return count;
 }
 
-/* a - b where a < b: "229" -> "45 - 123 = 922 - 1000"; otherwise "870" -> "123 - 45 = 78". */
+static bool is_carried(dt_span span) {
+    return span.count > 0 && carried_digits(span) == span.count;
+}
+
+/* "0645000" -> "5460", "sq0" -> "78". */
+static void put_stripped(dt_text *text, dt_span padded) {
+    bool significant = false;
+    for (size_t i = padded.count; i > 0; i--) {
+        const int digit = dt_digit_value(padded.at[i - 1]);
+        significant |= digit > 0 || i == 1;
+        if (significant) dt_text_char(text, dt_digit_sign((unsigned)digit, false));
+    }
+}
+
+/* "onl1" -> "789 + 456 = 1245". */
+static bool put_sum(dt_text *text, dt_span digits, const dt_problem *problem) {
+    if (!is_carried(digits)) return false;
+    dt_text_number(text, problem->a);
+    dt_text_string(text, " + ");
+    dt_text_number(text, problem->b);
+    dt_text_string(text, " = ");
+    put_stripped(text, digits);
+    return true;
+}
+
+/* a - b where a < b: "22t" -> "45 - 123 = 922 - 1000"; otherwise "sq0" -> "123 - 45 = 78". */
 static bool put_difference(dt_text *text, dt_span digits, dt_number a, dt_number b) {
-    if (!is_padded(digits)) return false;
+    if (!is_carried(digits)) return false;
     dt_text_number(text, a);
     dt_text_string(text, " - ");
     dt_text_number(text, b);
@@ -30,32 +57,20 @@ static bool put_difference(dt_text *text, dt_span digits, dt_number a, dt_number
     return true;
 }
 
-/* A difference the other way round: "321-54,870" -> "123 - 45 = 78". */
-static bool put_swapped(dt_text *text, dt_span step) {
-    dt_span larger, smaller, digits;
-    dt_span_cut(&larger, &digits, step, '-');
-    if (!dt_span_cut(&smaller, &digits, digits, ',')) return false;
-    if (!is_padded(larger) || !is_padded(smaller) || !is_padded(digits)) return false;
-    put_stripped(text, larger);
-    dt_text_string(text, " - ");
-    put_stripped(text, smaller);
-    dt_text_string(text, " = ");
-    put_stripped(text, digits);
-    return true;
-}
-
-/* "2b9c01" -> "1092": the digits of a partial product without the carries between them. */
+/* "2bS9cS01" -> "1092": the digits of a partial product without the letters between them. */
 static bool put_partial(dt_text *text, dt_span partial) {
     char digits[DT_TEXT_MAX];
     size_t count = 0;
     if (partial.count > sizeof digits) return false;
     for (size_t i = 0; i < partial.count; i++) {
-        const char sign = partial.at[i];
-        if (!dt_is_carry(sign)) {
-            digits[count++] = sign;
-        } else if (!is_padded((dt_span){partial.at + i + 1, i + 1 < partial.count})) {
-            return false;
+        const char *at = partial.at + i;
+        if (*at >= '0' && *at <= '9') {
+            digits[count++] = *at;
+            continue;
         }
+        if (*at < 'a' || *at > 'i' || i == 0 || i + 2 >= partial.count) return false;
+        if (at[1] < 'K' || at[1] > 'T' || !is_padded((dt_span){at + 2, 1})) return false;
+        i++;
     }
     const dt_span number = {digits, count};
     if (!is_padded(number)) return false;
@@ -63,13 +78,13 @@ static bool put_partial(dt_text *text, dt_span partial) {
     return true;
 }
 
-/* Step k of a product: "01c1f91+20202" -> "273 * 70 = 19110, sum 20202". */
+/* Step k of a product: "01cT1fO91+2j2j2" -> "273 * 70 = 19110, sum 20202". */
 static bool put_product_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
     const size_t digits = dt_digit_count(problem->b);
     dt_span partial, sum;
     if (k >= digits) return false;
     const bool has_sum = dt_span_cut(&partial, &sum, step, '+');
-    if (has_sum != (k > 0 && k + 1 < digits) || (has_sum && !is_padded(sum))) return false;
+    if (has_sum != (k > 0) || (has_sum && !is_carried(sum))) return false;
     for (size_t i = 0; i < k; i++) {
         if (i + 1 >= partial.count || partial.at[i] != '0') return false;
     }
@@ -120,16 +135,12 @@ static bool put_result(dt_text *text, dt_span result) {
     return true;
 }
 
-/* Differences of a step of 71, and what comes of them: "270B887E039J100T10,0029" -> " - 568 = 72 -
+/* Differences of a step of 71, and what comes of them: "lq0BssqE03tJ100T10,0029" -> " - 568 = 72 -
  * 71 = 1: 9, quotient 29, remainder 1". */
 static bool put_differences(dt_text *text, dt_span differences, const dt_problem *problem) {
     int found = 0;
     for (int bit = 3; bit >= 0; bit--) {
-        size_t width = 0;
-        while (width < differences.count && differences.at[width] >= '0' &&
-               differences.at[width] <= '9') {
-            width++;
-        }
+        const size_t width = carried_digits(differences);
         if (width == 0 || width == differences.count) return false;
         const int before = found;
         found = found_digit(differences.at[width], bit);
@@ -147,7 +158,7 @@ static bool put_differences(dt_text *text, dt_span differences, const dt_problem
     return put_result(text, differences);
 }
 
-/* Step of a division: "046,270B887E039J100T10,0029" -> "640 - 568 = 72 - 71 = 1: 9, quotient 29,
+/* Step of a division: "046,lq0BssqE03tJ100T10,0029" -> "640 - 568 = 72 - 71 = 1: 9, quotient 29,
  * remainder 1". */
 static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
     dt_span rest, differences;
@@ -158,10 +169,12 @@ static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *pro
 
 /* Step k, counted from 0. */
 static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
+    const dt_number a = problem->a, b = problem->b;
     switch (problem->operation) {
+    case DT_ADD: return k == 0 && put_sum(text, step, problem);
     case DT_SUBTRACT:
-        return k == 0 ? put_difference(text, step, problem->a, problem->b)
-                      : k == 1 && put_swapped(text, step);
+        if (k == 0) return put_difference(text, step, a, b);
+        return k == 1 && a < b && put_difference(text, step, b, a);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
         return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);
@@ -169,12 +182,11 @@ static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, siz
 }
 
 static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
-    char between = problem->operation == DT_DIVIDE ? ';' : ',';
+    const char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
     for (size_t k = 0; more; k++) {
         dt_span step;
         more = dt_span_cut(&step, &steps, steps, between);
-        if (problem->operation == DT_SUBTRACT) between = '\0'; /* the second is the last */
         if (k > 0) dt_text_char(text, '\n');
         const size_t line_start = text->length;
         if (!put_step(text, step, problem, k)) {
@@ -205,7 +217,7 @@ void dt_format_working(char *text, size_t size, const char *produced, const dt_p
                        dt_format format) {
     if (size == 0) return;
     dt_text out = dt_text_begin(text, size);
-    if (!dt_format_has_working(problem, format)) {
+    if (!dt_format_has_working(format)) {
         put_whole(&out, produced, problem, format);
         return;
     }

@@ -47,9 +47,10 @@ static dt_number draw_number(const uint32_t word[2], size_t digits, dt_number le
 /* Few digits: d with weight 2 d - 1. Drawn evenly by value, nine numbers in ten would have the
  * greatest length, and evenly by length, only one problem in nine would have three digits twice, as
  * four in five of the domain have. More digits evenly: short numbers are where a model begins, and
- * without enough of them it does not learn the long ones. */
-static size_t draw_length(uint32_t word, uint32_t most) {
-    if (most > FEW) return 1 + draw(word, most);
+ * without enough of them it does not learn the long ones. So are those of divisors: the shortest
+ * have the longest quotients, whose last steps no others have. */
+static size_t draw_length(uint32_t word, uint32_t most, bool divisor) {
+    if (divisor || most > FEW) return 1 + draw(word, most);
     const uint32_t square = draw(word, most * most);
     size_t digits = 1;
     while (digits * digits <= square) digits++;
@@ -74,11 +75,11 @@ static dt_number with_zeros(dt_number number, size_t digits, uint32_t bits) {
 
 /* The length first; what 64 bits cannot count is drawn in two halves. */
 static dt_number draw_operand(const origin *from, uint32_t length_word, const uint32_t word[2],
-                              int64_t most_digits, dt_number least, uint32_t bits, uint32_t which) {
+                              int64_t most_digits, bool divisor, uint32_t bits, uint32_t which) {
     enum { HALF = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
-    const size_t digits = draw_length(length_word, (uint32_t)most_digits);
-    if (most_digits <= FEW) return with_zeros(draw_number(word, digits, least), digits, bits);
-    if (digits <= HALF) return draw_number(word, digits, least);
+    const size_t digits = draw_length(length_word, (uint32_t)most_digits, divisor);
+    if (most_digits <= FEW) return with_zeros(draw_number(word, digits, divisor), digits, bits);
+    if (digits <= HALF) return draw_number(word, digits, divisor);
     uint32_t rest[4];
     dt_random_block(rest, from->seed, from->purpose, FIRST_BLOCK + from->attempt, from->index);
     const dt_number half = dt_power_of_ten(HALF);
@@ -133,7 +134,7 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
         dt_random_block(value, seed, purpose, 2 * attempt + 2, index);
         const origin from = {seed, index, purpose, attempt};
         const uint32_t bits = choice[3];
-        drawn.a = draw_operand(&from, choice[0], value, digits_a, 0, bits >> ZEROS_A, 0);
+        drawn.a = draw_operand(&from, choice[0], value, digits_a, false, bits >> ZEROS_A, 0);
         drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, bits >> ZEROS_B, 1);
         if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
         if (drawn.operation == DT_SUBTRACT) {

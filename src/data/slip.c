@@ -5,13 +5,15 @@
 #include "decimal.h"
 #include "dtrain/analysis.h"
 
-/* Parts of a step of division; of a product. */
+/* Parts of a step of division; of a product; of a difference. */
 enum { MULTIPLE, REST, DIFFERENCE, DIGIT, LEFT, QUOTIENT };
 enum { PARTIAL_PRODUCT, RUNNING_SUM };
+enum { FIRST_DIFFERENCE, COMPLEMENT };
 
 /* What the parts of a step are called, as src/data/format_steps.c writes them. */
 static const char *const part_name[DT_OPERATIONS][DT_SLIP_PARTS] = {
-    [DT_SUBTRACT] = {"difference", "swapped operands"},
+    [DT_ADD] = {"sum"},
+    [DT_SUBTRACT] = {[FIRST_DIFFERENCE] = "difference", [COMPLEMENT] = "complement"},
     [DT_MULTIPLY] = {[PARTIAL_PRODUCT] = "partial product", [RUNNING_SUM] = "running sum"},
     [DT_DIVIDE] = {[MULTIPLE] = "multiple of the divisor",
                    [REST] = "remainder so far",
@@ -38,11 +40,12 @@ static size_t division_part(const char *right, size_t begin, size_t at) {
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
 
-/* Of the sign at `at`: the sum behind the '+' of a product's step, the operands of a difference the
-   other way round, which alone have a '-' in their step. */
+/* Of the sign at `at`: the sum behind the '+' of a product's step; the complement of a difference,
+   the only second step that has no '+'. */
 static size_t other_part(const char *right, size_t begin, size_t at) {
     const char *step = right + begin;
-    return memchr(step, '+', at - begin) || memchr(step, '-', strcspn(step, ",="));
+    if (memchr(step, '+', at - begin)) return RUNNING_SUM;
+    return begin > 0 && !memchr(step, '+', strcspn(step, ",=")) ? COMPLEMENT : 0;
 }
 
 dt_slip dt_slip_find(const char *produced, const char *right) {
@@ -52,9 +55,7 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
     if (!equals) return (dt_slip){.kind = DT_SLIP_ANSWER};
     const size_t end = (size_t)(equals - right);
     const bool divides = memchr(right, ';', end) != NULL;
-    /* Of several partial products the last sum is the answer: a step, no copy. */
-    const bool sums = !divides && memchr(right, ',', end) && !memchr(right, '-', end);
-    if (at > end && !sums) return (dt_slip){.kind = DT_SLIP_COPY};
+    if (at > end) return (dt_slip){.kind = DT_SLIP_COPY};
     const char between = divides ? ';' : ',';
     dt_slip slip = {.step = 1};
     size_t begin = 0;
@@ -64,6 +65,5 @@ dt_slip dt_slip_find(const char *produced, const char *right) {
         begin = i + 1;
     }
     slip.kind = divides ? division_part(right, begin, at) : other_part(right, begin, at);
-    if (at > end) slip.kind = RUNNING_SUM;
     return slip;
 }

@@ -11,8 +11,9 @@
 static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+",
                                    "-", "*", "/", "=", "r", ",", ";", "A", "B", "C", "D", "E",
                                    "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q",
-                                   "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i"};
-enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 31 };
+                                   "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i",
+                                   "j", "k", "l", "m", "n", "o", "p", "q", "s", "t"};
+enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 41 };
 
 /* A token as encoding looks it up: those that begin with the same byte stand together, the longest
  * first. */
@@ -28,7 +29,7 @@ struct dt_tokenizer {
     char **token;  /* (count) into strings, by id */
     candidate *sorted;
     size_t first[256 + 1]; /* candidates that begin with byte c: sorted[first[c] … first[c + 1]) */
-    bool has_carries;      /* letters in numbers are carries: it begins with the working's signs */
+    bool has_working;      /* it begins with the working's signs: letters may be parts of numbers */
 };
 
 static int compare_candidates(const void *x, const void *y) {
@@ -77,9 +78,9 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
         made->token[i] = end;
         end = stpcpy(end, token[i]) + 1;
     }
-    made->has_carries = count >= SIGNS;
-    for (size_t i = 0; i < SIGNS && made->has_carries; i++)
-        made->has_carries = strcmp(token[i], sign[i]) == 0;
+    made->has_working = count >= SIGNS;
+    for (size_t i = 0; i < SIGNS && made->has_working; i++)
+        made->has_working = strcmp(token[i], sign[i]) == 0;
     DT_TRY_DONE(index_tokens(made));
     *tokenizer = made;
     made = NULL;
@@ -181,24 +182,24 @@ dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *token
     return DT_OK;
 }
 
-static bool is_digit(const char *token) {
-    return token && token[0] >= '0' && token[0] <= '9' && token[1] == '\0';
-}
-
-static bool is_carry(const dt_tokenizer *tokenizer, const char *token) {
-    return tokenizer->has_carries && token && dt_is_carry(token[0]) && token[1] == '\0';
+/* What a token is to a number; the letters of the working count where they are known as such. In a
+   word of a question one may pass for a digit and have a place, which does no harm. */
+static char sign_of(const dt_tokenizer *tokenizer, const char *token) {
+    if (!token || token[1] != '\0') return '\0';
+    const bool digit = token[0] >= '0' && token[0] <= '9';
+    return digit || tokenizer->has_working ? token[0] : '\0';
 }
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count) {
-    int32_t run = 0, before = 0;
+    dt_digit_run run = {0};
+    int32_t before = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *token = dt_tokenizer_token(tokenizer, id[i]);
-        const bool digit = is_digit(token);
-        place[i] = digit || run > 0 ? run + 1 : 0;
+        const size_t digits = run.digits;
+        const dt_sign_kind kind =
+            dt_digit_run_take(&run, sign_of(tokenizer, dt_tokenizer_token(tokenizer, id[i])));
+        place[i] = kind == DT_DIGIT || digits > 0 ? (int32_t)digits + 1 : 0;
         position[i] = before;
-        if (run > 0 && is_carry(tokenizer, token)) continue;
-        run = digit ? run + 1 : 0;
-        before += !digit;
+        before += kind == DT_OUTSIDE;
     }
 }

@@ -37,7 +37,7 @@ PYTHONPATH=$(dirname "$0")/../io /usr/bin/python3 -B - <<'END'
 import h5py
 import signed
 with h5py.File("inputs/other_signs.h5", "r+") as file:
-    file["tokenizer/vocab"][-1] = "j"
+    file["tokenizer/vocab"][-1] = "z"
     signed.sign(file)
 with h5py.File("inputs/foreign.h5", "w") as file:
     file["weights"] = [1.0, 2.0]

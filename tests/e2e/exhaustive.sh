@@ -74,10 +74,12 @@ def answer(op, a, b):
 
 def places(op, working):
     """What stands at each character of a working, the sign behind it included."""
+    if op == "+":
+        return [("sum", 1) for _ in working + "="]
     if op == "-":
-        parts = ("difference", "swapped operands", "difference")
+        parts = ("difference", "complement")
         chunks = re.findall("[^,=]*[,=]", working + "=")
-        assert len(chunks) in (1, 3), working
+        assert len(chunks) <= len(parts), working
         return [(part, step) for step, (part, chunk) in enumerate(zip(parts, chunks), 1) for _ in chunk]
     named = []
     for step, chunk in enumerate(re.findall("[^,=]*[,=]" if op == "*" else "[^;=]*[;=]", working + "="), 1):
@@ -87,10 +89,10 @@ def places(op, working):
         elif step == 1:
             named += [("multiple of the divisor", step)] * len(chunk)
         else:
-            rest, bits, left, quotient = re.fullmatch(r"(/=|\d+,)(?:((?:\d+[A-T]){4})(\d+,)(\d+;))?", chunk).groups()
+            rest, bits, left, quotient = re.fullmatch(r"(/=|\d+,)(?:((?:[\dj-qst]+[A-T]){4})(\d+,)(\d+;))?", chunk).groups()
             assert (bits is None) == chunk.startswith("/") == chunk.endswith("="), chunk
             named += [("remainder so far", step)] * len(rest)
-            named += [("difference" if c.isdigit() else "quotient digit", step) for c in bits or ""]
+            named += [("quotient digit" if c.isupper() else "difference", step) for c in bits or ""]
             named += [("remainder of the step", step)] * len(left or "")
             named += [("quotient so far", step)] * len(quotient or "")
     return named
@@ -98,7 +100,7 @@ def places(op, working):
 def first_slip(op, produced, right):
     working, equals, _ = right.rpartition("=")
     if not equals: return "answer", 0
-    if produced.startswith(working + "="): return ("running sum", working.count(",") + 1) if op == "*" and "," in working else ("copy", 0)
+    if produced.startswith(working + "="): return "copy", 0
     for i, place in enumerate(places(op, working)):
         if produced[i:i + 1] != (working + "=")[i]: return place
 

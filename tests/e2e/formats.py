@@ -48,16 +48,19 @@ def read_question(text, format):
 
 
 def read_answer(text, a, operation, b, format):
-    """One number, or quotient and remainder: behind a working those are as wide as dividend and divisor."""
+    """One number, or quotient and remainder; behind a working of a fixed width, that any answer fits into."""
     assert text[-1] == "$", text
     padded = format in ("scratchpad", "chat")
     if padded:
-        assert text.count("=") == (operation in "-*/"), text
+        assert text.count("=") == 1, text
         text = text.split("=")[-1]
     numbers = re.findall(r"-?\d+", text)
-    if padded and operation == "/":
-        assert list(map(len, numbers)) == [len(str(a)), len(str(b))], text
-        numbers = [re.sub(r"^0+(?=\d)", "", numbers[0]), re.sub(r"(?<=\d)0+$", "", numbers[1])]
+    if padded:
+        digits = len(str(a)), len(str(b))
+        widths = {"+": [max(digits) + 1], "-": [max(digits)], "*": [sum(digits)], "/": digits}[operation]
+        assert [len(n.lstrip("-")) for n in numbers] == list(widths), text
+        most_first = operation == "/"
+        numbers = [re.sub(r"^0+(?=\d)" if most_first and i == 0 else r"(?<=\d)0+$", "", n) for i, n in enumerate(numbers)]
     if format != "chat":
         assert re.fullmatch(r"\d+r\d+\$" if operation == "/" else r"-?\d+\$", text), text
     signs = [-1 if n[0] == "-" else 1 for n in numbers]

@@ -96,12 +96,14 @@ class Checkpoint:
 
     def places(self, tokens):
         """How many tokens before are no part of a number; 1 for the first digit of a number, 2 for the next and what follows,
-        else 0. A carry in a number stands where its next digit does."""
-        positions, places, digits = [0], [], 0
+        else 0. A carry in a number, and the letter behind it, stand where its next digit does."""
+        positions, places, digits, carried = [0], [], 0, False
         for token in tokens:
-            is_digit = self.vocabulary[token] in tuple("0123456789")
+            is_digit = self.vocabulary[token] in tuple("0123456789jklmnopqst")
             places.append(digits + 1 if is_digit or digits else 0)
-            if digits and self.vocabulary[token] in tuple("abcdefghi"):
+            behind_carry = carried and self.vocabulary[token] in tuple("KLMNOPQRST")
+            carried = bool(digits) and self.vocabulary[token] in tuple("abcdefghi")
+            if carried or behind_carry:
                 positions.append(positions[-1])
                 continue
             digits = digits + 1 if is_digit else 0

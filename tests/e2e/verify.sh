@@ -180,6 +180,9 @@ unfit $DATA "give the earlier one first" "$to" "$from"
 unfit $DATA "two of one step are compared with h5diff" "$to" "$to"
 unfit $DATA "the one has --seed 2, the other 1" "$from" seed/latest.h5
 unfit $DATA "--width 16, the other 32" "$from" shape/latest.h5
+cp "$from" signs.h5
+edit signs.h5 'file["tokenizer/vocab"][-1] = "z"'
+unfit $DATA "signs.h5: its model has another vocabulary" signs.h5 "$to"
 unfit $NO_INPUT "none.h5" "$from" none.h5
 unfit $DATA "damaged.h5" "$from" damaged.h5
 expect_exit 64 start 9 verify --replay "$from" "$to"

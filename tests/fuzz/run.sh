@@ -86,7 +86,7 @@ seeds() {
         printf '%s\n' info x --log-level debug >"$to.new/info"
         ;;
     text)
-        for name in 90s 23h50m 2e 1e-3 0.5 runs/default '+-*/' cosine '273*274;2b9c01,01c1f91+20202,006a4b50=20847' \
+        for name in 90s 23h50m 2e 1e-3 0.5 runs/default '+-*/' cosine '273*274;2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470' \
             '2060/71;241,482,865;602,836A229C460G399M46,002;/=2r46' '45-123;229,321-54,870=-87' '123 + 456 =;975' '7 ÷ 0;' '9×9−1;' '999999999/3;333333333r0'; do
             printf '%s' "$name" >"$to.new/$k"
             k=$((k + 1))

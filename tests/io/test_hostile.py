@@ -216,7 +216,7 @@ def extra_tensor(file):
     file["weights/extra"] = np.zeros(8, "<f4")
 
 
-@case("/weights/tok_embed", "extent 21 in dimension 0, not 48")
+@case("/weights/tok_embed", "extent 21 in dimension 0, not 58")
 def other_shape(file):
     replace(file, EMBED, np.zeros((21, 8), "<f4"))
 
@@ -316,7 +316,7 @@ def long_tokens(file):
     replace(file, "tokenizer/vocab", np.full(20, b"x" * 1000, h5py.string_dtype("utf-8", 1000)))
 
 
-@case("/weights/tok_embed", "extent 48 in dimension 0, not 19")
+@case("/weights/tok_embed", "extent 58 in dimension 0, not 19")
 def fewer_tokens(file):
     replace(file, "tokenizer/vocab", file["tokenizer/vocab"][:19].astype(file["tokenizer/vocab"].dtype))
 

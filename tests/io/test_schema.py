@@ -13,7 +13,7 @@ except ImportError as missing:
     sys.exit(77)
 
 WIDTH, LAYERS, STEPS = 8, 2, 12
-F, VOCABULARY = 4 * WIDTH, 48
+F, VOCABULARY = 4 * WIDTH, 58
 ROOT = {"format": "|S17", "format_version": "<i8", "dtrain_version": None, "created": "|S20", "step": "<i8",
         "tokens": "<i8", "seed": "<i8", "shards": "<i8", "digest": "|S32"}
 SETTINGS = {

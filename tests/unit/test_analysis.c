@@ -160,59 +160,63 @@ static void carries_and_borrows_are_counted(void **state) {
 
 static void slips_are_found_where_they_are(void **state) {
     (void)state;
-    static const char *const product = "2b9c01,01c1f91+20202,006a4b50=20847$";
+    static const char *const product = "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470$";
     static const char *const quotient =
-        "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/=0029r10$";
+        "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T10,0029;/=0029r10$";
     static const struct {
         const char *right, *produced;
         size_t kind, step;
     } known[] = {
-        {product, "2b9c02,01c1f91+20202,006a4b50=20847", 0, 1},
-        {product, "2b9d01,01c1f91+20202,006a4b50=20847", 0, 1},
+        {product, "2bS9cS02,01cT1fO91+2j2j2,006aO4bO50+208470=20847", 0, 1},
+        {product, "2bS9dS01,01cT1fO91+2j2j2,006aO4bO50+208470=20847", 0, 1},
+        {product, "2bT9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=20847", 0, 1},
         {product, "2b", 0, 1},
         {product, "", 0, 1},
-        {product, "2b9c011,", 0, 1}, /* too long: the end of the part is missing */
-        {product, "2b9c01=2901", 0, 1},
-        {product, "2b9c01,01c1f91-", 0, 2},
-        {product, "2b9c01,01c1f91+2,", 1, 2},
-        {product, "2b9c01,01c1f91+20202,006a4c50=20847", 0, 3},
-        {product, "2b9c01,01c1f91+20202,006a4b50+20847=20847", 0, 3},
-        {product, "2b9c01,01c1f91+20202,006a4b50=20848", 1, 3},
-        {product, "2b9c01,01c1f91+20202,006a4b50=2084", 1, 3},
-        {product, "2b9c01,01c1f91+20202,006a4b50=208470", 1, 3},
+        {product, "2bS9cS011,", 0, 1}, /* too long: the end of the part is missing */
+        {product, "2bS9cS01=2901", 0, 1},
+        {product, "2bS9cS01,01cT1fO91-", 0, 2},
+        {product, "2bS9cS01,01cT1fO91+2,", 1, 2},
+        {product, "2bS9cS01,01cT1fO91+2j2j2,006aO4cO50+208470=20847", 0, 3},
+        {product, "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+20847=20847", 1, 3},
+        {product, "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50=20848", 0, 3},
+        {product, "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+2084k0=20841", 1, 3},
+        {product, "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208471", DT_SLIP_COPY, 0},
         {quotient, "241,483,", 0, 1},
         {quotient, "241,482,865,", 0, 1},
         {quotient, "241,482,865;612,", 1, 2},
         {quotient, "241,482,865;6020", 1, 2},
-        {quotient, "241,482,865;602,837", 2, 2},
-        {quotient, "241,482,865;602,836B", 3, 2},
-        {quotient, "241,482,865;602,836A22A", 2, 2},
-        {quotient, "241,482,865;602,836A229C460G399K", 3, 2},
-        {quotient, "241,482,865;602,836A229C460G399M56,002", 4, 2},
-        {quotient, "241,482,865;602,836A229C460G399M460", 4, 2},
-        {quotient, "241,482,865;602,836A229C460G399M46,012", 5, 2},
-        {quotient, "241,482,865;602,836A229C460G399M46,002=", 5, 2},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;/46", 1, 3},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100S", 3, 3},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T1,", 4, 3},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0028", 5, 3},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;0", 1, 4},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/1", 1, 4},
-        {quotient, "241,482,865;602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/=0029r20",
+        {quotient, "241,482,865;602,smq", 2, 2},
+        {quotient, "241,482,865;602,smpB", 3, 2},
+        {quotient, "241,482,865;602,smpA2lA", 2, 2},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttK", 3, 2},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM56,002", 4, 2},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM460", 4, 2},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,012", 5, 2},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002=", 5, 2},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;/46", 1, 3},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100S", 3, 3},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T1,", 4, 3},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T10,0028", 5, 3},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T10,0029;0", 1, 4},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T10,0029;/1", 1, 4},
+        {quotient, "241,482,865;602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T10,0029;/=0029r20",
          DT_SLIP_COPY, 0},
-        {"870=87$", "871=871", 0, 1},
-        {"229,321-54,870=-87$", "239,", 0, 1},
-        {"229,321-54,870=-87$", "229=-87", 0, 1},
-        {"229,321-54,870=-87$", "229,331-54,", 1, 2},
-        {"229,321-54,870=-87$", "229,321-5,", 1, 2},
-        {"229,321-54,870=-87$", "229,321-54,880=-88", 0, 3},
-        {"229,321-54,870=-87$", "229,321-54,87=-87", 0, 3},
-        {"229,321-54,870=-87$", "229,321-54,870=-88", DT_SLIP_COPY, 0},
+        {"sq0=870$", "tq0=970", 0, 1},
+        {"22t,sqj=-870$", "23t,", 0, 1},
+        {"22t,sqj=-870$", "229=-87", 0, 1},
+        {"22t,sqj=-870$", "22t=-87", 0, 1},
+        {"22t,sqj=-870$", "22t,tqj=-970", 1, 2},
+        {"22t,sqj=-870$", "22t,sq0=-870", 1, 2},
+        {"22t,sqj=-870$", "22t,sqj,=-870", 1, 2},
+        {"22t,sqj=-870$", "22t,sqj=-880", DT_SLIP_COPY, 0},
+        {"onl1=5421$", "on21=5421", 0, 1},
+        {"onl1=5421$", "onl=542", 0, 1},
+        {"onl1=5421$", "onl1=5422", DT_SLIP_COPY, 0},
         {"975$", "976", DT_SLIP_ANSWER, 0},
         {"-87$", "87", DT_SLIP_ANSWER, 0},
-        {"2b9c01=2901$", "2b9c01=2902", DT_SLIP_COPY, 0},
-        {"2b9c01=2901$", "2b8c01=2801", 0, 1},
-        {"2b9c01,01c1f91=20202.$", "2b9c01,01c1f91=20212.", 1, 2},
+        {"2bS9cS01=2901$", "2bS9cS01=2902", DT_SLIP_COPY, 0},
+        {"2bS9cS01=2901$", "2bS8cS01=2801", 0, 1},
+        {"2bS9cS01,01cT1fO91+2j2j2=20202.$", "2bS9cS01,01cT1fO91+2j2j2=20212.", DT_SLIP_COPY, 0},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const dt_slip slip = dt_slip_find(known[i].produced, known[i].right);
@@ -221,11 +225,14 @@ static void slips_are_found_where_they_are(void **state) {
         }
     }
     assert_string_equal(dt_slip_name(DT_MULTIPLY, 1), "running sum");
+    assert_string_equal(dt_slip_name(DT_SUBTRACT, 0), "difference");
+    assert_string_equal(dt_slip_name(DT_SUBTRACT, 1), "complement");
     assert_string_equal(dt_slip_name(DT_DIVIDE, 3), "quotient digit");
     assert_string_equal(dt_slip_name(DT_DIVIDE, 4), "remainder of the step");
     assert_string_equal(dt_slip_name(DT_DIVIDE, 5), "quotient so far");
     assert_string_equal(dt_slip_name(DT_DIVIDE, DT_SLIP_COPY), "copy");
-    assert_null(dt_slip_name(DT_ADD, 0));
+    assert_string_equal(dt_slip_name(DT_ADD, 0), "sum");
+    assert_null(dt_slip_name(DT_ADD, 1));
 }
 
 /* ---- counts ---- */

@@ -35,22 +35,25 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written(product, reverse, "372*472=20847$");
     assert_written(quotient, reverse, "2060/17=29r1$");
     assert_written((dt_problem){DT_DIVIDE, 2083, 71}, reverse, "2083/17=29r42$");
-    assert_written(sum, work, "321+654=975$");
-    assert_written(difference, work, "54-321=229,321-54,870=-87$");
-    assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=870=87$");
-    assert_written(product, work, "372*472=2b9c01,01c1f91+20202,006a4b50=20847$");
+    assert_written(sum, work, "321+654=9750=9750$");
+    assert_written((dt_problem){DT_ADD, 789, 456}, work, "987+654=onl1=5421$");
+    assert_written((dt_problem){DT_ADD, 999, 1}, work, "999+1=jjj1=0001$");
+    assert_written((dt_problem){DT_ADD, 0, 0}, work, "0+0=00=00$");
+    assert_written(difference, work, "54-321=22t,sqj=-870$");
+    assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=sq0=870$");
+    assert_written(product, work, "372*472=2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470$");
     assert_written(quotient, work,
-                   "2060/17=241,482,865;020,254A637C878F949K02,00;602,836A229C460G399M46,002;"
-                   "046,270B887E039J100T10,0029;/=0029r10$");
-    assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2b9c01=2901$");
+                   "2060/17=241,482,865;020,lonApmqCsqsFtntK02,00;602,smpA2ltC4p0G3ttM46,002;"
+                   "046,lq0BssqE03tJ100T10,0029;/=0029r10$");
+    assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2bS9cS01=2901$");
     assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
-                   "372*401=2b9c01,00a0a00+29010,003a7a20=29382$");
-    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000=0$");
+                   "372*401=2bS9cS01,00aK0aK00+29010,003aR7aM20+293820=293820$");
+    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000+000=000$");
     assert_written((dt_problem){DT_DIVIDE, 5, 71}, work,
-                   "5/17=241,482,865;500,734A127C368F439K50,0;/=0r50$");
+                   "5/17=241,482,865;500,qmnA1lqC3psF4mtK50,0;/=0r50$");
     assert_written(
         (dt_problem){DT_DIVIDE, 105, 7}, work,
-        "105/7=41,82,65;10,54A37C78F49K1,0;01,45A28C69F30L3,01;53,97A70D39H00P0,015;/=015r0$");
+        "105/7=41,82,65;10,onAmqCqsFntK1,0;01,noAlsCptFm0L3,01;53,tqAq0D3tH00P0,015;/=015r0$");
 }
 
 /* ---- a reader of its own ---- */
@@ -95,13 +98,14 @@ static uint64_t take_padded(reader *in, size_t width) {
 
 static size_t length_of(uint64_t number) { return (size_t)snprintf(NULL, 0, "%" PRIu64, number); }
 
-/* a times a digit: units, and in letters the tens that go to the next place; the last tens are a
-   digit. */
+/* a times a digit: units, and in letters the tens that go to the next place and the units that they
+   are added to there; the last tens are a digit. */
 static uint64_t take_partial(reader *in, uint64_t a, uint64_t digit) {
     char units[32] = {0};
     uint64_t tens = 0, places = length_of(a);
     for (uint64_t i = 0; i < places; i++, a /= 10) {
         const uint64_t product = a % 10 * digit + tens;
+        if (i > 0) expect(in, "KLMNOPQRST"[a % 10 * digit % 10]);
         tens = (product - product % 10) / 10;
         units[i] = *in->at;
         expect(in, "0123456789"[product % 10]);
@@ -115,17 +119,24 @@ static uint64_t take_partial(reader *in, uint64_t a, uint64_t digit) {
 
 static uint64_t power_of_ten(size_t n) { return n == 0 ? 1 : 10 * power_of_ten(n - 1); }
 
+/* Whether a place carries or borrows is told from all digits up to it at once; then it is a letter.
+ */
+static void check_carried(reader *in, uint64_t a, char sign, uint64_t b, size_t width) {
+    for (size_t i = 0; i < width; i++) {
+        const uint64_t scale = power_of_ten(i), end = 10 * scale;
+        const uint64_t low_a = a % end, low_b = sign == '+' ? b % end : end - b % end;
+        const bool over = low_a >= end - low_b, carries = over == (sign == '+');
+        const uint64_t low = over ? low_a - (end - low_b) : low_a + low_b;
+        expect(in, (carries ? "jklmnopqst" : "0123456789")[low / scale]);
+    }
+}
+
 static void check_difference(reader *in, uint64_t a, uint64_t b) {
     const size_t width = length_of(a > b ? a : b);
-    const uint64_t modulus = power_of_ten(width);
-    in->failed |= (b + take_padded(in, width)) % modulus != a % modulus;
+    check_carried(in, a, '-', b, width);
     if (a >= b) return;
     expect(in, ',');
-    in->failed |= take(in, true) != b;
-    expect(in, '-');
-    in->failed |= take(in, true) != a;
-    expect(in, ',');
-    in->failed |= a + take_padded(in, width) != b;
+    check_carried(in, 0, '-', power_of_ten(width) + a - b, width);
 }
 
 static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
@@ -138,11 +149,11 @@ static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
         for (size_t zero = 0; zero < k; zero++) expect(in, '0');
         const uint64_t partial = take_partial(in, a, digit);
         in->failed |= partial != a * digit;
-        sum += partial * shift;
-        if (k > 0 && k + 1 < strlen(digits)) {
+        if (k > 0) {
             expect(in, '+');
-            in->failed |= take_padded(in, length_of(a) + 1 + k) != sum;
+            check_carried(in, sum, '+', partial * shift, length_of(a) + 1 + k);
         }
+        sum += partial * shift;
     }
     in->failed |= sum != a * b;
 }
@@ -150,7 +161,6 @@ static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
 /* One digit, and its letters; gives what is left. */
 static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char *digit) {
     const size_t width = length_of(b) + 1;
-    const uint64_t modulus = power_of_ten(width);
     /* By place in the alphabet: digits so far that are multiples of 8, then of 4, 2 and 1. */
     static const uint64_t letters_before[] = {10, 5, 2, 0};
     uint64_t sum = 0;
@@ -158,7 +168,7 @@ static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char
     expect(in, ',');
     for (int bit = 3; bit >= 0; bit--) {
         const uint64_t factor = UINT64_C(1) << bit;
-        in->failed |= (take_padded(in, width) + factor * b) % modulus != rest % modulus;
+        check_carried(in, rest, '-', factor * b, width);
         if (rest >= factor * b) {
             rest -= factor * b;
             sum += factor;
@@ -204,15 +214,23 @@ static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
     in->failed |= strtoull(digits, NULL, 10) != a / b || rest != a % b;
 }
 
+/* width > 0: with exactly so many digits. */
+static void check_number(reader *in, uint64_t number, bool reversed, size_t width) {
+    in->failed |= (width > 0 ? take_padded(in, width) : take(in, reversed)) != number;
+}
+
 static void check_answer(reader *in, const dt_problem *problem, bool reversed, bool padded) {
     const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
+    const size_t longer = length_of(a > b ? a : b);
     switch (problem->operation) {
-    case DT_ADD: in->failed |= take(in, reversed) != a + b; break;
+    case DT_ADD: check_number(in, a + b, reversed, padded ? longer + 1 : 0); break;
     case DT_SUBTRACT:
         if (b > a) expect(in, '-');
-        in->failed |= take(in, reversed) != (a > b ? a - b : b - a);
+        check_number(in, a > b ? a - b : b - a, reversed, padded ? longer : 0);
         break;
-    case DT_MULTIPLY: in->failed |= take(in, reversed) != a * b; break;
+    case DT_MULTIPLY:
+        check_number(in, a * b, reversed, padded ? length_of(a) + length_of(b) : 0);
+        break;
     default:
         if (padded) {
             char quotient[32];
@@ -269,8 +287,9 @@ static bool is_right(const char *text, size_t prompt, const dt_problem *problem,
         in.failed |= take(&in, reversed) != b;
         expect(&in, '=');
     }
-    if (format >= DT_FORMAT_SCRATCHPAD && problem->operation != DT_ADD) {
+    if (format >= DT_FORMAT_SCRATCHPAD) {
         switch (problem->operation) {
+        case DT_ADD: check_carried(&in, a, '+', b, length_of(a > b ? a : b) + 1); break;
         case DT_SUBTRACT: check_difference(&in, a, b); break;
         case DT_MULTIPLY: check_product_steps(&in, a, b); break;
         default: check_quotient_steps(&in, a, b);
@@ -297,12 +316,16 @@ static void people_s_answer(char text[64], const dt_problem *problem) {
     }
 }
 
-/* Digits of the longest number, and the sign behind it; a letter between two digits is a carry. */
+/* Digits of the longest number, and the sign behind it; some letters are digits, some stand between
+   two digits, a carry and another one. */
 static size_t places_of(const char *text) {
     size_t most = 0, places = 1;
     for (; *text; text++) {
-        if (places > 1 && *text >= 'a' && *text <= 'i') continue;
-        places = strchr("0123456789", *text) ? places + 1 : 1;
+        if (places > 1 && *text >= 'a' && *text <= 'i') {
+            if (text[1] >= 'K' && text[1] <= 'T') text++;
+            continue;
+        }
+        places = strchr("0123456789jklmnopqst", *text) ? places + 1 : 1;
         if (places > most) most = places;
     }
     return most;
@@ -430,14 +453,14 @@ static void bounds_hold_for_extreme_problems(void **state) {
 static void bounds_look_at_the_operations_in_use(void **state) {
     (void)state;
     dt_config config = config_of("+", 3, 18, 9, DT_FORMAT_SCRATCHPAD);
-    assert_int_equal(dt_format_longest(&config), strlen("999+999=8991$"));
+    assert_int_equal(dt_format_longest(&config), strlen("999+999=stt1=8991$"));
     assert_int_equal(dt_format_places(&config), 5);
     config.ops[0] = '-';
-    assert_int_equal(dt_format_longest(&config), strlen("001-999=101,999-001,998=-998$"));
+    assert_int_equal(dt_format_longest(&config), strlen("001-999=kjk,tts=-998$"));
     assert_int_equal(dt_format_places(&config), 4);
     config.ops[0] = '*';
     assert_int_equal(dt_format_longest(&config),
-                     strlen("999*999=1i9i98,01i9i98+10989,001i9i98=100899$"));
+                     strlen("999*999=1iL9iL98,01iL9iL98+1jts9,001iL9iL98+10jst9=100899$"));
     assert_int_equal(dt_format_places(&config), 7);
     config.ops[0] = '/';
     assert_int_equal(dt_format_places(&config), 19);

@@ -27,6 +27,7 @@ enum {
     TIMES,
     BY,
     IS,
+    UNITS_8 = 37,
     CARRY_1 = 40,
     CARRY_2
 };
@@ -77,13 +78,14 @@ static void working_is_scored_too(void **state) {
     dt_batch batch;
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
-    /* 372*4=2b9c01=2901$ */
+    /* 372*4=2bS9cS01=2901$ */
     const dt_problem product = {DT_MULTIPLY, 273, 4};
     assert_int_equal(dt_batch_append(&batch, &product, 0, DT_FORMAT_SCRATCHPAD, tokenizer), DT_OK);
-    static const int32_t target[] = {-1,   -1,  -1, -1,  -1,   TWO,  CARRY_1, NINE, CARRY_2,
-                                     ZERO, ONE, IS, TWO, NINE, ZERO, ONE,     END};
-    assert_int_equal(batch.tokens, 17);
-    assert_int_equal(batch.scored, 12);
+    static const int32_t target[] = {-1,      -1,   -1,      -1,      -1,   TWO, CARRY_1,
+                                     UNITS_8, NINE, CARRY_2, UNITS_8, ZERO, ONE, IS,
+                                     TWO,     NINE, ZERO,    ONE,     END};
+    assert_int_equal(batch.tokens, 19);
+    assert_int_equal(batch.scored, 14);
     assert_memory_equal(batch.target, target, sizeof target);
     dt_tokenizer_destroy(&tokenizer);
     dt_batch_destroy(&batch);

@@ -23,8 +23,9 @@ static dt_tokenizer *restore(const char *const *token, size_t count) {
 
 static void vocabularies_are_in_their_fixed_order(void **state) {
     (void)state;
-    static const char *const expected[] = {"$0123456789+-*/=r", "$0123456789+-*/=r",
-                                           "$0123456789+-*/=r,;ABCDEFGHIJKLMNOPQRSTabcdefghi"};
+    static const char *const expected[] = {
+        "$0123456789+-*/=r", "$0123456789+-*/=r",
+        "$0123456789+-*/=r,;ABCDEFGHIJKLMNOPQRSTabcdefghijklmnopqst"};
     for (int format = 0; format <= DT_FORMAT_SCRATCHPAD; format++) {
         dt_tokenizer *tokenizer = create((dt_format)format);
         const size_t count = strlen(expected[format]);
@@ -43,7 +44,7 @@ static void vocabularies_are_in_their_fixed_order(void **state) {
 static void text_survives_the_way_there_and_back(void **state) {
     (void)state;
     static const char text[] =
-        "2060/17=602,836A229C460G399M46,002;046,270B887E039J100T10,0029;/=0029r10$";
+        "2060/17=602,smpA2ltC4p0G3ttM46,002;046,lq0BssqE03tJ100T10,0029;/=0029r10$";
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     int32_t id[80];
     size_t count;
@@ -160,9 +161,9 @@ static void places_follow_from_what_stands_before(void **state) {
 
 static void a_carry_stands_in_its_number(void **state) {
     (void)state;
-    static const char text[] = "2b9c01,a5A5$";
-    static const int32_t place[] = {1, 2, 2, 3, 3, 4, 5, 0, 1, 2, 1, 2};
-    static const int32_t before[] = {0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 3, 3};
+    static const char text[] = "2bS9cS01,aS5AK4b3S$";
+    static const int32_t place[] = {1, 2, 2, 2, 3, 3, 3, 4, 5, 0, 0, 1, 2, 0, 1, 2, 2, 3, 0};
+    static const int32_t before[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 4, 5, 5, 5, 5, 6};
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD), *chat = create(DT_FORMAT_CHAT);
     assert_places(tokenizer, text, before, place);
     assert_places(chat, text, before, place);
@@ -170,13 +171,23 @@ static void a_carry_stands_in_its_number(void **state) {
     dt_tokenizer_destroy(&chat);
 }
 
+static void a_digit_that_carries_is_a_digit(void **state) {
+    (void)state;
+    static const char text[] = "jk5t,2bqr0s$";
+    static const int32_t place[] = {1, 2, 3, 4, 5, 1, 2, 2, 3, 1, 2, 3};
+    static const int32_t before[] = {0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2};
+    dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
+    assert_places(tokenizer, text, before, place);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
 /* In lines of a file a letter is a letter. */
 static void others_letters_are_no_carries(void **state) {
     (void)state;
-    static const char *const token[] = {"$", "2", "b", "9"};
-    static const int32_t place[] = {1, 2, 1, 2}, before[] = {0, 0, 1, 1};
-    dt_tokenizer *tokenizer = restore(token, 4);
-    assert_places(tokenizer, "2b9$", before, place);
+    static const char *const token[] = {"$", "2", "b", "9", "j"};
+    static const int32_t place[] = {1, 2, 1, 2, 0}, before[] = {0, 0, 1, 1, 2};
+    dt_tokenizer *tokenizer = restore(token, 5);
+    assert_places(tokenizer, "2b9j$", before, place);
     dt_tokenizer_destroy(&tokenizer);
 }
 
@@ -190,6 +201,7 @@ int main(void) {
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(places_follow_from_what_stands_before),
         cmocka_unit_test(a_carry_stands_in_its_number),
+        cmocka_unit_test(a_digit_that_carries_is_a_digit),
         cmocka_unit_test(others_letters_are_no_carries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,11 @@ static void answers_are_read_strictly(void **state) {
         {DT_ADD, DT_FORMAT_REVERSE, "05$", "50"},
         {DT_SUBTRACT, DT_FORMAT_REVERSE, "-87$", "-78"},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "-78$", "-78"},
-        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2b9c01=2901$", "1092"},
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=640$", "46"},
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "nonsense=001$", "100"},
+        {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "8t=-80$", "-8"},
+        {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "00=00$", "0"},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2bS9cS01=2901$", "1092"},
         {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "nonsense=2901$", "1092"},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29r10$", "29 r 10"},
         {DT_DIVIDE, DT_FORMAT_REVERSE, "29r01$", "29 r 10"},
@@ -44,13 +48,21 @@ static void answers_are_read_strictly(void **state) {
         {DT_ADD, DT_FORMAT_PLAIN, "-5$", NULL},
         {DT_ADD, DT_FORMAT_PLAIN, "5=5$", NULL},
         {DT_ADD, DT_FORMAT_REVERSE, "50$", NULL},
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "64$", NULL},
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=64$", NULL}, /* as wide as the last step */
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=6400$", NULL},
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=p40$", NULL}, /* carries are the working's */
+        {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "8t=-8$", NULL},
+        {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "00=-00$", NULL},
+        {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "8t=--80$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2bS9cS01=29010$", NULL},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "-0$", NULL},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "-$", NULL},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "--5$", NULL},
         {DT_SUBTRACT, DT_FORMAT_PLAIN, "-05$", NULL},
         {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2901$", NULL},
-        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2b9c01=2901=2901$", NULL},
-        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2b9c01=$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2bS9cS01=2901=2901$", NULL},
+        {DT_MULTIPLY, DT_FORMAT_SCRATCHPAD, "2bS9cS01=$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "r1$", NULL},
         {DT_DIVIDE, DT_FORMAT_PLAIN, "29r$", NULL},
@@ -86,59 +98,75 @@ static void working_is_shown_the_normal_way_round(void **state) {
     const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
                     work = DT_FORMAT_SCRATCHPAD;
     const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
-    assert_working(product, work, "2b9c01,01c1f91+20202,006a4b50=20847$",
-                   "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600");
+    assert_working(product, work, "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=20847$",
+                   "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600, sum 74802");
     assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work,
-                   "2b9c01,00a0a00+29010,003a7a20=29382$",
-                   "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300");
+                   "2bS9cS01,00aK0aK00+29010,003aR7aM20+293820=29382$",
+                   "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
     assert_working(quotient, work,
-                   "241,482,865;020,254A637C878F949K02,00;602,836A229C460G399M46,002;"
-                   "046,270B887E039J100T10,0029;/=0029r10$",
+                   "241,482,865;020,lonApmqCsqsFtntK02,00;602,smpA2ltC4p0G3ttM46,002;"
+                   "046,lq0BssqE03tJ100T10,0029;/=0029r10$",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0, quotient 0, remainder 20\n"
                    "206 - 142 = 64: 2, quotient 2, remainder 64\n"
                    "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1");
-    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "229,321-54,870=-87$",
+    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "22t,sqj=-870$",
                    "45 - 123 = 922 - 1000\n123 - 45 = 78");
-    assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "870=87$", "123 - 45 = 78");
+    assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "sq0=870$", "123 - 45 = 78");
+    assert_working((dt_problem){DT_ADD, 789, 456}, work, "onl1=5421$", "789 + 456 = 1245");
+    assert_working((dt_problem){DT_ADD, 0, 0}, work, "00=0$", "0 + 0 = 0");
     assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
     assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
     /* wrong numbers are numbers */
-    assert_working(product, work, "1i11,02d22+333,00444=1$",
-                   "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400");
+    assert_working(product, work, "1iK11,02dT22+333,00444+9=1$",
+                   "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400, sum 9");
+    assert_working((dt_problem){DT_ADD, 1, 2}, work, "jk4j=3$", "1 + 2 = 410");
     /* what does not have the form stands as it is */
-    assert_working(product, work, "29:01,1191+20202,,006450+1,1+1,r=1=$",
-                   "29:01\n1191+20202\n\n006450+1\n1+1\nr=1");
-    assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2b9c01,01c1f91+20202=1$",
-                   "273 * 4 = 1092\n01c1f91+20202");
-    assert_working(product, work, "2b9c01d,01c1f91,b006a4=1$", "2b9c01d\n01c1f91\nb006a4");
-    assert_working(product, work, "29c01,01cf91+20202,006a4b50+208470=20847$",
-                   "273 * 4 = 1092\n01cf91+20202\n006a4b50+208470");
-    assert_working(product, work, "2j9c01,0a+20202,00a=20847$", "2j9c01\n0a+20202\n00a");
+    assert_working(product, work, "29:01,1191+2j2j2,,006450+1,1+1,r=1=$",
+                   "29:01\n1191+2j2j2\n\n006450+1\n1+1\nr=1");
+    assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2bS9cS01,01cT1fO91+2j2j2=1$",
+                   "273 * 4 = 1092\n01cT1fO91+2j2j2");
+    assert_working(product, work, "2bS9cS01d,01cT1fO91,b006a4=1$", "2bS9cS01d\n01cT1fO91\nb006a4");
+    assert_working(product, work, "2b9cS01,01cTf91+2j2j2,006aO4bO50=20847$",
+                   "2b9cS01\n01cTf91+2j2j2\n006aO4bO50");
+    assert_working(product, work, "2bS9cS01+2,01cS+2,00aJ0+2=20847$",
+                   "2bS9cS01+2\n01cS+2\n00aJ0+2");
+    assert_working(product, work, "2bSk,01bbT0+2,00S0+2=20847$", "2bSk\n01bbT0+2\n00S0+2");
+    assert_working(product, work, "2jS9cS01,0aK+2j2j2,00a=20847$", "2jS9cS01\n0aK+2j2j2\n00a");
+    assert_working((dt_problem){DT_ADD, 1, 2}, work, "3a0,30=3$", "3a0\n30");
+    assert_working((dt_problem){DT_ADD, 1, 2}, work, "=3$", "");
+    assert_working(product, work, "2bS9cS0k,01cT1fO91+2r,006aO4bO50+1=1$",
+                   "2bS9cS0k\n01cT1fO91+2r\n"
+                   "273 * 200 = 54600, sum 1");
+    assert_working(quotient, work,
+                   "24k,482,865;04p,lq0BssqE03tJ100T10,0029;046,lq0BssqE03tJ100T1j,"
+                   "0029;046,lq0BssqE03tJ100T10,002t;/=1",
+                   "24k,482,865\n04p,lq0BssqE03tJ100T10,0029\n046,lq0BssqE03tJ100T1j,0029\n"
+                   "046,lq0BssqE03tJ100T10,002t");
     assert_working(quotient, work, "602:22,241,46;046:9,936;:,,;=$",
                    "602:22,241,46\n046:9,936\n:,,\n");
-    assert_working(quotient, work, "241,482,865;020,254A6",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n020,254A6");
-    assert_working(quotient, work, "241,482;602,836B229C460G399M46,002;,AA2;602,460B12;602,836A;/=",
-                   "241,482\n602,836B229C460G399M46,002\n,AA2\n602,460B12\n602,836A");
+    assert_working(quotient, work, "241,482,865;020,lonAp",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n020,lonAp");
+    assert_working(quotient, work, "241,482;602,smpB2ltC4p0G3ttM46,002;,AA2;602,460B12;602,smpA;/=",
+                   "241,482\n602,smpB2ltC4p0G3ttM46,002\n,AA2\n602,460B12\n602,smpA");
     assert_working(quotient, work,
-                   "241,482,865;602,836A229D460G399M46,002;602,836A229C460G399MM46,002",
-                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229D460G399M46,002\n"
-                   "602,836A229C460G399MM46,002");
+                   "241,482,865;602,smpA2ltD4p0G3ttM46,002;602,smpA2ltC4p0G3ttMM46,002",
+                   "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,smpA2ltD4p0G3ttM46,002\n"
+                   "602,smpA2ltC4p0G3ttMM46,002");
     assert_working(
         quotient, work,
-        "241,482,865;602,836A229C460G399M46;602,836A229C460G399M46,;602,836A229C460G399M,"
-        "2;602,836A229C460G399M46,0,2",
-        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,836A229C460G399M46\n"
-        "602,836A229C460G399M46,\n602,836A229C460G399M,2\n602,836A229C460G399M46,0,2");
+        "241,482,865;602,smpA2ltC4p0G3ttM46;602,smpA2ltC4p0G3ttM46,;602,smpA2ltC4p0G3ttM,"
+        "2;602,smpA2ltC4p0G3ttM46,0,2",
+        "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n602,smpA2ltC4p0G3ttM46\n"
+        "602,smpA2ltC4p0G3ttM46,\n602,smpA2ltC4p0G3ttM,2\n602,smpA2ltC4p0G3ttM46,0,2");
     assert_working(quotient, work, "241,482,865;/10;/;10=29r1",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/10\n/\n10");
     assert_working(quotient, work, "/=29r1", "/");
     assert_working(quotient, work, "241,482,865;/", "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/");
     const dt_problem negative = {DT_SUBTRACT, 45, 123};
-    assert_working(negative, work, "229,321-54=-87", "45 - 123 = 922 - 1000\n321-54");
-    assert_working(negative, work, "229,321,870=-87", "45 - 123 = 922 - 1000\n321,870");
-    assert_working(negative, work, "229,321-54,8-0=-87", "45 - 123 = 922 - 1000\n321-54,8-0");
-    assert_working(negative, work, "2-9,321-54,870", "2-9\n123 - 45 = 78");
+    assert_working(negative, work, "22t,8-0=-87", "45 - 123 = 922 - 1000\n8-0");
+    assert_working(negative, work, "2-9,sqj", "2-9\n123 - 45 = 78");
+    assert_working(negative, work, "22t,sqj,sqj=-870", "45 - 123 = 922 - 1000\n123 - 45 = 78\nsqj");
+    assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "sq0,sqj=-870", "123 - 45 = 78\nsqj");
     assert_working(quotient, work, "241,482,865;046",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
     assert_working(quotient, work, "241,482,865;046;/=9r1",
@@ -174,7 +202,7 @@ static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit
 /* Each line of a right working, read back. */
 static void working_of_random_problems_is_true(void **state) {
     (void)state;
-    const dt_config config = config_of("-*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
+    const dt_config config = config_of("+-*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
     for (uint64_t i = 0; i < 5000; i++) {
         dt_problem problem;
         char text[DT_TEXT_MAX], lines[4096];
@@ -185,6 +213,11 @@ static void working_of_random_problems_is_true(void **state) {
         for (char *next = lines, *line; (line = strsep(&next, "\n"));) {
             int read;
             switch (problem.operation) {
+            case DT_ADD:
+                read = sscanf(line, "%" SCNu64 " + %" SCNu64 " = %" SCNu64, &a, &b, &c);
+                if (read != 3 || a != problem.a || b != problem.b || a + b != c || next)
+                    fail_msg("%s", line);
+                break;
             case DT_SUBTRACT:
                 read = sscanf(line, "%" SCNu64 " - %" SCNu64 " = %" SCNu64 " - %" SCNu64, &a, &b,
                               &c, &d);
@@ -200,9 +233,8 @@ static void working_of_random_problems_is_true(void **state) {
                 read = sscanf(line, "%" SCNu64 " * %" SCNu64 " = %" SCNu64 ", sum %" SCNu64, &a, &b,
                               &c, &sum);
                 total += c;
-                /* the first is its own sum, the last sum is the answer */
-                if (line == lines || !next) sum = total;
-                if (read != (line == lines || !next ? 3 : 4)) fail_msg("%s", line);
+                if (line == lines) sum = total; /* the first is its own sum */
+                if (read != (line == lines ? 3 : 4)) fail_msg("%s", line);
                 if (a != problem.a || a * b != c || sum != total) fail_msg("%s", line);
                 break;
             default:
@@ -229,7 +261,7 @@ static void working_of_random_problems_is_true(void **state) {
 /* Text of an untrained model, or a right one with a few bytes changed. */
 static size_t senseless_text(char *text, size_t size, const dt_problem *problem, dt_format format,
                              uint64_t i) {
-    static const char sign[] = "0123456789+-*/=r,;ABCDEGKMPTabi:$ .です";
+    static const char sign[] = "0123456789+-*/=r,;ABCDEGKMPTabijkqt:$ .です";
     uint32_t word[4];
     dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
     size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);
