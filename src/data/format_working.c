@@ -43,6 +43,11 @@ static bool put_sum(dt_text *text, dt_span digits, const dt_problem *problem) {
     return true;
 }
 
+static void put_power_of_ten(dt_text *text, size_t zeros) {
+    dt_text_char(text, '1');
+    for (size_t i = 0; i < zeros; i++) dt_text_char(text, '0');
+}
+
 /* a - b where a < b: "22t" -> "45 - 123 = 922 - 1000"; otherwise "sq0" -> "123 - 45 = 78". */
 static bool put_difference(dt_text *text, dt_span digits, dt_number a, dt_number b) {
     if (!is_carried(digits)) return false;
@@ -52,8 +57,19 @@ static bool put_difference(dt_text *text, dt_span digits, dt_number a, dt_number
     dt_text_string(text, " = ");
     put_stripped(text, digits);
     if (a >= b) return true;
-    dt_text_string(text, " - 1");
-    for (size_t i = 0; i < digits.count; i++) dt_text_char(text, '0');
+    dt_text_string(text, " - ");
+    put_power_of_ten(text, digits.count);
+    return true;
+}
+
+/* What is missing in a difference to what was borrowed: "sqj" behind "22t" -> "1000 - 922 = 78". */
+static bool put_complement(dt_text *text, dt_span digits, dt_span difference) {
+    if (!is_carried(digits) || !is_carried(difference)) return false;
+    put_power_of_ten(text, difference.count);
+    dt_text_string(text, " - ");
+    put_stripped(text, difference);
+    dt_text_string(text, " = ");
+    put_stripped(text, digits);
     return true;
 }
 
@@ -167,14 +183,15 @@ static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *pro
     return put_differences(text, differences, problem);
 }
 
-/* Step k, counted from 0. */
-static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
+/* Step k, counted from 0, and the one before it. */
+static bool put_step(dt_text *text, dt_span step, dt_span before, const dt_problem *problem,
+                     size_t k) {
     const dt_number a = problem->a, b = problem->b;
     switch (problem->operation) {
     case DT_ADD: return k == 0 && put_sum(text, step, problem);
     case DT_SUBTRACT:
         if (k == 0) return put_difference(text, step, a, b);
-        return k == 1 && a < b && put_difference(text, step, b, a);
+        return k == 1 && a < b && put_complement(text, step, before);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
         return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);
@@ -184,12 +201,13 @@ static bool put_step(dt_text *text, dt_span step, const dt_problem *problem, siz
 static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
     const char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
+    dt_span step = {0};
     for (size_t k = 0; more; k++) {
-        dt_span step;
+        const dt_span before = step;
         more = dt_span_cut(&step, &steps, steps, between);
         if (k > 0) dt_text_char(text, '\n');
         const size_t line_start = text->length;
-        if (!put_step(text, step, problem, k)) {
+        if (!put_step(text, step, before, problem, k)) {
             dt_text_rewind(text, line_start);
             dt_text_span(text, step);
         }
