@@ -32,13 +32,19 @@ static void put_stripped(dt_text *text, dt_span padded) {
     }
 }
 
+/* "789 + 456 = ". */
+static void put_problem(dt_text *text, const dt_problem *problem) {
+    const char sign[] = {' ', dt_operation_symbol(problem->operation), ' ', '\0'};
+    dt_text_number(text, problem->a);
+    dt_text_string(text, sign);
+    dt_text_number(text, problem->b);
+    dt_text_string(text, " = ");
+}
+
 /* "onl1" -> "789 + 456 = 1245". */
 static bool put_sum(dt_text *text, dt_span digits, const dt_problem *problem) {
     if (!is_carried(digits)) return false;
-    dt_text_number(text, problem->a);
-    dt_text_string(text, " + ");
-    dt_text_number(text, problem->b);
-    dt_text_string(text, " = ");
+    put_problem(text, problem);
     put_stripped(text, digits);
     return true;
 }
@@ -49,14 +55,11 @@ static void put_power_of_ten(dt_text *text, size_t zeros) {
 }
 
 /* a - b where a < b: "22t" -> "45 - 123 = 922 - 1000"; otherwise "sq0" -> "123 - 45 = 78". */
-static bool put_difference(dt_text *text, dt_span digits, dt_number a, dt_number b) {
+static bool put_difference(dt_text *text, dt_span digits, const dt_problem *problem) {
     if (!is_carried(digits)) return false;
-    dt_text_number(text, a);
-    dt_text_string(text, " - ");
-    dt_text_number(text, b);
-    dt_text_string(text, " = ");
+    put_problem(text, problem);
     put_stripped(text, digits);
-    if (a >= b) return true;
+    if (problem->a >= problem->b) return true;
     dt_text_string(text, " - ");
     put_power_of_ten(text, digits.count);
     return true;
@@ -186,12 +189,11 @@ static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *pro
 /* Step k, counted from 0, and the one before it. */
 static bool put_step(dt_text *text, dt_span step, dt_span before, const dt_problem *problem,
                      size_t k) {
-    const dt_number a = problem->a, b = problem->b;
     switch (problem->operation) {
     case DT_ADD: return k == 0 && put_sum(text, step, problem);
     case DT_SUBTRACT:
-        if (k == 0) return put_difference(text, step, a, b);
-        return k == 1 && a < b && put_complement(text, step, before);
+        if (k == 0) return put_difference(text, step, problem);
+        return k == 1 && problem->a < problem->b && put_complement(text, step, before);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
         return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);
@@ -223,11 +225,7 @@ static void put_whole(dt_text *text, const char *produced, const dt_problem *pro
         dt_text_span(text, dt_format_produced(produced));
         return;
     }
-    const char sign[] = {' ', dt_operation_symbol(problem->operation), ' ', '\0'};
-    dt_text_number(text, problem->a);
-    dt_text_string(text, sign);
-    dt_text_number(text, problem->b);
-    dt_text_string(text, " = ");
+    put_problem(text, problem);
     dt_text_string(text, answer);
 }
 
