@@ -26,6 +26,10 @@ dt_status dt_memory_grow(void *pointer, size_t *capacity, size_t count, size_t s
 /* Have the system bring all pages of a large block now, in huge ones if it can. Writes zeros. */
 void dt_memory_touch(void *memory, size_t bytes);
 
+/* Give the pages of a large block back, for other uses at once. The block stays, with any values.
+ */
+void dt_memory_release(void *memory);
+
 /* Give memory back and leave NULL; takes the address of the pointer. */
 void dt_memory_free(void *pointer);
 

@@ -254,6 +254,18 @@ static void let_writer_pass(const writer *w) {
     if (w->loop > 0) setpriority(PRIO_PROCESS, (id_t)w->loop, NICER);
 }
 
+/* The page cache needs as much memory as the file has bytes, and a virtual machine whose host takes
+ * back what is free has to ask for every page: that takes several times as long as the rest of a
+ * write. What only later copies would need is at hand. */
+static void lend_memory(writer *w) {
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < SNAPSHOTS; i++) {
+        snapshot *s = &w->slot[i];
+        if (s->state == FREE) dt_memory_release(s->floats);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* One thing to do, if there is any: what was submitted comes first, since it is older. No file is
  * ever without the best one that it speaks of. */
 static bool work(writer *w) {
@@ -269,7 +281,10 @@ static bool work(writer *w) {
     if (s) s->state = BUSY;
     pthread_mutex_unlock(&w->lock);
     if (!s) return false;
-    if (answer && wanted.stop) let_writer_pass(w);
+    if (answer && wanted.stop) {
+        let_writer_pass(w);
+        lend_memory(w);
+    }
     dt_status status = answer ? take_answer(w, s, taken, &wanted) : DT_OK;
     const double start = seconds_now();
     const bool leaves = !answer && !wanted.stop && !is_best(s) && is_quick(w, s);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Stands in front of the memory that is handed out. */
 typedef struct {
@@ -57,6 +58,14 @@ void dt_memory_touch(void *memory, size_t bytes) {
     /* The compiler must not know that they are zero already. */
     for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)at)[i] = 0;
     if (bytes) ((volatile char *)at)[bytes - 1] = 0;
+}
+
+void dt_memory_release(void *memory) {
+    header *block = (header *)((char *)memory - DT_ALIGNMENT);
+    if (!block->mapped) return;
+    /* The first page has the header. */
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (block->bytes > page) madvise((char *)block + page, block->bytes - page, MADV_DONTNEED);
 }
 
 void dt_memory_free(void *pointer) {

@@ -64,6 +64,26 @@ static void pages_come_when_they_are_touched(void **state) {
     dt_memory_free(&memory);
 }
 
+static void released_pages_go_and_the_block_stays(void **state) {
+    (void)state;
+    const size_t bytes = 20000001;
+    char *memory, *small;
+    assert_int_equal(dt_memory_alloc(&memory, bytes, 1, "test"), DT_OK);
+    assert_int_equal(dt_memory_alloc(&small, 100, 1, "test"), DT_OK);
+    dt_memory_touch(memory, bytes);
+    memset(small, 7, 100);
+    dt_memory_release(memory);
+    dt_memory_release(small);
+#ifndef __SANITIZE_ADDRESS__ /* there it is the allocator's */
+    assert_true(pages_present(memory, bytes) < 10);
+#endif
+    for (size_t i = 0; i < 100; i++) assert_int_equal(small[i], 7);
+    memset(memory, 7, bytes);
+    assert_int_equal(memory[bytes - 1], 7);
+    dt_memory_free(&memory);
+    dt_memory_free(&small);
+}
+
 static void impossible_sizes_are_refused(void **state) {
     (void)state;
     float *memory = (float *)&memory;
@@ -134,6 +154,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_aligned_zero_and_writable),
         cmocka_unit_test(pages_come_when_they_are_touched),
+        cmocka_unit_test(released_pages_go_and_the_block_stays),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(growing_keeps_what_is_there),
         cmocka_unit_test(sizes_are_rounded_up),
