@@ -157,10 +157,36 @@ static dt_status check_block(const dt_hdf5_file *in, const dt_layout *layout, si
     return DT_OK;
 }
 
+#define OTHER_VOCABULARY                                                                           \
+    "its model has another vocabulary than this dtrain writes problems with; use the dtrain that " \
+    "wrote it, or train a new one"
+
+static dt_status compare_vocabulary(bool *same, const dt_checkpoint *checkpoint) {
+    dt_tokenizer *own;
+    *same = true;
+    if (checkpoint->config.train_file[0]) return DT_OK;
+    DT_TRY(dt_tokenizer_create(&own, (dt_format)checkpoint->config.format));
+    *same = dt_tokenizer_equal(checkpoint->tokenizer, own);
+    dt_tokenizer_destroy(&own);
+    return DT_OK;
+}
+
+dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const char *path) {
+    bool same;
+    DT_TRY(compare_vocabulary(&same, checkpoint));
+    DT_REQUIRE(same, DT_ERR_DATA, "%s: " OTHER_VOCABULARY, path);
+    return DT_OK;
+}
+
 static dt_status read_shape(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
     const size_t vocabulary = dt_tokenizer_size(checkpoint->tokenizer);
-    DT_TRY(blame(dt_model_shape_from(&checkpoint->shape, &checkpoint->config, vocabulary), in,
-                 "/config"));
+    const dt_status shape =
+        dt_model_shape_from(&checkpoint->shape, &checkpoint->config, vocabulary);
+    /* Texts with other signs have other lengths, too. */
+    bool same = true;
+    if (shape == DT_ERR_ARG) DT_TRY(compare_vocabulary(&same, checkpoint));
+    DT_USABLE(same, in, "/tokenizer/vocab", OTHER_VOCABULARY);
+    DT_TRY(blame(shape, in, "/config"));
     /* Each layer has tensors of its own: no list of a thousand layers for a file of ten objects. */
     DT_USABLE(checkpoint->shape.L <= in->objects, in, "/weights",
               "%zu layers in a file of %zu objects", checkpoint->shape.L, in->objects);

@@ -66,6 +66,10 @@ typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
 void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
 
+/* Whether its model reads problems as this dtrain writes them: the signs of arithmetic could be
+ * others in the dtrain that wrote the file, which DT_ERR_DATA says. */
+dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const char *path);
+
 /* One thing that is wrong with a checkpoint. */
 typedef struct {
     char part[192]; /* "/weights/tok_embed", "/state: attribute best" */

@@ -90,10 +90,6 @@ void session_close(session *s);
 /* Who runs on what, in a few lines; warnings about threads and cores. Collective. */
 dt_status session_announce(session *s);
 
-/* Whether its model reads problems as this dtrain writes them: the signs of arithmetic could be
- * others in the dtrain that wrote the file, which DT_ERR_DATA says. */
-dt_status checkpoint_check_vocabulary(const dt_checkpoint *c, const char *path);
-
 /* Open a checkpoint's model on the session's device. Gives back everything with loaded_close. */
 typedef struct {
     dt_checkpoint checkpoint;

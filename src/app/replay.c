@@ -98,7 +98,7 @@ static dt_status prepare(replay_plan *plan, dt_checkpoint *from, dt_checkpoint *
     DT_TRY(dt_run_resolve(plan->to, sizeof plan->to, options->later));
     DT_TRY(dt_checkpoint_read(from, plan->from, DT_READ_ALL));
     DT_TRY(dt_checkpoint_read(to, plan->to, DT_READ_ALL));
-    DT_TRY(checkpoint_check_vocabulary(from, plan->from));
+    DT_TRY(dt_checkpoint_check_vocabulary(from, plan->from));
     DT_TRY(compare_files(plan, from, to));
     plan->before = from->config;
     plan->after = to->config;

@@ -75,27 +75,13 @@ done:
     return status;
 }
 
-dt_status checkpoint_check_vocabulary(const dt_checkpoint *c, const char *path) {
-    dt_tokenizer *own;
-    if (c->config.train_file[0]) return DT_OK;
-    DT_TRY(dt_tokenizer_create(&own, (dt_format)c->config.format));
-    const bool same = dt_tokenizer_equal(c->tokenizer, own);
-    dt_tokenizer_destroy(&own);
-    DT_REQUIRE(
-        same, DT_ERR_DATA,
-        "%s: its model has another vocabulary than this dtrain writes problems with; use the "
-        "dtrain that wrote it, or train a new one",
-        path);
-    return DT_OK;
-}
-
 dt_status loaded_open(loaded_model *loaded, session *s, const char *name, size_t problems) {
     *loaded = (loaded_model){.problems = problems};
     char path[DT_PATH_MAX];
     dt_status status = dt_run_resolve(path, sizeof path, name);
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
     const dt_checkpoint *c = &loaded->checkpoint;
-    if (status == DT_OK) status = checkpoint_check_vocabulary(c, path);
+    if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
     if (status == DT_OK) {
         status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
                                               c->layout.count, "weights");

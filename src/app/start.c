@@ -176,7 +176,7 @@ static dt_status take_weights(start_plan *plan, dt_checkpoint *checkpoint,
                               const app_options *options) {
     DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, options->init_from));
     DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
-    DT_TRY(checkpoint_check_vocabulary(checkpoint, plan->path));
+    DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
     dt_config next;
     dt_config_defaults(&next);
     for (size_t i = 0; i < dt_setting_count(); i++) {
@@ -278,7 +278,7 @@ static dt_status plan_start(start_plan *plan, dt_checkpoint *checkpoint, const a
         const bool finished = state.step >= next.steps || trainer_patience_over(&next, &state);
         plan->kind = finished && has_ended(checkpoint) ? START_FINISHED : START_RESUME;
         if (plan->kind == START_RESUME) {
-            DT_TRY(checkpoint_check_vocabulary(checkpoint, plan->path));
+            DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
             checkpoint->state = state;
         }
         plan->config = next;

@@ -33,11 +33,19 @@ head -c 100000 /dev/zero >inputs/zeros.h5
 printf '[model]\nwidth = 32\nwidht = 64\n' >inputs/wrong_key.ini
 printf '[model]\nwidth = 32\nheads = three\n' >inputs/wrong_value.ini
 cp inputs/good.h5 inputs/other_signs.h5
+cp inputs/good.h5 inputs/short_texts.h5
 PYTHONPATH=$(dirname "$0")/../io /usr/bin/python3 -B - <<'END'
+import re
 import h5py
 import signed
 with h5py.File("inputs/other_signs.h5", "r+") as file:
     file["tokenizer/vocab"][-1] = "z"
+    signed.sign(file)
+# As from a dtrain with other signs, whose texts were shorter.
+with h5py.File("inputs/short_texts.h5", "r+") as file:
+    file["tokenizer/vocab"][-1] = "z"
+    settings = file["config/ini"][()]
+    file["config/ini"][()] = re.sub(rb"(?m)^context = .*$", lambda found: b"context = 5".ljust(len(found[0])), settings)
     signed.sign(file)
 with h5py.File("inputs/foreign.h5", "w") as file:
     file["weights"] = [1.0, 2.0]
@@ -95,6 +103,9 @@ for command in eval ask; do
     refuse $DATA "inputs/other_signs.h5: its model has another vocabulary" "$dtrain" "$command" inputs/other_signs.h5
 done
 expect_exit 0 "$dtrain" info inputs/other_signs.h5
+for command in eval ask info; do
+    refuse $DATA "its model has another vocabulary" "$dtrain" "$command" inputs/short_texts.h5
+done
 
 refuse $NO_INPUT missing.h5 start 3 --resume missing.h5 --out new
 for file in truncated foreign text; do
