@@ -216,6 +216,18 @@ dt_status dt_run_links(const char *folder, int64_t latest, int64_t best) {
     return is_file(folder, name) ? dt_run_link(folder, "best.h5", best) : DT_OK;
 }
 
+void dt_run_uncache(const char *folder) {
+    char path[DT_PATH_MAX];
+    if (join(path, sizeof path, folder, "latest.h5") != DT_OK) {
+        dt_error_clear();
+        return;
+    }
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return;
+    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    close(file);
+}
+
 /* ---- what a person means ---- */
 
 static dt_status resolve_folder(char *path, size_t size, const char *folder) {

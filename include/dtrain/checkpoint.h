@@ -152,6 +152,10 @@ dt_status dt_run_link(const char *folder, const char *name, int64_t step);
    -1, or the step of a file that is not there: best.h5 stays as it is. */
 dt_status dt_run_links(const char *folder, int64_t latest, int64_t best);
 
+/* Take the newest checkpoint, which is on the disk, out of the page cache: the next one needs as
+ * many pages, and on some machines new ones are slow to come. */
+void dt_run_uncache(const char *folder);
+
 /* Remove all but the newest `keep` checkpoints; what any symbolic link in the folder points to
    stays: latest.h5, best.h5, and whatever a person has pinned by such a link. keep 0: keep all. */
 dt_status dt_run_rotate(const char *folder, int64_t keep);

@@ -130,6 +130,7 @@ static dt_status write_slot(const snapshot *s, dt_checkpoint_needless *needless)
     char path[DT_PATH_MAX];
     DT_TRY(ensure_folder(config));
     DT_TRY(dt_run_checkpoint_path(path, sizeof path, config->out, state->step));
+    dt_run_uncache(config->out);
     DT_TRY(dt_checkpoint_write_unless(path, &s->copy, needless));
     /* best.h5 as well if it should be an earlier one, but could not be made then: without it that
      * one would be rotated away. */
