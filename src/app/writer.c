@@ -56,6 +56,7 @@ struct writer {
     double closed_at, closed_seconds; /* when the last update began, and how long it took */
     double between_updates;           /* seconds from the one before to it */
     demand served;
+    bool answers_stop; /* the answer to a signal to stop is being taken or written */
     int64_t written_step;
     double write_seconds, wait_seconds;
     dt_status last;     /* of the last write */
@@ -193,6 +194,7 @@ static dt_status take_answer(writer *w, snapshot *s, bool taken, const demand *w
 static void note(writer *w, snapshot *s, dt_status status, double seconds, const demand *answered) {
     pthread_mutex_lock(&w->lock);
     w->last = status;
+    w->answers_stop = false;
     if (status == DT_OK) {
         w->written_step = s->copy.state.step;
         w->write_seconds = seconds > w->write_seconds ? seconds : w->write_seconds;
@@ -259,12 +261,21 @@ static void let_writer_pass(const writer *w) {
  * back what is free has to ask for every page: that takes several times as long as the rest of a
  * write. What only later copies would need is at hand. */
 static void lend_memory(writer *w) {
-    pthread_mutex_lock(&w->lock);
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         snapshot *s = &w->slot[i];
         if (s->state == FREE) dt_memory_release(s->floats);
     }
-    pthread_mutex_unlock(&w->lock);
+}
+
+/* Where the loop may put a copy; NULL: nowhere, or not now, since its memory is lent. */
+static snapshot *find_room(writer *w) { return w->answers_stop ? NULL : find(w, FREE); }
+
+/* A copy that the loop has made; one begun before a signal to stop and complete after it is
+ * needless: the loop will have its last step written. */
+static void put(writer *w, snapshot *s, int state) {
+    const bool needless = w->answers_stop && says_running(s) && !is_best(s);
+    s->state = needless ? FREE : state;
+    if (needless) lend_memory(w);
 }
 
 /* One thing to do, if there is any: what was submitted comes first, since it is older. No file is
@@ -280,12 +291,13 @@ static bool work(writer *w) {
     /* There is one, or will be soon: the loop fills one at a time, and the other is not waiting. */
     if (answer && !taken) s = find(w, FREE);
     if (s) s->state = BUSY;
-    pthread_mutex_unlock(&w->lock);
-    if (!s) return false;
-    if (answer && wanted.stop) {
+    w->answers_stop = s && answer && wanted.stop;
+    if (w->answers_stop) {
         let_writer_pass(w);
         lend_memory(w);
     }
+    pthread_mutex_unlock(&w->lock);
+    if (!s) return false;
     dt_status status = answer ? take_answer(w, s, taken, &wanted) : DT_OK;
     const double start = seconds_now();
     const bool leaves = !answer && !wanted.stop && !is_best(s) && is_quick(w, s);
@@ -410,13 +422,13 @@ static void keep_shadow(writer *w) {
     if (!is_worth_a_copy(w)) return;
     const double start = seconds_now();
     pthread_mutex_lock(&w->lock);
-    snapshot *s = find(w, FREE);
+    snapshot *s = find_room(w);
     if (s) s->state = BUSY;
     pthread_mutex_unlock(&w->lock);
     if (!s) return;
     const dt_status status = take(w, s);
     pthread_mutex_lock(&w->lock);
-    s->state = status == DT_OK ? SHADOW : FREE;
+    put(w, s, status == DT_OK ? SHADOW : FREE);
     w->wait_seconds += seconds_now() - start;
     pthread_mutex_unlock(&w->lock);
     signals_wake(); /* one may have come, and found no slot */
@@ -445,15 +457,15 @@ void writer_end_update(writer *w) {
 dt_status writer_submit(writer *w, bool must, bool *accepted) {
     const double start = seconds_now();
     pthread_mutex_lock(&w->lock);
-    *accepted = must || find(w, FREE);
+    *accepted = must || find_room(w);
     snapshot *s = NULL;
-    while (*accepted && !(s = find(w, FREE))) pthread_cond_wait(&w->changed, &w->lock);
+    while (*accepted && !(s = find_room(w))) pthread_cond_wait(&w->changed, &w->lock);
     if (s) s->state = BUSY;
     pthread_mutex_unlock(&w->lock);
     if (!s) return DT_OK;
     const dt_status status = take(w, s);
     pthread_mutex_lock(&w->lock);
-    s->state = status == DT_OK ? FILLED : FREE;
+    put(w, s, status == DT_OK ? FILLED : FREE);
     s->number = ++w->submitted;
     w->wait_seconds += seconds_now() - start;
     pthread_cond_broadcast(&w->changed);

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,13 +310,51 @@ static void test_texts(void **state) {
     assert_says("a folder of that name is in the way");
 }
 
+/* How many pages of a file are in the page cache. */
+static size_t cached_pages(const char *path, size_t bytes) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page;
+    unsigned char *resident = calloc(pages, 1);
+    const int file = open(path, O_RDONLY);
+    void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    assert_int_equal(mincore(map, bytes, resident), 0);
+    munmap(map, bytes);
+    close(file);
+    size_t cached = 0;
+    for (size_t i = 0; i < pages; i++) cached += resident[i] & 1;
+    free(resident);
+    return cached;
+}
+
+static void test_uncache(void **state) {
+    enum { BYTES = 1 << 20, MEMORY_ONLY = 0x01021994 }; /* the magic number of tmpfs */
+    scene *s = *state;
+    struct statfs system;
+    dt_run_uncache(s->folder); /* nothing there: not an error */
+    char *bytes = calloc(BYTES, 1);
+    const char *newest = "checkpoint-00000002.h5", *older = "checkpoint-00000001.h5";
+    fixture_store(in(s, older), bytes, BYTES);
+    fixture_store(in(s, newest), bytes, BYTES);
+    free(bytes);
+    assert_int_equal(dt_run_link(s->folder, "latest.h5", 2), DT_OK);
+    const int file = open(in(s, newest), O_RDONLY); /* what is not on the disk stays */
+    assert_int_equal(fsync(file), 0);
+    close(file);
+    assert_true(cached_pages(in(s, newest), BYTES) > 0);
+    dt_run_uncache(s->folder);
+    assert_int_equal(statfs(s->folder, &system), 0);
+    if (system.f_type == MEMORY_ONLY) skip();
+    assert_int_equal(cached_pages(in(s, newest), BYTES), 0);
+    assert_true(cached_pages(in(s, older), BYTES) > 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_open),  TEST(test_open_in_the_way), TEST(test_open_unwritable),
         TEST(test_paths), TEST(test_forgotten_files), TEST(test_list),
         TEST(test_links), TEST(test_rotate),          TEST(test_resolve),
-        TEST(test_texts),
+        TEST(test_texts), TEST(test_uncache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
