@@ -259,7 +259,7 @@ static void let_writer_pass(const writer *w) {
 
 /* The page cache needs as much memory as the file has bytes, and a virtual machine whose host takes
  * back what is free has to ask for every page: that takes several times as long as the rest of a
- * write. What only later copies would need is at hand. */
+ * write. What only later copies would need is at hand. The lock is held. */
 static void lend_memory(writer *w) {
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         snapshot *s = &w->slot[i];
