@@ -57,6 +57,7 @@ struct writer {
     double between_updates;           /* seconds from the one before to it */
     demand served;
     bool answers_stop; /* the answer to a signal to stop is being taken or written */
+    bool takes_state;  /* an answer is about to be copied from the state, which is to stay open */
     int64_t written_step;
     double write_seconds, wait_seconds;
     dt_status last;     /* of the last write */
@@ -180,6 +181,10 @@ static dt_status take_answer(writer *w, snapshot *s, bool taken, const demand *w
         pthread_mutex_lock(&w->state_lock);
         status = take(w, s);
         pthread_mutex_unlock(&w->state_lock);
+        pthread_mutex_lock(&w->lock);
+        w->takes_state = false;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->lock);
     }
     if (status != DT_OK || !wanted->stop || !s->metrics.history_count) return status;
     dt_history_row *row = &s->metrics.history[s->metrics.history_count - 1];
@@ -292,6 +297,7 @@ static bool work(writer *w) {
     if (answer && !taken) s = find(w, FREE);
     if (s) s->state = BUSY;
     w->answers_stop = s && answer && wanted.stop;
+    w->takes_state = s && answer && !taken;
     if (w->answers_stop) {
         let_writer_pass(w);
         lend_memory(w);
@@ -438,6 +444,9 @@ void writer_begin_update(writer *w) {
     if (!w) return;
     const double before = w->closed_at;
     keep_shadow(w);
+    pthread_mutex_lock(&w->lock);
+    while (w->takes_state) pthread_cond_wait(&w->changed, &w->lock);
+    pthread_mutex_unlock(&w->lock);
     pthread_mutex_lock(&w->state_lock);
     w->closed_at = seconds_now();
     if (before > 0) w->between_updates = w->closed_at - before;
