@@ -43,7 +43,7 @@ static const dt_setting table[] = {
     TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
-    WHOLE("steps", "run", FREE, steps, 1, STEPS, "2400", "updates in all"),
+    WHOLE("steps", "run", FREE, steps, 1, STEPS, "4800", "updates in all"),
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto|blas", "cpu",
            "what computes: cpu, opencl, auto: GPUs if there are some, or blas: cpu with all "
            "products by BLAS"),

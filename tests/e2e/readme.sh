@@ -8,7 +8,7 @@ readme=$here/../../README.md
 # A folder that looks like a checkout in which quickstart.sh has been run.
 mkdir build
 ln -s "$dtrain" build/dtrain
-expect_exit 0 start 2 "${small[@]}" --batch 16 --eval-examples 64
+expect_exit 0 start 2 "${small[@]}" --batch 8 --eval-examples 64
 
 # blocks LANGUAGE: the fenced blocks of one language, one a line of base64.
 blocks() {
