@@ -18,4 +18,4 @@ print(shares)
 for name, a, b in (("add", 3, 3), ("subtract", 3, 3), ("multiply", 3, 3), ("divide", 4, 2)):
     cell = next(c for c in result[name]["cells"] if (c["a_digits"], c["b_digits"]) == (a, b))
     print("the longest,", a, "by", b, "digits:", name, cell["right"] / cell["problems"])
-assert all(share >= 0.99 for share in shares.values())' out || fail "an operation was not learnt"
+assert all(share >= 0.999 for share in shares.values())' out || fail "an operation was not learnt"
