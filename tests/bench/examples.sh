@@ -46,7 +46,7 @@ terminal='svg size 800,500 background "white" font "sans,14"'
 [[ $picture != *.png ]] || terminal='pngcairo size 1200,750 font "sans,16"'
 {
     printf 'set terminal %s\nset output "%s"\n' "$terminal" "$picture"
-    printf 'set logscale x\nset datafile missing "-"\nset format x "10^{%%L}"\nset yrange [0:101]\nset grid\nset key outside right center\n'
+    printf 'set logscale x\nset autoscale xfix\nset datafile missing "-"\nset format x "10^{%%L}"\nset yrange [0:101]\nset grid\nset key outside right center\n'
     printf 'set xlabel "different training problems"\nset ylabel "exact answers to held-out problems, %%"\n'
     printf 'set title "%s s of training each, %s ranks"\nplot' "$seconds" "$ranks"
     for i in "${!formats[@]}"; do
