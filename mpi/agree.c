@@ -14,7 +14,7 @@ typedef struct {
 static void write_report(report *own, dt_status local) {
     own->code = local;
     if (dt_error_code() == local) {
-        snprintf(own->place, sizeof own->place, "%s", dt_error_place());
+        snprintf(own->place, sizeof own->place, "%s", dt_error_location());
         snprintf(own->text, sizeof own->text, "%s", dt_error_text());
     } else {
         snprintf(own->text, sizeof own->text, "an error of kind %d without a message", (int)local);

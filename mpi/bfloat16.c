@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 DT_HOT void dt_bfloat16_pack(uint16_t *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) {

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 #include "internal.h"
 
 double dt_clock(void) {

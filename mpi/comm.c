@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/log.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
 
 dt_status dt_mpi_status(int code, const char *call, const char *file, int line) {
     if (code == MPI_SUCCESS) return DT_OK;

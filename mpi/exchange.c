@@ -6,7 +6,7 @@
 #include <limits.h>
 
 #include "bfloat16.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 #include "internal.h"
 #include "tree.h"
 

@@ -5,7 +5,7 @@
 
 #include <mpi.h>
 
-#include "dtrain/comm.h"
+#include "dtrain/mpi/comm.h"
 
 typedef struct dt_exchange dt_exchange;
 

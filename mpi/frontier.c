@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 #include "internal.h"
 
 /* On a cache line of its own. */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "dtrain/comm.h"
+#include "dtrain/mpi/comm.h"
 
 typedef struct dt_frontier dt_frontier;
 

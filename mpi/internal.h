@@ -4,7 +4,7 @@
 
 #include <mpi.h>
 
-#include "dtrain/comm.h"
+#include "dtrain/mpi/comm.h"
 
 struct dt_comm {
     MPI_Comm all;     /* every rank, numbered so that a node's ranks are contiguous */

@@ -2,7 +2,7 @@
  * order: at once when all are there, or between nodes from the end on, as far as they are final. */
 #include <sched.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 #include "exchange.h"
 #include "frontier.h"
 #include "internal.h"

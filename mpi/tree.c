@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 /* Floats of one row of intermediate sums: four rows and their operands stay in a 32 KiB first
  * cache. */

@@ -2,7 +2,7 @@
 #ifndef DT_MPI_TREE_H
 #define DT_MPI_TREE_H
 
-#include "dtrain/status.h"
+#include "dtrain/core/status.h"
 
 /* The sum of shards index << level … (index + 1) << level. */
 typedef struct {

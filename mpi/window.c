@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "dtrain/log.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
 #include "internal.h"
 
 /* Blocks start at a page, so that parts of whole pages can lie in different memory banks. */

@@ -7,7 +7,7 @@
 #include "app.h"
 
 typedef struct {
-    loaded_model loaded;
+    dt_loaded_model loaded;
     dt_generator *generator;
     bool show_work;
 } asking;
@@ -133,17 +133,17 @@ static dt_status answer_lines(asking *a) {
     return DT_OK;
 }
 
-dt_status command_ask(session *s, const app_options *options) {
+dt_status command_ask(dt_session *s, const app_options *options) {
     asking a = {.show_work = options->show_work};
     dt_status status;
-    DT_TRY_DONE(session_open_device_given(s, options));
-    DT_TRY_DONE(loaded_open(&a.loaded, s, options->target, 1));
+    DT_TRY_DONE(dt_session_open_device_given(s, &options->given));
+    DT_TRY_DONE(dt_loaded_open(&a.loaded, s, options->target, 1));
     DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
     if (!options->expressions) DT_TRY_DONE(answer_lines(&a));
     for (size_t i = 0; i < options->expressions; i++)
         DT_TRY_DONE(answer_one(&a, options->expression[i]));
 done:
     dt_generator_destroy(&a.generator);
-    loaded_close(&a.loaded, s);
+    dt_loaded_close(&a.loaded, s);
     return status;
 }

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "own_text.h"
+#include "app.h"
+#include "dtrain/data/own_text.h"
 
 typedef struct {
     int64_t index;
@@ -23,7 +24,7 @@ static void print_tokens(const dt_tokenizer *tokenizer, const char *text, const 
 /* What both kinds have, to the end of the object. */
 static void print_json_rest(const line *l, const dt_tokenizer *tokenizer) {
     printf("\"text\":");
-    print_json_text(l->text);
+    dt_json_print_text(l->text);
     printf(",\"given\":%zu,\"tokens\":[", strlen(l->prompt));
     print_tokens(tokenizer, l->text, ",");
     printf("]}\n");
@@ -106,7 +107,7 @@ static dt_status print_lines(const dt_source *source, const app_options *options
     return status;
 }
 
-dt_status command_data(session *s, const app_options *options) {
+dt_status command_data(dt_session *s, const app_options *options) {
     (void)s;
     dt_config config;
     dt_tokenizer *tokenizer = NULL;
@@ -114,12 +115,13 @@ dt_status command_data(session *s, const app_options *options) {
     dt_config_defaults(&config);
     config.eval_every = 0; /* an empty split is no error here */
     config.metric = DT_METRIC_LOSS;
-    DT_TRY(options_apply(&config, options));
+    DT_TRY(dt_overrides_apply(&config, &options->given));
     DT_TRY(dt_config_check(&config));
+    DT_TRY(dt_arithmetic_check(&config));
     dt_status status;
-    DT_TRY_DONE(own_text_settle(&config));
-    DT_TRY_DONE(own_text_open(&lines, &config));
-    DT_TRY_DONE(own_text_tokenizer(&tokenizer, &config, lines));
+    DT_TRY_DONE(dt_own_text_settle(&config));
+    DT_TRY_DONE(dt_own_text_open(&lines, &config));
+    DT_TRY_DONE(dt_own_text_tokenizer(&tokenizer, &config, lines));
     if (options->tsv) printf("index\t%s\n", lines ? "prompt\tanswer" : "op\ta\tb\tanswer\ttext");
     const dt_source source = {&config, tokenizer, lines};
     status = print_lines(&source, options);

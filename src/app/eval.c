@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "eval_bar.h"
-#include "own_text.h"
-#include "report.h"
-#include "signals.h"
+#include "app.h"
+#include "dtrain/core/clock.h"
+#include "dtrain/data/own_text.h"
+#include "dtrain/run/signals.h"
+#include "dtrain/ui/eval_bar.h"
+#include "dtrain/ui/report.h"
 
 /* Logits of one batch as JSON, so that another program can recompute them from the checkpoint. */
 static dt_status write_logits(FILE *file, const float *logits, const dt_batch *batch,
@@ -18,7 +20,7 @@ static dt_status write_logits(FILE *file, const float *logits, const dt_batch *b
         char text[DT_TEXT_MAX];
         DT_TRY(dt_batch_text(text, sizeof text, batch, b, tokenizer));
         if (b) fputc(',', file);
-        write_json_text(file, text);
+        dt_json_write_text(file, text);
     }
     fprintf(file, "],\"tokens\":[");
     for (size_t b = 0; b < batch->problems; b++) {
@@ -43,14 +45,14 @@ static dt_status write_logits(FILE *file, const float *logits, const dt_batch *b
     return DT_OK;
 }
 
-static dt_status dump_logits(loaded_model *loaded, const char *path, const dt_source *source,
+static dt_status dump_logits(dt_loaded_model *loaded, const char *path, const dt_source *source,
                              dt_split split) {
     const dt_checkpoint *c = &loaded->checkpoint;
     dt_batch batch = {0};
     float *logits = NULL;
     FILE *file = NULL;
     dt_status status;
-    DT_TRY_DONE(dt_batch_create(&batch, EVAL_CHUNK, EVAL_CHUNK * c->shape.T));
+    DT_TRY_DONE(dt_batch_create(&batch, DT_EVAL_CHUNK, DT_EVAL_CHUNK * c->shape.T));
     const size_t count = dt_source_count(source, split, 32);
     for (size_t i = 0; i < count; i++) DT_TRY_DONE(dt_source_sample(&batch, source, split, i));
     DT_TRY_DONE(dt_memory_alloc(&logits, batch.tokens * c->shape.V, sizeof *logits, "logits"));
@@ -86,7 +88,7 @@ static dt_status error_list_open(error_list *list, const char *path) {
     list->file = fopen(list->partial, "we");
     DT_REQUIRE(list->file, DT_ERR_CREATE, "%s cannot be created: %s", list->partial,
                strerror(errno));
-    fputs(evaluate_heading(), list->file);
+    fputs(dt_evaluate_heading(), list->file);
     return DT_OK;
 }
 
@@ -104,7 +106,7 @@ static dt_status error_list_close(error_list *list, bool whole) {
 
 /* ---- the command ---- */
 
-static dt_status choose_lines(eval_problems *problems, const app_options *options,
+static dt_status choose_lines(dt_eval_problems *problems, const app_options *options,
                               const dt_source *source) {
     DT_REQUIRE(
         !options->exhaustive && !options->errors, DT_ERR_ARG,
@@ -117,9 +119,9 @@ static dt_status choose_lines(eval_problems *problems, const app_options *option
     return DT_OK;
 }
 
-static dt_status choose_problems(eval_problems *problems, const app_options *options,
+static dt_status choose_problems(dt_eval_problems *problems, const app_options *options,
                                  const dt_source *source) {
-    *problems = (eval_problems){options->exhaustive, options->split, 4096};
+    *problems = (dt_eval_problems){options->exhaustive, options->split, 4096};
     DT_REQUIRE(!options->exhaustive || options->count < 0, DT_ERR_ARG,
                "--exhaustive means all problems; leave out --count");
     if (options->count >= 0) problems->count = (uint64_t)options->count;
@@ -128,42 +130,43 @@ static dt_status choose_problems(eval_problems *problems, const app_options *opt
     return options->exhaustive ? dt_domain_count(&problems->count, source->config) : DT_OK;
 }
 
-static dt_status report_stop(const eval_result *result, const eval_request *request,
+static dt_status report_stop(const dt_eval_result *result, const dt_eval_request *request,
                              const error_list *list) {
-    dt_log_warn("stopped by %s after %" PRIu64 " of %" PRIu64 " problems, %" PRIu64
-                " of them wrong%s%s",
-                signals_name(signals_stop()), result->done, request->problems.count, result->wrong,
-                list->path ? "; they are listed in " : "", list->path ? list->partial : "");
+    dt_log_warn(
+        "stopped by %s after %" PRIu64 " of %" PRIu64 " problems, %" PRIu64 " of them wrong%s%s",
+        dt_signals_name(dt_signals_stop()), result->done, request->problems.count, result->wrong,
+        list->path ? "; they are listed in " : "", list->path ? list->partial : "");
     DT_RAISE(DT_ERR_STOPPED, "the evaluation was stopped");
 }
 
 /* Rank 0 alone. */
-static dt_status report(const eval_result *result, const eval_request *request, error_list *list,
-                        const app_options *options, const dt_checkpoint *c, const char *ops,
-                        double seconds) {
+static dt_status report(const dt_eval_result *result, const dt_eval_request *request,
+                        error_list *list, const app_options *options, const dt_checkpoint *c,
+                        const char *ops, double seconds) {
     const bool whole = strcmp(ops, c->config.ops) == 0;
-    const report_subject of = {options->target, c->state.step, c->config.train_file[0],
-                               whole ? NULL : ops};
+    const dt_report_subject of = {options->target, c->state.step, c->config.train_file[0],
+                                  whole ? NULL : ops};
     DT_TRY(error_list_close(list, !result->interrupted));
     if (result->interrupted) return report_stop(result, request, list);
     if (request->problems.exhaustive) {
         dt_log_info("%" PRIu64 " problems in %.1f s: %.0f problems/s", result->done, seconds,
                     (double)result->done / seconds);
     }
-    if (options->json) return report_json(result, &request->problems, &of);
-    report_text(result, &request->problems, &of);
+    if (options->json) return dt_report_json(result, &request->problems, &of);
+    dt_report_text(result, &request->problems, &of);
     return DT_OK;
 }
 
-static dt_status run_evaluation(session *s, loaded_model *loaded, const app_options *options,
+static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const app_options *options,
                                 const dt_source *source) {
     const bool speaks = dt_comm_rank(s->comm) == 0;
-    const double start = seconds_now();
-    eval_bar bar = {0};
+    const double start = dt_seconds_now();
+    dt_eval_bar bar = {0};
     error_list list = {0};
-    eval_result *result = NULL;
-    eval_progress progress = {.chunk = eval_bar_chunk, .round = eval_bar_round, .context = &bar};
-    eval_request request = {.generate = true, .list = options->errors != NULL};
+    dt_eval_result *result = NULL;
+    dt_eval_progress progress = {
+        .chunk = dt_eval_bar_chunk, .round = dt_eval_bar_round, .context = &bar};
+    dt_eval_request request = {.generate = true, .list = options->errors != NULL};
     dt_status status;
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
     status = choose_problems(&request.problems, options, source);
@@ -173,15 +176,15 @@ static dt_status run_evaluation(session *s, loaded_model *loaded, const app_opti
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     request.errors = list.file;
     if (speaks) {
-        eval_bar_open(&bar, request.problems.count, dt_comm_size(s->comm),
-                      (dt_log_level)source->config->log_level);
+        dt_eval_bar_open(&bar, request.problems.count, dt_comm_size(s->comm),
+                         (dt_log_level)source->config->log_level);
         request.progress = &progress;
     }
-    status = evaluate(result, s, loaded->model, source, &request);
-    if (speaks) eval_bar_close(&bar);
+    status = dt_evaluate(result, s, loaded->model, source, &request);
+    if (speaks) dt_eval_bar_close(&bar);
     if (status == DT_OK && speaks) {
         status = report(result, &request, &list, options, &loaded->checkpoint, source->config->ops,
-                        seconds_now() - start);
+                        dt_seconds_now() - start);
     }
     status = dt_comm_agree(s->comm, status);
 done:
@@ -214,25 +217,25 @@ static dt_status check_learned(const dt_config *config, const dt_config *trained
     return DT_OK;
 }
 
-dt_status command_eval(session *s, const app_options *options) {
-    loaded_model loaded = {0};
+dt_status command_eval(dt_session *s, const app_options *options) {
+    dt_loaded_model loaded = {0};
     dt_lines *lines = NULL;
     dt_status status;
-    DT_TRY_DONE(session_open_device_given(s, options));
-    signals_catch();
+    DT_TRY_DONE(dt_session_open_device_given(s, &options->given));
+    dt_signals_catch();
     /* Every rank reads the file: evaluation has no other use for windows. */
-    DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
     dt_config config = loaded.checkpoint.config;
     /* The whole domain is that of training, if nobody says otherwise. */
     if (options->exhaustive) {
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }
-    DT_TRY_DONE(dt_comm_agree(s->comm, options_apply(&config, options)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_overrides_apply(&config, &options->given)));
     DT_TRY_DONE(dt_comm_agree(s->comm, check_learned(&config, &loaded.checkpoint.config)));
     config = dt_config_evaluated(&config);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));
-    DT_TRY_DONE(dt_comm_agree(s->comm, own_text_open(&lines, &config)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_own_text_open(&lines, &config)));
     const dt_source source = {&config, loaded.checkpoint.tokenizer, lines};
     DT_TRY_DONE(run_evaluation(s, &loaded, options, &source));
     if (options->dump_logits && dt_comm_rank(s->comm) == 0) {
@@ -241,6 +244,6 @@ dt_status command_eval(session *s, const app_options *options) {
     status = dt_comm_agree(s->comm, status);
 done:
     dt_lines_close(&lines);
-    loaded_close(&loaded, s);
+    dt_loaded_close(&loaded, s);
     return status;
 }

@@ -4,22 +4,7 @@
 #include <unistd.h>
 
 #include "app.h"
-
-void write_json_text(FILE *file, const char *text) {
-    fputc('"', file);
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\') {
-            fprintf(file, "\\%c", *c);
-        } else if ((unsigned char)*c < ' ') {
-            fprintf(file, "\\u%04x", (unsigned)*c);
-        } else {
-            fputc(*c, file);
-        }
-    }
-    fputc('"', file);
-}
-
-void print_json_text(const char *text) { write_json_text(stdout, text); }
+#include "dtrain/folder/run_folder.h"
 
 static void print_settings(const dt_config *config, bool json) {
     const char *section = "";
@@ -34,7 +19,7 @@ static void print_settings(const dt_config *config, bool json) {
             if (number) {
                 printf("%s", value);
             } else {
-                print_json_text(value);
+                dt_json_print_text(value);
             }
         } else if (value[0]) {
             if (strcmp(section, setting->section) != 0)
@@ -88,7 +73,7 @@ static void print_text(const char *path, const dt_checkpoint *c) {
 
 static void print_json(const char *path, const dt_checkpoint *c) {
     printf("{\"checkpoint\":");
-    print_json_text(path);
+    dt_json_print_text(path);
     printf(",\"step\":%lld,\"tokens\":%lld,\"problems\":%lld,\"seconds\":%."
            "3f,\"best\":%.9g,\"best_step\":%lld,"
            "\"parameters\":%zu,\"layers\":%zu,\"width\":%zu,\"heads\":%zu,\"vocabulary\":%zu,"
@@ -100,7 +85,45 @@ static void print_json(const char *path, const dt_checkpoint *c) {
     printf("}}\n");
 }
 
-dt_status command_info(session *s, const app_options *options) {
+static void print_devices_text(const dt_session *s, const dt_device *device, size_t count) {
+    printf("cpu     %s\n", s->host->op->description);
+    for (size_t i = 0; i < count; i++) {
+        const dt_device *d = &device[i];
+        printf("opencl  %s, %s, %.1f GB (%s, driver %s)%s\n", d->name, d->gpu ? "GPU" : "CPU",
+               (double)d->memory / 1e9, d->platform, d->driver,
+               d->usable ? "" : "; not usable: it needs OpenCL 1.2 and a compiler");
+    }
+    if (count == 0) printf("opencl  no device, or built without OpenCL\n");
+}
+
+static void print_devices_json(const dt_session *s, const dt_device *device, size_t count) {
+    printf("{\"devices\":[{\"backend\":\"cpu\",\"name\":");
+    dt_json_print_text(s->host->op->description);
+    printf("}");
+    for (size_t i = 0; i < count; i++) {
+        const dt_device *d = &device[i];
+        printf(",{\"backend\":\"opencl\",\"name\":");
+        dt_json_print_text(d->name);
+        printf(",\"platform\":");
+        dt_json_print_text(d->platform);
+        printf(",\"driver\":");
+        dt_json_print_text(d->driver);
+        printf(",\"memory\":%llu,\"gpu\":%s,\"usable\":%s}", (unsigned long long)d->memory,
+               d->gpu ? "true" : "false", d->usable ? "true" : "false");
+    }
+    printf("]}\n");
+}
+
+static dt_status print_devices(const dt_session *s, bool json) {
+    dt_device *device;
+    size_t count;
+    DT_TRY(dt_backend_opencl_devices(&device, &count));
+    (json ? print_devices_json : print_devices_text)(s, device, count);
+    dt_memory_free(&device);
+    return DT_OK;
+}
+
+dt_status command_info(dt_session *s, const app_options *options) {
     if (options->devices) return print_devices(s, options->json);
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};

@@ -7,7 +7,7 @@
 
 #include "app.h"
 
-static dt_status run(session *s, const app_options *options) {
+static dt_status run(dt_session *s, const app_options *options) {
     switch (options->command) {
     case COMMAND_TRAIN: return command_train(s, options);
     case COMMAND_EVAL: return command_eval(s, options);
@@ -28,9 +28,9 @@ static void open_log(const app_options *options, int rank) {
     dt_config config;
     dt_config_defaults(&config);
     const dt_setting *setting = dt_setting_find("log-level");
-    for (size_t i = 0; options->setting && i < dt_setting_count(); i++) {
-        if (dt_setting_at(i) == setting && options->setting[i] &&
-            dt_config_set(&config, setting, options->setting[i], "--log-level") != DT_OK) {
+    for (size_t i = 0; options->given.setting && i < dt_setting_count(); i++) {
+        if (dt_setting_at(i) == setting && options->given.setting[i] &&
+            dt_config_set(&config, setting, options->given.setting[i], "--log-level") != DT_OK) {
             dt_error_clear();
         }
     }
@@ -55,12 +55,12 @@ static void speak_again(int kept) {
 
 static void report(dt_status status) {
     if (status == DT_OK || status == DT_ERR_STOPPED || !*dt_error_text()) return;
-    dt_log_debug("raised at %s", dt_error_place());
+    dt_log_debug("raised at %s", dt_error_location());
     dt_log_error("%s", dt_error_text());
 }
 
 int main(int argc, char **argv) {
-    session s = {0};
+    dt_session s = {0};
     app_options options = {0};
     dt_status status = DT_OK;
     int rank = 0;
@@ -78,12 +78,12 @@ int main(int argc, char **argv) {
         told = status != DT_OK;
     }
     open_log(&options, rank);
-    if (status == DT_OK) status = session_open(&s);
+    if (status == DT_OK) status = dt_session_open(&s);
     if (status == DT_OK) status = run(&s, &options);
     if (!told) report(status);
     options_destroy(&options);
     const dt_status command = status;
-    session_close(&s);
+    dt_session_close(&s);
     if (s.comm && command == DT_ERR_COMM) {
         /* Perhaps no other rank knows of it. */
         if (rank > 0) {

@@ -234,7 +234,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
         fprintf(state->out_stream, "%s\n", argp_program_version);
         argp_state_help(state, state->out_stream, ARGP_HELP_EXIT_OK);
         return 0;
-    case KEY_CONFIG: options->config_file = text; return 0;
+    case KEY_CONFIG: options->given.config_file = text; return 0;
     case KEY_RESUME: options->resume = text; return 0;
     case KEY_INIT_FROM: options->init_from = text; return 0;
     case KEY_FRESH: options->fresh = true; return 0;
@@ -270,7 +270,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state) {
     default: break;
     }
     if (key >= KEY_SETTING && key < KEY_SETTING + (int)dt_setting_count()) {
-        options->setting[key - KEY_SETTING] = text;
+        options->given.setting[key - KEY_SETTING] = text;
         return 0;
     }
     return ARGP_ERR_UNKNOWN;
@@ -343,8 +343,8 @@ dt_status options_parse(app_options *options, int argc, char **argv) {
     *options =
         (app_options){.command = command_of(argc, argv, &named), .split = DT_TEST, .count = -1};
     if (options->command == COMMAND_DATA) options->split = DT_TRAIN;
-    DT_TRY(dt_memory_alloc(&options->setting, dt_setting_count(), sizeof *options->setting,
-                           "options"));
+    DT_TRY(dt_memory_alloc(&options->given.setting, dt_setting_count(),
+                           sizeof *options->given.setting, "options"));
     DT_TRY(dt_memory_alloc(&options->expression, (size_t)argc, sizeof *options->expression,
                            "options"));
     struct argp_option *list;
@@ -373,17 +373,6 @@ dt_status options_parse(app_options *options, int argc, char **argv) {
 }
 
 void options_destroy(app_options *options) {
-    dt_memory_free(&options->setting);
+    dt_memory_free(&options->given.setting);
     dt_memory_free(&options->expression);
-}
-
-dt_status options_apply(dt_config *config, const app_options *options) {
-    if (options->config_file) DT_TRY(dt_config_read(config, options->config_file));
-    for (size_t i = 0; i < dt_setting_count(); i++) {
-        if (!options->setting[i]) continue;
-        char where[64];
-        snprintf(where, sizeof where, "--%s", dt_setting_at(i)->name);
-        DT_TRY(dt_config_set(config, dt_setting_at(i), options->setting[i], where));
-    }
-    return DT_OK;
 }

@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dtrain/grid.h"
-#include "dtrain/plot.h"
-#include "evaluate.h"
-#include "signals.h"
-#include "terminal.h"
+#include "app.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/picture/grid.h"
+#include "dtrain/picture/plot.h"
+#include "dtrain/run/signals.h"
+#include "dtrain/train/evaluate.h"
+#include "dtrain/ui/terminal.h"
 
 /* Of a run, the newest checkpoint that can be read, not the best: it knows all that was measured.
    While the run goes on, one may vanish between looking and reading. */
@@ -71,7 +73,7 @@ static size_t output_columns(void) {
     const char *text = getenv("COLUMNS");
     const long given = text ? strtol(text, NULL, 10) : 0;
     if (given > 0) return (size_t)given;
-    const size_t columns = terminal_columns(STDOUT_FILENO);
+    const size_t columns = dt_terminal_columns(STDOUT_FILENO);
     return columns ? columns : USUAL;
 }
 
@@ -139,10 +141,10 @@ static dt_status draw_grid(const dt_tally *tally, const char *what, const app_op
 }
 
 /* Collective. */
-static dt_status measure(eval_result *result, session *s, loaded_model *loaded,
+static dt_status measure(dt_eval_result *result, dt_session *s, dt_loaded_model *loaded,
                          const app_options *options) {
     const dt_config config = dt_config_evaluated(&loaded->checkpoint.config);
-    const eval_request request = {
+    const dt_eval_request request = {
         .problems = {.split = options->split,
                      .count = options->count < 0 ? 4096 : (uint64_t)options->count},
         .generate = true};
@@ -151,17 +153,17 @@ static dt_status measure(eval_result *result, session *s, loaded_model *loaded,
                "--grid is for models of arithmetic, and this one has learned the lines of %s",
                config.train_file);
     const dt_source source = {.config = &config, .tokenizer = loaded->checkpoint.tokenizer};
-    return evaluate(result, s, loaded->model, &source, &request);
+    return dt_evaluate(result, s, loaded->model, &source, &request);
 }
 
-static dt_status plot_model(session *s, dt_tally *tally, const app_options *options) {
-    loaded_model loaded = {0};
-    eval_result *result = NULL;
+static dt_status plot_model(dt_session *s, dt_tally *tally, const app_options *options) {
+    dt_loaded_model loaded = {0};
+    dt_eval_result *result = NULL;
     char what[80];
     dt_status status;
-    DT_TRY_DONE(session_open_device_given(s, options));
-    signals_catch();
-    DT_TRY_DONE(dt_comm_agree(s->comm, loaded_open(&loaded, s, options->target, EVAL_CHUNK)));
+    DT_TRY_DONE(dt_session_open_device_given(s, &options->given));
+    dt_signals_catch();
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
     DT_TRY_DONE(measure(result, s, &loaded, options));
     DT_REQUIRE_DONE(!result->interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
@@ -172,11 +174,11 @@ static dt_status plot_model(session *s, dt_tally *tally, const app_options *opti
     status = dt_comm_agree(s->comm, status);
 done:
     dt_memory_free(&result);
-    loaded_close(&loaded, s);
+    dt_loaded_close(&loaded, s);
     return status;
 }
 
-static dt_status plot_grid(session *s, const app_options *options) {
+static dt_status plot_grid(dt_session *s, const app_options *options) {
     dt_tally *tally;
     DT_TRY(dt_memory_alloc(&tally, 1, sizeof *tally, "the counts of a grid"));
     dt_status status = DT_OK;
@@ -190,7 +192,7 @@ static dt_status plot_grid(session *s, const app_options *options) {
     return status;
 }
 
-dt_status command_plot(session *s, const app_options *options) {
+dt_status command_plot(dt_session *s, const app_options *options) {
     dt_picture picture;
     DT_REQUIRE(!options->ascii || !options->output, DT_ERR_ARG,
                "--ascii draws in the terminal and --output into a file; leave one out");

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/train/replay.h"
 
 /* What has been looked at so far. */
 typedef struct {
@@ -31,16 +33,16 @@ static void print_text(const char *path, const dt_verdict *v) {
 
 static void print_json(const char *path, const dt_verdict *v) {
     printf("{\"checkpoint\":");
-    print_json_text(path);
+    dt_json_print_text(path);
     printf(",\"whole\":%s,\"step\":%lld,\"digest\":\"%s\",\"datasets\":%zu,\"attributes\":%zu,"
            "\"bytes\":%llu,\"faults\":[",
            v->faults ? "false" : "true", (long long)v->step, v->digest, v->datasets, v->attributes,
            (unsigned long long)v->bytes);
     for (size_t i = 0; i < v->faults; i++) {
         printf("%s{\"part\":", i ? "," : "");
-        print_json_text(v->fault[i].part);
+        dt_json_print_text(v->fault[i].part);
         printf(",\"what\":");
-        print_json_text(v->fault[i].what);
+        dt_json_print_text(v->fault[i].what);
         printf("}");
     }
     printf("]}\n");
@@ -116,8 +118,9 @@ done:
     return status;
 }
 
-dt_status command_verify(session *s, const app_options *options) {
-    if (options->replay) return command_replay(s, options);
+dt_status command_verify(dt_session *s, const app_options *options) {
+    if (options->replay)
+        return dt_replay(s, &options->given, options->target, options->later, options->json);
     report r = {.json = options->json};
     struct stat info;
     if (stat(options->target, &info) == 0 && S_ISDIR(info.st_mode)) {

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 
 const product PRODUCTS[] = {
     {"X W^T (forward)", false, true, 517, 384, 128},

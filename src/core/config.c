@@ -1,5 +1,5 @@
 /* Settings as values: from text, to text, and whether they fit together. */
-#include "dtrain/config.h"
+#include "dtrain/core/config.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "dtrain/data.h"
 
 static void *field_at(dt_config *config, const dt_setting *setting) {
     return (char *)config + setting->offset;
@@ -233,22 +231,6 @@ void dt_config_text(char *text, size_t size, const dt_config *config, const dt_s
 
 /* ---- all together ---- */
 
-dt_config dt_config_evaluated(const dt_config *config) {
-    dt_config evaluated = *config;
-    if (config->eval_digits > 0) evaluated.digits = config->eval_digits;
-    if (config->eval_dividend_digits > 0) evaluated.dividend_digits = config->eval_dividend_digits;
-    if (config->eval_divisor_digits > 0) evaluated.divisor_digits = config->eval_divisor_digits;
-    return evaluated;
-}
-
-static dt_status check_digits(const dt_config *config, int64_t digits, const char *name) {
-    DT_REQUIRE(digits <= DT_PRODUCT_DIGITS_MAX || !strchr(config->ops, '*'), DT_ERR_ARG,
-               "--%s %lld: operands of products have at most %d digits; lower it, or leave * out "
-               "of --ops",
-               name, (long long)digits, DT_PRODUCT_DIGITS_MAX);
-    return DT_OK;
-}
-
 dt_status dt_config_check(const dt_config *config) {
     const long long width = config->width, heads = config->heads;
     DT_REQUIRE(width % heads == 0, DT_ERR_ARG,
@@ -273,9 +255,5 @@ dt_status dt_config_check(const dt_config *config) {
                "or a time, or "
                "--train-examples",
                (long long)config->checkpoint_every.epochs);
-    DT_REQUIRE(config->ops[0] && !config->ops[strspn(config->ops, "+-*/")], DT_ERR_ARG,
-               "--ops \"%s\": use one or more of + - * and /", config->ops);
-    DT_TRY(check_digits(config, config->digits, "digits"));
-    DT_TRY(check_digits(config, config->eval_digits, "eval-digits"));
     return DT_OK;
 }

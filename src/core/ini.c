@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dtrain/config.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/config.h"
+#include "dtrain/core/memory.h"
 
 /* More than any configuration needs: somebody named another file by mistake. */
 enum { FILE_MAX = 1 << 20 };

@@ -1,5 +1,5 @@
 /* Messages on standard error. */
-#include "dtrain/log.h"
+#include "dtrain/core/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>

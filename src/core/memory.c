@@ -1,5 +1,5 @@
 /* Aligned, zeroed memory. Large blocks come from mmap: zero without being touched. */
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>

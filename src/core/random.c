@@ -1,5 +1,5 @@
 /* Random numbers as a function of what they are for, so that any rank can compute any of them. */
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 
 #include <math.h>
 

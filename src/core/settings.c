@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "dtrain/config.h"
+#include "dtrain/core/config.h"
 
 /* 2^53 - 1: whole numbers up to here survive JSON and double. */
 #define EXACT 9007199254740991.0

@@ -1,5 +1,5 @@
 /* The thread's last error, and what exit code each kind of error becomes. */
-#include "dtrain/status.h"
+#include "dtrain/core/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,6 +54,6 @@ dt_status dt_error_adopt(dt_status code, const char *place, const char *text) {
 }
 
 const char *dt_error_text(void) { return last.text; }
-const char *dt_error_place(void) { return last.place; }
+const char *dt_error_location(void) { return last.place; }
 dt_status dt_error_code(void) { return last.code; }
 void dt_error_clear(void) { last = (last_error){0}; }

@@ -3,8 +3,8 @@
 #ifndef DTRAIN_MODEL_INTERNAL_H
 #define DTRAIN_MODEL_INTERNAL_H
 
-#include "dtrain/memory.h"
-#include "dtrain/model.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/model/model.h"
 
 /* Offsets of one layer's parameters in the flat block. */
 typedef struct {

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dtrain/memory.h"
-#include "dtrain/model.h"
-#include "dtrain/random.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/random.h"
+#include "dtrain/model/model.h"
 
 enum { OUTER = 5, PER_LAYER = 12 };
 

@@ -1,8 +1,8 @@
 /* AdamW over the part of each parameter that lies in a slice. */
 #include <math.h>
 
-#include "dtrain/memory.h"
-#include "dtrain/optim.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/optim/optim.h"
 #include "matrices.h"
 
 dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m, dt_buffer *v,

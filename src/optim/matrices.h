@@ -2,7 +2,7 @@
 #ifndef DTRAIN_OPTIM_MATRICES_H
 #define DTRAIN_OPTIM_MATRICES_H
 
-#include "dtrain/optim.h"
+#include "dtrain/optim/optim.h"
 
 /* How many matrices stand one above the other in a parameter; 0: it is updated element by element.
  */

@@ -1,8 +1,8 @@
 /* Learning rate over steps; clipping by the global norm. */
 #include <math.h>
 
-#include "dtrain/memory.h"
-#include "dtrain/optim.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/optim/optim.h"
 
 double dt_schedule_lr(const dt_config *config, int64_t step) {
     if (step < config->warmup) return config->lr * (double)(step + 1) / (double)config->warmup;

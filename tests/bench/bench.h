@@ -2,7 +2,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
-#include "dtrain/config.h"
+#include "dtrain/core/config.h"
 
 /* Seconds since some moment in the past. */
 typedef double clock_reader(void);

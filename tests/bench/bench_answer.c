@@ -11,19 +11,22 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "evaluate.h"
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/train/evaluate.h"
+#include "dtrain/train/trainer.h"
 #include "products.h"
-#include "trainer.h"
 
-enum { MOST = 1000, PROMPTS = EVAL_ANSWERS };
+enum { MOST = 1000, PROMPTS = DT_EVAL_ANSWERS };
 
 typedef struct {
     size_t repetitions, problems;
-    session s;
-    trainer t;
+    dt_session s;
+    dt_trainer t;
     products products;
     dt_batch batch; /* the problems of the validation */
-    eval_result *result;
+    dt_eval_result *result;
     char (*prompt)[DT_TEXT_MAX], (*produced)[DT_TEXT_MAX];
     double validation[MOST], sgemm[MOST], ratio[MOST]; /* problems, FLOP per second; share */
     double together[MOST], alone[MOST]; /* tokens per second, of PROMPTS and of one */
@@ -46,18 +49,18 @@ static dt_status sample_problems(bench *b) {
 }
 
 static dt_status open_bench(bench *b, const dt_config *config) {
-    DT_TRY(session_open(&b->s));
-    DT_TRY(trainer_create(&b->t, &b->s, config));
-    DT_TRY(trainer_initialise(&b->t));
+    DT_TRY(dt_session_open(&b->s));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_initialise(&b->t));
     DT_TRY(dt_batch_create(&b->batch, b->problems, b->problems * b->t.shape.T));
     DT_TRY(dt_memory_alloc(&b->result, 1, sizeof *b->result, "evaluation"));
     DT_TRY(dt_memory_alloc(&b->prompt, PROMPTS, sizeof *b->prompt, "prompts"));
     DT_TRY(dt_memory_alloc(&b->produced, PROMPTS, sizeof *b->produced, "answers"));
     DT_TRY(sample_problems(b));
     /* validation goes on by EVAL_CHUNK problems, in as many passes as their tokens need */
-    const size_t text = b->batch.tokens / b->problems, unit = EVAL_CHUNK * text;
-    const size_t tokens = unit / (1 + (unit - 1) / (EVAL_TOKENS + text / 2));
-    return products_open(&b->products, b->s.host, &b->t.shape, tokens, false, seconds_now);
+    const size_t text = b->batch.tokens / b->problems, unit = DT_EVAL_CHUNK * text;
+    const size_t tokens = unit / (1 + (unit - 1) / (DT_EVAL_TOKENS + text / 2));
+    return products_open(&b->products, b->s.host, &b->t.shape, tokens, false, dt_seconds_now);
 }
 
 static void close_bench(bench *b) {
@@ -66,19 +69,19 @@ static void close_bench(bench *b) {
     dt_memory_free(&b->prompt);
     dt_memory_free(&b->result);
     dt_batch_destroy(&b->batch);
-    trainer_destroy(&b->t);
-    session_close(&b->s);
+    dt_trainer_destroy(&b->t);
+    dt_session_close(&b->s);
 }
 
 static dt_status time_validation(bench *b, size_t i) {
-    trainer *t = &b->t;
+    dt_trainer *t = &b->t;
     const double flops = model_linear_flops(&t->shape, (double)b->batch.tokens) +
                          model_attention_flops(&t->shape, &b->batch);
-    const eval_request request = {.problems = {.split = DT_VALIDATION, .count = b->problems}};
-    const dt_source source = trainer_source(t);
-    const double start = seconds_now();
-    DT_TRY(evaluate(b->result, &b->s, t->model, &source, &request));
-    const double seconds = seconds_now() - start;
+    const dt_eval_request request = {.problems = {.split = DT_VALIDATION, .count = b->problems}};
+    const dt_source source = dt_trainer_source(t);
+    const double start = dt_seconds_now();
+    DT_TRY(dt_evaluate(b->result, &b->s, t->model, &source, &request));
+    const double seconds = dt_seconds_now() - start;
     b->validation[i] = (double)b->problems / seconds;
     DT_TRY(products_run(&b->sgemm[i], &b->products, seconds));
     b->ratio[i] = flops / seconds / b->sgemm[i];
@@ -91,10 +94,10 @@ static dt_status time_generation(bench *b, double *rate, size_t count) {
     const char *prompt[PROMPTS];
     for (size_t i = 0; i < count; i++) prompt[i] = b->prompt[i];
     DT_TRY(dt_generator_create(&generator, b->t.model, count));
-    const double start = seconds_now();
+    const double start = dt_seconds_now();
     const dt_status status =
         dt_generator_run(generator, b->produced, prompt, count, b->t.tokenizer);
-    const double seconds = seconds_now() - start;
+    const double seconds = dt_seconds_now() - start;
     /* One byte is one token in these texts; where an answer ends, the end was computed, too. */
     double tokens = 0;
     for (size_t i = 0; status == DT_OK && i < count; i++)

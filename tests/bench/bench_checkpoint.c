@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "dtrain/random.h"
-#include "writer.h"
+#include "dtrain/core/clock.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/random.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/run/writer.h"
 
 typedef struct {
     size_t repetitions;
@@ -44,7 +47,7 @@ static dt_status fill_metrics(dt_metrics *metrics) {
         const dt_train_row row = {.step = step, .loss = 1, .lr = 1, .grad_norm = 1};
         DT_TRY(dt_metrics_add_train(metrics, &row));
     }
-    const dt_history_row start = {.ranks = 1, .nodes = 1, .stopped = STILL_RUNNING};
+    const dt_history_row start = {.ranks = 1, .nodes = 1, .stopped = DT_STILL_RUNNING};
     return dt_metrics_add_history(metrics, &start);
 }
 
@@ -98,23 +101,23 @@ typedef struct {
     double copy[MOST], wait[MOST], write[MOST];
 } times;
 
-static dt_status measure(times *t, scene *s, writer *w, size_t repetitions) {
+static dt_status measure(times *t, scene *s, dt_writer *w, size_t repetitions) {
     const size_t bytes = BLOCKS * s->checkpoint.layout.count * sizeof *s->floats;
     for (size_t i = 0; i < repetitions; i++) {
         touch(s);
-        double start = seconds_now();
+        double start = dt_seconds_now();
         memcpy(s->copy, s->floats, bytes);
-        t->copy[i] = seconds_now() - start;
+        t->copy[i] = dt_seconds_now() - start;
 
         touch(s);
-        const double before = writer_wait_seconds(w);
+        const double before = dt_writer_wait_seconds(w);
         bool accepted;
-        DT_TRY(writer_submit(w, false, &accepted));
+        DT_TRY(dt_writer_submit(w, false, &accepted));
         DT_REQUIRE(accepted, DT_ERR_INTERNAL, "an idle writer has not accepted a checkpoint");
-        t->wait[i] = writer_wait_seconds(w) - before;
-        start = seconds_now();
-        DT_TRY(writer_drain(w));
-        t->write[i] = seconds_now() - start;
+        t->wait[i] = dt_writer_wait_seconds(w) - before;
+        start = dt_seconds_now();
+        DT_TRY(dt_writer_drain(w));
+        t->write[i] = dt_seconds_now() - start;
     }
     return DT_OK;
 }
@@ -135,16 +138,16 @@ static void report(const options *o, const scene *s, times *t) {
 
 static dt_status contest(const options *o, size_t model) {
     scene s = {0};
-    writer *w = NULL;
+    dt_writer *w = NULL;
     times *t = NULL;
     dt_status status;
     DT_TRY_DONE(dt_memory_alloc(&t, 1, sizeof *t, "times"));
     DT_TRY_DONE(open_scene(&s, o, model));
-    DT_TRY_DONE(writer_open(&w, view_scene, &s));
+    DT_TRY_DONE(dt_writer_open(&w, view_scene, &s));
     DT_TRY_DONE(measure(t, &s, w, o->repetitions));
     report(o, &s, t);
 done:
-    writer_close(&w);
+    dt_writer_close(&w);
     close_scene(&s);
     dt_memory_free(&t);
     return status;

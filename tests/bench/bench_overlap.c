@@ -13,27 +13,30 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "trainer.h"
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/train/trainer.h"
 
 enum { WITHOUT, WITH, MODES };
 
 typedef struct {
     size_t repetitions;
-    session s;
-    trainer t;
+    dt_session s;
+    dt_trainer t;
     double *step[MODES], *after[MODES]; /* (repetitions) seconds */
 } bench;
 
 static dt_status on_backward(void *context, size_t from) {
-    trainer *t = context;
+    dt_trainer *t = context;
     dt_reducer_finish(t->reducer, from);
     return dt_reducer_progress(t->reducer);
 }
 
 /* Forward and backward passes of this rank, a shard each. */
-static dt_status own_shards(trainer *t, bool overlap) {
+static dt_status own_shards(dt_trainer *t, bool overlap) {
     const dt_backend_table *op = t->s->device->op;
-    const dt_source source = trainer_source(t);
+    const dt_source source = dt_trainer_source(t);
     const size_t shards = (size_t)t->config.shards, problems = (size_t)t->config.batch / shards;
     size_t begin, end;
     dt_shard_range(&begin, &end, shards, dt_comm_size(t->s->comm), dt_comm_rank(t->s->comm));
@@ -42,7 +45,7 @@ static dt_status own_shards(trainer *t, bool overlap) {
         const dt_step_key key = {.seed = 1, .first_problem = shard * problems};
         dt_score score = {0};
         DT_TRY(op->fill_zero(t->s->device, (dt_tensor){gradient, 0}, t->layout.count));
-        DT_TRY(fill_train_batch(&t->batch, &source, shard * problems, problems));
+        DT_TRY(dt_trainer_fill_batch(&t->batch, &source, shard * problems, problems));
         dt_model_watch(t->model, overlap && shard + 1 == end ? on_backward : NULL, t);
         DT_TRY(dt_model_backward(t->model, &score, gradient, &t->batch, &key));
         dt_reducer_end_shard(t->reducer);
@@ -58,16 +61,16 @@ static dt_status slowest(double *seconds, dt_comm *comm) {
     return DT_OK;
 }
 
-static dt_status time_step(double *step, double *after, trainer *t, bool overlap) {
+static dt_status time_step(double *step, double *after, dt_trainer *t, bool overlap) {
     dt_comm *comm = t->s->comm;
     float *sum;
     size_t begin, end;
     DT_TRY(dt_comm_barrier(comm));
-    const double start = seconds_now();
+    const double start = dt_seconds_now();
     DT_TRY(own_shards(t, overlap));
-    double passes = seconds_now() - start;
+    double passes = dt_seconds_now() - start;
     DT_TRY(dt_reducer_sum(t->reducer, &sum, &begin, &end));
-    *step = seconds_now() - start;
+    *step = dt_seconds_now() - start;
     DT_TRY(slowest(&passes, comm));
     DT_TRY(slowest(step, comm));
     *after = *step - passes;
@@ -114,9 +117,9 @@ static dt_status read_options(bench *b, dt_config *config, int argc, char **argv
 }
 
 static dt_status run(bench *b, const dt_config *config) {
-    DT_TRY(session_open(&b->s));
-    DT_TRY(trainer_create(&b->t, &b->s, config));
-    DT_TRY(trainer_initialise(&b->t));
+    DT_TRY(dt_session_open(&b->s));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_initialise(&b->t));
     DT_TRY(measure(b));
     report(b);
     return DT_OK;
@@ -138,8 +141,8 @@ int main(int argc, char **argv) {
         dt_memory_free(&b.after[mode]);
     }
     dt_comm *comm = b.s.comm;
-    trainer_destroy(&b.t);
-    session_close(&b.s);
+    dt_trainer_destroy(&b.t);
+    dt_session_close(&b.s);
     const dt_status closed = dt_comm_close(&comm);
     return dt_status_exit_code(status != DT_OK ? status : closed);
 }

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "dtrain/comm.h"
-#include "dtrain/log.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/mpi/comm.h"
 
 typedef struct {
     size_t ranks_per_node, repetitions, largest_mb;

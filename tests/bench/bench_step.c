@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/train/trainer.h"
 #include "products.h"
 #include "stopwatch.h"
-#include "trainer.h"
 
 enum { WARM_UP = 2, MOST = 1000 };
 
@@ -35,8 +38,8 @@ typedef struct {
 typedef struct {
     size_t repetitions;
     clock_reader *now;
-    session s;
-    trainer t;
+    dt_session s;
+    dt_trainer t;
     stopwatch watch;
     products products;
     dt_batch batch;     /* all problems of a step */
@@ -49,12 +52,12 @@ typedef struct {
 
 /* The problems of the step to come. */
 static dt_status look_ahead(bench *b) {
-    trainer *t = &b->t;
-    const size_t batch = (size_t)t->config.batch, passes = trainer_passes(&t->config);
-    const dt_source source = trainer_source(t);
-    DT_TRY(fill_train_batch(&b->batch, &source, (uint64_t)t->state.problems, batch));
+    dt_trainer *t = &b->t;
+    const size_t batch = (size_t)t->config.batch, passes = dt_trainer_passes(&t->config);
+    const dt_source source = dt_trainer_source(t);
+    DT_TRY(dt_trainer_fill_batch(&b->batch, &source, (uint64_t)t->state.problems, batch));
     const double start = b->now();
-    DT_TRY(trainer_deal(t));
+    DT_TRY(dt_trainer_deal(t));
     b->dealing = b->now() - start;
     for (size_t pass = 0; pass < passes; pass++)
         b->most_tokens = dt_max_size(b->most_tokens, (size_t)t->deal.part[pass].tokens);
@@ -62,13 +65,13 @@ static dt_status look_ahead(bench *b) {
 }
 
 static dt_status open_bench(bench *b, const dt_config *config) {
-    DT_TRY(session_open(&b->s));
-    DT_TRY(trainer_create(&b->t, &b->s, config));
-    DT_TRY(trainer_initialise(&b->t));
+    DT_TRY(dt_session_open(&b->s));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_initialise(&b->t));
     const size_t problems = (size_t)config->batch, ranks = dt_comm_size(b->s.comm);
     dt_status status = dt_batch_create(&b->batch, problems, problems * b->t.shape.T);
     if (status == DT_OK) status = look_ahead(b);
-    const size_t tokens = b->batch.tokens / trainer_passes(config);
+    const size_t tokens = b->batch.tokens / dt_trainer_passes(config);
     if (status == DT_OK)
         status = products_open(&b->products, b->s.host, &b->t.shape, tokens, true, b->now);
     if (status == DT_OK) status = dt_memory_alloc(&b->samples, 1, sizeof *b->samples, "samples");
@@ -85,9 +88,9 @@ static void close_bench(bench *b) {
     dt_memory_free(&b->samples);
     products_close(&b->products);
     dt_batch_destroy(&b->batch);
-    trainer_destroy(&b->t);
+    dt_trainer_destroy(&b->t);
     if (b->s.host) stopwatch_remove(&b->watch, b->s.host);
-    session_close(&b->s);
+    dt_session_close(&b->s);
 }
 
 /* What the program itself measures: no operation of the backend. */
@@ -95,7 +98,7 @@ typedef struct {
     double reduction, waiting;
 } own_times;
 
-static own_times own_times_of(const trainer *t) {
+static own_times own_times_of(const dt_trainer *t) {
     double adding, exchanging, waiting;
     dt_reducer_times(t->reducer, &adding, &exchanging, &waiting);
     return (own_times){adding + exchanging, waiting + t->waiting};
@@ -120,9 +123,9 @@ static dt_status take_parts(bench *b, size_t i) {
 
 /* One step, as sample i. */
 static dt_status time_step(bench *b, size_t i) {
-    trainer *t = &b->t;
+    dt_trainer *t = &b->t;
     dt_train_row row;
-    step_request request = {0};
+    dt_step_request request = {0};
     DT_TRY(look_ahead(b));
     b->samples->tokens[i] = (double)b->batch.tokens;
     /* The backward pass has two products for each one of the forward pass. */
@@ -132,7 +135,7 @@ static dt_status time_step(bench *b, size_t i) {
     const own_times before = own_times_of(t);
     stopwatch_clear(&b->watch);
     const double start = b->now();
-    DT_TRY(trainer_step(t, &row, &request));
+    DT_TRY(dt_trainer_step(t, &row, &request));
     b->samples->step[i] = b->now() - start;
     const own_times after = own_times_of(t);
     b->watch.seconds[PART_DATA][FORWARD] += b->dealing;
@@ -202,7 +205,7 @@ static void report(bench *b) {
            "seconds\":%.6f,"
            "\"tokens_per_second\":%.1f,\"problems_per_second\":%.1f,\"model_gflops\":%.2f,"
            "\"sgemm_gflops\":%.2f,\"ratio\":%.4f,",
-           dt_comm_size(b->s.comm), b->now == seconds_now ? "real" : "processor", blas_kernels(),
+           dt_comm_size(b->s.comm), b->now == dt_seconds_now ? "real" : "processor", blas_kernels(),
            b->t.layout.weights, b->t.shape.L, b->t.shape.C, b->t.shape.H, (long long)c->batch,
            (long long)c->shards, (long long)c->micro_batch, n, b->products.each[0].M,
            b->most_tokens, step, median(tokens_rate, n), (double)c->batch / step,
@@ -230,7 +233,7 @@ static dt_status read_options(bench *b, dt_config *config, int argc, char **argv
 }
 
 int main(int argc, char **argv) {
-    bench b = {.repetitions = 7, .now = seconds_now};
+    bench b = {.repetitions = 7, .now = dt_seconds_now};
     dt_config config;
     dt_status status = dt_comm_open(&b.s.comm, &argc, &argv);
     if (status == DT_OK) status = read_options(&b, &config, argc, argv);

@@ -4,8 +4,8 @@
 #include <cblas.h>
 
 #include "cpu/cpu.h"
-#include "dtrain/memory.h"
-#include "dtrain/random.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/random.h"
 
 static void add_product(products *p, const char *name, size_t tokens, size_t in, size_t out,
                         size_t times, bool backward) {

@@ -3,7 +3,7 @@
 #define BENCH_PRODUCTS_H
 
 #include "bench.h"
-#include "dtrain/model.h"
+#include "dtrain/model/model.h"
 
 /* One product (M,K) by (K,N) as the model asks BLAS for it. */
 typedef struct {

@@ -3,7 +3,7 @@
 #define BENCH_STOPWATCH_H
 
 #include "bench.h"
-#include "dtrain/model.h"
+#include "dtrain/model/model.h"
 
 /* What a step is made of. */
 typedef enum {

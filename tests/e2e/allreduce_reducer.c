@@ -2,8 +2,8 @@
  * through it. */
 #include <mpi.h>
 
-#include "dtrain/comm.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/mpi/comm.h"
 
 /* Two slots: the sum of this rank's shards, and the shard in hand. */
 enum { SUM, SHARD, SLOTS };

@@ -7,10 +7,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "digest.h"
-#include "dtrain/checkpoint.h"
+#include "dtrain/checkpoint/checkpoint.h"
 #include "finite.h"
 #include "hdf5_read.h"
+#include "manifest.h"
 #include "schema.h"
 
 /* A file in memory with a name, and one for the mutator. */

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "dtrain/data.h"
-#include "dtrain/memory.h"
-#include "dtrain/model.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/data/data.h"
+#include "dtrain/model/model.h"
 
 /* What a checked configuration promises. */
 static void inspect(const dt_config *config) {

@@ -34,10 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             options.command != COMMAND_TRAIN && options.command != COMMAND_DATA && !options.devices;
         MUST(!needs || options.target);
         MUST(options.replay == (options.later != NULL));
-        options.config_file = NULL; /* another target's subject */
+        options.given.config_file = NULL; /* another target's subject */
         dt_config config;
         dt_config_defaults(&config);
-        const dt_status applied = options_apply(&config, &options);
+        const dt_status applied = dt_overrides_apply(&config, &options.given);
         MUST(applied == DT_OK || applied == DT_ERR_ARG);
         if (applied == DT_OK) dt_config_check(&config);
     }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 enum { FORMATS = DT_FORMAT_CHAT + 1 };
 

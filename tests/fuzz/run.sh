@@ -27,11 +27,12 @@ echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return 
 }
 mkdir -p "$folder"
 
-core="src/core/config.c src/core/ini.c src/core/memory.c src/core/random.c src/core/settings.c src/core/status.c src/core/log.c"
-data="src/data/chat.c src/data/decimal.c src/data/format.c src/data/format_steps.c src/data/format_working.c src/data/problem.c src/data/sampler.c src/data/tokenizer.c src/data/utf8.c"
+core=$(cd "$repo" && echo src/core/*.c)
+data=$(cd "$repo" && echo src/data/*/*.c)
+checkpoint="io/checkpoint/checkpoint_read.c io/checkpoint/checkpoint_verify.c io/checkpoint/finite.c io/checkpoint/hdf5_header.c
+    io/checkpoint/hdf5_links.c io/checkpoint/hdf5_read.c io/checkpoint/manifest.c io/checkpoint/schema.c io/file/replace.c"
 declare -A sources=(
-    [checkpoint]="$core $data src/model/layout.c io/checkpoint_read.c io/checkpoint_verify.c io/digest.c io/finite.c
-        io/hdf5_header.c io/hdf5_links.c io/hdf5_read.c io/metrics.c io/replace.c io/schema.c"
+    [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
     [options]="$core $data src/app/options.c"
     [text]="$core $data"
@@ -48,7 +49,7 @@ build() {
     echo "building $target ($kind)"
     # shellcheck disable=SC2046,SC2086 # lists of words
     (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -Wno-psabi "$@" \
-        -Iinclude -Iio -Isrc/app -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
+        -Iinclude -Iio/checkpoint -Isrc/app -Isrc/data/arithmetic -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
         $(pkg-config --cflags --libs inih libxxhash) -lm)
     mv "$program.new" "$program"
 }

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "cpu/cpu.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
 static const float GUARD_VALUE = 12345.678f;
@@ -19,7 +19,7 @@ static const double TOLERANCE = 1e-4;
 
 void device_expect_ok(dt_status status, const char *what, const char *file, int line) {
     if (status == DT_OK) return;
-    print_error("%s: %s (%s)\n", what, dt_error_text(), dt_error_place());
+    print_error("%s: %s (%s)\n", what, dt_error_text(), dt_error_location());
     _fail(file, line);
 }
 

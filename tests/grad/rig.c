@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 static void fill_weights(rig *r) {
     fixture_random random = {(uint64_t)r->shape.C};

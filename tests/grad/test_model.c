@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dtrain/memory.h"
-#include "dtrain/random.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/random.h"
 
 static void must(dt_status status) {
     if (status == DT_OK) return;

@@ -2,7 +2,8 @@
 #ifndef DTRAIN_TEST_IO_FIXTURE_H
 #define DTRAIN_TEST_IO_FIXTURE_H
 
-#include "dtrain/checkpoint.h"
+#include "dtrain/checkpoint/checkpoint.h"
+#include "dtrain/folder/run_folder.h"
 
 typedef struct {
     size_t width, layers;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/log.h"
+#include "dtrain/core/log.h"
 #include "fixture.h"
 
 /* probe write FILE [WIDTH LAYERS [STEPS [SEED]]] */
@@ -81,6 +81,6 @@ int main(int count, char **word) {
                              : strcmp(word[1], "flips") == 0 && count == 4
                                  ? flip_bits(word[2], word[3])
                                  : read_file(word[2]);
-    if (status != DT_OK) fprintf(stderr, "%s (%s)\n", dt_error_text(), dt_error_place());
+    if (status != DT_OK) fprintf(stderr, "%s (%s)\n", dt_error_text(), dt_error_location());
     return dt_status_exit_code(status);
 }

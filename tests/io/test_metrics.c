@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "../../io/finite.h"
-#include "dtrain/metrics.h"
+#include "../../io/checkpoint/finite.h"
+#include "dtrain/core/metrics.h"
 
 static void add(dt_metrics *metrics, int64_t step, double loss) {
     const dt_train_row train = {.step = step, .loss = loss};

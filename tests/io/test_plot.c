@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "child.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/file/child.h"
 #include "figure.h"
 
 enum { COLUMNS = 600 };

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 #include "fixture.h"
 
 typedef struct {

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/comm.h"
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/mpi/comm.h"
 
 /* An assertion that fails on one rank only would leave the others waiting for it. */
 static inline void check_everywhere(bool mine, const char *what, const char *file, int line) {

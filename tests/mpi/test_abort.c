@@ -1,5 +1,5 @@
 /* One rank gives up while the others wait for it: all of them end, with its exit code. */
-#include "dtrain/comm.h"
+#include "dtrain/mpi/comm.h"
 
 int main(int argc, char **argv) {
     dt_comm *comm;

@@ -71,7 +71,7 @@ static void any_rank_can_fail(void **state) {
         }
         snprintf(expected, sizeof expected, "%sdisk of rank %zu is full", from, failing);
         CHECK(!strcmp(dt_error_text(), expected));
-        CHECK(!strcmp(dt_error_place(), "disk.c:12"));
+        CHECK(!strcmp(dt_error_location(), "disk.c:12"));
         CHECK(dt_error_code() == DT_ERR_IO);
     }
 }

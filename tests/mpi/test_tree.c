@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 #include "tree.h"
 
 enum { SHARDS = 64, LENGTH = 1500 }; /* more than one row, and not a whole number of them */

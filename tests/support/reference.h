@@ -3,7 +3,7 @@
 #ifndef DTRAIN_TESTS_REFERENCE_H
 #define DTRAIN_TESTS_REFERENCE_H
 
-#include "dtrain/model.h"
+#include "dtrain/model/model.h"
 
 /* Shape letters and tensor layouts as in dtrain/backend.h. Nothing here calls the code under src/.
    Outputs are replaced unless a comment says that they are added to. A batch may lack the arrays

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/analysis.h"
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
+#include "dtrain/data/analysis.h"
 
 static dt_config config_of(const char *ops, int64_t digits, int64_t dividend, int64_t divisor) {
     dt_config config = {.digits = digits, .dividend_digits = dividend, .divisor_digits = divisor};

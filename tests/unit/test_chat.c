@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 /* One problem of each operation, in all phrasings: the question as people ask it, the model's text
  * (least significant digit first, but for dividends and quotients), and the answer as people read

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 enum { BATCH_MAX = 1024 };
 

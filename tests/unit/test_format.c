@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 #include "written.h"
 
 static void assert_written(dt_problem problem, dt_format format, const char *expected) {

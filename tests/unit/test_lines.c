@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 static char path[] = "/tmp/dtrain-lines.XXXXXX";
 

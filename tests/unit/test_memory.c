@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "dtrain/memory.h"
+#include "dtrain/core/memory.h"
 
 static void memory_is_aligned_zero_and_writable(void **state) {
     (void)state;

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 /* Ids of the fixed vocabulary "$0123456789+-*" and "/=r,:;". */
 enum {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 /* Of 36 digits, as compilers read no such number. */
 #define WIDEST ((dt_number)999999999999999999 * 1000000000000000001)
@@ -476,6 +476,20 @@ static void the_domain_names_what_lies_outside(void **state) {
     }
 }
 
+static void settings_of_arithmetic_that_do_not_fit_are_refused(void **state) {
+    (void)state;
+    dt_config config = config_of("+%", 3);
+    assert_int_equal(dt_arithmetic_check(&config), DT_ERR_ARG);
+    assert_string_equal(dt_error_text(), "--ops \"+%\": use one or more of + - * and /");
+    config = config_of("", 3);
+    assert_int_equal(dt_arithmetic_check(&config), DT_ERR_ARG);
+    config = config_of("+*", 10);
+    assert_int_equal(dt_arithmetic_check(&config), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "--digits 10: operands of products"));
+    config = config_of("+-/", 36);
+    assert_int_equal(dt_arithmetic_check(&config), DT_OK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(problems_are_functions_of_seed_split_and_index),
@@ -496,6 +510,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_problem_is_refused_with_a_sentence),
         cmocka_unit_test(answers_are_as_people_write_them),
         cmocka_unit_test(the_domain_names_what_lies_outside),
+        cmocka_unit_test(settings_of_arithmetic_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

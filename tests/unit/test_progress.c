@@ -1,7 +1,8 @@
 /* What a run shows while it goes on: on a terminal that changes its width, elsewhere, and in its
  * log. The clock is the test's. */
 #define _GNU_SOURCE /* posix_openpt */
-#include "../../src/app/progress.h"
+#include "dtrain/core/log.h"
+#include "dtrain/ui/progress.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -19,7 +20,7 @@
 
 static double clock_now;
 
-double seconds_now(void) { return clock_now; }
+double dt_seconds_now(void) { return clock_now; }
 
 /* ---- texts ---- */
 
@@ -34,31 +35,31 @@ static void durations_are_as_people_write_them(void **state) {
                  {INFINITY, "--:--"}, {1e10, "--:--"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[32];
-        progress_duration(text, sizeof text, cases[i].seconds);
+        dt_progress_duration(text, sizeof text, cases[i].seconds);
         assert_string_equal(text, cases[i].text);
     }
 }
 
-static const progress_view HALF = {.step = 1200,
-                                   .steps = 2400,
-                                   .loss = 0.12345,
-                                   .rate = 54321.6,
-                                   .computing = 91.4,
-                                   .communicating = 5.6,
-                                   .waiting = 3,
-                                   .left = 3723};
+static const dt_progress_view HALF = {.step = 1200,
+                                      .steps = 2400,
+                                      .loss = 0.12345,
+                                      .rate = 54321.6,
+                                      .computing = 91.4,
+                                      .communicating = 5.6,
+                                      .waiting = 3,
+                                      .left = 3723};
 
 static void bar_tells_all_where_there_is_room(void **state) {
     (void)state;
     char text[256];
-    progress_bar(text, sizeof text, 200, &HALF);
+    dt_progress_bar(text, sizeof text, 200, &HALF);
     assert_string_equal(text, "[====================>                   ]  1200/2400  loss 0.1235  "
                               "54322 tokens/s  compute 91% comm 6% wait 3%  1:02:03 left");
-    progress_bar(text, sizeof text, 45, &HALF);
+    dt_progress_bar(text, sizeof text, 45, &HALF);
     assert_string_equal(text, "1200/2400  loss 0.1235  1:02:03 left");
-    progress_bar(text, sizeof text, 24, &HALF);
+    dt_progress_bar(text, sizeof text, 24, &HALF);
     assert_string_equal(text, "1200/2400  1:02:03 left");
-    progress_bar(text, sizeof text, 9, &HALF);
+    dt_progress_bar(text, sizeof text, 9, &HALF);
     assert_string_equal(text, "1200/2400");
 }
 
@@ -71,7 +72,7 @@ static void bar_fits_every_width(void **state) {
     for (size_t width = 1; width <= 250; width++) {
         char text[300];
         memset(text, 'x', sizeof text);
-        progress_bar(text, sizeof text, width, &HALF);
+        dt_progress_bar(text, sizeof text, width, &HALF);
         assert_non_null(memchr(text, 0, sizeof text));
         assert_true(strlen(text) <= width);
         size_t length = 0, shown = 0;
@@ -98,21 +99,22 @@ static void bar_fits_every_width(void **state) {
 
 static void bar_stays_within_its_memory(void **state) {
     (void)state;
-    progress_view view = {.step = INT64_MAX - 1, .steps = INT64_MAX, .loss = 1e300, .rate = 1e30};
+    dt_progress_view view = {
+        .step = INT64_MAX - 1, .steps = INT64_MAX, .loss = 1e300, .rate = 1e30};
     view.left = view.computing = NAN;
     for (size_t size = 1; size < 300; size++) {
         char text[300];
         memset(text, 'x', sizeof text);
-        progress_bar(text, size, 1000, &view);
+        dt_progress_bar(text, size, 1000, &view);
         assert_true(memchr(text, 0, size) != NULL);
     }
     char text[64];
-    progress_bar(text, sizeof text, 60,
-                 &(progress_view){.step = 0, .steps = 100, .loss = NAN, .left = NAN});
+    dt_progress_bar(text, sizeof text, 60,
+                    &(dt_progress_view){.step = 0, .steps = 100, .loss = NAN, .left = NAN});
     assert_non_null(strstr(text, "loss nan"));
     assert_non_null(strstr(text, "--:-- left"));
     assert_non_null(strstr(text, "[>"));
-    progress_bar(text, sizeof text, 60, &(progress_view){.step = 7, .steps = 7});
+    dt_progress_bar(text, sizeof text, 60, &(dt_progress_view){.step = 7, .steps = 7});
     assert_null(strchr(text, '>'));
     assert_non_null(strstr(text, "=]"));
 }
@@ -123,9 +125,9 @@ static void bar_stays_within_its_memory(void **state) {
 typedef struct {
     int reader, kept;
     char folder[64];
-    progress p;
+    dt_progress p;
     dt_config config;
-    progress_times times;
+    dt_step_times times;
     int64_t step;
 } rig;
 
@@ -169,12 +171,12 @@ static void open_rig(rig *r, bool terminal) {
     clock_now = 1000;
     setenv("TERM", "xterm", 1);
     dt_log_open(DT_LOG_INFO, 0);
-    progress_open(&r->p, &r->config);
+    dt_progress_open(&r->p, &r->config);
 }
 
 static void close_rig(rig *r) {
     char path[96];
-    progress_close(&r->p);
+    dt_progress_close(&r->p);
     fflush(stderr);
     dup2(r->kept, STDERR_FILENO);
     close(r->kept);
@@ -195,7 +197,7 @@ static void run_step(rig *r, double seconds) {
     clock_now += seconds;
     r->times.communicating += 0.1 * seconds;
     r->times.waiting += 0.2 * seconds;
-    progress_step(&r->p, &row, &r->times);
+    dt_progress_step(&r->p, &row, &r->times);
 }
 
 /* What has arrived since the last call. A terminal takes a moment to pass on what was written. */
@@ -277,13 +279,13 @@ static void messages_take_the_place_of_the_bar(void **state) {
                                    .token_accuracy = 0.9,
                                    .exact_match = 0.5,
                                    .exact_match_of = {1, NAN, 0.25, 0}};
-    progress_validation(&r.p, &row, true);
+    dt_progress_validation(&r.p, &row, true);
     assert_string_equal(heard(&r, text),
                         "\r\033[Kdtrain: validation at 1: loss 0.2500  perplexity 1.284  tokens "
                         "90.00%  exact 50.00%   + 100.00%  * 25.00%  / 0.00%  (best)\n");
     run_step(&r, 0.2);
     assert_true(heard(&r, text)[0] == '\r');
-    progress_close(&r.p);
+    dt_progress_close(&r.p);
     assert_string_equal(heard(&r, text), "\r\033[K");
     dt_log_info("afterwards");
     assert_string_equal(heard(&r, text), "dtrain: afterwards\n");
@@ -346,9 +348,9 @@ static void what_is_not_finite_stays_json(void **state) {
     char text[1 << 16];
     open_rig(&r, false);
     const dt_train_row row = {.step = r.config.steps - 1, .loss = NAN, .grad_norm = INFINITY};
-    progress_step(&r.p, &row, &r.times); /* and no time has passed */
+    dt_progress_step(&r.p, &row, &r.times); /* and no time has passed */
     const dt_validation_row validation = {.loss = INFINITY, .exact_match_of = {NAN, NAN, NAN, NAN}};
-    progress_validation(&r.p, &validation, false);
+    dt_progress_validation(&r.p, &validation, false);
     log_of(&r, text);
     assert_int_equal(count(text, "\n"), 2);
     assert_true(count(text, "null") >= 4);
@@ -362,15 +364,15 @@ static void some_terminals_get_lines(void **state) {
     rig r;
     char text[1 << 16];
     open_rig(&r, true);
-    progress_close(&r.p);
+    dt_progress_close(&r.p);
     heard(&r, text);
     setenv("TERM", "dumb", 1);
-    progress_open(&r.p, &r.config);
+    dt_progress_open(&r.p, &r.config);
     for (int i = 0; i < 30; i++) run_step(&r, 0.2);
     assert_true(count(heard(&r, text), "\n") == 1 && !strchr(text, '\r'));
     setenv("TERM", "xterm", 1);
     r.config.log_level = DT_LOG_DEBUG;
-    progress_open(&r.p, &r.config);
+    dt_progress_open(&r.p, &r.config);
     for (int i = 0; i < 30; i++) run_step(&r, 0.2);
     assert_true(count(heard(&r, text), "\n") == 1 && !strchr(text, '\r'));
     close_rig(&r);
@@ -383,7 +385,7 @@ static void a_log_that_cannot_be_written_is_no_error(void **state) {
     char text[1 << 16];
     open_rig(&r, false);
     snprintf(r.p.folder, sizeof r.p.folder, "/nowhere/at/all");
-    progress_event(&r.p, "{}");
+    dt_progress_event(&r.p, "{}");
     assert_non_null(strstr(heard(&r, text), "warning: cannot write /nowhere/at/all/log.jsonl"));
     assert_string_equal(dt_error_text(), "");
     close_rig(&r);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 
 /* Lines "philox4x32 10" of Random123's kat_vectors. */
 static void blocks_match_published_vectors(void **state) {

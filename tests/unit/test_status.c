@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dtrain/log.h"
-#include "dtrain/status.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/status.h"
 
 static void exit_codes_follow_sysexits(void **state) {
     (void)state;
@@ -59,7 +59,7 @@ static void errors_are_passed_on_with_their_sentence(void **state) {
     (void)state;
     dt_error_clear();
     assert_string_equal(dt_error_text(), "");
-    assert_string_equal(dt_error_place(), "");
+    assert_string_equal(dt_error_location(), "");
     assert_int_equal(dt_error_code(), DT_OK);
 
     int reached = 0;
@@ -67,7 +67,7 @@ static void errors_are_passed_on_with_their_sentence(void **state) {
     assert_int_equal(reached, 0);
     assert_int_equal(dt_error_code(), DT_ERR_ARG);
     assert_string_equal(dt_error_text(), "value 7 is not below 3");
-    assert_memory_equal(dt_error_place(), "test_status.c:", 14);
+    assert_memory_equal(dt_error_location(), "test_status.c:", 14);
     assert_int_equal(pass_on(1, &reached), DT_OK);
     assert_int_equal(reached, 1);
 
@@ -82,14 +82,14 @@ static void errors_are_passed_on_with_their_sentence(void **state) {
 static void a_sentence_may_quote_the_one_before(void **state) {
     (void)state;
     dt_error_raise(DT_ERR_IO, "a/b/c.c", 12, "no space left");
-    assert_string_equal(dt_error_place(), "c.c:12");
+    assert_string_equal(dt_error_location(), "c.c:12");
     dt_error_raise(dt_error_code(), "d.c", 3, "cannot write x: %s", dt_error_text());
     assert_string_equal(dt_error_text(), "cannot write x: no space left");
-    assert_string_equal(dt_error_place(), "d.c:3");
-    dt_error_adopt(DT_ERR_COMM, dt_error_place(), dt_error_text());
+    assert_string_equal(dt_error_location(), "d.c:3");
+    dt_error_adopt(DT_ERR_COMM, dt_error_location(), dt_error_text());
     assert_int_equal(dt_error_code(), DT_ERR_COMM);
     assert_string_equal(dt_error_text(), "cannot write x: no space left");
-    assert_string_equal(dt_error_place(), "d.c:3");
+    assert_string_equal(dt_error_location(), "d.c:3");
 }
 
 static void overlong_sentences_end_in_time(void **state) {
@@ -99,7 +99,7 @@ static void overlong_sentences_end_in_time(void **state) {
     text[sizeof text - 1] = '\0';
     dt_error_raise(DT_ERR_DATA, text, 1, "%s", text);
     assert_in_range(strlen(dt_error_text()), 500, sizeof text - 2);
-    assert_in_range(strlen(dt_error_place()), 10, 200);
+    assert_in_range(strlen(dt_error_location()), 10, 200);
     dt_error_adopt(DT_ERR_DATA, text, text);
     assert_in_range(strlen(dt_error_text()), 500, sizeof text - 2);
 }

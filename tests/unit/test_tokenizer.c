@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 static dt_tokenizer *create(dt_format format) {
     dt_tokenizer *tokenizer;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 #include "written.h"
 
 static void answers_are_read_strictly(void **state) {

@@ -2,7 +2,7 @@
 #ifndef WRITTEN_H
 #define WRITTEN_H
 
-#include "dtrain/data.h"
+#include "dtrain/data/data.h"
 
 static const dt_format formats[] = {DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD,
                                     DT_FORMAT_CHAT};

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "dtrain/backend.h"
-#include "dtrain/memory.h"
+#include "dtrain/backend/backend.h"
+#include "dtrain/core/memory.h"
 
 /* Room that grows with what it is asked for. */
 typedef struct {

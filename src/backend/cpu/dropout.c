@@ -1,6 +1,6 @@
 /* Dropout whose mask is a function of what an element is, not of where or when it is computed. */
 #include "cpu.h"
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 
 dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                       const dt_packed *batch, size_t C, const dt_dropout *dropout) {

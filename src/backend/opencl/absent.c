@@ -1,6 +1,6 @@
 /* In the place of the OpenCL backend where OpenCL or CLBlast was not there when dtrain was built.
  */
-#include "dtrain/backend.h"
+#include "dtrain/backend/backend.h"
 
 dt_status dt_backend_opencl_devices(dt_device **device, size_t *count) {
     *device = NULL;

@@ -1,5 +1,5 @@
 /* Dropout: the kernel computes the mask where it uses it. */
-#include "dtrain/random.h"
+#include "dtrain/core/random.h"
 #include "opencl.h"
 
 dt_status opencl_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,

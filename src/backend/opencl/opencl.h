@@ -5,8 +5,8 @@
 
 #include <CL/cl.h>
 
-#include "dtrain/backend.h"
-#include "dtrain/memory.h"
+#include "dtrain/backend/backend.h"
+#include "dtrain/core/memory.h"
 
 typedef enum {
     KERNEL_ADD_PARTIALS,

@@ -1,0 +1,228 @@
+/* The one table of operations that a compute device fills in. Model code never knows where it runs.
+ */
+#ifndef DTRAIN_BACKEND_H
+#define DTRAIN_BACKEND_H
+
+#include <stdint.h>
+
+#include "dtrain/core/status.h"
+
+/* Shapes: N packed tokens, B problems, T longest context, C width, F MLP width, H heads, D head
+ * width, L layers, V vocabulary. */
+
+typedef struct dt_backend dt_backend;
+typedef struct dt_buffer dt_buffer; /* a stretch of the device's memory; each backend has its own */
+
+/* Where a tensor starts: element `offset` (4-byte elements) of a buffer. Row-major, float32 unless
+ * said. */
+typedef struct {
+    dt_buffer *buffer;
+    size_t offset;
+} dt_tensor;
+
+typedef enum { DT_IDENTITY, DT_GELU } dt_activation;
+
+/* A packed batch on the device; int32 tensors as in dt_batch. */
+typedef struct {
+    size_t problems;            /* B */
+    size_t tokens;              /* N */
+    dt_tensor offset;           /* (B+1) */
+    dt_tensor token;            /* (N) */
+    dt_tensor position;         /* (N) */
+    dt_tensor place;            /* (N) */
+    dt_tensor target;           /* (N), -1: not scored */
+    const int32_t *host_offset; /* (B+1) the same on the host, for launching */
+} dt_packed;
+
+/* What one batch's loss adds up to. Sums over its tokens in a fixed order, in double. */
+typedef struct {
+    double loss;     /* nats, summed over scored tokens */
+    double scored;   /* scored tokens */
+    double correct;  /* of them, those whose target has the highest logit */
+    double problems; /* problems */
+    double exact;    /* of them, those with every scored token correct */
+} dt_score;
+
+/* Constants of one AdamW update; weight' = weight (1 - lr*decay) - lr * m^/(sqrt(v^) + epsilon). */
+typedef struct {
+    float lr, beta1, beta2, epsilon;
+    float decay;          /* 0 for tensors that are not decayed */
+    float gradient_scale; /* multiplies the summed gradient: 1/scored tokens, times the clipping
+                             factor */
+    float correction1, correction2; /* 1/(1 - beta^t) */
+} dt_adamw;
+
+/* Constants of one Muon update; weight' = weight (1 - lr*decay) - lr * scale * orthogonalised. */
+typedef struct {
+    float lr, momentum, decay;
+    float gradient_scale; /* multiplies the summed gradient */
+    float scale;          /* size of the update beside that of AdamW */
+} dt_muon;
+
+/* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,
+ * its token's number in it, channel) alone. */
+typedef struct {
+    float probability;
+    uint64_t seed;
+    uint32_t step;
+    uint32_t site;          /* which place in the model */
+    uint64_t first_problem; /* number of the batch's first problem in the global batch */
+    size_t T;               /* most tokens of a problem */
+} dt_dropout;
+
+/* Every entry must be there. Calls may be queued; download, score and finish wait for what they
+   read. An error of DT_ERR_DEVICE or DT_ERR_MEMORY may be that of an earlier call. "Accumulates":
+   adds to what the output holds instead of replacing it. Names: d_x is the gradient with respect to
+   x. */
+typedef struct {
+    const char *name;        /* "cpu" */
+    const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
+
+    void (*close)(dt_backend **backend);
+
+    /* -- memory -- */
+
+    /* Zeroed device memory of count 4-byte elements. */
+    dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t count,
+                               const char *what);
+    /* A buffer whose truth is in host memory (a shared window): push copies host to device, pull
+       device to host; both are no copies where the device can work on host memory itself. Until
+       finish the host leaves that memory alone. It stays the caller's and must outlive the buffer.
+     */
+    dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+                               const char *what);
+    void (*buffer_destroy)(dt_buffer **buffer, dt_backend *backend);
+    dt_status (*push)(dt_backend *backend, dt_tensor tensor, size_t count);
+    dt_status (*pull)(dt_backend *backend, dt_tensor tensor, size_t count);
+    /* Waits until all that was queued is done. */
+    dt_status (*finish)(dt_backend *backend);
+    /* `from` may be changed at once. */
+    dt_status (*upload)(dt_backend *backend, dt_tensor to, const void *from, size_t count);
+    dt_status (*download)(dt_backend *backend, void *to, dt_tensor from, size_t count);
+    dt_status (*fill_zero)(dt_backend *backend, dt_tensor tensor, size_t count);
+
+    /* -- embedding -- x (N,C) = tok_embed[token] + pos_embed[position] + place_embed[place] */
+    dt_status (*embed_forward)(dt_backend *backend, dt_tensor x, const dt_packed *batch,
+                               dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
+                               size_t C);
+    /* Accumulates into the three tables' gradients, rows in ascending order. */
+    dt_status (*embed_backward)(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
+                                dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
+                                size_t C);
+
+    /* -- layer norm -- y (N,C); mean, rstd (N) are kept for the backward pass */
+    dt_status (*norm_forward)(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
+                              dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
+    /* Accumulates into d_x (the residual stream's gradient), d_scale and d_bias. */
+    dt_status (*norm_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale,
+                               dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
+                               dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
+
+    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, slope
+       (N,out) keeps the activation's derivative (slope.buffer NULL: nobody wants it); with
+       DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer
+       NULL: none. */
+    dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
+                                dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                                size_t in, size_t out, dt_activation activation);
+    /* d_weight += …, d_bias += … (bias.buffer NULL: none); d_x is replaced (d_x.buffer NULL: not
+       wanted). With DT_GELU, d_y is overwritten by the gradient of what went into the activation.
+     */
+    dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
+                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
+                                 dt_tensor weight, size_t N, size_t in, size_t out,
+                                 dt_activation activation);
+
+    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C), heads of D = C/H, scaled
+       by 1/sqrt(D); lse (N,H) keeps log(sum(exp(score))) for the backward pass. */
+    dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                   const dt_packed *batch, size_t C, size_t H);
+    /* d_qkv (N,3C) is replaced. */
+    dt_status (*attention_backward)(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y,
+                                    dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                    const dt_packed *batch, size_t C, size_t H);
+
+    /* -- dropout -- y (N,C) = residual + x * kept / (1 - p), the same kept ones for forward and
+       backward. residual.buffer NULL: none; y may be x or residual */
+    dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                         const dt_packed *batch, size_t C, const dt_dropout *dropout);
+
+    /* -- loss -- logits (N,V) are overwritten: with want_gradient by their gradient (softmax -
+     *target), unnormalised, 0 where not scored; adds to score. matched (B), int32, optional (buffer
+     *NULL): 1 where every scored token of the problem was right. */
+    dt_status (*loss)(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
+                      const dt_packed *batch, size_t V, bool want_gradient);
+
+    /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C) to the caches
+       (B,T,C) at place length[b] (int32) and attends over 0 … length[b]; y (B,C). */
+    dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
+                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                                  size_t T, size_t C, size_t H);
+} dt_backend_table;
+
+/* The update of weights, on slices of the shared windows. */
+typedef struct {
+    dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
+                       dt_tensor gradient, size_t count, const dt_adamw *constants);
+    /* One matrix (rows, columns): m = momentum m + g; the nearest orthogonal matrix to g + momentum
+       m is the update. Source: Jordan et al. 2024, "Muon"; Amsel et al. 2025, arXiv:2505.16932. */
+    dt_status (*muon)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
+                      size_t rows, size_t columns, const dt_muon *constants);
+    /* average += gain (weight - average) */
+    dt_status (*average)(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
+                         float gain);
+    /* Sum of squares in a fixed order, in double. */
+    dt_status (*square_sum)(dt_backend *backend, double *sum, dt_tensor x, size_t count);
+} dt_update_table;
+
+/* Every backend begins with its tables. */
+struct dt_backend {
+    const dt_backend_table *op;
+    const dt_update_table *update; /* NULL for a device: weights are updated in the host's memory */
+};
+
+/**
+ * Open the CPU backend: products by a kernel of our own where the processor has AVX2 or AVX-512,
+ * and by CBLAS with one thread.
+ *
+ * Tests both first: products of every kind the model uses, beside a plain double loop.
+ * @return DT_ERR_UNAVAILABLE naming library, kernel and product if one computes wrongly
+ */
+dt_status dt_backend_cpu_open(dt_backend **backend);
+
+/* Leave all matrix products to BLAS, also where the CPU backend has a kernel of its own. backend:
+ * from dt_backend_cpu_open. */
+void dt_backend_cpu_leave_to_blas(dt_backend *backend);
+
+/* A device that the OpenCL backend can run on. */
+typedef struct {
+    char name[128];
+    char platform[128]; /* whose OpenCL it is */
+    char driver[64];    /* its version */
+    uint64_t memory;    /* bytes */
+    bool gpu;           /* or another accelerator: no CPU */
+    bool usable;        /* kernels can be built for it: OpenCL 1.2 with a compiler */
+} dt_device;
+
+/* All of this machine, usable GPUs first, then other usable ones; allocated: dt_memory_free. None
+ * is no error. */
+dt_status dt_backend_opencl_devices(dt_device **device, size_t *count);
+
+/**
+ * Open the OpenCL backend: kernels of our own, and CLBlast, which is tested first.
+ *
+ * The first device and those like it are dealt out by local rank. Kernels are compiled, which may
+ * take 20 seconds where the driver has not yet kept them; opening and compiling may take signals
+ * away.
+ * @return DT_ERR_UNAVAILABLE: no device, built without OpenCL, kernels that do not build (with the
+ * compiler's log), or wrong products
+ */
+dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank);
+
+/* A tensor `count` elements further on. */
+static inline dt_tensor dt_tensor_at(dt_tensor tensor, size_t count) {
+    return (dt_tensor){tensor.buffer, tensor.offset + count};
+}
+static const dt_tensor DT_NO_TENSOR = {NULL, 0};
+
+#endif

@@ -1,0 +1,108 @@
+/* One HDF5 file that holds all of a run: weights, optimizer, metrics, history, state. Schema:
+ * io/README.md. */
+#ifndef DTRAIN_CHECKPOINT_H
+#define DTRAIN_CHECKPOINT_H
+
+#include "dtrain/core/metrics.h"
+#include "dtrain/model/model.h"
+
+/* What a resume needs beside weights, moments and metrics. */
+typedef struct {
+    int64_t step;   /* updates made */
+    int64_t tokens; /* trained on so far */
+    int64_t problems;
+    double seconds;    /* of training so far, over all starts */
+    double best;       /* best value of the metric on the validation split */
+    int64_t best_step; /* -1: none yet */
+    int64_t stale;     /* validations since then */
+    int64_t skipped;   /* updates left out because something was not finite */
+    int64_t rollbacks; /* returns to an earlier checkpoint: shifts the training data */
+} dt_run_state;
+
+/* A checkpoint in memory. The tensors are given by reference when writing, and belong to the
+ * checkpoint when read. */
+typedef struct {
+    dt_config config;
+    dt_model_shape shape;
+    dt_layout layout; /* of each block */
+    dt_tokenizer *tokenizer;
+    /* Flat blocks of layout.count elements. Read for their weights alone, the others are NULL. */
+    float *weights; /* the model */
+    float *m, *v;
+    float *iterate; /* where weights are averages: those that training goes on with; else NULL */
+    dt_metrics *metrics;
+    dt_run_state state;
+} dt_checkpoint;
+
+/**
+ * Write a checkpoint so that, whatever happens, `path` is either the old file or the whole new one:
+ * temporary name in the same folder, close, fsync, reopen and verify, rename, fsync the folder.
+ *
+ * @return DT_ERR_CREATE, DT_ERR_IO (the temporary file is removed), DT_ERR_DATA for weights that
+ * are not finite. Collective: no; rank 0 calls it.
+ */
+dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint);
+
+/* Asked now and then while a file is written: whether nobody wants it any more. */
+typedef bool dt_checkpoint_needless(void);
+
+/* The same, but gives up when the file is needless, and leaves the old one.
+ *
+ * @return as dt_checkpoint_write; DT_ERR_STOPPED: it was needless
+ */
+dt_status dt_checkpoint_write_unless(const char *path, const dt_checkpoint *checkpoint,
+                                     dt_checkpoint_needless *needless);
+
+typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
+
+/**
+ * Read and verify. SUMMARY: configuration, tokenizer, state, metrics; WEIGHTS: also /weights; ALL:
+ * also the moments.
+ *
+ * @param[out] checkpoint  zeroed before; dt_checkpoint_destroy it, also after an error
+ * @return DT_ERR_NO_INPUT: no such file; DT_ERR_DATA: not HDF5, not ours, truncated, of a newer
+ * format, damaged: names the file and the part Collective: no.
+ */
+dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
+void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
+
+/* Whether its model reads problems as this dtrain writes them: the signs of arithmetic could be
+ * others in the dtrain that wrote the file, which DT_ERR_DATA says. */
+dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const char *path);
+
+/* One thing that is wrong with a checkpoint. */
+typedef struct {
+    char part[192]; /* "/weights/tok_embed", "/state: attribute best" */
+    char what[512];
+} dt_fault;
+
+/* So many are named; a file that has more is not looked at any further. */
+enum { DT_FAULTS_MAX = 100 };
+
+/* What dt_checkpoint_verify has looked at, and found. */
+typedef struct {
+    int64_t step;    /* -1: it cannot be told */
+    char digest[33]; /* of the whole file, as computed again; "": it cannot be */
+    size_t datasets, attributes;
+    uint64_t bytes; /* of the file */
+    dt_fault *fault;
+    size_t faults, fault_capacity;
+} dt_verdict;
+
+/**
+ * Read all of a file as dt_checkpoint_read does, but go on after a fault wherever that makes sense,
+ * so that all of them are named: digests, types, shapes, values that are not finite, columns of
+ * different length, steps that do not rise, and what is said twice and differently.
+ *
+ * @param[out] verdict  zeroed before; dt_verdict_clear it, also after an error. No faults: the file
+ * is whole, and dt_checkpoint_read takes it.
+ * @return DT_OK also for a damaged file; DT_ERR_NO_INPUT: no such file. Takes no more memory than
+ * the largest tensor and the metrics need. Collective: no.
+ */
+dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path);
+void dt_verdict_clear(dt_verdict *verdict);
+
+/* Version of the HDF5 library: "1.10.8". */
+void dt_checkpoint_library(char *text, size_t size);
+
+#endif

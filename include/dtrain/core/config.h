@@ -1,0 +1,167 @@
+/* Every setting of a run, in one table: command line, ini file, checkpoint and help all read it
+ * from here. */
+#ifndef DTRAIN_CONFIG_H
+#define DTRAIN_CONFIG_H
+
+#include <stdint.h>
+
+#include "dtrain/core/status.h"
+
+typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
+typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
+typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE } dt_positions;
+typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
+typedef enum {
+    DT_BACKEND_CPU,
+    DT_BACKEND_OPENCL,
+    DT_BACKEND_AUTO,
+    DT_BACKEND_BLAS
+} dt_backend_kind;
+typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
+
+/* How often: every so many steps, or seconds, or epochs; all 0: never. */
+typedef struct {
+    int64_t steps;
+    double seconds;
+    int64_t epochs;
+} dt_cadence;
+
+enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024, DT_FILE_DIGEST_MAX = 55 };
+
+/* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
+ * filled. */
+typedef struct {
+    /* run */
+    char out[DT_PATH_MAX];
+    int64_t seed;
+    int64_t steps;
+    int64_t backend;   /* dt_backend_kind */
+    int64_t log_level; /* dt_log_level */
+    double time_limit; /* seconds for this start; 0: none but the batch system's */
+    double
+        stall_timeout; /* seconds without progress after which a rank counts as stuck; 0: never */
+    /* batch */
+    int64_t batch;          /* problems per step, over all ranks */
+    int64_t shards;         /* logical shards: a power of two */
+    int64_t micro_batch;    /* problems per forward and backward pass */
+    int64_t ranks_per_node; /* pretend; 0: ask the machine */
+    int64_t transport;      /* dt_transport */
+    /* data */
+    char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that stands twice is drawn twice as often */
+    int64_t digits;           /* of the operands of + - * */
+    int64_t dividend_digits;
+    int64_t divisor_digits;
+    int64_t format;                            /* dt_format */
+    int64_t train_examples;                    /* 0: an endless stream */
+    char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
+    char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
+    /* model */
+    int64_t layers, width, heads;
+    int64_t context;      /* tokens of the longest problem; 0: as the data needs */
+    int64_t places;       /* digits of the longest number and the sign behind; 0: as needed */
+    int64_t place_offset; /* training adds up to this to a problem's place ids */
+    int64_t positions;    /* dt_positions */
+    double dropout;
+    /* optimizer */
+    int64_t optimizer; /* dt_optimizer_kind */
+    double lr;
+    int64_t warmup;   /* steps */
+    int64_t schedule; /* dt_schedule_kind */
+    double min_lr;    /* share of lr at the end of the cosine */
+    double beta1, beta2, epsilon;
+    double momentum; /* of muon */
+    double weight_decay;
+    double clip;    /* global norm; 0: off */
+    double average; /* over which share of the steps so far; 0: off */
+    /* evaluation */
+    int64_t eval_every;    /* steps */
+    int64_t eval_examples; /* problems */
+    int64_t eval_digits;   /* in the place of digits; 0: those */
+    int64_t eval_dividend_digits, eval_divisor_digits;
+    int64_t metric;   /* dt_metric_kind: what the best model is chosen by */
+    int64_t patience; /* validations without a better value before training ends; 0: never */
+    double min_delta; /* how much better counts */
+    /* checkpoints */
+    dt_cadence checkpoint_every;
+    int64_t keep;
+} dt_config;
+
+typedef enum {
+    DT_SETTING_INT,
+    DT_SETTING_REAL,
+    DT_SETTING_TEXT,
+    DT_SETTING_CHOICE,
+    DT_SETTING_CADENCE,
+    DT_SETTING_DURATION
+} dt_setting_type;
+
+/* What a resume does with a setting. */
+typedef enum {
+    DT_SETTING_FIXED, /* part of what the run is: may not change */
+    DT_SETTING_FREE,  /* may change, and is reported */
+    DT_SETTING_LOCAL, /* belongs to this start on this machine: not kept in the checkpoint */
+} dt_setting_scope;
+
+typedef struct {
+    const char *name;    /* "weight-decay": the option and the key */
+    const char *section; /* "optimizer": its group in --help and in the ini file */
+    dt_setting_type type;
+    dt_setting_scope scope;
+    size_t offset;       /* in dt_config */
+    double min, max;     /* of a number; length of a text */
+    const char *choices; /* "cosine|constant", in the order of the enum */
+    const char *value;   /* "N": what --help calls the value */
+    const char *initial; /* the default, as text */
+    const char *help;
+} dt_setting;
+
+size_t dt_setting_count(void);
+const dt_setting *dt_setting_at(size_t i);
+const dt_setting *dt_setting_find(const char *name); /* NULL if there is none */
+const char *dt_setting_nearest(const char *name);    /* what was probably meant, or NULL */
+
+/* Fill with the default job. */
+void dt_config_defaults(dt_config *config);
+
+/**
+ * Set one setting from text.
+ *
+ * @param where  how the error message calls the place: "--width" or "my.ini:12: width"
+ * @return DT_ERR_ARG with the name, the value and what is allowed
+ */
+dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text,
+                        const char *where);
+
+/* The value as text that dt_config_set reads back to the same bits. */
+void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting);
+
+/* Read an ini file over what is set. DT_ERR_NO_INPUT, DT_ERR_ARG with file and line. */
+dt_status dt_config_read(dt_config *config, const char *path);
+
+/* The same from memory; `name` stands for the file in messages. */
+dt_status dt_config_parse(dt_config *config, const char *ini, const char *name);
+
+/* The whole configuration as ini text (without LOCAL settings if kept_only), allocated:
+ * dt_memory_free. */
+dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only);
+
+/* What a person gives to change settings: a file, and single ones, which win over it. */
+typedef struct {
+    const char *config_file; /* NULL: none */
+    const char **setting; /* by dt_setting_at's index: the text given, or NULL; NULL: none at all */
+} dt_overrides;
+
+/* Put the file, then the single settings, on top of `config`. DT_ERR_ARG, DT_ERR_NO_INPUT. */
+dt_status dt_overrides_apply(dt_config *config, const dt_overrides *given);
+
+/* Whether this setting is given by itself. */
+bool dt_overrides_has(const dt_overrides *given, const char *name);
+
+/* What no single setting can know: heads divide the width, shards is a power of two, batch >=
+ * shards … */
+dt_status dt_config_check(const dt_config *config);
+
+/* "90s", "5m", "23h50m", "1d": seconds; DT_ERR_ARG otherwise. */
+dt_status dt_duration_parse(double *seconds, const char *text, const char *where);
+
+#endif

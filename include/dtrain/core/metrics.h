@@ -1,0 +1,54 @@
+/* What a run has measured: one row per training step, per validation and per start. */
+#ifndef DTRAIN_METRICS_H
+#define DTRAIN_METRICS_H
+
+#include <stdint.h>
+
+#include "dtrain/core/status.h"
+
+/* Most kinds of texts whose answers are counted apart. */
+enum { DT_KINDS_MAX = 8 };
+
+typedef struct {
+    int64_t step; /* 0-based: the update that this batch led to is number step + 1 */
+    double loss;  /* nats per scored token, over the global batch, before the update */
+    double lr, grad_norm;
+    int64_t tokens; /* of this step */
+    double seconds;
+} dt_train_row;
+
+typedef struct {
+    int64_t step; /* updates made before */
+    double loss, perplexity, token_accuracy, exact_match;
+    double exact_match_of[DT_KINDS_MAX]; /* by kind; NaN: there was no such text */
+    double seconds;
+} dt_validation_row;
+
+typedef struct {
+    int64_t step; /* at which this start began */
+    int64_t ranks, nodes;
+    char host[256];   /* "n1*2,n2*2; 1 CPU per rank" */
+    char time[32];    /* ISO 8601, UTC */
+    char stopped[64]; /* why it stopped: "running", "finished", "signal TERM" … */
+    char changed[256];
+} dt_history_row;
+
+typedef struct {
+    dt_train_row *train;
+    size_t train_count, train_capacity;
+    dt_validation_row *validation;
+    size_t validation_count, validation_capacity;
+    dt_history_row *history;
+    size_t history_count, history_capacity;
+} dt_metrics;
+
+/* Append a row. Rows of the same or a later step are dropped first: after a return to an earlier
+   checkpoint they are measured again, and a curve has no two points at one step. DT_ERR_MEMORY. */
+dt_status dt_metrics_add_train(dt_metrics *metrics, const dt_train_row *row);
+dt_status dt_metrics_add_validation(dt_metrics *metrics, const dt_validation_row *row);
+
+/* Append a start. DT_ERR_MEMORY. */
+dt_status dt_metrics_add_history(dt_metrics *metrics, const dt_history_row *row);
+void dt_metrics_clear(dt_metrics *metrics);
+
+#endif

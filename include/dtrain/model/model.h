@@ -1,0 +1,114 @@
+/* The decoder-only Transformer: its parameters by name, forward and backward, generation. */
+#ifndef DTRAIN_MODEL_H
+#define DTRAIN_MODEL_H
+
+#include "dtrain/backend/backend.h"
+#include "dtrain/data/data.h"
+
+/* What fixes every shape. */
+typedef struct {
+    size_t L, C, H, F, V, T, P;
+    double dropout;
+    bool no_positions; /* pos_embed has one row, for all tokens */
+} dt_model_shape;
+
+/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit,
+ * that of training or that of evaluation. */
+dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
+
+/* Whether the problems of the settings fit: DT_ERR_ARG says what is too long. */
+dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config);
+
+/* One named tensor in the flat block of all parameters. */
+typedef struct {
+    char name[48]; /* "layers/0/attn_qkv/weight" */
+    size_t offset; /* first element; a multiple of DT_ALIGNED_FLOATS */
+    size_t count;
+    size_t rank; /* 1 or 2 */
+    size_t extent[2];
+    bool decayed; /* matrices are decayed, norms and biases are not */
+} dt_parameter;
+
+/* All parameters, in the order in which the forward pass meets them; owned by the layout. */
+typedef struct {
+    dt_parameter *parameter;
+    size_t parameters;
+    size_t count;   /* elements of the flat block, gaps included (the gaps stay zero) */
+    size_t weights; /* elements without gaps */
+} dt_layout;
+
+dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
+void dt_layout_destroy(dt_layout *layout);
+const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
+
+/**
+ * Initial weights: N(0, 0.02), residual outputs divided by sqrt(2L), norms 1, biases 0 (GPT-2).
+ *
+ * @param worker, workers  fills this worker's share of the parameters alone; 0, 1: all
+ */
+void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
+                         uint64_t seed, size_t worker, size_t workers);
+
+typedef struct dt_model dt_model;
+
+/**
+ * A model with room for the activations of one micro-batch.
+ *
+ * @param weights  attached buffer of layout.count elements, kept by reference; must outlive the
+ * model
+ * @param problems, tokens  the most a batch holds
+ */
+dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_shape *shape,
+                          dt_buffer *weights, size_t problems, size_t tokens);
+void dt_model_destroy(dt_model **model);
+
+/* Other weights from here on; as those of dt_model_create. */
+void dt_model_use_weights(dt_model *model, dt_buffer *weights);
+const dt_layout *dt_model_layout(const dt_model *model);
+
+/* Forward pass and loss, without gradients or dropout; adds to *score. matched (B) on the host, or
+ * NULL. */
+dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
+                            const dt_batch *batch);
+
+/* Logits (N,V) to the host. */
+dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch);
+
+/* Where dropout's random numbers come from. */
+typedef struct {
+    uint64_t seed;
+    uint32_t step;
+    uint64_t first_problem; /* number of the batch's first problem in the global batch */
+} dt_step_key;
+
+/**
+ * Forward and backward pass: the gradient of the loss summed over scored tokens (not averaged) is
+ * added to `gradient`, a buffer of layout.count elements; adds to *score.
+ */
+dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient,
+                            const dt_batch *batch, const dt_step_key *key);
+
+/* Called by a backward pass after each of its operations: it does not touch the gradient from
+ * element `from` on any more, which is 0 at the end. An error ends the pass. */
+typedef dt_status dt_model_watcher(void *context, size_t from);
+
+/* Whom the next backward passes tell how far they are; NULL: nobody. */
+void dt_model_watch(dt_model *model, dt_model_watcher *watcher, void *context);
+
+/* ---- generation ---- */
+
+typedef struct dt_generator dt_generator;
+
+/* Room for B sequences of T tokens. */
+dt_status dt_generator_create(dt_generator **generator, dt_model *model, size_t problems);
+void dt_generator_destroy(dt_generator **generator);
+
+/**
+ * Continue each prompt greedily until '$' or the context is full.
+ *
+ * @param[out] produced  (count) texts of at most DT_TEXT_MAX bytes, without the '$'
+ */
+dt_status dt_generator_run(dt_generator *generator, char (*produced)[DT_TEXT_MAX],
+                           const char *const *prompt, size_t count, const dt_tokenizer *tokenizer);
+
+#endif

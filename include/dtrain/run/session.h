@@ -1,0 +1,46 @@
+/* What is open while a command runs: ranks, backends, the model of a checkpoint. */
+#ifndef DTRAIN_SESSION_H
+#define DTRAIN_SESSION_H
+
+#include "dtrain/backend/backend.h"
+#include "dtrain/checkpoint/checkpoint.h"
+#include "dtrain/core/config.h"
+#include "dtrain/model/model.h"
+#include "dtrain/mpi/comm.h"
+
+/* What is open while a command runs. comm is NULL for commands that need no ranks. */
+typedef struct {
+    dt_comm *comm;
+    dt_backend *host;   /* works on host memory: updates, sums */
+    dt_backend *device; /* runs the model; the same as host for the CPU backend */
+} dt_session;
+
+/* The host's backend; until dt_session_open_device the model runs on it, too. Collective with
+ * ranks.
+ */
+dt_status dt_session_open(dt_session *s);
+
+/* Open what --backend asks for. Signals may have to be caught again afterwards. Collective with
+ * ranks. */
+dt_status dt_session_open_device(dt_session *s, dt_backend_kind wanted);
+
+/* The same as the settings given have it, for commands without settings from elsewhere; says what
+ * it is. */
+dt_status dt_session_open_device_given(dt_session *s, const dt_overrides *given);
+void dt_session_close(dt_session *s);
+
+/* Who runs on what, in a few lines; warnings about threads and cores. Collective. */
+dt_status dt_session_announce(dt_session *s);
+
+/* Open a checkpoint's model on the session's device. Gives back everything with dt_loaded_close. */
+typedef struct {
+    dt_checkpoint checkpoint;
+    dt_buffer *weights;
+    dt_model *model;
+    size_t problems; /* room for */
+} dt_loaded_model;
+
+dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const char *name, size_t problems);
+void dt_loaded_close(dt_loaded_model *loaded, dt_session *s);
+
+#endif

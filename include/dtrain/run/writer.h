@@ -1,0 +1,72 @@
+/* Checkpoints are written in the background by a thread of rank 0, from snapshots; a signal makes
+ * it take one at once. */
+#ifndef DTRAIN_WRITER_H
+#define DTRAIN_WRITER_H
+
+#include "dtrain/checkpoint/checkpoint.h"
+
+typedef struct dt_writer dt_writer;
+
+/* What the history says of a start that has not ended, and how it begins of one that did. */
+#define DT_STILL_RUNNING "running"
+#define DT_FINISHED "finished"
+
+/* Fills *view with the state of the last completed step, by reference. Called with the state lock
+ * held. */
+typedef void dt_writer_view(dt_checkpoint *view, void *context);
+
+/**
+ * Start the thread. It answers signals from now on: the state of the last completed step is on disk
+ * without waiting for the step in flight.
+ *
+ * @param view  how to see the state; `context` is passed to it
+ */
+dt_status dt_writer_open(dt_writer **w, dt_writer_view *view, void *context);
+
+/* Finishes what is being written. Leaves NULL. */
+void dt_writer_close(dt_writer **w);
+
+/* While a step's update and its bookkeeping change the state, nobody may take a snapshot. NULL:
+ * nothing to do. */
+void dt_writer_lock(dt_writer *w);
+void dt_writer_unlock(dt_writer *w);
+
+/* The same for the update of a step, which may take long, or for ever if a rank dies in it: a copy
+ * made before is what signals are answered with meanwhile, unless it would cost much. */
+void dt_writer_begin_update(dt_writer *w);
+void dt_writer_end_update(dt_writer *w);
+
+/**
+ * Copy the state and have it written; latest.h5 points to it, and best.h5 if it is the best. Waits
+ * no longer than the copy takes.
+ *
+ * @param must           if the two before are still unwritten, wait for room rather than leave it
+ * out
+ * @param[out] accepted  false: they are; try again later
+ */
+dt_status dt_writer_submit(dt_writer *w, bool must, bool *accepted);
+
+/* Wait until everything submitted or asked for by signal is written; the error of the last write,
+ * if it failed. */
+dt_status dt_writer_drain(dt_writer *w);
+
+/**
+ * When the training loop is stuck: have the last completed step written, without the loop's help.
+ *
+ * @param seconds  the most to wait
+ * @return whether it is on disk; false also if the state is closed to snapshots
+ */
+bool dt_writer_save(dt_writer *w, double seconds);
+
+/* The error of a write since the last call, as a sentence, or NULL. */
+const char *dt_writer_failure(dt_writer *w);
+
+int64_t dt_writer_written_step(dt_writer *w); /* -1: none */
+/* The longest so far; before the first, what a slow disk would need. */
+double dt_writer_write_seconds(dt_writer *w);
+double dt_writer_wait_seconds(dt_writer *w); /* that the training loop has spent on copies so far */
+
+/* config.ini in the folder of the run: the settings as resolved. */
+dt_status dt_writer_settings(const dt_config *config);
+
+#endif

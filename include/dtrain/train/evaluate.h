@@ -1,0 +1,65 @@
+/* Sharded evaluation: what is asked of it, and what it finds. */
+#ifndef DTRAIN_EVALUATE_H
+#define DTRAIN_EVALUATE_H
+
+#include <stdio.h>
+
+#include "dtrain/data/analysis.h"
+#include "dtrain/run/session.h"
+
+/* A forward pass has so many problems at most, and no more are added to so many tokens: the widest
+ * activations of a small model then stay in a second-level cache. And answers generated at once. */
+enum { DT_EVAL_CHUNK = 32, DT_EVAL_TOKENS = 512, DT_EVAL_ANSWERS = 64 };
+
+/* Which problems: 0 … count-1 of a split, or of the whole domain. */
+typedef struct {
+    bool exhaustive;
+    dt_split split;
+    uint64_t count;
+} dt_eval_problems;
+
+/* So that others can see an evaluation go on. Any of them may be NULL. */
+typedef struct {
+    void (*work)(void *context);                 /* this rank has problems to do */
+    void (*chunk)(void *context, uint64_t done); /* of this rank, since then */
+    void (*wait)(void *context);                 /* all are done: it waits for the other ranks */
+    void (*round)(void *context, uint64_t done, uint64_t wrong); /* of all ranks, in all */
+    void *context;
+} dt_eval_progress;
+
+typedef struct {
+    dt_eval_problems problems;
+    /* Answer those problems whose text is not reproduced exactly by generation, to see whether the
+       answer is right all the same; otherwise only an exact text counts. */
+    bool generate;
+    bool list;    /* write a line for each wrong answer, in the order of the problems */
+    FILE *errors; /* to this file, on rank 0 */
+    const dt_eval_progress *progress; /* NULL: nobody wants to know */
+} dt_eval_request;
+
+typedef struct {
+    dt_score total; /* loss and token accuracy on the given text; exact: the whole text */
+    dt_tally tally;
+    uint64_t done; /* problems; fewer than were asked for only if interrupted */
+    uint64_t wrong;
+    bool interrupted; /* by a signal: problems 0 … done-1 count, and tally is of nobody's use */
+} dt_eval_result;
+
+/**
+ * Evaluate problems, cut into units of fixed size that the ranks share out, so that the result does
+ * not depend on their number. Collective.
+ *
+ * @param source  its data settings say which problems there are; of lines of a text there are at
+ * most as many as the split has, and they are not tallied
+ * @return DT_ERR_STOPPED is none of its errors: a signal sets result->interrupted
+ */
+dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
+                      const dt_source *source, const dt_eval_request *request);
+
+/* How many there were, and were right; of lines of a text, those that were foretold whole. */
+dt_count dt_evaluate_all(const dt_eval_result *result);
+
+/* The heading of what request.list writes. */
+const char *dt_evaluate_heading(void);
+
+#endif

@@ -1,0 +1,18 @@
+/* Whether the gradients are right: compared with finite differences of the loss. */
+#ifndef DTRAIN_GRADCHECK_H
+#define DTRAIN_GRADCHECK_H
+
+#include "dtrain/data/data.h"
+#include "dtrain/run/session.h"
+
+/**
+ * Compare each parameter's gradient with a finite difference of the loss along it; prints a table.
+ * Not collective.
+ *
+ * @param weights  what device_weights is attached to; moved and put back
+ * @return DT_ERR_INTERNAL naming the parameter that is off
+ */
+dt_status dt_gradients_check(dt_session *s, dt_model *model, dt_buffer *device_weights,
+                             float *weights, const dt_source *source);
+
+#endif

@@ -1,0 +1,30 @@
+/* Training from the first decision to the last checkpoint, and how others can follow it. */
+#ifndef DTRAIN_LOOP_H
+#define DTRAIN_LOOP_H
+
+#include "dtrain/core/metrics.h"
+#include "dtrain/train/start.h"
+
+/* Seconds since the start, in sum; the rest of a step is computing. */
+typedef struct {
+    double communicating; /* adding gradients, exchanging them between nodes */
+    double waiting;       /* for other ranks */
+} dt_step_times;
+
+/* Follows a run on rank 0. Every function is there. */
+typedef struct {
+    void (*open)(void *context, const dt_config *config); /* just before the first step */
+    void (*step)(void *context, const dt_train_row *row, const dt_step_times *times);
+    void (*validation)(void *context, const dt_validation_row *row, bool best);
+    void (*close)(void *context); /* no step comes any more; may be called again */
+    void *context;
+} dt_observer;
+
+/**
+ * Train as asked for: a new run, or one that goes on. Collective.
+ *
+ * @return DT_ERR_STOPPED: it stopped early, with a checkpoint
+ */
+dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_observer *observer);
+
+#endif

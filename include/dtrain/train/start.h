@@ -1,0 +1,53 @@
+/* How a start begins: anew, from a checkpoint, or not at all because the run is finished. */
+#ifndef DTRAIN_START_H
+#define DTRAIN_START_H
+
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/run/session.h"
+
+typedef enum {
+    DT_START_NEW,
+    DT_START_FROM_WEIGHTS,
+    DT_START_RESUME,
+    DT_START_FINISHED
+} dt_start_kind;
+
+/* What is asked for; strings belong to the caller. */
+typedef struct {
+    dt_overrides given;
+    const char *resume;    /* go on from this checkpoint; NULL: from what the folder holds */
+    const char *init_from; /* begin with the weights of this checkpoint; NULL: with new ones */
+    bool fresh;            /* set the folder aside that is there */
+    bool check_gradients;  /* instead of training */
+} dt_start_request;
+
+/* Decided by rank 0, then the same on all. */
+typedef struct {
+    dt_start_kind kind;
+    dt_config config;
+    dt_run_state state;
+    char path[DT_PATH_MAX]; /* of the checkpoint that is resumed */
+    int64_t newest;         /* step in the folder when this was decided; -1: none */
+    char changed[256];      /* "lr 0.002 -> 0.001, …" */
+} dt_start_plan;
+
+/**
+ * The newest checkpoint of a folder that is whole and older than step `before`; damaged ones are
+ * named and passed over. Not collective.
+ *
+ * @param[out] path   of that file
+ * @param[out] found  false: there is no checkpoint
+ * @return DT_ERR_DATA if there are some, and none can be read
+ */
+dt_status dt_start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size,
+                               const char *folder, int64_t before, bool *found);
+
+/* Look at what is asked for and the run folder, decide, open and lock the folder. On rank 0
+ * *checkpoint holds what is resumed, and *lock is to be released at the end. Collective. */
+dt_status dt_start_decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
+                          dt_session *s, const dt_start_request *request);
+
+/* Where settings change what validations measure, the best one so far is forgotten. */
+void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now);
+
+#endif

@@ -1,0 +1,24 @@
+/* Shows how far a long evaluation is. */
+#ifndef DTRAIN_EVAL_BAR_H
+#define DTRAIN_EVAL_BAR_H
+
+#include "dtrain/core/log.h"
+#include "dtrain/train/evaluate.h"
+
+typedef struct {
+    uint64_t problems, ranks;
+    uint64_t done, wrong; /* of all ranks, up to the last exchange */
+    uint64_t own;         /* of this rank, since then */
+    double start, next;   /* dt_seconds_now() */
+    bool terminal;
+    int terminal_file;
+} dt_eval_bar;
+
+/* Rank 0 only, like everything here: a bar on a terminal, else a line now and then. */
+void dt_eval_bar_open(dt_eval_bar *bar, uint64_t problems, size_t ranks, dt_log_level level);
+void dt_eval_bar_chunk(void *bar, uint64_t done);
+void dt_eval_bar_round(void *bar, uint64_t done, uint64_t wrong);
+/* Clears the bar. */
+void dt_eval_bar_close(dt_eval_bar *bar);
+
+#endif

@@ -1,0 +1,65 @@
+/* What a run shows while it goes on: a bar on a terminal, lines elsewhere, events in log.jsonl. */
+#ifndef DTRAIN_PROGRESS_H
+#define DTRAIN_PROGRESS_H
+
+#include "dtrain/train/loop.h"
+
+/* What has been done in some stretch of time. */
+typedef struct {
+    double steps, tokens;
+    double seconds; /* in steps */
+    double elapsed; /* by the clock: with validations and all else between steps */
+    double communicating, waiting;
+} dt_progress_sums;
+
+typedef struct {
+    char folder[DT_PATH_MAX];
+    int64_t steps, batch;
+    bool terminal;
+    int terminal_file;          /* knows how wide the window is; -1: none */
+    double next_bar, next_line; /* dt_seconds_now() */
+    double last_step;
+    dt_step_times last_times;
+    dt_progress_sums fresh;  /* since something was shown */
+    dt_progress_sums line;   /* since the last line */
+    dt_progress_sums lately; /* the last seconds count most: for the bar's rates */
+    dt_progress_sums longer; /* the last minutes: for the time that is left */
+} dt_progress;
+
+/* Rank 0 only, like everything here. Just before the first step. */
+void dt_progress_open(dt_progress *p, const dt_config *config);
+
+/* After each step; one look at the clock while nothing is due. */
+void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_times *times);
+
+/* A line that stays, with a mark when it is the best so far. */
+void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool best);
+
+/* One event for log.jsonl: a JSON object without its newline. A log that cannot be written is
+ * reported, and no reason to end a run. */
+void dt_progress_event(const dt_progress *p, const char *json);
+
+/* The bar gives way to what comes after it. Nothing happens the second time. */
+void dt_progress_close(dt_progress *p);
+
+/* ---- the texts, for tests ---- */
+
+/* "4:05", "1:02:03", "3d 04h"; "--:--" for what is not known. */
+void dt_progress_duration(char *text, size_t size, double seconds);
+
+/* What a bar or a line says. */
+typedef struct {
+    int64_t step, steps;
+    double loss;
+    double rate;                              /* tokens per second */
+    double computing, communicating, waiting; /* shares in percent */
+    double left;                              /* seconds */
+} dt_progress_view;
+
+/**
+ * [=====>    ] 120/2500  loss 0.1234  … in at most `width` columns: what has no room is left out,
+ * the least important first.
+ */
+void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_view *view);
+
+#endif

@@ -1,0 +1,76 @@
+/* Verifies a checkpoint: reads it like one that is going to be used, and names all that is wrong.
+ */
+#include <string.h>
+
+#include "checkpoint_read.h"
+#include "dtrain/core/memory.h"
+#include "finite.h"
+#include "manifest.h"
+
+/* Every NaN is a fault of its tensor; the first one says enough. */
+static dt_status check_finite(const dt_hdf5_file *in, const dt_hdf5_object *tensor,
+                              const float *x) {
+    const size_t count = tensor->size / sizeof *x, at = dt_finite_count(x, count);
+    DT_USABLE(at == count, in, tensor->path, "is %g at element %zu", (double)x[at], at);
+    return DT_OK;
+}
+
+/* All bytes of all datasets. Only tensors are of type float32. */
+static dt_status check_bytes(const dt_hdf5_file *in) {
+    dt_status status = DT_OK;
+    float *x = NULL;
+    size_t largest = 1;
+    for (size_t i = 0; i < in->objects; i++) {
+        const dt_hdf5_object *object = &in->object[i];
+        if (!object->group && object->type.kind == DT_STORED_FLOAT32) {
+            largest = dt_max_size(largest, object->size);
+        }
+    }
+    DT_TRY(dt_memory_alloc(&x, largest, 1, "the largest tensor"));
+    for (size_t i = 0; i < in->objects; i++) {
+        const dt_hdf5_object *object = &in->object[i];
+        if (object->group) continue;
+        const bool tensor = object->type.kind == DT_STORED_FLOAT32;
+        status = dt_hdf5_bytes(tensor ? x : NULL, in, object);
+        const bool whole = status == DT_OK;
+        DT_TRY_DONE(dt_hdf5_note(in, status));
+        if (tensor && whole) DT_TRY_DONE(dt_hdf5_note(in, check_finite(in, object, x)));
+    }
+done:
+    dt_memory_free(&x);
+    return status;
+}
+
+static dt_status check_all(dt_verdict *verdict, dt_hdf5_file *in) {
+    dt_checkpoint checkpoint = {0};
+    dt_status status;
+    DT_TRY_DONE(dt_checkpoint_survey(in));
+    for (size_t i = 0; i < in->objects; i++) verdict->datasets += !in->object[i].group;
+    verdict->attributes = in->attributes;
+    int64_t step;
+    if (dt_hdf5_value(&step, in, "/", "step", DT_INT64) == DT_OK) verdict->step = step;
+    DT_TRY_DONE(check_bytes(in));
+    status = dt_checkpoint_fill(&checkpoint, in, DT_READ_SUMMARY);
+done:
+    dt_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
+dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path) {
+    *verdict = (dt_verdict){.step = -1};
+    dt_fault_notes notes = {.verdict = verdict};
+    dt_hdf5_file in;
+    dt_status status = dt_hdf5_open(&in, path, &notes);
+    if (status == DT_OK) status = check_all(verdict, &in);
+    status = dt_hdf5_note(&in, status);
+    if (verdict->faults == DT_FAULTS_MAX && status == DT_ERR_DATA) status = DT_OK;
+    verdict->bytes = in.size;
+    dt_hdf5_close(&in);
+    dt_error_clear();
+    return status;
+}
+
+void dt_verdict_clear(dt_verdict *verdict) {
+    dt_memory_free(&verdict->fault);
+    *verdict = (dt_verdict){.step = -1};
+}

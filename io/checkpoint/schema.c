@@ -1,0 +1,201 @@
+/* The tables that both the writer and the reader of checkpoints follow. */
+#include "schema.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+
+const char *const dt_checkpoint_group[DT_CHECKPOINT_GROUPS] = {"config",    "tokenizer", "weights",
+                                                               "optimizer", "metrics",   "state"};
+
+const char *const dt_block_path[DT_BLOCKS] = {"/weights", "/optimizer/m", "/optimizer/v",
+                                              "/optimizer/iterate"};
+
+size_t dt_schema_blocks(const dt_config *config) {
+    return config->average > 0 ? DT_BLOCKS : DT_BLOCKS - 1;
+}
+
+/* ---- metrics ---- */
+
+#define INT64_FIELD(row, member)                                                                   \
+    { #member, {DT_STORED_INT64, 8 }, offsetof(row, member) }
+#define FLOAT64_FIELD(row, member)                                                                 \
+    { #member, {DT_STORED_FLOAT64, 8 }, offsetof(row, member) }
+#define TEXT_FIELD(row, member)                                                                    \
+    { #member, {DT_STORED_TEXT, sizeof((row *)0)->member }, offsetof(row, member) }
+#define OPERATION_FIELD(name, operation)                                                           \
+    {                                                                                              \
+        "exact_match_" name, {DT_STORED_FLOAT64, 8},                                               \
+            offsetof(dt_validation_row, exact_match_of) + 8 * (operation)                          \
+    }
+
+static const dt_field train_column[] = {
+    INT64_FIELD(dt_train_row, step),   FLOAT64_FIELD(dt_train_row, loss),
+    FLOAT64_FIELD(dt_train_row, lr),   FLOAT64_FIELD(dt_train_row, grad_norm),
+    INT64_FIELD(dt_train_row, tokens), FLOAT64_FIELD(dt_train_row, seconds),
+};
+static const dt_field validation_column[] = {
+    INT64_FIELD(dt_validation_row, step),          FLOAT64_FIELD(dt_validation_row, loss),
+    FLOAT64_FIELD(dt_validation_row, perplexity),  FLOAT64_FIELD(dt_validation_row, token_accuracy),
+    FLOAT64_FIELD(dt_validation_row, exact_match), OPERATION_FIELD("add", DT_ADD),
+    OPERATION_FIELD("subtract", DT_SUBTRACT),      OPERATION_FIELD("multiply", DT_MULTIPLY),
+    OPERATION_FIELD("divide", DT_DIVIDE),          FLOAT64_FIELD(dt_validation_row, seconds),
+};
+static const dt_field history_column[] = {
+    INT64_FIELD(dt_history_row, step),   INT64_FIELD(dt_history_row, ranks),
+    INT64_FIELD(dt_history_row, nodes),  TEXT_FIELD(dt_history_row, host),
+    TEXT_FIELD(dt_history_row, time),    TEXT_FIELD(dt_history_row, stopped),
+    TEXT_FIELD(dt_history_row, changed),
+};
+
+enum { TRAIN, VALIDATION, HISTORY };
+
+#define COLUMNS(column) column, sizeof(column) / sizeof *(column)
+
+const dt_table dt_table_of[DT_TABLES] = {
+    [TRAIN] = {"/metrics/train", COLUMNS(train_column), sizeof(dt_train_row), true, 1},
+    [VALIDATION] = {"/metrics/validation", COLUMNS(validation_column), sizeof(dt_validation_row),
+                    true, 0},
+    [HISTORY] = {"/metrics/history", COLUMNS(history_column), sizeof(dt_history_row), false, 0},
+};
+
+const void *dt_table_rows(const dt_metrics *metrics, size_t table, size_t *rows) {
+    switch (table) {
+    case TRAIN: *rows = metrics->train_count; return metrics->train;
+    case VALIDATION: *rows = metrics->validation_count; return metrics->validation;
+    default: *rows = metrics->history_count; return metrics->history;
+    }
+}
+
+dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t count) {
+    void *address = table == TRAIN        ? (void *)&metrics->train
+                    : table == VALIDATION ? (void *)&metrics->validation
+                                          : (void *)&metrics->history;
+    size_t *capacity = table == TRAIN        ? &metrics->train_capacity
+                       : table == VALIDATION ? &metrics->validation_capacity
+                                             : &metrics->history_capacity;
+    size_t *used = table == TRAIN        ? &metrics->train_count
+                   : table == VALIDATION ? &metrics->validation_count
+                                         : &metrics->history_count;
+    DT_TRY(dt_memory_grow(address, capacity, count, dt_table_of[table].row_size, "metrics"));
+    *used = count;
+    memcpy(rows, address, sizeof *rows);
+    return DT_OK;
+}
+
+/* ---- attributes ---- */
+
+const dt_field dt_state_field[DT_STATE_FIELDS] = {
+    INT64_FIELD(dt_run_state, step),      INT64_FIELD(dt_run_state, tokens),
+    INT64_FIELD(dt_run_state, problems),  FLOAT64_FIELD(dt_run_state, seconds),
+    FLOAT64_FIELD(dt_run_state, best),    INT64_FIELD(dt_run_state, best_step),
+    INT64_FIELD(dt_run_state, stale),     INT64_FIELD(dt_run_state, skipped),
+    INT64_FIELD(dt_run_state, rollbacks),
+};
+
+typedef struct {
+    dt_schema_visitor *visit;
+    void *context;
+    const char *path;
+} visitor;
+
+static dt_status visit_int(const visitor *to, const char *name, int64_t value) {
+    const dt_schema_attribute attribute = {
+        .path = to->path, .name = name, .type = DT_INT64, .bytes = &value};
+    return to->visit(to->context, &attribute);
+}
+
+static dt_status visit_real(const visitor *to, const char *name, double value) {
+    const dt_schema_attribute attribute = {
+        .path = to->path, .name = name, .type = DT_FLOAT64, .bytes = &value};
+    return to->visit(to->context, &attribute);
+}
+
+/* HDF5 has no text of length 0: an empty one is a single NUL. */
+static dt_status visit_text(const visitor *to, const char *name, const char *value, bool optional) {
+    const dt_schema_attribute attribute = {.path = to->path,
+                                           .name = name,
+                                           .type = DT_TEXT(dt_max_size(strlen(value), 1)),
+                                           .bytes = value,
+                                           .optional = optional};
+    return to->visit(to->context, &attribute);
+}
+
+static dt_status visit_setting(const visitor *to, const dt_config *config,
+                               const dt_setting *setting) {
+    const void *field = (const char *)config + setting->offset;
+    if (setting->type == DT_SETTING_INT || setting->type == DT_SETTING_REAL) {
+        const bool whole = setting->type == DT_SETTING_INT;
+        const dt_schema_attribute attribute = {.path = to->path,
+                                               .name = setting->name,
+                                               .type = whole ? DT_INT64 : DT_FLOAT64,
+                                               .bytes = field,
+                                               .optional = true};
+        return to->visit(to->context, &attribute);
+    }
+    char text[DT_PATH_MAX];
+    dt_config_text(text, sizeof text, config, setting);
+    return visit_text(to, setting->name, text, true);
+}
+
+static dt_status visit_shape(const visitor *to, const dt_model_shape *shape) {
+    const struct {
+        const char *name;
+        size_t value;
+    } size[] = {{"layers", shape->L},    {"width", shape->C},      {"heads", shape->H},
+                {"mlp_width", shape->F}, {"vocabulary", shape->V}, {"context", shape->T},
+                {"places", shape->P}};
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
+        DT_TRY(visit_int(to, size[i].name, (int64_t)size[i].value));
+    }
+    return DT_OK;
+}
+
+static dt_status visit_optimizer(const visitor *to, const dt_checkpoint *checkpoint) {
+    const dt_config *config = &checkpoint->config;
+    char kind[DT_PATH_MAX] = "";
+    const dt_setting *setting = dt_setting_find("optimizer");
+    if (setting) dt_config_text(kind, sizeof kind, config, setting);
+    DT_TRY(visit_text(to, "kind", kind, false));
+    DT_TRY(visit_int(to, "step", checkpoint->state.step));
+    DT_TRY(visit_real(to, "beta1", config->beta1));
+    DT_TRY(visit_real(to, "beta2", config->beta2));
+    DT_TRY(visit_real(to, "momentum", config->momentum));
+    DT_TRY(visit_real(to, "epsilon", config->epsilon));
+    return visit_real(to, "weight_decay", config->weight_decay);
+}
+
+static dt_status visit_state(const visitor *to, const dt_run_state *state) {
+    for (size_t i = 0; i < DT_STATE_FIELDS; i++) {
+        const dt_field *field = &dt_state_field[i];
+        const dt_schema_attribute attribute = {.path = to->path,
+                                               .name = field->name,
+                                               .type = field->type,
+                                               .bytes = (const char *)state + field->offset};
+        DT_TRY(to->visit(to->context, &attribute));
+    }
+    return DT_OK;
+}
+
+dt_status dt_schema_attributes(const dt_checkpoint *checkpoint, dt_schema_visitor *visit,
+                               void *context) {
+    visitor to = {visit, context, "/"};
+    DT_TRY(visit_int(&to, "step", checkpoint->state.step));
+    DT_TRY(visit_int(&to, "tokens", checkpoint->state.tokens));
+    DT_TRY(visit_int(&to, "seed", checkpoint->config.seed));
+    DT_TRY(visit_int(&to, "shards", checkpoint->config.shards));
+    to.path = "/config";
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        if (setting->scope == DT_SETTING_LOCAL) continue;
+        DT_TRY(visit_setting(&to, &checkpoint->config, setting));
+    }
+    to.path = "/weights";
+    DT_TRY(visit_shape(&to, &checkpoint->shape));
+    to.path = "/optimizer";
+    DT_TRY(visit_optimizer(&to, checkpoint));
+    to.path = "/state";
+    return visit_state(&to, &checkpoint->state);
+}

@@ -1,0 +1,70 @@
+/* What stands where in a checkpoint: said once, for writing and for reading. For people:
+ * io/README.md. */
+#ifndef DTRAIN_IO_SCHEMA_H
+#define DTRAIN_IO_SCHEMA_H
+
+#include "dtrain/checkpoint/checkpoint.h"
+#include "stored.h"
+
+#define DT_CHECKPOINT_FORMAT "dtrain-checkpoint"
+enum { DT_CHECKPOINT_VERSION = 1 };
+
+/* The groups under /; the file's digest covers these and the attributes of / itself. */
+enum { DT_CHECKPOINT_GROUPS = 6 };
+extern const char *const dt_checkpoint_group[DT_CHECKPOINT_GROUPS];
+
+/* One attribute and its value. */
+typedef struct {
+    const char *path; /* of the group it belongs to */
+    const char *name;
+    dt_stored_type type;
+    const void *bytes;
+    bool optional; /* a file from before the setting existed has none */
+} dt_schema_attribute;
+
+typedef dt_status dt_schema_visitor(void *context, const dt_schema_attribute *attribute);
+
+/* Visit every attribute whose value follows from what the checkpoint holds; stops at the first
+ * error. */
+dt_status dt_schema_attributes(const dt_checkpoint *checkpoint, dt_schema_visitor *visit,
+                               void *context);
+
+/* One value of a struct, by its name in the file. */
+typedef struct {
+    const char *name;
+    dt_stored_type type;
+    size_t offset; /* in the struct */
+} dt_field;
+
+/* The attributes of /state: members of dt_run_state. */
+enum { DT_STATE_FIELDS = 9 };
+extern const dt_field dt_state_field[DT_STATE_FIELDS];
+
+/* Metrics of one kind: 1-D arrays of equal length in the file, rows of structs in memory. */
+typedef struct {
+    const char *path; /* "/metrics/train" */
+    const dt_field *column;
+    size_t columns;
+    size_t row_size;
+    bool rising;    /* column 0 is a step that grows from row to row */
+    int64_t behind; /* and is so far behind the number of updates made, at least */
+} dt_table;
+
+enum { DT_TABLES = 3 };
+extern const dt_table dt_table_of[DT_TABLES];
+
+/* Rows of a table. */
+const void *dt_table_rows(const dt_metrics *metrics, size_t table, size_t *rows);
+
+/* Make room for so many zeroed rows and count them as there. */
+dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t count);
+
+/* The blocks with one tensor per parameter of the layout: "/weights", "/optimizer/m",
+ * "/optimizer/v", "/optimizer/iterate". */
+enum { DT_BLOCKS = 4 };
+extern const char *const dt_block_path[DT_BLOCKS];
+
+/* How many of them a checkpoint with these settings has, the first ones. */
+size_t dt_schema_blocks(const dt_config *config);
+
+#endif

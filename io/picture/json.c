@@ -1,0 +1,148 @@
+/* Reads JSON into a tree (RFC 8259). */
+#include "json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+
+/* Deeper ones than this are none of ours. */
+enum { DEPTH_MAX = 32 };
+
+typedef struct {
+    dt_json *json;
+    const char *text, *at, *name;
+    size_t depth;
+} reader;
+
+static dt_status refuse(const reader *in, const char *wanted) {
+    size_t line = 1, column = 1;
+    for (const char *c = in->text; c < in->at; c++) {
+        column = *c == '\n' ? 1 : column + 1;
+        line += *c == '\n';
+    }
+    DT_RAISE(DT_ERR_DATA,
+             "%s: line %zu, column %zu: %s was expected; is it what eval --json printed?", in->name,
+             line, column, wanted);
+}
+
+static void skip_spaces(reader *in) { in->at += strspn(in->at, " \t\r\n"); }
+
+static bool take(reader *in, char c) {
+    skip_spaces(in);
+    if (*in->at != c) return false;
+    in->at++;
+    return true;
+}
+
+/* What stands between two quotes. */
+static dt_status read_text(reader *in, const char **text, size_t *length) {
+    if (!take(in, '"')) return refuse(in, "a text in quotes");
+    *text = in->at;
+    while (*in->at && *in->at != '"') in->at += in->at[0] == '\\' && in->at[1] ? 2 : 1;
+    *length = (size_t)(in->at - *text);
+    return take(in, '"') ? DT_OK : refuse(in, "the end of a text");
+}
+
+static dt_status read_number(reader *in, double *number) {
+    char *end;
+    *number = strtod(in->at, &end);
+    const size_t length = strspn(in->at, "+-.0123456789eE");
+    if (length == 0 || end != in->at + length) return refuse(in, "a value");
+    in->at = end;
+    return DT_OK;
+}
+
+static bool take_word(reader *in, const char *word) {
+    const size_t length = strlen(word);
+    if (strncmp(in->at, word, length) != 0) return false;
+    in->at += length;
+    return true;
+}
+
+static dt_status read_value(reader *in, size_t *made);
+
+/* Members of an object, or values of a list, up to `close`. */
+static dt_status read_inside(reader *in, size_t parent, bool named, char close) {
+    size_t last = 0;
+    if (take(in, close)) return DT_OK;
+    do {
+        const char *key = NULL;
+        size_t length = 0, made;
+        if (named) {
+            DT_TRY(read_text(in, &key, &length));
+            if (!take(in, ':')) return refuse(in, "':'");
+        }
+        DT_TRY(read_value(in, &made));
+        in->json->value[made].key = key;
+        in->json->value[made].key_length = length;
+        if (last) {
+            in->json->value[last].next = made;
+        } else {
+            in->json->value[parent].child = made;
+        }
+        last = made;
+    } while (take(in, ','));
+    return take(in, close) ? DT_OK : refuse(in, close == '}' ? "',' or '}'" : "',' or ']'");
+}
+
+static dt_status read_value(reader *in, size_t *made) {
+    dt_json *json = in->json;
+    DT_TRY(dt_memory_grow(&json->value, &json->capacity, json->values + 1, sizeof *json->value,
+                          "JSON"));
+    *made = json->values++;
+    dt_json_value value = {.kind = DT_JSON_NULL};
+    const char *text;
+    size_t length;
+    skip_spaces(in);
+    const char first = *in->at;
+    if (first == '"') {
+        value.kind = DT_JSON_TEXT;
+        DT_TRY(read_text(in, &text, &length));
+    } else if (take_word(in, "true") || take_word(in, "false")) {
+        value.kind = DT_JSON_BOOL;
+        value.number = first == 't';
+    } else if (first == '{' || first == '[') {
+        value.kind = first == '{' ? DT_JSON_OBJECT : DT_JSON_LIST;
+    } else if (!take_word(in, "null")) {
+        value.kind = DT_JSON_NUMBER;
+        DT_TRY(read_number(in, &value.number));
+    }
+    json->value[*made] = value;
+    if (value.kind != DT_JSON_OBJECT && value.kind != DT_JSON_LIST) return DT_OK;
+    if (++in->depth > DEPTH_MAX) return refuse(in, "less depth");
+    in->at++;
+    DT_TRY(read_inside(in, *made, first == '{', first == '{' ? '}' : ']'));
+    in->depth--;
+    return DT_OK;
+}
+
+dt_status dt_json_parse(dt_json *json, const char *text, const char *name) {
+    *json = (dt_json){0};
+    reader in = {json, text, text, name, 0};
+    size_t whole;
+    DT_TRY(read_value(&in, &whole));
+    skip_spaces(&in);
+    return *in.at ? refuse(&in, "the end of the file") : DT_OK;
+}
+
+void dt_json_destroy(dt_json *json) {
+    dt_memory_free(&json->value);
+    *json = (dt_json){0};
+}
+
+const dt_json_value *dt_json_first(const dt_json *json, const dt_json_value *list) {
+    return list && list->child ? &json->value[list->child] : NULL;
+}
+
+const dt_json_value *dt_json_next(const dt_json *json, const dt_json_value *value) {
+    return value->next ? &json->value[value->next] : NULL;
+}
+
+const dt_json_value *dt_json_member(const dt_json *json, const dt_json_value *of, const char *key) {
+    if (!of || of->kind != DT_JSON_OBJECT) return NULL;
+    for (const dt_json_value *v = dt_json_first(json, of); v; v = dt_json_next(json, v)) {
+        if (v->key_length == strlen(key) && memcmp(v->key, key, v->key_length) == 0) return v;
+    }
+    return NULL;
+}

@@ -1,0 +1,48 @@
+/* Reads JSON into a tree: small files that this program has written, or others have taken from it.
+ */
+#ifndef DTRAIN_IO_JSON_H
+#define DTRAIN_IO_JSON_H
+
+#include "dtrain/core/status.h"
+
+typedef enum {
+    DT_JSON_NULL,
+    DT_JSON_BOOL,
+    DT_JSON_NUMBER,
+    DT_JSON_TEXT,
+    DT_JSON_LIST,
+    DT_JSON_OBJECT
+} dt_json_kind;
+
+/* Values in the order of the file; 0 is the whole. Texts are as they stand, escapes and all. */
+typedef struct {
+    dt_json_kind kind;
+    const char *key; /* of a member of an object, NULL otherwise */
+    size_t key_length;
+    double number; /* of a bool 0 or 1 */
+    size_t child;  /* first value inside; 0: none */
+    size_t next;   /* value beside it; 0: none */
+} dt_json_value;
+
+typedef struct {
+    dt_json_value *value;
+    size_t values, capacity;
+} dt_json;
+
+/**
+ * @param[out] json  to be given back with dt_json_destroy, also after an error
+ * @param text       ended by NUL; must outlive json
+ * @param name       stands for the file in messages
+ * @return DT_ERR_DATA with line and column, DT_ERR_MEMORY
+ */
+dt_status dt_json_parse(dt_json *json, const char *text, const char *name);
+void dt_json_destroy(dt_json *json);
+
+/* The member of an object; NULL if `of` is none, or has no such member. */
+const dt_json_value *dt_json_member(const dt_json *json, const dt_json_value *of, const char *key);
+
+/* The first value in a list, the one after `value`; NULL at the end. */
+const dt_json_value *dt_json_first(const dt_json *json, const dt_json_value *list);
+const dt_json_value *dt_json_next(const dt_json *json, const dt_json_value *value);
+
+#endif

@@ -1,0 +1,193 @@
+/* The counts of an evaluation as JSON, and back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+#include "dtrain/file/replace.h"
+#include "dtrain/picture/grid.h"
+#include "json.h"
+
+/* ---- writing ---- */
+
+static void write_count(FILE *out, const dt_count *count) {
+    fprintf(out, "\"problems\":%" PRId64 ",\"right\":%" PRId64 ",\"exact_text\":%" PRId64 "}",
+            count->problems, count->right, count->text);
+}
+
+static void write_lengths(FILE *out, const dt_tally *tally, size_t op) {
+    const char *comma = "";
+    fprintf(out, ",\"cells\":[");
+    for (size_t a = 1; a < DT_LENGTHS; a++) {
+        for (size_t b = 1; b < DT_LENGTHS; b++) {
+            const dt_count *cell = &tally->length[op][a][b];
+            if (cell->problems == 0) continue;
+            fprintf(out, "%s{\"a_digits\":%zu,\"b_digits\":%zu,", comma, a, b);
+            write_count(out, cell);
+            comma = ",";
+        }
+    }
+    fprintf(out, "]");
+}
+
+static void write_difficulty(FILE *out, const dt_tally *tally, size_t op) {
+    const char *name = dt_difficulty_name((dt_operation)op), *comma = "";
+    if (!name) return;
+    fprintf(out, ",\"by_%s\":[", name);
+    for (size_t value = 0; value < DT_DIFFICULTIES; value++) {
+        const dt_count *cell = &tally->difficulty[op][value];
+        if (cell->problems == 0) continue;
+        fprintf(out, "%s{\"%s\":%zu,", comma, name, value);
+        write_count(out, cell);
+        comma = ",";
+    }
+    fprintf(out, "]");
+}
+
+static void write_splits(FILE *out, const dt_tally *tally, size_t op) {
+    fprintf(out, ",\"splits\":{");
+    for (size_t split = 0; split < DT_SPLITS; split++) {
+        fprintf(out, "%s\"%s\":{", split ? "," : "", dt_split_name((dt_split)split));
+        write_count(out, &tally->split[op][split]);
+    }
+    fprintf(out, "}");
+}
+
+static void write_slips(FILE *out, const dt_tally *tally, size_t op) {
+    const int64_t *slip = tally->slip[op];
+    const char *comma = "";
+    fprintf(out, ",\"wrong_steps\":{");
+    for (size_t part = 0; part < DT_SLIP_PARTS; part++) {
+        const char *name = dt_slip_name((dt_operation)op, part);
+        if (slip[part] == 0) continue;
+        if (name) fprintf(out, "%s\"%s\":%" PRId64, comma, name, slip[part]);
+        if (!name) fprintf(out, "%s\"part %zu\":%" PRId64, comma, part + 1, slip[part]);
+        comma = ",";
+    }
+    fprintf(out, "},\"wrong_copies\":%" PRId64 ",\"wrong_answers\":%" PRId64, slip[DT_SLIP_COPY],
+            slip[DT_SLIP_ANSWER]);
+}
+
+dt_status dt_tally_write(FILE *out, const dt_tally *tally) {
+    for (size_t op = 0; op < DT_OPERATIONS; op++) {
+        const dt_count sum = dt_tally_operation(tally, (dt_operation)op);
+        if (sum.problems == 0) continue;
+        fprintf(out, ",\"%s\":{\"problems\":%" PRId64 ",\"exact_match\":%.17g,\"exact_text\":%.17g",
+                dt_operation_name((dt_operation)op), sum.problems,
+                (double)sum.right / (double)sum.problems, (double)sum.text / (double)sum.problems);
+        write_lengths(out, tally, op);
+        write_difficulty(out, tally, op);
+        write_splits(out, tally, op);
+        write_slips(out, tally, op);
+        fprintf(out, "}");
+    }
+    DT_REQUIRE(!ferror(out), DT_ERR_IO, "the result cannot be written: %s", strerror(errno));
+    return DT_OK;
+}
+
+/* ---- reading ---- */
+
+/* A whole number below `end`; false if there is none. */
+static bool read_whole(int64_t *number, const dt_json *json, const dt_json_value *of,
+                       const char *key, double end) {
+    const dt_json_value *value = dt_json_member(json, of, key);
+    if (!value || value->kind != DT_JSON_NUMBER) return false;
+    if (!(value->number >= 0 && value->number < end)) return false;
+    *number = (int64_t)value->number;
+    return (double)*number == value->number;
+}
+
+static bool read_count(dt_count *count, const dt_json *json, const dt_json_value *of) {
+    const double end = 9007199254740992.0; /* 2^53 */
+    return read_whole(&count->problems, json, of, "problems", end) &&
+           read_whole(&count->right, json, of, "right", end) &&
+           read_whole(&count->text, json, of, "exact_text", end) &&
+           count->right <= count->problems && count->text <= count->problems;
+}
+
+/* Where the file has them. */
+static bool read_splits(dt_tally *tally, const dt_json *json, const dt_json_value *of,
+                        dt_operation op) {
+    const dt_json_value *splits = dt_json_member(json, of, "splits");
+    for (size_t split = 0; splits && split < DT_SPLITS; split++) {
+        const char *name = dt_split_name((dt_split)split);
+        if (!read_count(&tally->split[op][split], json, dt_json_member(json, splits, name))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_operation(dt_tally *tally, const dt_json *json, const dt_json_value *of,
+                           dt_operation op) {
+    const char *name = dt_difficulty_name(op);
+    char list[32];
+    snprintf(list, sizeof list, "by_%s", name ? name : "");
+    const dt_json_value *v = dt_json_first(json, dt_json_member(json, of, "cells"));
+    if (!v) return false;
+    for (; v; v = dt_json_next(json, v)) {
+        int64_t a, b;
+        if (!read_whole(&a, json, v, "a_digits", DT_LENGTHS) ||
+            !read_whole(&b, json, v, "b_digits", DT_LENGTHS) ||
+            !read_count(&tally->length[op][a][b], json, v)) {
+            return false;
+        }
+    }
+    v = name ? dt_json_first(json, dt_json_member(json, of, list)) : NULL;
+    for (; v; v = dt_json_next(json, v)) {
+        int64_t value;
+        if (!read_whole(&value, json, v, name, DT_DIFFICULTIES) ||
+            !read_count(&tally->difficulty[op][value], json, v)) {
+            return false;
+        }
+    }
+    return read_splits(tally, json, of, op);
+}
+
+static dt_status read_operations(dt_tally *tally, const dt_json *json, const char *path) {
+    size_t found = 0;
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        const char *name = dt_operation_name((dt_operation)op);
+        const dt_json_value *of = dt_json_member(json, json->value, name);
+        if (!of) continue;
+        DT_REQUIRE(read_operation(tally, json, of, (dt_operation)op), DT_ERR_DATA,
+                   "%s: the counts of \"%s\" are not those that eval --json prints", path, name);
+        found++;
+    }
+    DT_REQUIRE(found > 0, DT_ERR_DATA, "%s: holds no counts; eval --json prints some", path);
+    return DT_OK;
+}
+
+/* The whole file, ended by NUL. */
+static dt_status read_file(char **text, const char *path) {
+    enum { MOST = 1 << 24 };
+    size_t capacity = 0, length = 0, got;
+    char reason[128];
+    dt_status status = DT_OK;
+    FILE *file = fopen(path, "re");
+    DT_REQUIRE(file, DT_ERR_NO_INPUT, "%s cannot be read: %s", path, dt_file_reason(errno, reason));
+    do {
+        DT_TRY_DONE(dt_memory_grow(text, &capacity, length + 65536 + 1, 1, path));
+        got = fread(*text + length, 1, 65536, file);
+        length += got;
+    } while (got > 0 && length < MOST);
+    DT_REQUIRE_DONE(!ferror(file) && length < MOST, DT_ERR_NO_INPUT,
+                    "%s cannot be read, or is larger than %d bytes", path, MOST);
+    (*text)[length] = '\0';
+done:
+    fclose(file);
+    return status;
+}
+
+dt_status dt_tally_read(dt_tally *tally, const char *path) {
+    char *text = NULL;
+    dt_json json = {0};
+    *tally = (dt_tally){0};
+    dt_status status = read_file(&text, path);
+    if (status == DT_OK) status = dt_json_parse(&json, text, path);
+    if (status == DT_OK) status = read_operations(tally, &json, path);
+    dt_json_destroy(&json);
+    dt_memory_free(&text);
+    return status;
+}

@@ -1,0 +1,323 @@
+/* The folder of a run: its checkpoints by step, the links to the latest and the best, its logs. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dtrain/core/memory.h"
+#include "dtrain/file/replace.h"
+#include "dtrain/folder/run_folder.h"
+
+static dt_status join(char *path, size_t size, const char *folder, const char *name) {
+    const int length = snprintf(path, size, "%s/%s", folder, name);
+    DT_REQUIRE(length >= 0 && (size_t)length < size, DT_ERR_CREATE,
+               "the name %.80s…/%.80s is too long (%zu bytes at most)", folder, name, size - 1);
+    return DT_OK;
+}
+
+/* ---- names of checkpoints ---- */
+
+enum { NAME_SIZE = 48 };
+
+static void checkpoint_name(char name[NAME_SIZE], int64_t step) {
+    snprintf(name, NAME_SIZE, "checkpoint-%08" PRId64 ".h5", step);
+}
+
+/* The step in a name as checkpoint_name writes it; -1: not such a name. */
+static int64_t step_of(const char *name) {
+    char again[NAME_SIZE];
+    const char *digits = name + strlen("checkpoint-");
+    if (strncmp(name, "checkpoint-", strlen("checkpoint-")) != 0) return -1;
+    if (!isdigit((unsigned char)*digits)) return -1;
+    errno = 0;
+    const int64_t step = strtoll(digits, NULL, 10);
+    if (errno == ERANGE) return -1;
+    checkpoint_name(again, step);
+    return strcmp(name, again) == 0 ? step : -1;
+}
+
+dt_status dt_run_checkpoint_path(char *path, size_t size, const char *folder, int64_t step) {
+    char name[NAME_SIZE];
+    DT_REQUIRE(step >= 0, DT_ERR_INTERNAL, "there is no checkpoint of step %" PRId64, step);
+    checkpoint_name(name, step);
+    return join(path, size, folder, name);
+}
+
+/* ---- making the folder ---- */
+
+/* One folder; it may be there already. */
+static dt_status make_folder(const char *folder) {
+    struct stat info;
+    char text[128];
+    if (mkdir(folder, 0777) == 0) return DT_OK;
+    const int error = errno;
+    if (stat(folder, &info) == 0) {
+        DT_REQUIRE(S_ISDIR(info.st_mode), DT_ERR_CREATE,
+                   "cannot create the folder %s: a file of that name is in the way", folder);
+        return DT_OK;
+    }
+    DT_REQUIRE(error != EEXIST || lstat(folder, &info) != 0 || !S_ISLNK(info.st_mode),
+               DT_ERR_CREATE,
+               "cannot create the folder %s: it is a link to something that is not there", folder);
+    DT_RAISE(DT_ERR_CREATE, "cannot create the folder %s: %s", folder, dt_file_reason(error, text));
+}
+
+dt_status dt_run_folder_open(const char *folder) {
+    char part[DT_PATH_MAX], probe[DT_PATH_MAX];
+    const size_t length = strlen(folder);
+    DT_REQUIRE(length > 0, DT_ERR_CREATE, "the name of the run's folder is empty");
+    DT_REQUIRE(length < sizeof part, DT_ERR_CREATE,
+               "cannot create the folder %.80s…: the name is too long", folder);
+    memcpy(part, folder, length + 1);
+    for (size_t i = 1; i < length; i++) {
+        if (folder[i] != '/' || folder[i - 1] == '/') continue;
+        part[i] = '\0';
+        DT_TRY(make_folder(part));
+        part[i] = '/';
+    }
+    DT_TRY(make_folder(folder));
+
+    /* Permissions do not tell all: a file system may be read-only or full. */
+    dt_replacement replacement = {.file = -1};
+    DT_TRY(join(probe, sizeof probe, folder, "write-test"));
+    const dt_status status = dt_replacement_open(&replacement, probe);
+    dt_replacement_discard(&replacement);
+    DT_REQUIRE(status == DT_OK, status, "the folder %s cannot be written to: %s", folder,
+               dt_error_text());
+    dt_replacement_clean(folder);
+    return DT_OK;
+}
+
+/* ---- which checkpoints there are ---- */
+
+static int newest_first(const void *x, const void *y) {
+    int64_t a, b;
+    memcpy(&a, x, sizeof a);
+    memcpy(&b, y, sizeof b);
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+/* Whether a name leads to a file: folders and dangling links are no checkpoints. */
+static bool is_file(const char *folder, const char *name) {
+    char path[DT_PATH_MAX];
+    struct stat info;
+    const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0 &&
+           S_ISREG(info.st_mode);
+}
+
+dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder) {
+    dt_status status = DT_OK;
+    size_t capacity = 0;
+    char text[128];
+    *steps = NULL;
+    *count = 0;
+    DIR *entries = opendir(folder);
+    if (!entries && errno == ENOENT) return DT_OK;
+    DT_REQUIRE(entries, DT_ERR_NO_INPUT, "cannot look into the folder %s: %s", folder,
+               dt_file_reason(errno, text));
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        const int64_t step = step_of(entry->d_name);
+        if (step < 0 || !is_file(folder, entry->d_name)) continue;
+        DT_TRY_DONE(dt_memory_grow(steps, &capacity, *count + 1, sizeof **steps,
+                                   "the list of checkpoints"));
+        (*steps)[(*count)++] = step;
+    }
+    if (*count) qsort(*steps, *count, sizeof **steps, newest_first);
+done:
+    closedir(entries);
+    if (status != DT_OK) dt_memory_free(steps);
+    if (status != DT_OK) *count = 0;
+    return status;
+}
+
+/* ---- links ---- */
+
+dt_status dt_run_link(const char *folder, const char *name, int64_t step) {
+    dt_replacement replacement = {.file = -1};
+    dt_status status = DT_OK;
+    char path[DT_PATH_MAX], target[NAME_SIZE], text[128];
+    checkpoint_name(target, step);
+    DT_REQUIRE(is_file(folder, target), DT_ERR_IO,
+               "cannot let %s/%s point to %s: there is no such file", folder, name, target);
+    DT_TRY(join(path, sizeof path, folder, name));
+    DT_TRY(dt_replacement_name(&replacement, path));
+    unlink(replacement.temporary); /* an old one of an equal process number */
+    if (symlink(target, replacement.temporary) != 0) {
+        DT_REQUIRE_DONE(false, DT_ERR_IO, "cannot make the link %s: %s", path,
+                        dt_file_reason(errno, text));
+    }
+    DT_TRY_DONE(dt_replacement_commit(&replacement));
+done:
+    dt_replacement_discard(&replacement);
+    return status;
+}
+
+/* The step of the checkpoint that a link points to; -1: no link, or not to a checkpoint. */
+static int64_t linked_step(DIR *entries, const char *name) {
+    char target[DT_PATH_MAX];
+    const ssize_t got = readlinkat(dirfd(entries), name, target, sizeof target - 1);
+    if (got <= 0) return -1;
+    target[got] = '\0';
+    const char *slash = strrchr(target, '/');
+    return step_of(slash ? slash + 1 : target);
+}
+
+/* Whether any link of the folder points to the checkpoint of a step. */
+static bool is_linked(const char *folder, int64_t step) {
+    DIR *entries = opendir(folder);
+    if (!entries) return true; /* what cannot be looked at is not removed */
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(entries));) {
+        found = linked_step(entries, entry->d_name) == step;
+    }
+    closedir(entries);
+    return found;
+}
+
+dt_status dt_run_rotate(const char *folder, int64_t keep) {
+    if (keep <= 0) return DT_OK;
+    int64_t *steps;
+    size_t count;
+    dt_status status = DT_OK;
+    char path[DT_PATH_MAX], text[128];
+    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
+    for (size_t i = (size_t)keep; i < count; i++) {
+        if (is_linked(folder, steps[i])) continue;
+        DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
+        DT_REQUIRE_DONE(unlink(path) == 0 || errno == ENOENT, DT_ERR_IO, "cannot remove %s: %s",
+                        path, dt_file_reason(errno, text));
+    }
+done:
+    dt_memory_free(&steps);
+    return status;
+}
+
+static bool points_to(const char *folder, const char *name, int64_t step) {
+    char path[DT_PATH_MAX], wanted[NAME_SIZE], target[NAME_SIZE + 1];
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) return false;
+    checkpoint_name(wanted, step);
+    const ssize_t got = readlink(path, target, sizeof target - 1);
+    target[got > 0 ? got : 0] = '\0';
+    return strcmp(target, wanted) == 0;
+}
+
+dt_status dt_run_links(const char *folder, int64_t latest, int64_t best) {
+    char name[NAME_SIZE];
+    if (!points_to(folder, "latest.h5", latest)) DT_TRY(dt_run_link(folder, "latest.h5", latest));
+    if (best < 0 || points_to(folder, "best.h5", best)) return DT_OK;
+    checkpoint_name(name, best);
+    return is_file(folder, name) ? dt_run_link(folder, "best.h5", best) : DT_OK;
+}
+
+void dt_run_uncache(const char *folder) {
+    char path[DT_PATH_MAX];
+    if (join(path, sizeof path, folder, "latest.h5") != DT_OK) {
+        dt_error_clear();
+        return;
+    }
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return;
+    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    close(file);
+}
+
+/* ---- what a person means ---- */
+
+static dt_status resolve_folder(char *path, size_t size, const char *folder) {
+    if (is_file(folder, "best.h5")) return join(path, size, folder, "best.h5");
+    int64_t *steps;
+    size_t count;
+    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
+    const int64_t newest = count ? steps[0] : -1;
+    dt_memory_free(&steps);
+    DT_REQUIRE(newest >= 0, DT_ERR_NO_INPUT,
+               "the folder %s has no checkpoint: looked for best.h5 and checkpoint-*.h5", folder);
+    return dt_run_checkpoint_path(path, size, folder, newest);
+}
+
+dt_status dt_run_resolve(char *path, size_t size, const char *name) {
+    struct stat info;
+    char text[128];
+    if (stat(name, &info) != 0) {
+        const int error = errno;
+        const bool dangling = error == ENOENT && lstat(name, &info) == 0;
+        DT_RAISE(DT_ERR_NO_INPUT, "cannot read %s: %s", name,
+                 dangling          ? "it is a link to something that is not there"
+                 : error == ENOENT ? "there is no such checkpoint or run folder"
+                                   : dt_file_reason(error, text));
+    }
+    if (S_ISDIR(info.st_mode)) return resolve_folder(path, size, name);
+    DT_REQUIRE(S_ISREG(info.st_mode), DT_ERR_NO_INPUT,
+               "cannot read %s: it is neither a checkpoint nor a run folder", name);
+    const size_t length = strlen(name);
+    DT_REQUIRE(length < size, DT_ERR_NO_INPUT, "cannot read %.80s…: the name is too long", name);
+    memcpy(path, name, length + 1);
+    return DT_OK;
+}
+
+/* ---- texts ---- */
+
+dt_status dt_run_write_text(const char *folder, const char *name, const char *text) {
+    dt_replacement replacement = {.file = -1};
+    dt_status status = DT_OK;
+    char path[DT_PATH_MAX], reason[128];
+    DT_TRY(join(path, sizeof path, folder, name));
+    DT_TRY_DONE(dt_replacement_open(&replacement, path));
+    const int error = dt_file_write(replacement.file, text, strlen(text), 0);
+    DT_REQUIRE_DONE(!error, DT_ERR_IO, "cannot write %s: %s", path, dt_file_reason(error, reason));
+    DT_TRY_DONE(dt_replacement_sync(&replacement));
+    DT_TRY_DONE(dt_replacement_commit(&replacement));
+done:
+    dt_replacement_discard(&replacement);
+    return status;
+}
+
+/* One write, so that a line is never mixed with another; what fits only in part is taken back.
+ * `line` begins with a newline, which is for a line that a killed process has left unfinished. */
+static int append_line(int file, const char *line, size_t length) {
+    const off_t before = lseek(file, 0, SEEK_END);
+    char last = '\n';
+    if (before > 0 && pread(file, &last, 1, before - 1) < 0) return errno;
+    if (last == '\n') line++, length--;
+    ssize_t written;
+    do {
+        written = write(file, line, length);
+    } while (written < 0 && errno == EINTR);
+    if (written == (ssize_t)length) return 0;
+    const int error = written < 0 ? errno : ENOSPC;
+    if (before >= 0 && ftruncate(file, before) != 0) return errno;
+    return error;
+}
+
+dt_status dt_run_append_log(const char *folder, const char *line) {
+    char path[DT_PATH_MAX], reason[128], *text = NULL;
+    const size_t length = strlen(line);
+    DT_TRY(join(path, sizeof path, folder, "log.jsonl"));
+    const int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    DT_REQUIRE(file >= 0, DT_ERR_CREATE, "cannot write %s: %s", path,
+               dt_file_reason(errno, reason));
+    dt_status status = dt_memory_alloc(&text, length + 3, 1, "a line of the log");
+    if (status == DT_OK) {
+        text[0] = '\n';
+        memcpy(text + 1, line, length);
+        text[length + 1] = '\n';
+        const int error = append_line(file, text, length + 2);
+        if (error) {
+            status = dt_error_raise(DT_ERR_IO, __FILE__, __LINE__, "cannot write %s: %s", path,
+                                    dt_file_reason(error, reason));
+        }
+    }
+    dt_memory_free(&text);
+    if (close(file) != 0 && status == DT_OK) {
+        status = dt_error_raise(DT_ERR_IO, __FILE__, __LINE__, "cannot write %s: %s", path,
+                                dt_file_reason(errno, reason));
+    }
+    return status;
+}

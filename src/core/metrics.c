@@ -1,0 +1,41 @@
+/* Keeps what a run has measured in memory, steps always rising, until a checkpoint takes it. */
+#include "dtrain/core/metrics.h"
+
+#include "dtrain/core/memory.h"
+
+/* After a rollback the same steps are measured again: what was known about them is dropped, so that
+   a curve never has two points at one step. */
+#define DROP_FROM(rows, count, first)                                                              \
+    do {                                                                                           \
+        while ((count) > 0 && (rows)[(count)-1].step >= (first)) (count)--;                        \
+    } while (0)
+
+dt_status dt_metrics_add_train(dt_metrics *metrics, const dt_train_row *row) {
+    DROP_FROM(metrics->train, metrics->train_count, row->step);
+    DT_TRY(dt_memory_grow(&metrics->train, &metrics->train_capacity, metrics->train_count + 1,
+                          sizeof *row, "training metrics"));
+    metrics->train[metrics->train_count++] = *row;
+    return DT_OK;
+}
+
+dt_status dt_metrics_add_validation(dt_metrics *metrics, const dt_validation_row *row) {
+    DROP_FROM(metrics->validation, metrics->validation_count, row->step);
+    DT_TRY(dt_memory_grow(&metrics->validation, &metrics->validation_capacity,
+                          metrics->validation_count + 1, sizeof *row, "validation metrics"));
+    metrics->validation[metrics->validation_count++] = *row;
+    return DT_OK;
+}
+
+dt_status dt_metrics_add_history(dt_metrics *metrics, const dt_history_row *row) {
+    DT_TRY(dt_memory_grow(&metrics->history, &metrics->history_capacity, metrics->history_count + 1,
+                          sizeof *row, "the history of starts"));
+    metrics->history[metrics->history_count++] = *row;
+    return DT_OK;
+}
+
+void dt_metrics_clear(dt_metrics *metrics) {
+    dt_memory_free(&metrics->train);
+    dt_memory_free(&metrics->validation);
+    dt_memory_free(&metrics->history);
+    *metrics = (dt_metrics){0};
+}

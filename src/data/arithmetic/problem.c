@@ -1,0 +1,223 @@
+/* What a problem is: its names, its answer, the split it belongs to, and how people type it. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "dtrain/core/random.h"
+#include "format.h"
+
+/* Keys the split. Chosen so that operands of one digit already give every operation at least three
+   problems in each split; another value would move problems between splits and spoil every
+   checkpoint's held-out score. */
+static const uint64_t split_key = 21;
+
+char dt_operation_symbol(dt_operation operation) {
+    static const char symbol[DT_OPERATIONS] = {'+', '-', '*', '/'};
+    return symbol[operation];
+}
+
+const char *dt_operation_name(dt_operation operation) {
+    static const char *const name[DT_OPERATIONS] = {"add", "subtract", "multiply", "divide"};
+    return name[operation];
+}
+
+const char *dt_split_name(dt_split split) {
+    static const char *const name[DT_SPLITS] = {"train", "validation", "test"};
+    return name[split];
+}
+
+dt_split dt_problem_split(const dt_problem *problem) {
+    const bool commutes = problem->operation == DT_ADD || problem->operation == DT_MULTIPLY;
+    const bool swap = commutes && problem->a > problem->b;
+    const dt_number first = swap ? problem->b : problem->a;
+    const dt_number second = swap ? problem->a : problem->b;
+    /* The purpose after the last split's is no stream of the sampler. */
+    const uint32_t purpose = DT_RANDOM_PROBLEM + DT_SPLITS, major = (uint32_t)problem->operation;
+    uint32_t word[4];
+    dt_random_block(word, split_key + (uint64_t)first, purpose, major, (uint64_t)second);
+    const uint64_t first_rest = (uint64_t)(first >> 64), second_rest = (uint64_t)(second >> 64);
+    if (first_rest || second_rest) {
+        const uint64_t key = (uint64_t)word[1] << 32 | word[0];
+        dt_random_block(word, key + first_rest, purpose, major, second_rest);
+    }
+    switch (((uint64_t)word[0] * 20) >> 32) {
+    case 0: return DT_VALIDATION;
+    case 1: return DT_TEST;
+    default: return DT_TRAIN;
+    }
+}
+
+dt_status dt_problem_check(const dt_problem *problem) {
+    const dt_number a = problem->a, b = problem->b;
+    const char symbol = dt_operation_symbol(problem->operation);
+    const bool adds = problem->operation == DT_ADD || problem->operation == DT_SUBTRACT;
+    const size_t most = adds ? DT_DIGITS_MAX : DT_DIVISION_DIGITS_MAX;
+    DT_REQUIRE(problem->operation < DT_OPERATIONS, DT_ERR_INTERNAL, "operation %d does not exist",
+               (int)problem->operation);
+    DT_REQUIRE(dt_digit_count(a) <= most && dt_digit_count(b) <= most, DT_ERR_ARG,
+               "%s%c%s: use operands of at most %zu digits", dt_decimal_of(a).text, symbol,
+               dt_decimal_of(b).text, most);
+    DT_REQUIRE(problem->operation != DT_DIVIDE || b > 0, DT_ERR_ARG,
+               "%s/0: a division by zero has no answer", dt_decimal_of(a).text);
+    DT_REQUIRE(problem->operation != DT_MULTIPLY || a * b <= UINT64_MAX, DT_ERR_ARG,
+               "%s*%s does not fit into 64 bits; use fewer digits", dt_decimal_of(a).text,
+               dt_decimal_of(b).text);
+    return DT_OK;
+}
+
+dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem) {
+    const dt_number a = problem->a, b = problem->b;
+    DT_TRY(dt_problem_check(problem));
+    DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
+    dt_text answer = dt_text_begin(text, size);
+    switch (problem->operation) {
+    case DT_ADD: dt_text_number(&answer, a + b); break;
+    case DT_SUBTRACT:
+        if (a < b) dt_text_char(&answer, '-');
+        dt_text_number(&answer, a < b ? b - a : a - b);
+        break;
+    case DT_MULTIPLY: dt_text_number(&answer, a * b); break;
+    case DT_DIVIDE:
+        dt_text_number(&answer, a / b);
+        dt_text_string(&answer, " r ");
+        dt_text_number(&answer, a % b);
+        break;
+    case DT_OPERATIONS: break;
+    }
+    DT_REQUIRE(!answer.full, DT_ERR_INTERNAL, "an answer does not fit into %zu bytes", size);
+    return DT_OK;
+}
+
+/* ---- what people type ---- */
+
+/* Text for an error message: one line, without control characters, cut where it is long. */
+typedef struct {
+    char text[64];
+} excerpt;
+
+static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
+
+static excerpt excerpt_of(const char *from, size_t count) {
+    enum { KEPT = 48 };
+    excerpt shown = {0};
+    size_t length = strnlen(from, count);
+    const bool cut = length > KEPT;
+    if (cut) {
+        length = KEPT;
+        while (length > 0 && is_continuation(from[length])) length--;
+    }
+    for (size_t i = 0; i < length; i++)
+        shown.text[i] = iscntrl((unsigned char)from[i]) ? '?' : from[i];
+    if (cut) memcpy(shown.text + length, "...", 3);
+    return shown;
+}
+
+/* Where in `text` reading stopped, and what would have been right there. */
+static dt_status refuse(const char *text, const char *at, const char *why) {
+    size_t place = 1, length = *at ? 1 : 0;
+    for (const char *c = text; c < at; c++) place += !is_continuation(*c);
+    while (*at && is_continuation(at[length])) length++;
+    const excerpt all = excerpt_of(text, SIZE_MAX), one = excerpt_of(at, length);
+    if (*at) {
+        DT_RAISE(
+            DT_ERR_ARG,
+            "cannot read \"%s\": %s at character %zu, \"%s\"; write it like 273*274 or 2060/71, or "
+            "ask \"What is 12 plus 34?\"",
+            all.text, why, place, one.text);
+    }
+    DT_RAISE(DT_ERR_ARG,
+             "cannot read \"%s\": %s at its end; write it like 273*274 or 2060/71, or "
+             "ask \"What is 12 plus 34?\"",
+             all.text, why);
+}
+
+static const char *skip_spaces(const char *at) {
+    while (isspace((unsigned char)*at)) at++;
+    return at;
+}
+
+/* The sign at `at`: its length in bytes, 0 if there is none. */
+static size_t read_sign(dt_operation *operation, const char *at) {
+    static const struct {
+        const char *sign;
+        dt_operation operation;
+    } known[] = {{"+", DT_ADD},      {"-", DT_SUBTRACT}, {"−", DT_SUBTRACT}, {"*", DT_MULTIPLY},
+                 {"×", DT_MULTIPLY}, {"·", DT_MULTIPLY}, {"/", DT_DIVIDE},   {"÷", DT_DIVIDE}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const size_t length = strlen(known[i].sign);
+        if (strncmp(at, known[i].sign, length) == 0) {
+            *operation = known[i].operation;
+            return length;
+        }
+    }
+    return 0;
+}
+
+static dt_status read_operand(dt_number *value, const char **at, const char *text) {
+    dt_operation sign;
+    const char *digit = skip_spaces(*at);
+    if (read_sign(&sign, digit) > 0 && sign == DT_SUBTRACT) {
+        return refuse(text, digit, "operands are natural numbers, but there is a minus sign");
+    }
+    if (!isdigit((unsigned char)*digit)) return refuse(text, digit, "a number is missing");
+    while (*digit == '0') digit++;
+    const char *first = digit;
+    dt_number read = 0;
+    for (; isdigit((unsigned char)*digit); digit++) {
+        if (digit - first == DT_DIGITS_MAX) {
+            return refuse(text, digit, "a number has more than the 36 digits that can be read,");
+        }
+        read = read * 10 + (unsigned)(*digit - '0');
+    }
+    *value = read;
+    *at = digit;
+    return DT_OK;
+}
+
+dt_status dt_problem_parse(dt_problem *problem, const char *text) {
+    dt_problem read = {0};
+    const char *at = text;
+    DT_TRY(read_operand(&read.a, &at, text));
+    at = skip_spaces(at);
+    const size_t sign = read_sign(&read.operation, at);
+    if (sign == 0) return refuse(text, at, "one of + - * / is missing");
+    at += sign;
+    DT_TRY(read_operand(&read.b, &at, text));
+    at = skip_spaces(at);
+    if (*at == '=') at = skip_spaces(at + 1);
+    if (*at) return refuse(text, at, "something follows the problem");
+    *problem = read;
+    return DT_OK;
+}
+
+static int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
+
+dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *config) {
+    DT_TRY(dt_problem_check(problem));
+    const char symbol = dt_operation_symbol(problem->operation);
+    const bool divides = problem->operation == DT_DIVIDE;
+    DT_REQUIRE(strchr(config->ops, symbol), DT_ERR_ARG,
+               "%s%c%s: the model was trained on %s only; train one with '%c' among --ops",
+               dt_decimal_of(problem->a).text, symbol, dt_decimal_of(problem->b).text, config->ops,
+               symbol);
+    const int64_t digits = larger(config->digits, config->eval_digits),
+                  dividend = larger(config->dividend_digits, config->eval_dividend_digits),
+                  divisor = larger(config->divisor_digits, config->eval_divisor_digits);
+    const struct {
+        dt_number value;
+        int64_t most;
+        const char *setting;
+    } operand[2] = {
+        {problem->a, divides ? dividend : digits, divides ? "dividend-digits" : "digits"},
+        {problem->b, divides ? divisor : digits, divides ? "divisor-digits" : "digits"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        const size_t length = dt_digit_count(operand[i].value);
+        DT_REQUIRE((int64_t)length <= operand[i].most, DT_ERR_ARG,
+                   "%s has %zu digits, and the model was trained on up to %" PRId64
+                   " in this place; ask a shorter one, or train with a larger --%s",
+                   dt_decimal_of(operand[i].value).text, length, operand[i].most,
+                   operand[i].setting);
+    }
+    return DT_OK;
+}

@@ -1,0 +1,28 @@
+/* What the settings of arithmetic say together. */
+#include <string.h>
+
+#include "dtrain/data/data.h"
+
+dt_config dt_config_evaluated(const dt_config *config) {
+    dt_config evaluated = *config;
+    if (config->eval_digits > 0) evaluated.digits = config->eval_digits;
+    if (config->eval_dividend_digits > 0) evaluated.dividend_digits = config->eval_dividend_digits;
+    if (config->eval_divisor_digits > 0) evaluated.divisor_digits = config->eval_divisor_digits;
+    return evaluated;
+}
+
+static dt_status check_digits(const dt_config *config, int64_t digits, const char *name) {
+    DT_REQUIRE(digits <= DT_PRODUCT_DIGITS_MAX || !strchr(config->ops, '*'), DT_ERR_ARG,
+               "--%s %lld: operands of products have at most %d digits; lower it, or leave * out "
+               "of --ops",
+               name, (long long)digits, DT_PRODUCT_DIGITS_MAX);
+    return DT_OK;
+}
+
+dt_status dt_arithmetic_check(const dt_config *config) {
+    DT_REQUIRE(config->ops[0] && !config->ops[strspn(config->ops, "+-*/")], DT_ERR_ARG,
+               "--ops \"%s\": use one or more of + - * and /", config->ops);
+    DT_TRY(check_digits(config, config->digits, "digits"));
+    DT_TRY(check_digits(config, config->eval_digits, "eval-digits"));
+    return DT_OK;
+}

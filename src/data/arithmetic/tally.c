@@ -1,0 +1,46 @@
+/* Counts right and wrong answers by all that tells problems apart. */
+#include "dtrain/data/analysis.h"
+
+static void count(dt_count *to, bool right, bool text) {
+    to->problems += 1;
+    to->right += right;
+    to->text += text;
+}
+
+void dt_tally_add(dt_tally *tally, const dt_problem *problem, bool right, bool text,
+                  const dt_slip *slip) {
+    const dt_operation op = problem->operation;
+    count(&tally->length[op][dt_digit_count(problem->a)][dt_digit_count(problem->b)], right, text);
+    count(&tally->difficulty[op][dt_difficulty(problem)], right, text);
+    count(&tally->split[op][dt_problem_split(problem)], right, text);
+    if (slip) tally->slip[op][slip->kind]++;
+}
+
+void dt_tally_merge(dt_tally *tally, const dt_tally *more) {
+    int64_t *to = (int64_t *)(void *)tally;
+    const int64_t *from = (const int64_t *)(const void *)more;
+    for (size_t i = 0; i < DT_TALLY_VALUES; i++) to[i] += from[i];
+}
+
+static void add_counts(dt_count *to, const dt_count *more) {
+    to->problems += more->problems;
+    to->right += more->right;
+    to->text += more->text;
+}
+
+dt_count dt_tally_operation(const dt_tally *tally, dt_operation operation) {
+    dt_count sum = {0};
+    for (size_t split = 0; split < DT_SPLITS; split++) {
+        add_counts(&sum, &tally->split[operation][split]);
+    }
+    return sum;
+}
+
+dt_count dt_tally_all(const dt_tally *tally) {
+    dt_count sum = {0};
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        const dt_count part = dt_tally_operation(tally, (dt_operation)op);
+        add_counts(&sum, &part);
+    }
+    return sum;
+}

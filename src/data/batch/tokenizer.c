@@ -1,0 +1,205 @@
+/* Text to token ids and back; token strings may have any length, the longest that fits is taken. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat.h"
+#include "decimal.h"
+#include "dtrain/core/memory.h"
+
+/* The signs of arithmetic, in the order of their ids: what all formats need, then the working's. */
+static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+",
+                                   "-", "*", "/", "=", "r", ",", ";", "A", "B", "C", "D", "E",
+                                   "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q",
+                                   "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i",
+                                   "j", "k", "l", "m", "n", "o", "p", "q", "s", "t"};
+enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 41 };
+
+/* A token as encoding looks it up: those that begin with the same byte stand together, the longest
+ * first. */
+typedef struct {
+    const char *token;
+    size_t length;
+    int32_t id;
+} candidate;
+
+struct dt_tokenizer {
+    size_t count;
+    char *strings; /* all tokens, each ended by NUL */
+    char **token;  /* (count) into strings, by id */
+    candidate *sorted;
+    size_t first[256 + 1]; /* candidates that begin with byte c: sorted[first[c] … first[c + 1]) */
+    bool has_working;      /* it begins with the working's signs: letters may be parts of numbers */
+};
+
+static int compare_candidates(const void *x, const void *y) {
+    const candidate *a = x, *b = y;
+    const unsigned char byte_a = (unsigned char)a->token[0], byte_b = (unsigned char)b->token[0];
+    if (byte_a != byte_b) return byte_a < byte_b ? -1 : 1;
+    if (a->length != b->length) return a->length > b->length ? -1 : 1;
+    return memcmp(a->token, b->token, a->length);
+}
+
+/* Sort what encoding looks up, and see that no token stands twice. */
+static dt_status index_tokens(dt_tokenizer *tokenizer) {
+    candidate *sorted = tokenizer->sorted;
+    for (size_t i = 0; i < tokenizer->count; i++) {
+        sorted[i] = (candidate){tokenizer->token[i], strlen(tokenizer->token[i]), (int32_t)i};
+    }
+    qsort(sorted, tokenizer->count, sizeof *sorted, compare_candidates);
+    for (size_t i = 0; i < tokenizer->count; i++) {
+        DT_REQUIRE(i == 0 || compare_candidates(&sorted[i - 1], &sorted[i]) != 0, DT_ERR_DATA,
+                   "vocabulary: tokens %" PRId32 " and %" PRId32 " are both \"%s\"",
+                   sorted[i - 1].id, sorted[i].id, sorted[i].token);
+        tokenizer->first[(unsigned char)sorted[i].token[0] + 1]++;
+    }
+    for (size_t c = 0; c < 256; c++) tokenizer->first[c + 1] += tokenizer->first[c];
+    return DT_OK;
+}
+
+dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count) {
+    dt_status status = DT_OK;
+    dt_tokenizer *made = NULL;
+    size_t bytes = 0;
+    *tokenizer = NULL;
+    DT_REQUIRE(count > 0 && count <= INT32_MAX, DT_ERR_DATA,
+               "vocabulary: %zu tokens, where at least one and less than 2^31 make sense", count);
+    for (size_t i = 0; i < count; i++) {
+        DT_REQUIRE(token[i] && token[i][0], DT_ERR_DATA, "vocabulary: token %zu is empty", i);
+        bytes += strlen(token[i]) + 1;
+    }
+    DT_TRY_DONE(dt_memory_alloc(&made, 1, sizeof *made, "the tokenizer"));
+    made->count = count;
+    DT_TRY_DONE(dt_memory_alloc(&made->strings, bytes, 1, "token strings"));
+    DT_TRY_DONE(dt_memory_alloc(&made->token, count, sizeof *made->token, "tokens"));
+    DT_TRY_DONE(dt_memory_alloc(&made->sorted, count, sizeof *made->sorted, "sorted tokens"));
+    char *end = made->strings;
+    for (size_t i = 0; i < count; i++) {
+        made->token[i] = end;
+        end = stpcpy(end, token[i]) + 1;
+    }
+    made->has_working = count >= SIGNS;
+    for (size_t i = 0; i < SIGNS && made->has_working; i++)
+        made->has_working = strcmp(token[i], sign[i]) == 0;
+    DT_TRY_DONE(index_tokens(made));
+    *tokenizer = made;
+    made = NULL;
+done:
+    dt_tokenizer_destroy(&made);
+    return status;
+}
+
+/* The signs of the working, then every other character of the phrasings. */
+static dt_status create_chat(dt_tokenizer **tokenizer) {
+    char character[DT_CHAT_CHARACTERS_MAX][DT_UTF8_SIZE];
+    const char *token[DT_CHAT_CHARACTERS_MAX + SIGNS];
+    const size_t characters = dt_chat_characters(character);
+    size_t count = SIGNS;
+    memcpy(token, sign, sizeof sign);
+    for (size_t i = 0; i < characters; i++) {
+        bool known = false;
+        for (size_t k = 0; k < SIGNS && !known; k++) known = strcmp(sign[k], character[i]) == 0;
+        if (!known) token[count++] = character[i];
+    }
+    return dt_tokenizer_restore(tokenizer, token, count);
+}
+
+dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
+    switch (format) {
+    case DT_FORMAT_PLAIN:
+    case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);
+    case DT_FORMAT_SCRATCHPAD: return dt_tokenizer_restore(tokenizer, sign, SIGNS);
+    case DT_FORMAT_CHAT: return create_chat(tokenizer);
+    }
+    *tokenizer = NULL;
+    DT_RAISE(DT_ERR_INTERNAL, "format %d does not exist", (int)format);
+}
+
+void dt_tokenizer_destroy(dt_tokenizer **tokenizer) {
+    if (!*tokenizer) return;
+    dt_memory_free(&(*tokenizer)->sorted);
+    dt_memory_free(&(*tokenizer)->token);
+    dt_memory_free(&(*tokenizer)->strings);
+    dt_memory_free(tokenizer);
+}
+
+size_t dt_tokenizer_size(const dt_tokenizer *tokenizer) { return tokenizer->count; }
+
+const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 && (size_t)id < tokenizer->count ? tokenizer->token[id] : NULL;
+}
+
+bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y) {
+    if (x->count != y->count) return false;
+    for (size_t i = 0; i < x->count; i++) {
+        if (strcmp(x->token[i], y->token[i]) != 0) return false;
+    }
+    return true;
+}
+
+/* The longest token that `text` begins with; NULL if there is none. */
+static const candidate *longest_match(const dt_tokenizer *tokenizer, const char *text) {
+    const unsigned char byte = (unsigned char)text[0];
+    for (size_t i = tokenizer->first[byte]; i < tokenizer->first[byte + 1]; i++) {
+        const candidate *known = &tokenizer->sorted[i];
+        if (strncmp(text, known->token, known->length) == 0) return known;
+    }
+    return NULL;
+}
+
+dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
+                              const dt_tokenizer *tokenizer, const char *text) {
+    size_t written = 0;
+    for (const char *at = text; *at;) {
+        const candidate *found = longest_match(tokenizer, at);
+        DT_REQUIRE(found, DT_ERR_DATA,
+                   "\"%.60s\": byte %zu (0x%02x) begins no token of this vocabulary", text,
+                   (size_t)(at - text) + 1, (unsigned)(unsigned char)*at);
+        DT_REQUIRE(written < capacity, DT_ERR_INTERNAL,
+                   "\"%.60s\" has more than the %zu tokens there is room for", text, capacity);
+        id[written++] = found->id;
+        at += found->length;
+    }
+    *count = written;
+    return DT_OK;
+}
+
+dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *tokenizer,
+                              const int32_t *id, size_t count) {
+    DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for text: a buffer of 0 bytes");
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        const char *token = dt_tokenizer_token(tokenizer, id[i]);
+        DT_REQUIRE(token, DT_ERR_DATA, "token id %" PRId32 " is none of the vocabulary's 0 to %zu",
+                   id[i], tokenizer->count - 1);
+        const size_t length = strlen(token);
+        DT_REQUIRE(length < size - used, DT_ERR_INTERNAL, "%zu tokens do not fit into %zu bytes",
+                   count, size);
+        memcpy(text + used, token, length + 1);
+        used += length;
+    }
+    return DT_OK;
+}
+
+/* What a token is to a number; the letters of the working count where they are known as such. In a
+   word of a question one may pass for a digit and have a place, which does no harm. */
+static char sign_of(const dt_tokenizer *tokenizer, const char *token) {
+    if (!token || token[1] != '\0') return '\0';
+    const bool digit = token[0] >= '0' && token[0] <= '9';
+    return digit || tokenizer->has_working ? token[0] : '\0';
+}
+
+void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
+                         const int32_t *id, size_t count) {
+    dt_digit_run run = {0};
+    int32_t before = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t digits = run.digits;
+        const dt_sign_kind kind =
+            dt_digit_run_take(&run, sign_of(tokenizer, dt_tokenizer_token(tokenizer, id[i])));
+        place[i] = kind == DT_DIGIT || digits > 0 ? (int32_t)digits + 1 : 0;
+        position[i] = before;
+        before += kind == DT_OUTSIDE;
+    }
+}

@@ -1,0 +1,333 @@
+/* The lines of a file as texts to learn: looked through once, then read one by one where they
+ * stand, so that the file may be larger than memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "decimal.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/random.h"
+#include "dtrain/core/utf8.h"
+
+enum {
+    BLOCK = 1 << 20, /* bytes read at a time when looking through */
+    CODE_POINTS = 0x110000,
+    TOKENS_MAX = 1 << 16 /* that a checkpoint can hold */
+};
+
+/* What stands before and behind the bytes of a line in its text. */
+enum { FRAME = 2 };
+
+/* Where every so-manieth line of a split begins. With all of them the training lines would take as
+   much memory as a sixth of the file on each rank; looking for one of sixteen costs microseconds.
+ */
+static const size_t stride[DT_SPLITS] = {[DT_TRAIN] = 16, [DT_VALIDATION] = 1, [DT_TEST] = 1};
+
+typedef struct {
+    uint64_t *offset; /* of lines 0, stride, 2 stride … */
+    size_t count, capacity;
+} line_index;
+
+struct dt_lines {
+    char path[DT_PATH_MAX];
+    int file;
+    struct stat info; /* when it was looked through */
+    dt_lines_facts facts;
+    line_index index[DT_SPLITS];
+    uint8_t *used; /* (CODE_POINTS) which characters occur */
+};
+
+/* ---- one line ---- */
+
+/* A line, wherever it stands: duplicates fall into one split. */
+static dt_split split_of(dt_span line) {
+    uint64_t state = line.count;
+    uint32_t word[4] = {0};
+    for (size_t at = 0; at < line.count; at += 12) {
+        unsigned char bytes[12] = {0};
+        memcpy(bytes, line.at + at, dt_min_size(sizeof bytes, line.count - at));
+        uint64_t low = 0;
+        uint32_t high = 0;
+        for (size_t i = 8; i-- > 0;) low = low << 8 | bytes[i];
+        for (size_t i = 12; i-- > 8;) high = high << 8 | bytes[i];
+        dt_random_block(word, state, DT_RANDOM_LINE, high, low);
+        state = (uint64_t)word[1] << 32 | word[0];
+    }
+    switch (((uint64_t)word[2] * 20) >> 32) {
+    case 0: return DT_VALIDATION;
+    case 1: return DT_TEST;
+    default: return DT_TRAIN;
+    }
+}
+
+static uint32_t code_point(const char *at, size_t length) {
+    static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t code = (unsigned char)at[0] & first_bits[length];
+    for (size_t i = 1; i < length; i++) code = code << 6 | ((unsigned char)at[i] & 0x3fu);
+    return code;
+}
+
+/* What a line consists of. */
+typedef struct {
+    size_t characters, tabs, run; /* run: digits in a row, at most */
+    size_t tab;                   /* bytes before the last tab */
+} line_facts;
+
+static dt_status read_characters(line_facts *facts, dt_lines *lines, dt_span line, int64_t number) {
+    size_t run = 0;
+    *facts = (line_facts){0};
+    for (size_t at = 0; at < line.count;) {
+        const char *c = line.at + at;
+        const size_t length = dt_utf8_length(c, line.count - at);
+        DT_REQUIRE(length > 0 && *c != '\0', DT_ERR_DATA,
+                   "%s:%" PRId64 ": byte %zu (0x%02x) belongs to no text in UTF-8; convert the "
+                   "file, for example with iconv",
+                   lines->path, number, at + 1, (unsigned)(unsigned char)*c);
+        if (*c == '\t') facts->tab = at;
+        facts->tabs += *c == '\t';
+        run = *c >= '0' && *c <= '9' ? run + 1 : 0;
+        facts->run = dt_max_size(facts->run, run);
+        lines->used[code_point(c, length)] = 1;
+        facts->characters++;
+        at += length;
+    }
+    return DT_OK;
+}
+
+static dt_status check_line(const line_facts *facts, const dt_lines *lines, dt_span line,
+                            int64_t number, size_t context) {
+    const char *path = lines->path;
+    DT_REQUIRE(line.count > 0, DT_ERR_DATA,
+               "%s:%" PRId64 ": the line is empty; each line is a text to learn", path, number);
+    DT_REQUIRE(facts->tabs <= 1, DT_ERR_DATA,
+               "%s:%" PRId64 ": %zu tabs; one between prompt and answer is the most", path, number,
+               facts->tabs);
+    DT_REQUIRE(facts->tabs == 0 || facts->tab > 0, DT_ERR_DATA,
+               "%s:%" PRId64 ": there is no prompt before the tab", path, number);
+    DT_REQUIRE(facts->tabs == 0 || facts->tab + 1 < line.count, DT_ERR_DATA,
+               "%s:%" PRId64 ": there is no answer behind the tab", path, number);
+    const size_t tokens = facts->characters + FRAME - facts->tabs;
+    DT_REQUIRE(line.count + FRAME < DT_TEXT_MAX, DT_ERR_DATA,
+               "%s:%" PRId64 ": the line has %zu bytes, and %d are the most; break it up", path,
+               number, line.count, DT_TEXT_MAX - FRAME - 1);
+    DT_REQUIRE(context == 0 || tokens <= context, DT_ERR_DATA,
+               "%s:%" PRId64 ": the line needs %zu tokens, and --context has room for %zu; break "
+               "it up, or train a model with a longer --context",
+               path, number, tokens, context);
+    return DT_OK;
+}
+
+static dt_status append_offset(line_index *index, uint64_t offset) {
+    DT_TRY(dt_memory_grow(&index->offset, &index->capacity, index->count + 1, sizeof *index->offset,
+                          "the places of lines"));
+    index->offset[index->count++] = offset;
+    return DT_OK;
+}
+
+static dt_status take_line(dt_lines *lines, dt_span line, uint64_t offset, int64_t number,
+                           size_t context) {
+    dt_lines_facts *all = &lines->facts;
+    line_facts facts;
+    DT_TRY(read_characters(&facts, lines, line, number));
+    DT_TRY(check_line(&facts, lines, line, number, context));
+    const dt_split split = split_of(line);
+    if (all->lines[split] % stride[split] == 0) DT_TRY(append_offset(&lines->index[split], offset));
+    all->lines[split]++;
+    all->answers += facts.tabs;
+    all->longest = dt_max_size(all->longest, facts.characters + FRAME - facts.tabs);
+    all->places = dt_max_size(all->places, facts.run);
+    return DT_OK;
+}
+
+/* ---- looking through the file ---- */
+
+/* All that was asked for, unless the file ends before. */
+static dt_status read_at(size_t *got, char *to, size_t size, const dt_lines *lines,
+                         uint64_t offset) {
+    *got = 0;
+    while (*got < size) {
+        const ssize_t n = pread(lines->file, to + *got, size - *got, (off_t)(offset + *got));
+        if (n < 0 && errno == EINTR) continue;
+        DT_REQUIRE(n >= 0, DT_ERR_IO, "%s cannot be read: %s", lines->path, strerror(errno));
+        if (n == 0) break;
+        *got += (size_t)n;
+    }
+    return DT_OK;
+}
+
+/* The line that `text` begins with, without its end; *length: with it. False: its end is not there.
+ */
+static bool cut_line(dt_span *line, size_t *length, const char *text, size_t size, bool last) {
+    const char *end = memchr(text, '\n', size);
+    if (!end && !last) return false;
+    *line = (dt_span){text, end ? (size_t)(end - text) : size};
+    *length = line->count + (end != NULL);
+    if (line->count > 0 && text[line->count - 1] == '\r') line->count--;
+    return true;
+}
+
+static bool begins_with_mark(const char *text, size_t size) {
+    return size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0; /* some editors put it there */
+}
+
+static dt_status look_through(dt_lines *lines, char *block, size_t context) {
+    const uint64_t size = (uint64_t)lines->info.st_size;
+    uint64_t offset = 0;
+    for (int64_t number = 1; offset < size;) {
+        size_t got, at = 0, length;
+        dt_span line;
+        DT_TRY(read_at(&got, block, BLOCK, lines, offset));
+        DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has become shorter while it was read", lines->path);
+        if (offset == 0 && begins_with_mark(block, got)) at = 3;
+        const bool last = offset + got >= size;
+        while (at < got && cut_line(&line, &length, block + at, got - at, last)) {
+            DT_TRY(take_line(lines, line, offset + at, number, context));
+            at += length;
+            number++;
+        }
+        DT_REQUIRE(at > 0, DT_ERR_DATA, "%s:%" PRId64 ": the line has more than %d bytes",
+                   lines->path, number, BLOCK);
+        offset += at;
+    }
+    return DT_OK;
+}
+
+static dt_status open_file(dt_lines *lines, const char *path) {
+    snprintf(lines->path, sizeof lines->path, "%s", path);
+    lines->file = open(path, O_RDONLY | O_CLOEXEC);
+    DT_REQUIRE(lines->file >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
+    DT_REQUIRE(fstat(lines->file, &lines->info) == 0, DT_ERR_NO_INPUT, "cannot read %s: %s", path,
+               strerror(errno));
+    DT_REQUIRE(S_ISREG(lines->info.st_mode), DT_ERR_NO_INPUT,
+               "cannot read %s: it is no regular file, and its lines are read in any order", path);
+    lines->facts.bytes = (uint64_t)lines->info.st_size;
+    return DT_OK;
+}
+
+dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
+    dt_lines *lines = NULL;
+    char *block = NULL;
+    dt_status status;
+    *out = NULL;
+    DT_TRY_DONE(dt_memory_alloc(&lines, 1, sizeof *lines, "the lines of a file"));
+    lines->file = -1;
+    DT_TRY_DONE(open_file(lines, path));
+    DT_TRY_DONE(dt_memory_alloc(&lines->used, CODE_POINTS, 1, "the characters of a file"));
+    DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
+    DT_TRY_DONE(look_through(lines, block, context));
+    DT_REQUIRE_DONE(lines->facts.lines[DT_TRAIN] > 0, DT_ERR_DATA,
+                    "%s has no line to train on: of %zu lines none falls into the training split",
+                    path, lines->facts.lines[DT_VALIDATION] + lines->facts.lines[DT_TEST]);
+    lines->facts.places++; /* the sign behind has one, too */
+    DT_TRY_DONE(dt_lines_check(lines));
+    *out = lines;
+    lines = NULL;
+done:
+    dt_memory_free(&block);
+    dt_lines_close(&lines);
+    return status;
+}
+
+void dt_lines_close(dt_lines **lines) {
+    if (!*lines) return;
+    if ((*lines)->file >= 0) close((*lines)->file);
+    for (size_t split = 0; split < DT_SPLITS; split++) {
+        dt_memory_free(&(*lines)->index[split].offset);
+    }
+    dt_memory_free(&(*lines)->used);
+    dt_memory_free(lines);
+}
+
+const dt_lines_facts *dt_lines_about(const dt_lines *lines) { return &lines->facts; }
+
+dt_status dt_lines_check(const dt_lines *lines) {
+    struct stat now;
+    DT_REQUIRE(fstat(lines->file, &now) == 0, DT_ERR_IO, "%s cannot be read: %s", lines->path,
+               strerror(errno));
+    const struct stat *then = &lines->info;
+    DT_REQUIRE(now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+                   now.st_mtim.tv_nsec == then->st_mtim.tv_nsec,
+               DT_ERR_DATA,
+               "%s has been written to while it was trained on; put it back as it was and start "
+               "again, or begin a new run with another --out DIR or --fresh",
+               lines->path);
+    return DT_OK;
+}
+
+/* ---- reading one ---- */
+
+/* As the model sees it: "\nplain text\n", where all is to be produced, or "prompt\tanswer\n". */
+static void put_text(char *text, size_t *prompt_length, dt_span line) {
+    const char *tab = memchr(line.at, '\t', line.count);
+    size_t used = 0;
+    if (!tab) text[used++] = '\n';
+    memcpy(text + used, line.at, line.count);
+    *prompt_length = tab ? (size_t)(tab - line.at) + 1 : 1;
+    used += line.count;
+    text[used] = '\n';
+    text[used + 1] = '\0';
+}
+
+dt_status dt_lines_read(char *text, size_t size, size_t *prompt_length, const dt_lines *lines,
+                        dt_split split, uint64_t index) {
+    char block[DT_TEXT_MAX];
+    DT_REQUIRE(index < lines->facts.lines[split], DT_ERR_INTERNAL,
+               "%s has %zu lines of the %s split, and none with number %" PRIu64, lines->path,
+               lines->facts.lines[split], dt_split_name(split), index);
+    DT_TRY(dt_lines_check(lines));
+    uint64_t offset = lines->index[split].offset[index / stride[split]];
+    for (size_t skip = index % stride[split];;) {
+        size_t got, length;
+        dt_span line;
+        DT_TRY(read_at(&got, block, sizeof block, lines, offset));
+        const bool last = offset + got >= lines->facts.bytes;
+        DT_REQUIRE(got > 0 && cut_line(&line, &length, block, got, last), DT_ERR_DATA,
+                   "%s has changed while it was trained on", lines->path);
+        offset += length;
+        if (split_of(line) != split || skip-- > 0) continue;
+        DT_REQUIRE(line.count + FRAME < size, DT_ERR_INTERNAL, "a line of %zu bytes for %zu",
+                   line.count, size);
+        put_text(text, prompt_length, line);
+        return DT_OK;
+    }
+}
+
+/* ---- vocabulary ---- */
+
+static void put_character(char token[DT_UTF8_SIZE], uint32_t code) {
+    const size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = length; i-- > 1; code >>= 6) token[i] = (char)(0x80 | (code & 0x3f));
+    token[0] = (char)(first[length] | code);
+    token[length] = '\0';
+}
+
+dt_status dt_lines_tokenizer(dt_tokenizer **tokenizer, const dt_lines *lines) {
+    dt_status status = DT_OK;
+    char(*character)[DT_UTF8_SIZE] = NULL;
+    const char **token = NULL;
+    size_t count = 1, used = 0;
+    *tokenizer = NULL;
+    for (size_t code = 0; code < CODE_POINTS; code++) count += lines->used[code];
+    DT_REQUIRE(count <= TOKENS_MAX, DT_ERR_DATA, "%s has %zu different characters; %d are the most",
+               lines->path, count - 1, TOKENS_MAX - 1);
+    DT_TRY_DONE(dt_memory_alloc(&character, count, sizeof *character, "the vocabulary"));
+    DT_TRY_DONE(dt_memory_alloc(&token, count, sizeof *token, "the vocabulary"));
+    token[used++] = "\n"; /* the end of a text */
+    for (uint32_t code = 1; code < CODE_POINTS; code++) {
+        if (!lines->used[code]) continue;
+        put_character(character[used], code);
+        token[used] = character[used];
+        used++;
+    }
+    DT_TRY_DONE(dt_tokenizer_restore(tokenizer, token, count));
+done:
+    dt_memory_free(&token);
+    dt_memory_free(&character);
+    return status;
+}

@@ -1,0 +1,107 @@
+/* Opens and closes what commands run on, and says what it is. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dtrain/run/session.h"
+
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/run/topology.h"
+
+dt_status dt_session_open(dt_session *s) {
+    dt_status status = dt_backend_cpu_open(&s->host);
+    if (s->comm) status = dt_comm_agree(s->comm, status);
+    s->device = s->host;
+    return status;
+}
+
+void dt_session_close(dt_session *s) {
+    if (s->device && s->device != s->host) s->device->op->close(&s->device);
+    s->device = NULL;
+    if (s->host) s->host->op->close(&s->host);
+}
+
+static void warn_threads(size_t ranks_here, double cores) {
+    static const char *const NAMES[] = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        const char *text = getenv(NAMES[i]);
+        const double threads = text ? strtod(text, NULL) : 0;
+        if (threads > 1 && threads * (double)ranks_here > cores) {
+            dt_log_warn(
+                "%s=%s: %zu ranks with %s BLAS threads each would crowd %.0f cores; one thread per "
+                "rank is used, "
+                "which the same bits on any number of ranks need anyway; use more ranks instead",
+                NAMES[i], text, ranks_here, text, cores);
+            return;
+        }
+    }
+}
+
+dt_status dt_session_announce(dt_session *s) {
+    const size_t size = dt_comm_size(s->comm), nodes = dt_comm_nodes(s->comm);
+    double *cores = NULL;
+    dt_status status;
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_memory_alloc(&cores, size, sizeof *cores, "the table of cores")));
+    DT_TRY_DONE(dt_comm_gather(s->comm, cores, (double)dt_topology_cpus()));
+    /* Bound ranks see their own cores only: what the node's ranks see together is at most their
+     * sum. */
+    const size_t here = dt_comm_local_size(s->comm);
+    double most = 0, sum = 0;
+    for (size_t r = 0; r < here; r++) {
+        most = fmax(most, cores[r]);
+        sum += cores[r];
+    }
+    const double online = (double)sysconf(_SC_NPROCESSORS_ONLN);
+    const double machine = fmax(most, fmin(sum, online));
+    char place[256];
+    DT_TRY_DONE(dt_topology_describe(place, sizeof place, s->comm));
+    dt_log_info("%zu rank%s on %zu node%s (%s), %s", size, size == 1 ? "" : "s", nodes,
+                nodes == 1 ? "" : "s", place, dt_comm_library(s->comm));
+    if (s->device != s->host)
+        dt_log_info("backend %s: %s", s->device->op->name, s->device->op->description);
+    dt_log_info("%s: %s per rank, %.0f core%s",
+                s->device == s->host ? "backend cpu" : "updates of weights on the CPU",
+                s->host->op->description, machine, machine > 1 ? "s" : "");
+    dt_log_debug("on %s: node %zu, number %zu of %zu there, %.0f cores",
+                 dt_comm_host(s->comm, dt_comm_rank(s->comm)), dt_comm_node(s->comm),
+                 dt_comm_local_rank(s->comm), here, cores[dt_comm_rank(s->comm)]);
+    warn_threads(here, machine);
+    if ((double)here > machine) {
+        dt_log_warn("%zu ranks share %.0f core%s: right results, but no faster than %.0f rank%s",
+                    here, machine, machine > 1 ? "s" : "", machine, machine > 1 ? "s" : "");
+    }
+done:
+    dt_memory_free(&cores);
+    return status;
+}
+
+dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const char *name,
+                         size_t problems) {
+    *loaded = (dt_loaded_model){.problems = problems};
+    char path[DT_PATH_MAX];
+    dt_status status = dt_run_resolve(path, sizeof path, name);
+    if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
+    const dt_checkpoint *c = &loaded->checkpoint;
+    if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
+    if (status == DT_OK) {
+        status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
+                                              c->layout.count, "weights");
+    }
+    if (status == DT_OK)
+        status = s->device->op->push(s->device, (dt_tensor){loaded->weights, 0}, c->layout.count);
+    if (status == DT_OK) {
+        status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, problems,
+                                 problems * c->shape.T);
+    }
+    return status;
+}
+
+void dt_loaded_close(dt_loaded_model *loaded, dt_session *s) {
+    dt_model_destroy(&loaded->model);
+    if (loaded->weights) s->device->op->buffer_destroy(&loaded->weights, s->device);
+    dt_checkpoint_destroy(&loaded->checkpoint);
+}

@@ -1,0 +1,263 @@
+/* Beats in a window of the node, and a thread that looks at them. */
+#include "dtrain/run/watchdog.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+
+/* One rank's, on a cache line of its own. */
+typedef struct {
+    _Alignas(DT_ALIGNMENT) _Atomic int64_t count; /* beats */
+    _Atomic int64_t looks;                        /* of its watchdog: the process runs at all */
+    _Atomic int64_t phase;                        /* phases entered */
+    _Atomic int64_t step;
+    _Atomic int kind; /* phase_kind */
+    _Atomic int over; /* this rank has left the loop */
+} beat;
+
+/* What a watchdog knows of a rank: the counts last seen, and for how many seconds they have been
+ * that. */
+typedef struct {
+    int64_t count, looks;
+    double still, gone;
+} observation;
+
+/* Seconds for which those that wait for another node leave it time to name the rank. */
+enum { PATIENCE_NODES = 3 };
+
+struct dt_watchdog {
+    dt_comm *comm;
+    dt_window *window;
+    beat *beats; /* (ranks of the node) */
+    double timeout;
+    dt_watchdog_last_words *save;
+    void *context;
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool quit;
+    observation *seen; /* (ranks of the node) */
+};
+
+void dt_watchdog_beat(dt_watchdog *w) {
+    if (!w) return;
+    beat *mine = &w->beats[dt_comm_local_rank(w->comm)];
+    atomic_fetch_add_explicit(&mine->count, 1, memory_order_release);
+}
+
+void dt_watchdog_enter(dt_watchdog *w, dt_phase_kind kind, int64_t step) {
+    if (!w) return;
+    beat *mine = &w->beats[dt_comm_local_rank(w->comm)];
+    atomic_store_explicit(&mine->step, step, memory_order_relaxed);
+    atomic_store_explicit(&mine->kind, (int)kind, memory_order_relaxed);
+    atomic_fetch_add_explicit(&mine->phase, 1, memory_order_relaxed);
+    dt_watchdog_beat(w);
+}
+
+static bool works(const dt_watchdog *w, size_t r) {
+    return atomic_load(&w->beats[r].kind) == DT_PHASE_WORK;
+}
+
+/* Whether its process does not run at all. */
+static bool is_gone(const dt_watchdog *w, size_t r) {
+    return w->seen[r].looks > 0 && w->seen[r].gone > w->timeout / 2;
+}
+
+/* Take note of what the ranks have done in the `passed` seconds since the last look. */
+static void look(dt_watchdog *w, size_t ranks, double passed) {
+    for (size_t r = 0; r < ranks; r++) {
+        observation *o = &w->seen[r];
+        const int64_t count = atomic_load_explicit(&w->beats[r].count, memory_order_acquire);
+        const int64_t looks = atomic_load_explicit(&w->beats[r].looks, memory_order_relaxed);
+        o->still = count == o->count ? o->still + passed : 0;
+        o->gone = looks == o->looks ? o->gone + passed : 0;
+        o->count = count;
+        o->looks = looks;
+    }
+}
+
+/* Seconds for which nobody on this node has come further, or for which one rank has not in its own
+ * work. */
+static double standstill(const dt_watchdog *w, size_t ranks) {
+    double least = INFINITY, longest = 0;
+    for (size_t r = 0; r < ranks; r++) {
+        if (atomic_load(&w->beats[r].over)) continue;
+        const double still = w->seen[r].still;
+        least = fmin(least, still);
+        if (works(w, r) || is_gone(w, r)) longest = fmax(longest, still);
+    }
+    return isfinite(least) ? fmax(least, longest) : 0;
+}
+
+/* The rank of this node that the others wait for, or -1 if it is on another node: one that does
+ * nothing any more, or else the one that has come least far, be it working or lost on the way out
+ * of a meeting of all. */
+static int culprit(const dt_watchdog *w, size_t ranks) {
+    int found = -1;
+    int64_t least = 0, most = 0;
+    for (size_t r = 0; r < ranks; r++) {
+        if (atomic_load(&w->beats[r].over)) continue;
+        if (is_gone(w, r) || (works(w, r) && w->seen[r].still > w->timeout)) return (int)r;
+        const int64_t phase = atomic_load(&w->beats[r].phase);
+        if (found < 0 || phase > most) most = phase;
+        if (found < 0 || phase < least) {
+            found = (int)r;
+            least = phase;
+        }
+    }
+    return least < most ? found : -1;
+}
+
+/* "rank 3 on n02", "ranks 2 to 3 on n02", or nothing if the others are on several hosts. */
+static void name_others(char *text, size_t size, const dt_watchdog *w, size_t ranks) {
+    const size_t all = dt_comm_size(w->comm);
+    const size_t first = dt_comm_rank(w->comm) - dt_comm_local_rank(w->comm);
+    text[0] = '\0';
+    if (dt_comm_nodes(w->comm) != 2) return;
+    const size_t begin = first ? 0 : ranks, end = first ? first : all;
+    const char *host = dt_comm_host(w->comm, begin);
+    if (end - begin == 1) {
+        snprintf(text, size, ": rank %zu on %s", begin, host);
+    } else {
+        snprintf(text, size, ": ranks %zu to %zu on %s", begin, end - 1, host);
+    }
+}
+
+static void end_job(dt_watchdog *w, double still, size_t ranks) {
+    const size_t rank = dt_comm_rank(w->comm), first = rank - dt_comm_local_rank(w->comm);
+    const int who = culprit(w, ranks);
+    if (who >= 0) {
+        fprintf(stderr,
+                "dtrain: error: rank %zu on %s has made no progress for %.0f s at step %lld, and "
+                "the others wait for it: the job is "
+                "ended (--stall-timeout); start it again to go on from the last checkpoint\n",
+                first + (size_t)who, dt_comm_host(w->comm, first + (size_t)who), still,
+                (long long)atomic_load(&w->beats[who].step));
+    } else {
+        char others[256];
+        name_others(others, sizeof others, w, ranks);
+        fprintf(stderr,
+                "dtrain: error: the ranks on %s have waited %.0f s for those of other nodes%s: the "
+                "job is ended "
+                "(--stall-timeout); "
+                "start it again to go on from the last checkpoint\n",
+                dt_comm_host(w->comm, rank), still, others);
+    }
+    if (rank == 0 && w->save) w->save(w->context);
+    /* Rank 0, which alone can save, hears nothing of this; it gives up waiting for this node soon.
+     */
+    if (dt_comm_node(w->comm) > 0) sleep(PATIENCE_NODES + 5);
+    /* MPI may be stuck like everything else: then SIGALRM ends this process, and the launcher the
+     * others. */
+    alarm(5);
+    dt_comm_abort(w->comm, dt_status_exit_code(DT_ERR_COMM));
+}
+
+/* How long this rank waits before it is the one to end the job. One reports; the next does so only
+ * if that one has been stopped as well. */
+static double patience(const dt_watchdog *w, size_t ranks) {
+    const double later = 2.0 * (double)dt_comm_local_rank(w->comm);
+    return w->timeout + later + (culprit(w, ranks) < 0 ? PATIENCE_NODES : 0);
+}
+
+/* Wait for a while, or until there is nothing more to watch; whether that is so. */
+static bool rest(dt_watchdog *w, double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)((seconds - (double)(long)seconds) * 1e9);
+    until.tv_sec += (time_t)seconds + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&w->lock);
+    if (!w->quit) pthread_cond_timedwait(&w->stop, &w->lock, &until);
+    const bool quit = w->quit;
+    pthread_mutex_unlock(&w->lock);
+    return quit;
+}
+
+static void *watch(void *argument) {
+    dt_watchdog *w = argument;
+    const size_t ranks = dt_comm_local_size(w->comm);
+    const double pause = w->timeout / 8 < 1 ? w->timeout / 8 : 1;
+    double before = dt_seconds_now();
+    while (!rest(w, pause)) {
+        const double now = dt_seconds_now();
+        /* A longer rest than was asked for: the job was suspended, or the laptop slept. */
+        const double passed = now - before < 2 * pause ? now - before : 2 * pause;
+        before = now;
+        atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
+        look(w, ranks, passed);
+        const double still = standstill(w, ranks);
+        if (still > w->timeout && still > patience(w, ranks)) end_job(w, still, ranks);
+    }
+    return NULL;
+}
+
+static void free_watchdog(dt_watchdog **w) {
+    dt_window_destroy(&(*w)->window);
+    dt_memory_free(&(*w)->seen);
+    dt_memory_free(w);
+}
+
+static void start_thread(dt_watchdog *w) {
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->stop, &steady);
+    pthread_condattr_destroy(&steady);
+    const int error = pthread_create(&w->thread, NULL, watch, w);
+    w->running = error == 0;
+    /* From now on it is known to look. */
+    if (w->running) atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
+    if (error) {
+        dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(error));
+    }
+}
+
+dt_status dt_watchdog_open(dt_watchdog **out, dt_comm *comm, double timeout,
+                           dt_watchdog_last_words *save, void *context) {
+    *out = NULL;
+    if (timeout <= 0) return DT_OK;
+    const size_t ranks = dt_comm_local_size(comm);
+    dt_watchdog *w;
+    dt_status status = dt_memory_alloc(&w, 1, sizeof *w, "the watchdog");
+    if (status == DT_OK) {
+        *w = (dt_watchdog){.comm = comm, .timeout = timeout, .save = save, .context = context};
+        status = dt_memory_alloc(&w->seen, ranks, sizeof *w->seen, "the watchdog");
+    }
+    DT_TRY_DONE(dt_comm_agree(comm, status));
+    DT_TRY_DONE(dt_window_create(&w->window, comm, ranks * sizeof(beat), "beats"));
+    w->beats = dt_window_memory(w->window);
+    start_thread(w);
+    *out = w;
+    return DT_OK;
+done:
+    if (w) free_watchdog(&w);
+    return status;
+}
+
+void dt_watchdog_close(dt_watchdog **out) {
+    dt_watchdog *w = *out;
+    if (!w) return;
+    atomic_store(&w->beats[dt_comm_local_rank(w->comm)].over, 1);
+    if (w->running) {
+        pthread_mutex_lock(&w->lock);
+        w->quit = true;
+        pthread_cond_signal(&w->stop);
+        pthread_mutex_unlock(&w->lock);
+        pthread_join(w->thread, NULL);
+    }
+    pthread_cond_destroy(&w->stop);
+    pthread_mutex_destroy(&w->lock);
+    free_watchdog(out);
+}

@@ -1,0 +1,524 @@
+/* Training: the loop over steps, with validations, checkpoints and stopping in time. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/data/own_text.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/run/deadline.h"
+#include "dtrain/run/signals.h"
+#include "dtrain/run/topology.h"
+#include "dtrain/train/gradcheck.h"
+#include "dtrain/train/loop.h"
+#include "dtrain/train/start.h"
+#include "dtrain/train/trainer.h"
+
+/* What the loop remembers between steps. */
+typedef struct {
+    bool leads; /* rank 0: it writes and speaks */
+    dt_deadline until;
+    double step_seconds;       /* the longest step lately */
+    double validation_seconds; /* the last one */
+    double last_checkpoint;    /* dt_seconds_now() */
+    double retry_at;           /* of a write that failed; 0: none did */
+    bool pending;              /* a checkpoint is due and could not be taken yet */
+    int asked;                 /* for checkpoints by USR2, so far */
+    int skipped_in_a_row;
+    int rollbacks_here;                     /* to about the same step */
+    int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
+    const dt_observer *observer;            /* on rank 0 */
+} loop_state;
+
+/* Why the loop ended. */
+#define DEVICE_FAILED "device failed"
+typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME, END_DEVICE } end_kind;
+
+/* Enter this start; rank 0 keeps the history. Collective. */
+static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool leads) {
+    dt_history_row row = {
+        .step = t->state.step,
+        .ranks = (int64_t)dt_comm_size(t->s->comm),
+        .nodes = (int64_t)dt_comm_nodes(t->s->comm),
+    };
+    DT_TRY(dt_topology_describe(row.host, sizeof row.host, t->s->comm));
+    if (!leads) return DT_OK;
+    const dt_backend_table *device = t->s->device->op;
+    if (t->s->device != t->s->host) {
+        const size_t used = strlen(row.host);
+        snprintf(row.host + used, sizeof row.host - used, "; %s: %s", device->name,
+                 device->description);
+    }
+    dt_utc_now(row.time, sizeof row.time);
+    snprintf(row.stopped, sizeof row.stopped, DT_STILL_RUNNING);
+    snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
+    return dt_metrics_add_history(&t->metrics, &row);
+}
+
+/* ---- checkpoints ---- */
+
+static bool validation_due(const dt_trainer *t) {
+    const int64_t every = t->config.eval_every;
+    return every > 0 && t->state.step > 0 &&
+           (t->state.step % every == 0 || t->state.step == t->config.steps);
+}
+
+/* By steps or epochs: the same answer on all ranks. */
+static bool checkpoint_due(const dt_trainer *t) {
+    const dt_cadence *every = &t->config.checkpoint_every;
+    if (every->steps > 0) return t->state.step % every->steps == 0;
+    if (every->epochs > 0 && t->config.train_examples > 0) {
+        const int64_t length = every->epochs * t->config.train_examples;
+        return t->state.problems / length != (t->state.problems - t->config.batch) / length;
+    }
+    return false;
+}
+
+/* By the clock: rank 0's. */
+static bool checkpoint_time_due(const dt_trainer *t, const loop_state *loop) {
+    const double every = t->config.checkpoint_every.seconds;
+    return every > 0 && dt_seconds_now() - loop->last_checkpoint >= every;
+}
+
+/* How much a checkpoint of this moment is wanted. */
+typedef enum {
+    CHECKPOINT_OWED, /* only if an earlier one could not be taken */
+    CHECKPOINT_DUE,  /* now, or as soon as the writer has room */
+    CHECKPOINT_MUST, /* now: this very state is wanted */
+} checkpoint_wish;
+
+/* Hand this moment to the writer. Rank 0 only. */
+static void request_checkpoint(dt_trainer *t, loop_state *loop, checkpoint_wish wish) {
+    /* No further step will be made: this one is written with the reason for the end. */
+    if (dt_signals_stop()) return;
+    bool accepted = false;
+    const char *failure = dt_writer_failure(t->writer);
+    if (failure) {
+        dt_log_warn("%s; the run goes on, and the next try is in 30 s", failure);
+        loop->retry_at = dt_seconds_now() + 30;
+    }
+    if (loop->retry_at > 0 && dt_seconds_now() >= loop->retry_at) {
+        loop->retry_at = 0;
+        loop->pending = true;
+    }
+    if (wish == CHECKPOINT_OWED && !loop->pending) return;
+    if (dt_writer_submit(t->writer, wish == CHECKPOINT_MUST, &accepted) != DT_OK) {
+        dt_log_warn("%s; the run goes on without this checkpoint", dt_error_text());
+        dt_error_clear();
+    } else if (!accepted && wish != CHECKPOINT_OWED) {
+        dt_log_debug("the checkpoint of step %lld has to wait: two before it are not written yet",
+                     (long long)t->state.step);
+    }
+    loop->pending = !accepted;
+    if (accepted) loop->last_checkpoint = dt_seconds_now();
+}
+
+/* ---- the loop ---- */
+
+/* A validation, if one is due at this step and has not been made. Collective. */
+static dt_status validate_if_due(dt_trainer *t, loop_state *loop, bool *improved,
+                                 bool *interrupted) {
+    *improved = *interrupted = false;
+    if (!validation_due(t)) return DT_OK;
+    dt_validation_row row;
+    DT_TRY(dt_trainer_validate(t, &row, improved, interrupted));
+    if (*interrupted) return DT_OK;
+    loop->validation_seconds = row.seconds;
+    if (loop->leads) loop->observer->validation(loop->observer->context, &row, *improved);
+    return DT_OK;
+}
+
+/* Several updates in a row were left out: go back. Gives up when that does not help. Collective. */
+static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_request *request,
+                                bool *rolled_back) {
+    enum { IN_A_ROW = 3, ROLLBACKS = 3 };
+    *rolled_back = false;
+    loop->skipped_in_a_row = request->skipped ? loop->skipped_in_a_row + 1 : 0;
+    if (!request->skipped) return DT_OK;
+    dt_log_warn("loss or gradient of step %lld is not finite: nothing was updated",
+                (long long)t->state.step - 1);
+    if (loop->skipped_in_a_row < IN_A_ROW) return DT_OK;
+    const bool again = loop->rollbacks_here > 0 && t->state.step <= loop->rollback_step;
+    loop->rollbacks_here = again ? loop->rollbacks_here + 1 : 1;
+    DT_REQUIRE(
+        loop->rollbacks_here <= ROLLBACKS, DT_ERR_UNAVAILABLE,
+        "the run diverges again and again, lastly at step %lld, after %d returns to earlier "
+        "checkpoints; lower --lr, or raise "
+        "--warmup, or lower --clip, and start again to go on from the last healthy checkpoint",
+        (long long)t->state.step, ROLLBACKS);
+    const int64_t diverged_at = t->state.step;
+    /* What it went back to did not help: farther. */
+    DT_TRY(dt_trainer_roll_back(t, again ? loop->rollback_target : INT64_MAX));
+    loop->rollback_step = diverged_at + 2 * IN_A_ROW;
+    loop->rollback_target = t->state.step;
+    loop->skipped_in_a_row = 0;
+    /* A later start is to go on over the other data, too. */
+    if (loop->leads) request_checkpoint(t, loop, CHECKPOINT_MUST);
+    *rolled_back = true;
+    return DT_OK;
+}
+
+/* What rank 0 does about checkpoints after a step. */
+static void checkpoint_if_due(dt_trainer *t, loop_state *loop, const dt_step_request *request,
+                              bool improved) {
+    /* A USR2 that came to all ranks was rank 0's as well: the writer has answered it. */
+    const bool asked = request->asked > loop->asked && request->asked > dt_signals_checkpoints();
+    const bool due = improved || asked || request->checkpoint || checkpoint_due(t);
+    if (loop->skipped_in_a_row > 0 && !improved) {
+        /* Perhaps these weights are what cannot be trained on: they must not drive out healthy
+         * ones. */
+        loop->pending = loop->pending || due;
+        return;
+    }
+    request_checkpoint(t, loop,
+                       improved ? CHECKPOINT_MUST
+                       : due    ? CHECKPOINT_DUE
+                                : CHECKPOINT_OWED);
+}
+
+static void tell_step(const dt_trainer *t, loop_state *loop, const dt_train_row *row) {
+    dt_step_times times = {.waiting = t->waiting};
+    double adding, exchanging, waiting;
+    dt_reducer_times(t->reducer, &adding, &exchanging, &waiting);
+    times.communicating = adding + exchanging;
+    times.waiting += waiting;
+    loop->observer->step(loop->observer->context, row, &times);
+}
+
+/* After a step: measure, write, tell. Collective. */
+static dt_status after_step(dt_trainer *t, loop_state *loop, const dt_train_row *row,
+                            const dt_step_request *request, bool *interrupted) {
+    bool improved = false;
+    *interrupted = false;
+    const bool ends = request->stop_after || t->state.step >= t->config.steps;
+    if (loop->leads) tell_step(t, loop, row);
+    /* Nothing is kept that the nodes do not agree on. */
+    const bool asked = request->checkpoint || request->asked > loop->asked;
+    if (ends || asked || checkpoint_due(t) || validation_due(t))
+        DT_TRY(dt_trainer_compare_nodes(t));
+    if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
+    /* The last one is written with the reason for the end. */
+    if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
+    loop->asked = request->asked;
+    return DT_OK;
+}
+
+/* Seconds that the next step may take, and the validation after it. */
+static double next_seconds(const dt_trainer *t, const loop_state *loop) {
+    const int64_t next = t->state.step + 1, every = t->config.eval_every;
+    if (every == 0 || (next % every != 0 && next != t->config.steps)) return loop->step_seconds;
+    /* The first validation is taken for as slow as training. */
+    const double validation =
+        loop->validation_seconds > 0
+            ? loop->validation_seconds
+            : loop->step_seconds * (double)t->config.eval_examples / (double)t->config.batch;
+    return loop->step_seconds + validation;
+}
+
+/* What this rank wants to happen with this step. */
+static dt_step_request ask_for(const dt_trainer *t, loop_state *loop) {
+    dt_step_request request = {.asked = dt_signals_checkpoints()};
+    if (!loop->leads) return request;
+    request.stop_after =
+        dt_deadline_near(&loop->until, next_seconds(t, loop), dt_writer_write_seconds(t->writer));
+    request.checkpoint = checkpoint_time_due(t, loop);
+    return request;
+}
+
+/* One turn; *over: the loop ends, for the reason *end. Collective. */
+static dt_status train_once(dt_trainer *t, loop_state *loop, end_kind *end, bool *over) {
+    dt_train_row row;
+    bool rolled_back, interrupted = false;
+    *over = false;
+    dt_step_request request = ask_for(t, loop);
+    DT_TRY(dt_trainer_step(t, &row, &request));
+    if (request.stop) {
+        *over = true;
+        *end = END_SIGNAL;
+        return DT_OK;
+    }
+    if (loop->leads) dt_log_debug("step %lld is complete", (long long)t->state.step);
+    loop->step_seconds =
+        row.seconds > 0.9 * loop->step_seconds ? row.seconds : 0.9 * loop->step_seconds;
+    DT_TRY(handle_skipped(t, loop, &request, &rolled_back));
+    if (!rolled_back) DT_TRY(after_step(t, loop, &row, &request, &interrupted));
+    if (interrupted) {
+        *over = true;
+        *end = END_SIGNAL;
+    } else if (request.stop_after && (t->state.step < t->config.steps || validation_due(t))) {
+        *over = true;
+        *end = END_TIME;
+    }
+    return DT_OK;
+}
+
+/* Stopped between a step and its validation: that one comes first. Collective. */
+static dt_status validate_if_owed(dt_trainer *t, loop_state *loop, bool *interrupted) {
+    bool improved;
+    *interrupted = false;
+    const size_t count = t->metrics.validation_count;
+    int64_t validated = loop->leads && count ? t->metrics.validation[count - 1].step : -1;
+    DT_TRY(dt_comm_max(t->s->comm, &validated));
+    if (validated >= t->state.step) return DT_OK;
+    DT_TRY(validate_if_due(t, loop, &improved, interrupted));
+    if (loop->leads && improved) request_checkpoint(t, loop, CHECKPOINT_MUST);
+    return DT_OK;
+}
+
+static dt_status steps(dt_trainer *t, loop_state *loop, end_kind *end) {
+    bool over;
+    *end = END_SIGNAL;
+    DT_TRY(validate_if_owed(t, loop, &over));
+    while (!over && t->state.step < t->config.steps) {
+        if (dt_trainer_patience_over(&t->config, &t->state)) {
+            *end = END_PATIENCE;
+            return DT_OK;
+        }
+        DT_TRY(train_once(t, loop, end, &over));
+    }
+    if (!over) *end = END_STEPS;
+    return DT_OK;
+}
+
+/* A device that fails takes nothing along: the last completed step is in the host's memory, and
+ * another start may have more luck. One that fails before this start has come anywhere would fail
+ * the next as well. */
+static dt_status train_loop(dt_trainer *t, loop_state *loop, end_kind *end) {
+    const int64_t first = t->state.step;
+    const dt_status status = steps(t, loop, end);
+    if (status != DT_ERR_DEVICE || t->state.step <= first) return status;
+    dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+    *end = END_DEVICE;
+    return DT_OK;
+}
+
+/* Nothing comes after this one: what fails is tried again. */
+static dt_status write_last(dt_trainer *t) {
+    static const time_t PAUSE[] = {1, 3};
+    enum { TRIES = 1 + sizeof PAUSE / sizeof *PAUSE };
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < TRIES; i++) {
+        bool accepted;
+        status = dt_writer_submit(t->writer, true, &accepted);
+        if (status == DT_OK) status = dt_writer_drain(t->writer);
+        if (status == DT_OK || i == TRIES - 1) break;
+        dt_log_warn("%s; trying again in %lld s", dt_error_text(), (long long)PAUSE[i]);
+        nanosleep(&(struct timespec){.tv_sec = PAUSE[i]}, NULL);
+    }
+    return status;
+}
+
+/* The last checkpoint, with the reason for the end. Rank 0 only. */
+static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
+    const char *reason[] = {
+        [END_STEPS] = DT_FINISHED,
+        [END_PATIENCE] = (DT_FINISHED " (early stopping)"),
+        [END_SIGNAL] = dt_signals_name(dt_signals_stop()),
+        [END_TIME] = loop->until.what,
+        [END_DEVICE] = DEVICE_FAILED,
+    };
+    dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
+    const dt_status before =
+        dt_writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
+    const bool written = before == DT_OK && end == END_SIGNAL &&
+                         dt_writer_written_step(t->writer) == t->state.step && dt_signals_stop();
+    if (written) return DT_OK;
+    dt_writer_lock(t->writer);
+    snprintf(row->stopped, sizeof row->stopped, "%s", reason[end]);
+    dt_writer_unlock(t->writer);
+    DT_TRY(write_last(t));
+    /* Until now the one before the last was kept, too. */
+    return end == END_STEPS || end == END_PATIENCE ? dt_run_rotate(t->config.out, t->config.keep)
+                                                   : DT_OK;
+}
+
+static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_session *s) {
+    const dt_config *c = &t->config;
+    dt_log_info(
+        "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
+        t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
+    dt_own_text_announce(c, t->lines);
+    if (plan->kind == DT_START_RESUME) {
+        const dt_history_row *before =
+            t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
+        char best[96] = "no validation yet", epoch[48] = "";
+        if (t->state.best_step >= 0) {
+            snprintf(best, sizeof best, "best %s %.4f at %lld", dt_trainer_metric_name(c),
+                     t->state.best, (long long)t->state.best_step);
+        }
+        if (c->train_examples > 0) {
+            snprintf(epoch, sizeof epoch, ", epoch %.2f",
+                     (double)t->state.problems / (double)c->train_examples);
+        }
+        dt_log_info("resuming %s from step %lld%s (%s; was %lld rank%s, now %zu)", c->out,
+                    (long long)t->state.step, epoch, best, before ? (long long)before->ranks : 0,
+                    before && before->ranks == 1 ? "" : "s", dt_comm_size(s->comm));
+        if (*plan->changed) dt_log_info("changed: %s", plan->changed);
+        return;
+    }
+    dt_log_info("new run in %s: %lld steps of %lld %s in %lld shards, seed %lld", c->out,
+                (long long)c->steps, (long long)c->batch, t->lines ? "lines" : "problems",
+                (long long)c->shards, (long long)c->seed);
+    if (plan->kind == DT_START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
+}
+
+/* The links that a start which failed or was killed could not make. */
+static void mend_links(const dt_start_plan *plan) {
+    char path[DT_PATH_MAX];
+    const char *folder = plan->config.out;
+    dt_status status = dt_run_checkpoint_path(path, sizeof path, folder, plan->state.step);
+    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
+    if (status == DT_OK) status = dt_run_links(folder, plan->state.step, plan->state.best_step);
+    if (status != DT_OK) dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+}
+
+/* What a start that was killed left undone: its links, and the reason for its end. */
+static void mend(dt_trainer *t, const dt_start_plan *plan) {
+    dt_metrics *metrics = &t->metrics;
+    dt_history_row *before =
+        metrics->history_count ? &metrics->history[metrics->history_count - 1] : NULL;
+    if (before && strcmp(before->stopped, DT_STILL_RUNNING) == 0) {
+        snprintf(before->stopped, sizeof before->stopped, "killed");
+    }
+    mend_links(plan);
+}
+
+/* Fill the trainer as planned. Collective. */
+static dt_status begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *checkpoint) {
+    const bool leads = dt_comm_rank(t->s->comm) == 0;
+    if (plan->kind == DT_START_NEW) {
+        DT_TRY(dt_trainer_initialise(t));
+    } else {
+        DT_TRY(dt_trainer_load(t, leads ? checkpoint : NULL, plan->kind == DT_START_FROM_WEIGHTS));
+    }
+    dt_checkpoint_destroy(checkpoint);
+    if (leads) announce_run(t, plan, t->s);
+    if (leads && plan->kind == DT_START_RESUME) mend(t, plan);
+    dt_status status = begin_history(t, plan, leads);
+    if (status == DT_OK && leads) status = dt_writer_settings(&t->config);
+    return dt_comm_agree(t->s->comm, status);
+}
+
+static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
+    const dt_run_state *state = &t->state;
+    if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) {
+        dt_log_info(
+            "stopped at step %lld of %lld (%s), with a checkpoint; start dtrain again to go on",
+            (long long)state->step, (long long)t->config.steps,
+            end == END_TIME     ? limit
+            : end == END_DEVICE ? DEVICE_FAILED
+                                : dt_signals_name(dt_signals_stop()));
+        return;
+    }
+    if (end == END_PATIENCE) {
+        dt_log_info("stopped early: no better %s in the last %lld validations",
+                    dt_trainer_metric_name(&t->config), (long long)state->stale);
+    }
+    char best[96] = "";
+    if (state->best_step >= 0) {
+        snprintf(best, sizeof best, "; best %s %.4f at step %lld",
+                 dt_trainer_metric_name(&t->config), state->best, (long long)state->best_step);
+    }
+    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s%s; the model is %s/%s",
+                (long long)state->step, (long long)state->problems, (long long)state->tokens,
+                state->seconds, best, t->config.out,
+                state->best_step >= 0 ? "best.h5" : "latest.h5");
+}
+
+/* The others are stuck: save the last completed step, if it is whole, before the job is ended. */
+static void save_last(void *context) {
+    dt_trainer *t = context;
+    const double patience = 2 + 2 * dt_writer_write_seconds(t->writer);
+    if (dt_writer_save(t->writer, patience)) {
+        fprintf(stderr, "dtrain: the last completed step, %lld, has been saved\n",
+                (long long)dt_writer_written_step(t->writer));
+    } else {
+        fprintf(stderr, "dtrain: the last completed step could not be saved\n");
+    }
+}
+
+/* Threads on, loop, threads off. Collective. */
+static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observer *observer,
+                       end_kind *end) {
+    loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0,
+                       .until = *until,
+                       .last_checkpoint = dt_seconds_now(),
+                       .observer = observer};
+    dt_status status = DT_OK;
+    if (loop.leads) observer->open(observer->context, &t->config);
+    if (loop.leads) status = dt_writer_open(&t->writer, dt_trainer_view, t);
+    DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
+    DT_TRY_DONE(dt_watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
+    DT_TRY_DONE(train_loop(t, &loop, end));
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
+    if (loop.leads) observer->close(observer->context);
+    if (loop.leads) status = finish(t, &loop, *end);
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
+    tell_end(t, *end, loop.until.what);
+done:
+    if (loop.leads) observer->close(observer->context);
+    /* What ranks do together, such as closing windows, cannot be done any more. */
+    if (status == DT_ERR_COMM) return status;
+    dt_watchdog_close(&t->watchdog);
+    dt_writer_close(&t->writer);
+    return status;
+}
+
+static void tell_finished(const dt_start_plan *plan) {
+    const bool patience = dt_trainer_patience_over(&plan->config, &plan->state);
+    char best[96] = "";
+    if (plan->state.best_step >= 0) {
+        snprintf(best, sizeof best, ", best %s %.4f at step %lld",
+                 dt_trainer_metric_name(&plan->config), plan->state.best,
+                 (long long)plan->state.best_step);
+    }
+    dt_log_info("%s is finished: %lld steps%s; the model is %s/%s; to train it further give %s",
+                plan->config.out, (long long)plan->state.step, best, plan->config.out,
+                plan->state.best_step >= 0 ? "best.h5" : "latest.h5",
+                patience ? "--patience 0 or a larger one" : "a larger --steps N");
+}
+
+dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_observer *observer) {
+    const double start = dt_seconds_now();
+    dt_start_plan plan;
+    dt_checkpoint checkpoint = {0};
+    dt_run_lock *lock = NULL;
+    dt_trainer t = {0};
+    end_kind end = END_STEPS;
+    dt_status status;
+    dt_signals_catch();
+    DT_TRY_DONE(dt_start_decide(&plan, &checkpoint, &lock, s, request));
+    if (plan.kind == DT_START_FINISHED && !request->check_gradients) {
+        if (dt_comm_rank(s->comm) == 0) mend_links(&plan);
+        tell_finished(&plan);
+        goto done;
+    }
+    DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
+    dt_signals_catch(); /* again: OpenCL's compilers take signals */
+    DT_TRY_DONE(dt_session_announce(s));
+    DT_TRY_DONE(dt_trainer_create(&t, s, &plan.config));
+    if (request->check_gradients) {
+        DT_TRY_DONE(dt_trainer_initialise(&t));
+        /* One rank does: the weights it moves are everybody's. */
+        if (dt_comm_rank(s->comm) == 0) {
+            const dt_source source = dt_trainer_source(&t);
+            status = dt_gradients_check(s, t.model, t.device_weights, t.weights_memory, &source);
+        }
+        status = dt_comm_agree(s->comm, status);
+        goto done;
+    }
+    DT_TRY_DONE(begin(&t, &plan, &checkpoint));
+    const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
+    DT_TRY_DONE(train(&t, &until, observer, &end));
+    if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) status = DT_ERR_STOPPED;
+done:
+    if (status != DT_ERR_COMM) dt_trainer_destroy(&t);
+    dt_checkpoint_destroy(&checkpoint);
+    dt_run_lock_release(&lock);
+    return status;
+}

@@ -1,0 +1,193 @@
+/* When a run diverges: back to a healthy state. And whether all nodes still hold the same weights.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dtrain/core/digest.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/train/start.h"
+#include "dtrain/train/trainer.h"
+
+/* The checkpoints of the branch that diverged must not be taken for the newest by a later start. */
+static dt_status set_branch_aside(const char *folder, int64_t after) {
+    int64_t *steps = NULL;
+    size_t count = 0;
+    dt_status status;
+    DT_TRY_DONE(dt_run_checkpoints(&steps, &count, folder));
+    for (size_t i = 0; i < count && steps[i] > after; i++) {
+        char path[DT_PATH_MAX], aside[DT_PATH_MAX + 16];
+        DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
+        snprintf(aside, sizeof aside, "%s.diverged", path);
+        DT_REQUIRE_DONE(rename(path, aside) == 0, DT_ERR_IO, "%s cannot be renamed to %s: %s", path,
+                        aside, strerror(errno));
+    }
+done:
+    dt_memory_free(&steps);
+    return status;
+}
+
+/* The best model was on the branch: the best one that is left is the state's, if its file is still
+ * there. */
+static dt_status mend_best(const char *folder, dt_run_state *state) {
+    char best[DT_PATH_MAX + 16], path[DT_PATH_MAX];
+    struct stat info;
+    snprintf(best, sizeof best, "%s/best.h5", folder);
+    if (lstat(best, &info) != 0 || stat(best, &info) == 0) return DT_OK;
+    if (state->best_step >= 0) {
+        DT_TRY(dt_run_checkpoint_path(path, sizeof path, folder, state->best_step));
+        if (stat(path, &info) == 0) return dt_run_link(folder, "best.h5", state->best_step);
+    }
+    state->best_step = -1;
+    state->best = -1;
+    DT_REQUIRE(unlink(best) == 0, DT_ERR_IO, "cannot remove the link %s: %s", best,
+               strerror(errno));
+    return DT_OK;
+}
+
+/* Rank 0 reads. Where nothing is older than `before`, the oldest there is serves once more: over
+ * other data even that may go well, and all the work before it is kept. *found also without an
+ * error when there is no checkpoint at all. */
+static dt_status find_healthy(dt_trainer *t, dt_checkpoint *checkpoint, int64_t before,
+                              bool *found) {
+    char path[DT_PATH_MAX];
+    const char *folder = t->config.out;
+    *found = false;
+    if (dt_writer_drain(t->writer) != DT_OK) dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+    DT_TRY(dt_start_read_newest(checkpoint, path, sizeof path, folder, before, found));
+    if (!*found) {
+        DT_TRY(dt_start_read_newest(checkpoint, path, sizeof path, folder, INT64_MAX, found));
+    }
+    DT_TRY(set_branch_aside(folder, *found ? checkpoint->state.step : 0));
+    return *found ? mend_best(folder, &checkpoint->state) : DT_OK;
+}
+
+/* What belongs to the whole run rather than to the branch that is given up. */
+static void keep_history(dt_trainer *t, dt_metrics *before, const dt_run_state *state) {
+    dt_history_row *rows = t->metrics.history;
+    const size_t count = t->metrics.history_count, capacity = t->metrics.history_capacity;
+    t->metrics.history = before->history;
+    t->metrics.history_count = before->history_count;
+    t->metrics.history_capacity = before->history_capacity;
+    before->history = rows;
+    before->history_count = count;
+    before->history_capacity = capacity;
+    if (t->metrics.history_count) {
+        dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
+        const size_t used = strlen(row->changed);
+        snprintf(row->changed + used, sizeof row->changed - used, "%srolled back %lld -> %lld",
+                 used ? ", " : "", (long long)state->step, (long long)t->state.step);
+    }
+    t->state.skipped = state->skipped;
+    t->state.seconds = state->seconds;
+    t->state.rollbacks = state->rollbacks + 1;
+}
+
+static dt_status restart_from(dt_trainer *t, dt_checkpoint *checkpoint, bool found, bool leads) {
+    const dt_run_state before = t->state;
+    dt_metrics metrics = t->metrics;
+    t->metrics = (dt_metrics){0};
+    dt_status status;
+    if (found) {
+        status = dt_trainer_load(t, leads ? checkpoint : NULL, false);
+    } else {
+        t->state = (dt_run_state){.best = -1, .best_step = -1};
+        status = dt_trainer_initialise(t);
+    }
+    keep_history(t, &metrics, &before);
+    dt_metrics_clear(&metrics);
+    return status;
+}
+
+dt_status dt_trainer_roll_back(dt_trainer *t, int64_t before) {
+    const bool leads = dt_comm_rank(t->s->comm) == 0;
+    dt_checkpoint checkpoint = {0};
+    bool found = false;
+    const int64_t from = t->state.step;
+    dt_status status = leads ? find_healthy(t, &checkpoint, before, &found) : DT_OK;
+    DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
+    DT_TRY_DONE(dt_comm_broadcast(t->s->comm, &found, sizeof found));
+    dt_writer_lock(t->writer);
+    /* Half of another state is none: on an error it stays closed, and the job ends. */
+    status = dt_trainer_forsake(restart_from(t, &checkpoint, found, leads));
+    if (status != DT_OK) goto done;
+    dt_writer_unlock(t->writer);
+    dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems",
+                (long long)from, (long long)t->state.step);
+done:
+    dt_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
+/* (ranks) A number per node, NAN for the ranks that do not speak for one; which of them is not the
+ * others'? -1: all are equal; *sure: most of the others agree with each other. */
+static ptrdiff_t odd_one(const double *print, size_t ranks, bool *sure) {
+    size_t nodes = 0, most = 0;
+    double common = NAN;
+    for (size_t r = 0; r < ranks; r++) {
+        size_t same = 0;
+        for (size_t other = 0; other < ranks; other++) same += print[other] == print[r];
+        nodes += print[r] == print[r];
+        if (same > most) {
+            most = same;
+            common = print[r];
+        }
+    }
+    *sure = 2 * most > nodes;
+    for (size_t r = 0; r < ranks; r++) {
+        if (print[r] == print[r] && print[r] != common) return (ptrdiff_t)r;
+    }
+    return -1;
+}
+
+/* Which node a rank is the first of. */
+static size_t node_of(const double *print, size_t rank) {
+    size_t node = 0;
+    for (size_t r = 0; r < rank; r++) node += print[r] == print[r];
+    return node;
+}
+
+static dt_status compare_prints(const dt_trainer *t, const double *print) {
+    const dt_comm *comm = t->s->comm;
+    bool sure;
+    const ptrdiff_t odd = odd_one(print, dt_comm_size(comm), &sure);
+    const long long step = t->state.step;
+    if (odd < 0) return DT_OK;
+    const size_t rank = (size_t)odd;
+    DT_REQUIRE(!sure, DT_ERR_UNAVAILABLE,
+               "at step %lld the weights on %s (node %zu, from rank %zu on) differ from those of "
+               "the other nodes: memory or a processor there has calculated wrongly; leave that "
+               "node out, and start again to go on from the last checkpoint",
+               step, dt_comm_host(comm, rank), node_of(print, rank), rank);
+    DT_RAISE(DT_ERR_UNAVAILABLE,
+             "at step %lld the weights on %s (node %zu, from rank %zu on) differ from those on %s: "
+             "memory or a processor of one of them has calculated wrongly; leave it out, and "
+             "start again to go on from the last checkpoint",
+             step, dt_comm_host(comm, rank), node_of(print, rank), rank, dt_comm_host(comm, 0));
+}
+
+dt_status dt_trainer_compare_nodes(dt_trainer *t) {
+    dt_comm *comm = t->s->comm;
+    if (dt_comm_nodes(comm) == 1) return DT_OK;
+    double *print = NULL;
+    dt_status status;
+    /* 52 bits of it travel exactly in a double; the first rank of each node speaks for it. */
+    double mine = NAN;
+    if (dt_comm_local_rank(comm) == 0) {
+        const size_t bytes = t->layout.count * sizeof *t->weights_memory;
+        mine = (double)(dt_fingerprint(t->weights_memory, bytes) >> 12);
+    }
+    DT_TRY_DONE(dt_comm_agree(
+        comm, dt_memory_alloc(&print, dt_comm_size(comm), sizeof *print, "fingerprints")));
+    DT_TRY_DONE(dt_comm_gather(comm, print, mine));
+    DT_TRY_DONE(compare_prints(t, print));
+done:
+    dt_memory_free(&print);
+    return status;
+}

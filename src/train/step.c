@@ -1,0 +1,302 @@
+/* One step: this rank's shards forward and backward, the canonical sum, the update of this rank's
+ * slice. Between nodes the sum begins while the last shard's backward pass goes on: so it is always
+ * made to its end, and only then do the ranks learn whether the step counts. */
+#include <math.h>
+#include <string.h>
+
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/optim/optim.h"
+#include "dtrain/run/signals.h"
+#include "dtrain/train/trainer.h"
+#include "trainer_shared.h"
+
+static dt_status append_text(dt_batch *batch, const dt_source *source, uint64_t position) {
+    DT_TRY(dt_source_train(batch, source, position));
+    dt_batch_shift_places(batch, batch->problems - 1, dt_place_offset(source->config, position));
+    return DT_OK;
+}
+
+dt_status dt_trainer_fill_batch(dt_batch *batch, const dt_source *source, uint64_t position,
+                                size_t count) {
+    dt_batch_clear(batch);
+    for (size_t i = 0; i < count; i++) DT_TRY(append_text(batch, source, position + i));
+    return DT_OK;
+}
+
+/* Where a step's problems begin. The batch size may have changed on the way: what counts is how
+   many were used. Each rollback moves on to problems that no other branch of the run sees. */
+static uint64_t step_position(const dt_trainer *t) {
+    return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
+}
+
+/* A shard is computed in so many passes, a micro-batch each. */
+static size_t passes_of_shard(const dt_config *config) {
+    const int64_t most = (config->batch + config->shards - 1) / config->shards;
+    return (size_t)((most + config->micro_batch - 1) / config->micro_batch);
+}
+
+size_t dt_trainer_passes(const dt_config *config) {
+    return (size_t)config->shards * passes_of_shard(config);
+}
+
+/* The first place in the step of a shard's pass. */
+static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
+    return dt_deal_start((size_t)config->batch, dt_trainer_passes(config),
+                         shard * passes_of_shard(config) + pass);
+}
+
+/* Each rank looks at all of them: that is cheaper than waiting for the one with the longest. */
+dt_status dt_trainer_deal(dt_trainer *t) {
+    const dt_source source = dt_trainer_source(t);
+    const size_t batch = (size_t)t->config.batch;
+    const size_t parts = dt_trainer_passes(&t->config);
+    /* A replay goes on with another batch where the run did. */
+    DT_REQUIRE(batch <= t->deal.texts && parts <= t->deal.parts, DT_ERR_INTERNAL,
+               "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,
+               t->deal.texts, t->deal.parts);
+    for (size_t i = 0; i < batch; i++) {
+        DT_TRY(dt_source_train_length(&t->deal.tokens[i], &source, step_position(t) + i));
+    }
+    dt_deal_texts(&t->deal, batch, parts);
+    return DT_OK;
+}
+
+/* The texts at places first … first + count - 1 of the step. */
+static dt_status fill_dealt(dt_trainer *t, size_t first, size_t count) {
+    const dt_source source = dt_trainer_source(t);
+    dt_batch_clear(&t->batch);
+    for (size_t i = first; i < first + count; i++) {
+        DT_TRY(append_text(&t->batch, &source, step_position(t) + t->deal.order[i]));
+    }
+    return DT_OK;
+}
+
+/* The gradient of the shard in hand, on its way to the reducer. */
+typedef struct {
+    dt_trainer *t;
+    dt_buffer *gradient;
+    size_t rest;  /* elements 0 … rest are still the model's */
+    bool overlap; /* the sum over the nodes begins while the backward pass goes on */
+} handover;
+
+/* Elements from `from` on are complete: they are on their way to the host. */
+static dt_status fetch(handover *h, size_t from) {
+    dt_backend *device = h->t->s->device;
+    DT_TRY(device->op->pull(device, (dt_tensor){h->gradient, from}, h->rest - from));
+    h->rest = from;
+    return DT_OK;
+}
+
+static dt_status hand_over(handover *h, size_t from) {
+    dt_backend *device = h->t->s->device;
+    DT_TRY(fetch(h, from));
+    DT_TRY(device->op->finish(device));
+    dt_reducer_finish(h->t->reducer, from);
+    return DT_OK;
+}
+
+/* While the backward pass of a shard goes on, what it leaves behind comes from the device; that of
+ * this rank's last shard is summed over the nodes. */
+static dt_status on_backward(void *context, size_t from) {
+    /* Less than that is worth neither a message nor waiting for the device. */
+    enum { WORTHWHILE = 16 * 1024 };
+    handover *h = context;
+    if (h->rest - from >= WORTHWHILE) DT_TRY(h->overlap ? hand_over(h, from) : fetch(h, from));
+    return h->overlap ? dt_reducer_progress(h->t->reducer) : DT_OK;
+}
+
+/* Forward and backward over one shard, a micro-batch at a time, into its gradient buffer. A signal
+ * ends it early. */
+static dt_status shard_backward(dt_trainer *t, dt_score *score, double *tokens, dt_buffer *gradient,
+                                size_t shard, bool last) {
+    dt_backend *device = t->s->device;
+    handover h = {t, gradient, t->layout.count, last && dt_reducer_overlaps(t->reducer)};
+    const size_t passes = passes_of_shard(&t->config), end = pass_start(&t->config, shard + 1, 0);
+    DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
+    for (size_t pass = 0; pass < passes && !dt_signals_stop(); pass++) {
+        const size_t first = pass_start(&t->config, shard, pass);
+        const size_t count = pass_start(&t->config, shard, pass + 1) - first;
+        if (count == 0) continue;
+        const dt_step_key key = {.seed = (uint64_t)t->config.seed,
+                                 .step = (uint32_t)t->state.step,
+                                 .first_problem = first};
+        DT_TRY(fill_dealt(t, first, count));
+        dt_model_watch(t->model, first + count == end ? on_backward : NULL, &h);
+        const dt_status status = dt_model_backward(t->model, score, gradient, &t->batch, &key);
+        dt_model_watch(t->model, NULL, NULL);
+        DT_TRY(status);
+        *tokens += (double)t->batch.tokens;
+        dt_watchdog_beat(t->watchdog);
+    }
+    return hand_over(&h, 0);
+}
+
+static dt_status own_shards(dt_trainer *t, const dt_step_request *request) {
+    size_t begin, end;
+    dt_shard_range(&begin, &end, (size_t)t->config.shards, dt_comm_size(t->s->comm),
+                   dt_comm_rank(t->s->comm));
+    dt_status status = dt_trainer_deal(t);
+    for (size_t shard = begin; shard < end; shard++) {
+        dt_score score = {0};
+        double tokens = 0;
+        const size_t slot = dt_reducer_begin_shard(t->reducer);
+        if (status == DT_OK) {
+            status = shard_backward(t, &score, &tokens, t->slot[slot], shard, shard + 1 == end);
+        }
+        dt_reducer_end_shard(t->reducer);
+        double *row = t->shared + shard * SHARED;
+        row[SHARED_LOSS] = score.loss;
+        row[SHARED_SCORED] = score.scored;
+        row[SHARED_TOKENS] = tokens;
+        row[SHARED_STOP] = dt_signals_stop() != 0;
+        row[SHARED_STOP_AFTER] = request->stop_after;
+        row[SHARED_CHECKPOINT] = request->checkpoint;
+        row[SHARED_ASKED] = request->asked;
+        row[SHARED_FAILED] = status != DT_OK;
+    }
+    return status;
+}
+
+/* Tell the others, and add up in the order of the shards. */
+static dt_status share(dt_trainer *t, double total[SHARED], dt_status mine) {
+    const size_t shards = (size_t)t->config.shards;
+    DT_TRY(dt_comm_share(t->s->comm, t->shared, shards, SHARED));
+    memset(total, 0, SHARED * sizeof *total);
+    for (size_t shard = 0; shard < shards; shard++) {
+        const double *row = t->shared + shard * SHARED;
+        const double asked = fmax(total[SHARED_ASKED], row[SHARED_ASKED]);
+        for (size_t k = 0; k < SHARED; k++) total[k] += row[k];
+        total[SHARED_ASKED] = asked;
+    }
+    return total[SHARED_FAILED] > 0 ? dt_comm_agree(t->s->comm, mine) : DT_OK;
+}
+
+/* The sum of the gradients, for the slice of this rank. */
+typedef struct {
+    dt_buffer *buffer; /* attached to it; NULL: not yet */
+    size_t begin, end;
+} summed;
+
+/* Sum the gradients, and the squares of this rank's slice block by block. Changes nothing of the
+ * state. */
+static dt_status sum_gradients(dt_trainer *t, summed *sum) {
+    dt_backend *host = t->s->host;
+    float *memory;
+    DT_TRY(dt_reducer_sum(t->reducer, &memory, &sum->begin, &sum->end));
+    DT_TRY(host->op->buffer_attach(&sum->buffer, host, memory, t->layout.count,
+                                   "the summed gradient"));
+    return dt_norm_blocks(t->blocks, host, (dt_tensor){sum->buffer, 0}, t->layout.count, sum->begin,
+                          sum->end);
+}
+
+/* The norm of the whole gradient: the same number on all ranks. */
+static double gradient_norm(const dt_trainer *t) {
+    const size_t blocks = (t->layout.count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
+    double square = 0;
+    for (size_t i = 0; i < blocks; i++) square += t->blocks[i];
+    return sqrt(square);
+}
+
+/* This rank's slice of the averaged weights. They reach back over a share of the steps so far: of
+ * early steps, when weights are far from where they will be, little stays. Source: Shamir and Zhang
+ * 2013, arXiv:1212.1824, polynomial-decay averaging. */
+static dt_status average(dt_trainer *t, const summed *sum) {
+    if (!t->average) return DT_OK;
+    const double reach = t->config.average * (double)(t->state.step + 1);
+    /* All matrices of the node have been updated. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    return t->s->host->update->average(t->s->host, (dt_tensor){t->average, sum->begin},
+                                       (dt_tensor){t->weights, sum->begin}, sum->end - sum->begin,
+                                       (float)(reach > 1 ? 1 / reach : 1));
+}
+
+/* The update of this rank's slice, unless something is not finite: then nothing changes, on any
+ * rank. */
+static dt_status update(dt_trainer *t, dt_train_row *row, const summed *sum, double scored,
+                        bool *skipped) {
+    dt_backend *host = t->s->host;
+    const dt_tensor gradient = {sum->buffer, 0};
+    /* Behind this barrier other ranks may change weights. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    row->grad_norm = gradient_norm(t) / scored;
+    *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
+    if (!*skipped) {
+        const double scale = dt_clip_factor(row->grad_norm, t->config.clip) / scored;
+        DT_TRY(dt_optimizer_update(host, t->weights, t->m, t->v, gradient, &t->layout, sum->begin,
+                                   sum->end, &t->config, t->state.step, scale));
+        DT_TRY(dt_optimizer_update_matrices(
+            host, t->weights, t->m, gradient, &t->layout, dt_comm_local_rank(t->s->comm),
+            dt_comm_local_size(t->s->comm), &t->config, t->state.step, scale));
+        DT_TRY(average(t, sum));
+    }
+    return dt_comm_node_barrier(t->s->comm);
+}
+
+/* The update and all that is counted with it. Rank 0 has closed the state to snapshots. */
+static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum,
+                             const double total[SHARED], double start, bool *skipped) {
+    row->step = t->state.step;
+    row->loss = total[SHARED_LOSS] / total[SHARED_SCORED];
+    row->lr = dt_schedule_lr(&t->config, t->state.step);
+    row->tokens = (int64_t)total[SHARED_TOKENS];
+    DT_TRY(update(t, row, sum, total[SHARED_SCORED], skipped));
+    row->seconds = dt_seconds_now() - start;
+    t->state.step++;
+    t->state.tokens += row->tokens;
+    t->state.problems += t->config.batch;
+    t->state.seconds += row->seconds;
+    t->state.skipped += *skipped;
+    return dt_comm_rank(t->s->comm) == 0 ? dt_metrics_add_train(&t->metrics, row) : DT_OK;
+}
+
+/* The new weights to this rank's device. If that fails, the step is complete all the same. */
+static dt_status refresh_device(dt_trainer *t) {
+    dt_backend *device = t->s->device;
+    const dt_status status =
+        device->op->push(device, (dt_tensor){t->device_weights, 0}, t->layout.count);
+    return device == t->s->host ? status : dt_comm_agree(t->s->comm, status);
+}
+
+dt_status dt_trainer_forsake(dt_status status) {
+    return status == DT_OK ? DT_OK
+                           : dt_error_adopt(DT_ERR_COMM, dt_error_location(), dt_error_text());
+}
+
+dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *request) {
+    const double start = dt_seconds_now();
+    double total[SHARED];
+    summed sum = {0};
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
+    const dt_status computed = own_shards(t, request);
+    /* When messages fail the others cannot be told. */
+    if (computed == DT_ERR_COMM) return computed;
+    /* One phase up to where all know of each other: whoever is done with its slice goes ahead,
+       while others of its node wait for another node. */
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    dt_status status;
+    DT_TRY_DONE(dt_trainer_forsake(sum_gradients(t, &sum)));
+    const double arrived = dt_seconds_now();
+    DT_TRY_DONE(share(t, total, computed));
+    t->waiting += dt_seconds_now() - arrived;
+    request->stop = total[SHARED_STOP] > 0;
+    request->stop_after = total[SHARED_STOP_AFTER] > 0;
+    request->checkpoint = total[SHARED_CHECKPOINT] > 0;
+    request->asked = (int)total[SHARED_ASKED];
+    request->skipped = false;
+    *row = (dt_train_row){.step = t->state.step};
+    if (request->stop) goto done;
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    dt_writer_begin_update(t->writer);
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    status = dt_trainer_forsake(finish_step(t, row, &sum, total, start, &request->skipped));
+    /* After an error the state is not whole: it stays closed. */
+    if (status == DT_OK) {
+        dt_writer_end_update(t->writer);
+        status = refresh_device(t);
+    }
+done:
+    if (sum.buffer) t->s->host->op->buffer_destroy(&sum.buffer, t->s->host);
+    return status;
+}

@@ -1,0 +1,218 @@
+/* The state of a run: shared windows, buffers on them, and how they are filled. */
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+#include "dtrain/data/own_text.h"
+#include "dtrain/train/evaluate.h"
+#include "dtrain/train/trainer.h"
+#include "trainer_shared.h"
+
+static dt_status open_windows(dt_trainer *t) {
+    const size_t bytes = t->layout.count * sizeof(float);
+    const size_t blocks = (t->layout.count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
+    dt_comm *comm = t->s->comm;
+    DT_TRY(dt_window_create(&t->weights_window, comm, bytes, "weights"));
+    if (t->config.average > 0) {
+        DT_TRY(dt_window_create(&t->average_window, comm, bytes, "averaged weights"));
+        t->average_memory = dt_window_memory(t->average_window);
+    }
+    DT_TRY(dt_window_create(&t->m_window, comm, bytes, "first moments"));
+    DT_TRY(dt_window_create(&t->v_window, comm, bytes, "second moments"));
+    DT_TRY(dt_window_create(&t->blocks_window, comm, blocks * sizeof(double), "norms of blocks"));
+    t->weights_memory = dt_window_memory(t->weights_window);
+    t->m_memory = dt_window_memory(t->m_window);
+    t->v_memory = dt_window_memory(t->v_window);
+    t->blocks = dt_window_memory(t->blocks_window);
+    return dt_reducer_create(&t->reducer, comm, t->layout.count, (size_t)t->config.shards,
+                             DT_NORM_BLOCK, (dt_transport)t->config.transport);
+}
+
+static dt_status attach(dt_trainer *t) {
+    dt_backend *host = t->s->host, *device = t->s->device;
+    const size_t count = t->layout.count, slots = dt_reducer_slots(t->reducer);
+    DT_TRY(host->op->buffer_attach(&t->weights, host, t->weights_memory, count, "weights"));
+    DT_TRY(host->op->buffer_attach(&t->m, host, t->m_memory, count, "first moments"));
+    DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, count, "second moments"));
+    DT_TRY(
+        device->op->buffer_attach(&t->device_weights, device, t->weights_memory, count, "weights"));
+    if (t->average_memory) {
+        DT_TRY(host->op->buffer_attach(&t->average, host, t->average_memory, count,
+                                       "averaged weights"));
+        DT_TRY(device->op->buffer_attach(&t->device_average, device, t->average_memory, count,
+                                         "averaged weights"));
+    }
+    DT_TRY(dt_memory_alloc(&t->slot, slots, sizeof(dt_buffer *), "the table of gradient buffers"));
+    for (size_t i = 0; i < slots; i++) {
+        DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), count,
+                                         "gradients"));
+    }
+    return DT_OK;
+}
+
+/* What one rank can do alone. */
+static dt_status open_model(dt_trainer *t) {
+    const size_t problems =
+        dt_min_size((size_t)t->config.micro_batch,
+                    (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
+    const size_t tokens = dt_max_size(problems * t->shape.T, DT_EVAL_TOKENS + t->shape.T);
+    DT_TRY(attach(t));
+    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
+                           dt_max_size(problems, DT_EVAL_CHUNK), tokens));
+    DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
+    /* Passes are at most as many as texts, and one for each shard that has none. */
+    DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,
+                          (size_t)(t->config.batch + t->config.shards)));
+    return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double),
+                           "scores of shards");
+}
+
+static dt_status shape_of(dt_trainer *t) {
+    DT_TRY(dt_own_text_open(&t->lines, &t->config));
+    DT_TRY(dt_own_text_tokenizer(&t->tokenizer, &t->config, t->lines));
+    DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->tokenizer)));
+    return dt_layout_create(&t->layout, &t->shape);
+}
+
+dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config) {
+    *t = (dt_trainer){.s = s, .config = *config, .state = {.best = -1, .best_step = -1}};
+    DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
+    DT_TRY(open_windows(t));
+    return dt_comm_agree(s->comm, open_model(t));
+}
+
+void dt_trainer_destroy(dt_trainer *t) {
+    if (!t->s) return;
+    dt_backend *host = t->s->host, *device = t->s->device;
+    dt_model_destroy(&t->model);
+    dt_batch_destroy(&t->batch);
+    dt_deal_destroy(&t->deal);
+    dt_memory_free(&t->shared);
+    for (size_t i = 0; t->slot && i < dt_reducer_slots(t->reducer); i++) {
+        if (t->slot[i]) device->op->buffer_destroy(&t->slot[i], device);
+    }
+    dt_memory_free(&t->slot);
+    if (t->device_weights) device->op->buffer_destroy(&t->device_weights, device);
+    if (t->device_average) device->op->buffer_destroy(&t->device_average, device);
+    dt_buffer **const own[] = {&t->weights, &t->average, &t->m, &t->v};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (*own[i]) host->op->buffer_destroy(own[i], host);
+    }
+    dt_reducer_destroy(&t->reducer);
+    dt_window_destroy(&t->blocks_window);
+    dt_window_destroy(&t->v_window);
+    dt_window_destroy(&t->m_window);
+    dt_window_destroy(&t->average_window);
+    dt_window_destroy(&t->weights_window);
+    dt_tokenizer_destroy(&t->tokenizer);
+    dt_lines_close(&t->lines);
+    dt_layout_destroy(&t->layout);
+    dt_metrics_clear(&t->metrics);
+    *t = (dt_trainer){0};
+}
+
+dt_source dt_trainer_source(const dt_trainer *t) {
+    return (dt_source){&t->config, t->tokenizer, t->lines};
+}
+
+/* All ranks of a node see the weights; their devices get them. */
+static dt_status publish(dt_trainer *t) {
+    dt_backend *device = t->s->device;
+    DT_TRY(dt_comm_barrier(t->s->comm));
+    return dt_comm_agree(
+        t->s->comm, device->op->push(device, (dt_tensor){t->device_weights, 0}, t->layout.count));
+}
+
+dt_status dt_trainer_initialise(dt_trainer *t) {
+    const size_t worker = dt_comm_local_rank(t->s->comm), workers = dt_comm_local_size(t->s->comm);
+    size_t begin, end;
+    /* The others do not know when rank 0 has closed the state to snapshots: before it comes here.
+     */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    dt_shard_range(&begin, &end, t->layout.count, workers, worker);
+    float *const all[] = {t->weights_memory, t->m_memory, t->v_memory};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        memset(all[i] + begin, 0, (end - begin) * sizeof *all[i]);
+    /* Parameters do not end where these parts do. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed, worker,
+                        workers);
+    if (t->average_memory) {
+        DT_TRY(dt_comm_node_barrier(t->s->comm));
+        memcpy(t->average_memory + begin, t->weights_memory + begin, (end - begin) * sizeof(float));
+    }
+    return publish(t);
+}
+
+/* Rank 0's block to the first rank of every node, a piece at a time: the others have no room for a
+ * copy. */
+static dt_status spread(dt_trainer *t, float *window, const float *from) {
+    enum { PIECE = 1 << 18 };
+    float *piece;
+    DT_TRY(dt_comm_agree(t->s->comm,
+                         dt_memory_alloc(&piece, PIECE, sizeof *piece, "a piece of a checkpoint")));
+    dt_status status = DT_OK;
+    for (size_t at = 0; status == DT_OK && at < t->layout.count; at += PIECE) {
+        const size_t count = dt_min_size(PIECE, t->layout.count - at);
+        if (from) memcpy(piece, from + at, count * sizeof *piece);
+        status = dt_comm_broadcast(t->s->comm, piece, count * sizeof *piece);
+        if (dt_comm_local_rank(t->s->comm) == 0) memcpy(window + at, piece, count * sizeof *piece);
+    }
+    dt_memory_free(&piece);
+    return status;
+}
+
+/* The tokens of a text are its characters. */
+static dt_status check_fits(const dt_trainer *t, const dt_checkpoint *checkpoint) {
+    DT_REQUIRE(!checkpoint || (checkpoint->layout.count == t->layout.count &&
+                               dt_tokenizer_equal(checkpoint->tokenizer, t->tokenizer)),
+               DT_ERR_DATA,
+               "the checkpoint has another vocabulary than the characters of --train-file; give a "
+               "text with the same characters, or begin a new run");
+    return DT_OK;
+}
+
+dt_status dt_trainer_load(dt_trainer *t, dt_checkpoint *checkpoint, bool weights_only) {
+    DT_TRY(dt_comm_agree(t->s->comm, check_fits(t, checkpoint)));
+    const float *model = checkpoint ? checkpoint->weights : NULL;
+    const float *iterate = checkpoint ? checkpoint->iterate : NULL;
+    DT_TRY(spread(t, t->weights_memory, iterate ? iterate : model));
+    if (t->average_memory) DT_TRY(spread(t, t->average_memory, model));
+    if (weights_only) return publish(t);
+    DT_TRY(spread(t, t->m_memory, checkpoint ? checkpoint->m : NULL));
+    DT_TRY(spread(t, t->v_memory, checkpoint ? checkpoint->v : NULL));
+    if (checkpoint) {
+        dt_metrics_clear(&t->metrics);
+        t->metrics = *checkpoint->metrics;
+        *checkpoint->metrics = (dt_metrics){0};
+        t->state = checkpoint->state;
+    }
+    DT_TRY(dt_comm_broadcast(t->s->comm, &t->state, sizeof t->state));
+    return publish(t);
+}
+
+dt_status dt_trainer_use_average(dt_trainer *t) {
+    dt_backend *device = t->s->device;
+    if (!t->device_average) return DT_OK;
+    DT_TRY(dt_comm_agree(
+        t->s->comm, device->op->push(device, (dt_tensor){t->device_average, 0}, t->layout.count)));
+    dt_model_use_weights(t->model, t->device_average);
+    return DT_OK;
+}
+
+void dt_trainer_use_weights(dt_trainer *t) { dt_model_use_weights(t->model, t->device_weights); }
+
+void dt_trainer_view(dt_checkpoint *view, void *context) {
+    dt_trainer *t = context;
+    *view = (dt_checkpoint){
+        .config = t->config,
+        .shape = t->shape,
+        .layout = t->layout,
+        .tokenizer = t->tokenizer,
+        .weights = t->average_memory ? t->average_memory : t->weights_memory,
+        .m = t->m_memory,
+        .v = t->v_memory,
+        .iterate = t->average_memory ? t->weights_memory : NULL,
+        .metrics = &t->metrics,
+        .state = t->state,
+    };
+}

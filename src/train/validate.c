@@ -1,0 +1,127 @@
+/* Validation while training: the measurement, and whether it is the best so far. */
+#include <math.h>
+
+#include "dtrain/core/clock.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/train/evaluate.h"
+#include "dtrain/train/trainer.h"
+
+static double metric_of(const dt_config *config, const dt_validation_row *row) {
+    switch ((dt_metric_kind)config->metric) {
+    case DT_METRIC_TOKEN_ACCURACY: return row->token_accuracy;
+    case DT_METRIC_LOSS: return row->loss;
+    case DT_METRIC_EXACT_MATCH: break;
+    }
+    return row->exact_match;
+}
+
+/* By more than min-delta; the first finite value always is. A NaN never is. */
+static bool is_better(const dt_config *config, const dt_run_state *state, double value) {
+    if (!isfinite(value)) return false;
+    if (state->best_step < 0) return true;
+    return config->metric == DT_METRIC_LOSS ? value < state->best - config->min_delta
+                                            : value > state->best + config->min_delta;
+}
+
+static void fill_row(dt_validation_row *row, const dt_eval_result *result) {
+    const dt_score *total = &result->total;
+    row->loss = total->loss / total->scored;
+    row->perplexity = exp(row->loss);
+    row->token_accuracy = total->correct / total->scored;
+    const dt_count all = dt_evaluate_all(result);
+    row->exact_match = (double)all.right / (double)all.problems;
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        const dt_count sum = dt_tally_operation(&result->tally, (dt_operation)op);
+        row->exact_match_of[op] = sum.problems > 0 ? (double)sum.right / (double)sum.problems : NAN;
+    }
+}
+
+/* The loss of the best validation so far, which rank 0 knows; NaN: there is none. Collective. */
+static dt_status find_best_loss(double *loss, const dt_trainer *t) {
+    *loss = NAN;
+    for (size_t i = 0; i < t->metrics.validation_count; i++) {
+        const dt_validation_row *row = &t->metrics.validation[i];
+        if (row->step == t->state.best_step) *loss = row->loss;
+    }
+    return dt_comm_broadcast(t->s->comm, loss, sizeof *loss);
+}
+
+/* Of two that are equally good the one with the lower loss is kept: all of a few hundred problems
+ * are soon right. Patience counts it for no better. */
+static dt_status record(dt_trainer *t, const dt_validation_row *row, double best_loss,
+                        bool *improved) {
+    if (dt_comm_rank(t->s->comm) == 0) DT_TRY(dt_metrics_add_validation(&t->metrics, row));
+    const double value = metric_of(&t->config, row);
+    const bool better = is_better(&t->config, &t->state, value);
+    *improved = better || (value == t->state.best && row->loss < best_loss);
+    t->state.stale = better ? 0 : t->state.stale + 1;
+    if (*improved) {
+        t->state.best = value;
+        t->state.best_step = t->state.step;
+    }
+    return DT_OK;
+}
+
+static void begin_work(void *context) {
+    const dt_trainer *t = context;
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
+}
+
+static void chunk_done(void *context, uint64_t done) {
+    const dt_trainer *t = context;
+    (void)done;
+    dt_watchdog_beat(t->watchdog);
+}
+
+static void all_done(void *context) {
+    const dt_trainer *t = context;
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+}
+
+dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *improved,
+                              bool *interrupted) {
+    const double start = dt_seconds_now();
+    const dt_config config = dt_config_evaluated(&t->config);
+    dt_eval_result *result;
+    const dt_eval_progress progress = {
+        .work = begin_work, .chunk = chunk_done, .wait = all_done, .context = t};
+    const dt_eval_request request = {
+        .problems = {.split = DT_VALIDATION, .count = (uint64_t)t->config.eval_examples},
+        .progress = &progress};
+    *row = (dt_validation_row){.step = t->state.step};
+    *improved = *interrupted = false;
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
+    DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
+    const dt_source source = {&config, t->tokenizer, t->lines};
+    dt_status status = dt_trainer_use_average(t);
+    if (status == DT_OK) status = dt_evaluate(result, t->s, t->model, &source, &request);
+    dt_trainer_use_weights(t);
+    *interrupted = result->interrupted;
+    if (status == DT_OK && !*interrupted) {
+        fill_row(row, result);
+        row->seconds = dt_seconds_now() - start;
+        double best_loss;
+        status = find_best_loss(&best_loss, t);
+        if (status == DT_OK) {
+            dt_writer_lock(t->writer);
+            status = record(t, row, best_loss, improved);
+            dt_writer_unlock(t->writer);
+        }
+        status = dt_comm_agree(t->s->comm, status);
+    }
+    dt_memory_free(&result);
+    return status;
+}
+
+bool dt_trainer_patience_over(const dt_config *config, const dt_run_state *state) {
+    return config->patience > 0 && state->stale >= config->patience;
+}
+
+const char *dt_trainer_metric_name(const dt_config *config) {
+    switch ((dt_metric_kind)config->metric) {
+    case DT_METRIC_TOKEN_ACCURACY: return "token accuracy";
+    case DT_METRIC_LOSS: return "loss";
+    case DT_METRIC_EXACT_MATCH: break;
+    }
+    return "exact match";
+}

@@ -1,0 +1,256 @@
+/* Shows how far a run is. */
+#include "dtrain/ui/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/ui/terminal.h"
+
+static const double BAR_SECONDS = 0.1, LINE_SECONDS = 5;
+/* After so many seconds, what was measured counts for a third. Validations must not show in the
+   time that is left as jumps. */
+static const double LATELY_SECONDS = 10, LONGER_SECONDS = 120;
+
+/* ---- texts ---- */
+
+void dt_progress_duration(char *text, size_t size, double seconds) {
+    if (!isfinite(seconds) || seconds < 0 || seconds > 1e9) {
+        snprintf(text, size, "--:--");
+        return;
+    }
+    const long whole = lround(seconds);
+    if (whole >= 86400) {
+        snprintf(text, size, "%ldd %02ldh", whole / 86400, whole / 3600 % 24);
+    } else if (whole >= 3600) {
+        snprintf(text, size, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    } else {
+        snprintf(text, size, "%ld:%02ld", whole / 60, whole % 60);
+    }
+}
+
+/* Unknown before anything was measured. */
+static void write_shares(char *text, size_t size, const dt_progress_view *v) {
+    text[0] = '\0';
+    if (!isfinite(v->computing)) return;
+    snprintf(text, size, "compute %.0f%% comm %.0f%% wait %.0f%%", v->computing, v->communicating,
+             v->waiting);
+}
+
+/* So many columns inside the brackets. */
+static void write_brackets(char *text, size_t inner, const dt_progress_view *v) {
+    const double done = v->steps > 0 ? (double)v->step / (double)v->steps : 0;
+    const size_t full = (size_t)((double)inner * fmin(fmax(done, 0), 1));
+    text[0] = '[';
+    for (size_t i = 0; i < inner; i++) text[1 + i] = i < full ? '=' : i == full ? '>' : ' ';
+    text[1 + inner] = ']';
+    text[2 + inner] = '\0';
+}
+
+void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_view *v) {
+    enum { BRACKETS, COUNT, LOSS, RATE, SHARES, LEFT, PARTS };
+    enum { INNER_MIN = 10, INNER_MAX = 40 };
+    static const int by_importance[PARTS] = {COUNT, LEFT, LOSS, BRACKETS, RATE, SHARES};
+    char part[PARTS][80], left[32];
+    dt_progress_duration(left, sizeof left, v->left);
+    write_brackets(part[BRACKETS], INNER_MIN, v);
+    /* As wide at the first step as at the last, so that nothing moves. */
+    const int digits = snprintf(NULL, 0, "%lld", (long long)v->steps);
+    snprintf(part[COUNT], sizeof *part, "%*lld/%lld", digits, (long long)v->step,
+             (long long)v->steps);
+    snprintf(part[LOSS], sizeof *part, "loss %.4f", v->loss);
+    snprintf(part[RATE], sizeof *part, "%.0f tokens/s", v->rate);
+    write_shares(part[SHARES], sizeof *part, v);
+    snprintf(part[LEFT], sizeof *part, "%s left", left);
+
+    bool shown[PARTS] = {false};
+    size_t used = 0;
+    width = dt_min_size(width, size - 1);
+    for (size_t i = 0; i < PARTS; i++) {
+        const size_t length = strlen(part[by_importance[i]]), gap = used ? 2 : 0;
+        if (!length || used + gap + length > width) continue;
+        shown[by_importance[i]] = true;
+        used += gap + length;
+    }
+    const size_t inner = dt_min_size(INNER_MAX, INNER_MIN + width - used);
+    if (shown[BRACKETS]) write_brackets(part[BRACKETS], inner, v);
+    text[0] = '\0';
+    for (size_t i = 0, end = 0; i < PARTS; i++) {
+        if (!shown[i]) continue;
+        end += (size_t)snprintf(text + end, size - end, "%s%s", end ? "  " : "", part[i]);
+    }
+}
+
+/* JSON has no word for what is not finite. */
+static const char *json_number(char text[32], const char *format, double value) {
+    if (isfinite(value)) {
+        snprintf(text, 32, format, value);
+    } else {
+        snprintf(text, 32, "null");
+    }
+    return text;
+}
+
+/* ---- measuring ---- */
+
+static void add_sums(dt_progress_sums *to, const dt_progress_sums *more, double horizon) {
+    const double keep = exp(-more->elapsed / horizon);
+    to->steps = keep * to->steps + more->steps;
+    to->tokens = keep * to->tokens + more->tokens;
+    to->seconds = keep * to->seconds + more->seconds;
+    to->elapsed = keep * to->elapsed + more->elapsed;
+    to->communicating = keep * to->communicating + more->communicating;
+    to->waiting = keep * to->waiting + more->waiting;
+}
+
+static void take_in_fresh(dt_progress *p) {
+    add_sums(&p->line, &p->fresh, INFINITY);
+    add_sums(&p->lately, &p->fresh, LATELY_SECONDS);
+    add_sums(&p->longer, &p->fresh, LONGER_SECONDS);
+    p->fresh = (dt_progress_sums){0};
+}
+
+static dt_progress_view view_of(const dt_progress *p, const dt_train_row *row,
+                                const dt_progress_sums *s) {
+    const double others = s->communicating + s->waiting;
+    const double step_seconds = p->longer.elapsed / p->longer.steps;
+    return (dt_progress_view){
+        .step = row->step + 1,
+        .steps = p->steps,
+        .loss = row->loss,
+        .rate = s->tokens / s->seconds,
+        .computing = 100 * fmax(0, s->seconds - others) / s->seconds,
+        .communicating = 100 * s->communicating / s->seconds,
+        .waiting = 100 * s->waiting / s->seconds,
+        .left = step_seconds * (double)(p->steps - row->step - 1),
+    };
+}
+
+/* ---- showing ---- */
+
+/* Before any other message: the bar's line is taken back. */
+static void clear_bar(void) { fputs("\r\033[K", stderr); }
+
+void dt_progress_open(dt_progress *p, const dt_config *config) {
+    const double now = dt_seconds_now();
+    *p = (dt_progress){.steps = config->steps,
+                       .batch = config->batch,
+                       .terminal_file = -1,
+                       .next_bar = now,
+                       .next_line = now + LINE_SECONDS,
+                       .last_step = now};
+    memcpy(p->folder, config->out, sizeof p->folder);
+    /* Less is to be said at lower levels; at debug other ranks would write into the bar. */
+    if (config->log_level == DT_LOG_INFO) p->terminal = dt_terminal_open(&p->terminal_file);
+    if (p->terminal) dt_log_before(clear_bar);
+}
+
+void dt_progress_close(dt_progress *p) {
+    if (!p->terminal) return;
+    clear_bar();
+    dt_log_before(NULL);
+    dt_terminal_close(&p->terminal_file);
+    p->terminal = false;
+}
+
+void dt_progress_event(const dt_progress *p, const char *json) {
+    if (dt_run_append_log(p->folder, json) == DT_OK) return;
+    dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+}
+
+static void show_bar(const dt_progress *p, const dt_train_row *row) {
+    enum { USUAL = 80 };
+    const dt_progress_view view = view_of(p, row, &p->lately);
+    const size_t columns = dt_terminal_columns(p->terminal_file);
+    char text[256];
+    /* A character in the last column would make some terminals wrap. */
+    dt_progress_bar(text, sizeof text, (columns ? columns : USUAL) - 1, &view);
+    fprintf(stderr, "\r%s\033[K", text);
+    fflush(stderr);
+}
+
+static void show_line(const dt_progress *p, const dt_train_row *row) {
+    const dt_progress_view v = view_of(p, row, &p->line);
+    char left[32], shares[80];
+    dt_progress_duration(left, sizeof left, v.left);
+    write_shares(shares, sizeof shares, &v);
+    dt_log_info("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %.0f tokens/s  %.0f "
+                "problems/s%s%s  %s left",
+                (long long)v.step, (long long)v.steps, v.loss, row->lr, row->grad_norm, v.rate,
+                (double)p->batch * p->line.steps / p->line.seconds, *shares ? "  " : "", shares,
+                left);
+}
+
+static void log_step(const dt_progress *p, const dt_train_row *row) {
+    const dt_progress_view v = view_of(p, row, &p->line);
+    char line[512], number[6][32];
+    snprintf(line, sizeof line,
+             "{\"event\":\"step\",\"step\":%lld,\"loss\":%s,\"lr\":%.9g,\"grad_norm\":%s,"
+             "\"tokens_per_second\":%s,\"compute_percent\":%s,\"communication_percent\":%s,"
+             "\"waiting_percent\":%s}",
+             (long long)v.step, json_number(number[0], "%.9g", v.loss), row->lr,
+             json_number(number[1], "%.9g", row->grad_norm), json_number(number[2], "%.0f", v.rate),
+             json_number(number[3], "%.1f", v.computing),
+             json_number(number[4], "%.1f", v.communicating),
+             json_number(number[5], "%.1f", v.waiting));
+    dt_progress_event(p, line);
+}
+
+static void count_step(dt_progress *p, double now, const dt_train_row *row,
+                       const dt_step_times *times) {
+    p->fresh.steps++;
+    p->fresh.tokens += (double)row->tokens;
+    p->fresh.seconds += row->seconds;
+    p->fresh.elapsed += now - p->last_step;
+    p->fresh.communicating += times->communicating - p->last_times.communicating;
+    p->fresh.waiting += times->waiting - p->last_times.waiting;
+    p->last_step = now;
+    p->last_times = *times;
+}
+
+void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_times *times) {
+    const double now = dt_seconds_now();
+    count_step(p, now, row, times);
+    const bool line = row->step + 1 >= p->steps || now >= p->next_line;
+    const bool bar = p->terminal && (line || now >= p->next_bar);
+    if (!line && !bar) return;
+    take_in_fresh(p);
+    if (bar) {
+        show_bar(p, row);
+        p->next_bar = now + BAR_SECONDS;
+    }
+    if (!line) return;
+    if (!p->terminal) show_line(p, row);
+    log_step(p, row);
+    p->next_line = now + LINE_SECONDS;
+    p->line = (dt_progress_sums){0};
+}
+
+void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool best) {
+    char parts[160] = "", json[160] = "", line[512], loss[32];
+    size_t used = 0, json_used = 0;
+    for (int op = 0; op < DT_OPERATIONS; op++) {
+        const double value = row->exact_match_of[op];
+        if (isnan(value)) continue;
+        const dt_operation operation = (dt_operation)op;
+        used += (size_t)snprintf(parts + used, sizeof parts - used, "  %c %.2f%%",
+                                 dt_operation_symbol(operation), 100 * value);
+        json_used +=
+            (size_t)snprintf(json + json_used, sizeof json - json_used, ",\"exact_match_%s\":%.6f",
+                             dt_operation_name(operation), value);
+    }
+    dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s",
+                (long long)row->step, row->loss, row->perplexity, 100 * row->token_accuracy,
+                100 * row->exact_match, parts, best ? "  (best)" : "");
+    snprintf(line, sizeof line,
+             "{\"event\":\"validation\",\"step\":%lld,\"loss\":%s,\"token_accuracy\":%.6f,"
+             "\"exact_match\":%.6f%s}",
+             (long long)row->step, json_number(loss, "%.9g", row->loss), row->token_accuracy,
+             row->exact_match, json);
+    dt_progress_event(p, line);
+}

@@ -1,0 +1,63 @@
+/* Finds the terminal that standard error ends at, also behind mpirun. */
+#include "dtrain/ui/terminal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+size_t dt_terminal_columns(int file) {
+    struct winsize size;
+    return file >= 0 && ioctl(file, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* The first line of a file under /proc. */
+static bool read_word(char *word, size_t size, const char *path) {
+    FILE *in = fopen(path, "re");
+    if (!in) return false;
+    const bool read = fgets(word, (int)size, in) != NULL;
+    fclose(in);
+    word[strcspn(word, "\n")] = '\0';
+    return read;
+}
+
+/* mpirun gives its ranks a pipe for standard error, whatever its own is, and passes every byte on
+   at once. Only a parent of that name does. */
+static int launcher_terminal(void) {
+    static const char *const LAUNCHERS[] = {"mpirun", "mpiexec", "orterun", "prterun"};
+    char path[64], name[32], terminal[64];
+    const long parent = (long)getppid();
+    snprintf(path, sizeof path, "/proc/%ld/comm", parent);
+    if (!read_word(name, sizeof name, path)) return -1;
+    bool launched = false;
+    for (size_t i = 0; i < sizeof LAUNCHERS / sizeof *LAUNCHERS; i++) {
+        launched = launched || strcmp(name, LAUNCHERS[i]) == 0;
+    }
+    if (!launched) return -1;
+    snprintf(path, sizeof path, "/proc/%ld/fd/2", parent);
+    const ssize_t length = readlink(path, terminal, sizeof terminal - 1);
+    if (length <= 0) return -1;
+    terminal[length] = '\0';
+    /* Nothing but a terminal is opened: opening a pipe or a device can have effects. */
+    if (strncmp(terminal, "/dev/pts/", 9) != 0 && strncmp(terminal, "/dev/tty", 8) != 0) return -1;
+    const int file = open(terminal, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (file >= 0 && isatty(file)) return file;
+    if (file >= 0) close(file);
+    return -1;
+}
+
+bool dt_terminal_open(int *file) {
+    const char *kind = getenv("TERM");
+    *file = -1;
+    if (!kind || !*kind || strcmp(kind, "dumb") == 0) return false;
+    *file = isatty(STDERR_FILENO) ? STDERR_FILENO : launcher_terminal();
+    return *file >= 0;
+}
+
+void dt_terminal_close(int *file) {
+    if (*file > STDERR_FILENO) close(*file);
+    *file = -1;
+}
