@@ -506,7 +506,7 @@ def main():
     parser.add_argument("--shared", action="store_true",
                         help="others use this machine, too: training on one rank by processor time instead of real time")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--into", metavar="FILE", help="put the report between the marks of a file, such as README.md")
+    parser.add_argument("--into", metavar="FILE", help="put the report between the marks of a file, such as RESULTS.md")
     options = parser.parse_args()
     chosen = options.only.split(",")
     if options.rounds < 1:

@@ -43,11 +43,16 @@ class Report(unittest.TestCase):
                               for of in ("forward", "input gradient", "weight gradient")})
 
     def test_a_file_that_cannot_take_results_is_refused_at_once(self):
-        for path, words in (("/nowhere/README.md", "No such file"), (HERE / "run.sh", "there are no lines")):
+        for path, words in (("/nowhere/RESULTS.md", "No such file"), (HERE / "README.md", "there are no lines")):
             told = subprocess.run([sys.executable, "-B", HERE / "report.py", "/nowhere", "--into", path], text=True,
                                   stderr=subprocess.PIPE, check=False)
             self.assertEqual(told.returncode, 1)
             self.assertIn(words, told.stderr)
+
+    def test_the_page_of_results_can_take_them(self):
+        before, after = report.around_results(HERE / "RESULTS.md")
+        self.assertIn("tests/bench/run.sh --into tests/bench/RESULTS.md", before)
+        self.assertEqual(after, "\n")
 
     def test_every_target_has_a_figure(self):
         figures = [row["figure"] for row in self.report["targets"]]
