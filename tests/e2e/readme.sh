@@ -1,49 +1,91 @@
 #!/usr/bin/env bash
-# Every command that README.md shows runs as it stands there, on a small run in the place of the default job.
+# The pages for people hold what they say: every command that they show runs as it stands there, on a small run in the place of the
+# default job, and README.md names every option of the program and keeps its size.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-readme=$here/../../README.md
+top=$here/../..
+readme=$top/README.md
+pages=("$readme" "$top/src/data/README.md")
+
+# ---- README.md is a page that can be read in one go, and in a terminal ----
+
+lines=$(wc -l <"$readme")
+((lines <= 185)) || fail "README.md has $lines lines; move something to a page of its own"
+wide=$({ LC_ALL=C.UTF-8 grep -nE '.{141}' "$readme" || true; } | cut -d : -f 1 | tr '\n' ' ')
+[[ -z $wide ]] || fail "README.md: more than 140 characters in these lines: $wide"
+
+# ---- links lead to files that are there ----
+
+while read -r link; do
+    [[ -e $top/$link ]] || fail "README.md links to $link, which is not there"
+done < <(grep -oE '\]\([^)#]+\)' "$readme" | tr -d '])(' | grep -v '^http')
+
+# ---- options: each that README.md names exists, and each of the program stands in one of README.md's tables ----
+
+"$dtrain" --help >help
+commands=$(tr '\n' ' ' <help | sed -nE 's/.*Other commands: dtrain ([a-z, ]+);.*/\1/p' | tr -d ,)
+[[ $commands == *eval*verify* ]] || fail "dtrain --help does not name the other commands: $commands"
+for command in $commands; do "$dtrain" "$command" --help >>help; done
+grep -oE '`--[a-z0-9-]+' "$readme" | tr -d '`' | sort -u >named
+grep '^|' "$readme" | grep -oE '`--[a-z0-9-]+' | tr -d '`' | sort -u >listed
+# An option begins its line of the help, perhaps behind its letter.
+grep -oE '^ +(-., )?--[a-z0-9-]+' help | grep -oE -e '--[a-z0-9-]+' | sort -u >options
+(($(wc -l <options) >= 60)) || fail "only $(wc -l <options) options found in dtrain --help"
+unknown=$(comm -23 named options | tr '\n' ' ')
+[[ -z $unknown ]] || fail "README.md names what dtrain --help does not: $unknown"
+missing=$(comm -13 listed options | tr '\n' ' ')
+[[ -z $missing ]] || fail "README.md's tables lack: $missing"
+
+# ---- commands ----
 
 # A folder that looks like a checkout in which quickstart.sh has been run.
 mkdir build
 ln -s "$dtrain" build/dtrain
 expect_exit 0 start 2 "${small[@]}" --batch 8 --eval-examples 64
 
-# blocks LANGUAGE: the fenced blocks of one language, one a line of base64.
+# blocks PAGE: the fenced blocks of the shell, one a line of base64.
 blocks() {
-    awk -v language="$1" '
+    awk '
         $0 == "```" && inside { inside = 0; print text | "base64 -w0; echo"; close("base64 -w0; echo"); next }
-        $0 == "```" language { inside = 1; text = ""; next }
-        inside { text = text $0 "\n" }' "$readme"
+        $0 == "```sh" { inside = 1; text = ""; next }
+        inside { text = text $0 "\n" }' "$1"
 }
 
-commands=0
-while read -r block; do
-    while IFS= read -r line; do
-        # Installing and the tests themselves: e2e.quickstart, and what runs this. All of the default's domain takes minutes:
-        # e2e.exhaustive has a small one.
-        [[ -z $line || $line == jobs/quickstart.sh* || $line == jobs/test.sh* || $line == sbatch* || $line == *--exhaustive* ]] && continue
-        code=0
-        (eval "$line") </dev/null >out 2>err || code=$?
-        # An untrained model may fail to answer; the command is right all the same.
-        [[ $code == 0 || ($code == 65 && $line == *" ask "*) ]] || fail "exit code $code: $line"
-        commands=$((commands + 1))
-    done < <(base64 -d <<<"$block")
-done < <(blocks sh)
-((commands >= 8)) || fail "only $commands commands found in README.md"
+ran=0
+for page in "${pages[@]}"; do
+    while read -r block; do
+        while IFS= read -r line; do
+            # What installs and builds: e2e.quickstart, and what runs this. All of the default's domain takes minutes:
+            # e2e.exhaustive has a small one.
+            [[ -z $line || $line == jobs/quickstart.sh* || $line == cmake* || $line == *--exhaustive* ]] && continue
+            code=0
+            (eval "$line") </dev/null >out 2>err || code=$?
+            # An untrained model may fail to answer; the command is right all the same.
+            [[ $code == 0 || ($code == 65 && $line == *" ask "*) ]] || fail "exit code $code: $line"
+            ran=$((ran + 1))
+        done < <(base64 -d <<<"$block")
+    done < <(blocks "$page")
+done
+((ran >= 15)) || fail "only $ran commands found in ${pages[*]}"
 
-while read -r block; do
-    base64 -d <<<"$block" >example.py
-    expect_exit 0 /usr/bin/python3 -B example.py
-    [[ -s out ]] || fail "the Python example of README.md prints nothing"
-    commands=$((commands + 1))
-done < <(blocks python)
+# ---- the picture ----
 
-# Each option that the README names exists, and each setting of the program stands in the README.
-"$dtrain" --help >help
-for command in eval ask info data verify plot; do "$dtrain" "$command" --help >>help; done
-while read -r option; do
-    grep -qE -- "^ .*$option(=|,| |\[|\$)" help || fail "README.md names $option, which dtrain --help does not"
-done < <(grep -oE '`--[a-z0-9-]+' "$readme" | tr -d '`' | sort -u)
-say "$commands commands of README.md ran"
+/usr/bin/python3 -B "$top/tests/bench/picture.py" runs/default --until 400 >picture.svg 2>err || fail "no picture was drawn"
+/usr/bin/python3 -B -c '
+import sys, xml.etree.ElementTree as tree
+for path in sys.argv[1:]:
+    words = [item.text for item in tree.parse(path).iter() if item.tag.endswith("text")]
+    assert {"shards", "ranks"} <= {word.split()[-1] for word in words}, (path, words)' picture.svg "$top/tests/bench/picture.svg" ||
+    fail "a picture is none"
+
+# ---- the examples of src/data/README.md are what tests/unit/test_format.c asks for ----
+
+tr -d '\n' <"$top/tests/unit/test_format.c" | sed 's/" *"//g' >written
+examples=0
+while read -r text; do
+    grep -qF "\"$text\"" written || fail "src/data/README.md shows $text, which tests/unit/test_format.c does not know"
+    examples=$((examples + 1))
+done < <(sed -n 's/^whole text *//p' "$top/src/data/README.md")
+((examples >= 3)) || fail "only $examples whole texts found in src/data/README.md"
+say "$ran commands of the pages ran; README.md has $lines lines and names $(wc -l <options) options"
