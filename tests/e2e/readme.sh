@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The pages for people hold what they say: every command that they show runs as it stands there, on a small run in the place of the
-# default job, and README.md names every option of the program and keeps its size.
+# Pages for people are right: every command of README.md runs as it stands there, on a small run in the place of the default job;
+# README.md names every option and keeps its size; files that pages name are there.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,11 +15,20 @@ lines=$(wc -l <"$readme")
 wide=$({ LC_ALL=C.UTF-8 grep -nE '.{141}' "$readme" || true; } | cut -d : -f 1 | tr '\n' ' ')
 [[ -z $wide ]] || fail "README.md: more than 140 characters in these lines: $wide"
 
-# ---- links lead to files that are there ----
+# ---- what pages name is there: where their links lead, and the files of this repository ----
 
-while read -r link; do
-    [[ -e $top/$link ]] || fail "README.md links to $link, which is not there"
-done < <(grep -oE '\]\([^)#]+\)' "$readme" | tr -d '])(' | grep -v '^http')
+named=0
+while read -r page; do
+    while read -r file; do
+        [[ -e $(dirname "$page")/$file ]] || fail "$page links to $file, which is not there"
+        named=$((named + 1))
+    done < <(grep -oE '\]\([^)#]+\)' "$page" | tr -d '])(' | grep -v '^http')
+    while read -r file; do
+        compgen -G "$top/$file" >/dev/null || fail "$page names $file, which is not there"
+        named=$((named + 1))
+    done < <(grep -oE '`(include|io|jobs|mpi|src|tests)/[a-zA-Z0-9_./*-]+`' "$page" | tr -d '`')
+done < <(find "$top"/{README.md,io,jobs,mpi,src,tests} -name '*.md')
+((named >= 40)) || fail "only $named names of files found in the pages"
 
 # ---- options: each that README.md names exists, and each of the program stands in one of README.md's tables ----
 
@@ -88,4 +97,4 @@ while read -r text; do
     examples=$((examples + 1))
 done < <(sed -n 's/^whole text *//p' "$top/src/data/README.md")
 ((examples >= 3)) || fail "only $examples whole texts found in src/data/README.md"
-say "$ran commands of the pages ran; README.md has $lines lines and names $(wc -l <options) options"
+say "$ran commands of the pages ran, $named files that pages name are there; README.md has $lines lines and names $(wc -l <options) options"
