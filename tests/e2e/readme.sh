@@ -26,7 +26,7 @@ while read -r page; do
     while read -r file; do
         compgen -G "$top/$file" >/dev/null || fail "$page names $file, which is not there"
         named=$((named + 1))
-    done < <(grep -oE '`(include|io|jobs|mpi|src|tests)/[a-zA-Z0-9_./*-]+`' "$page" | tr -d '`')
+    done < <(grep -oE "\`(include|io|jobs|mpi|src|tests)/[a-zA-Z0-9_./*-]+\`" "$page" | tr -d '`')
 done < <(find "$top"/{README.md,io,jobs,mpi,src,tests} -name '*.md')
 ((named >= 40)) || fail "only $named names of files found in the pages"
 
