@@ -20,8 +20,14 @@ name=dtrain-chain-$(date +%Y%m%d-%H%M%S)-$$
 export CHAIN=yes
 previous=()
 for ((link = 1; link <= links; link++)); do
-    job=$(sbatch --parsable --job-name="$name" --no-requeue "${previous[@]}" "$@")
+    job=$(sbatch --parsable --job-name="$name" --no-requeue "${previous[@]}" "$@" </dev/null)
     job=${job%%;*} # the name of the cluster may follow
+    named=$(squeue -h -t all -j "$job" -o %j </dev/null)
+    if [[ $named != "$name" ]]; then
+        scancel "$job"
+        echo "jobs/chain.sh: the job is called $named: leave --job-name out, a chain needs a name of its own" >&2
+        exit 64
+    fi
     echo "job $job: link $link of $links${previous[*]:+, after ${previous[*]##*:}}"
     # After any end: a link that ran out of time, was preempted or lost a node has left a checkpoint, too.
     previous=("--dependency=afterany:$job")

@@ -15,65 +15,76 @@ ranks=${NP:-4}
     exit 64
 }
 
-# What of the options this script needs to know itself.
-out=runs/default ops='+-*/'
-for ((i = 1; i <= $#; i++)); do
-    case ${!i} in
-    --out=*) out=${!i#*=} ;;
-    --ops=*) ops=${!i#*=} ;;
-    --out | --ops)
-        name=${!i#--} next=$((i + 1))
-        printf -v "$name" %s "${!next:-}"
-        ;;
-    esac
-done
-
 ensure_packages build
+exec </dev/null # mpirun would read what the caller of this script is to read
 build build -DCMAKE_BUILD_TYPE=Release -DDTRAIN_TESTS=OFF
 for option in "$@"; do
-    [[ $option != --help && $option != -\? ]] || exec build/dtrain "$@"
+    case $option in --help | -\? | -h | --usage | --version | -V) exec build/dtrain "$@" ;; esac
 done
 
 mpi_environment "$ranks"
 export OMPI_MCA_orte_execute_quiet=${OMPI_MCA_orte_execute_quiet:-1} # exit codes are explained below
-say "" "Training on $ranks ranks in $out. Ctrl-C stops; the same command goes on where it stood." ""
-stopped=
+say "" "Training on $ranks ranks. Ctrl-C stops; the same command goes on where it stood." ""
+end=$(mktemp) stopped='' code=0
+trap 'rm -f "$end"' EXIT
 trap 'stopped=yes' INT TERM
-code=0
-mpirun -np "$ranks" build/dtrain "$@" || code=$?
+[[ ${1:-} != train ]] || shift
+mpirun -np "$ranks" build/dtrain train --json "$@" >"$end" || code=$?
 trap - INT TERM
 
+# said NAME: a text in the line that dtrain prints at the end of training.
+said() {
+    sed -nE '$ s/.*[{,]"'"$1"'":"(([^"\\]|\\.)*)".*/\1/p' "$end" | sed -E 's/\\(["\\])/\1/g'
+}
+out=$(said run)
+
 if ((code == 75)) || [[ $code -ne 0 && -n $stopped ]]; then
-    say "" "Stopped before the end. Run the same command again to go on from the last checkpoint in $out."
+    say "" "Stopped before the end. Run the same command again to go on from the last checkpoint${out:+ in $out}."
     exit 75
 elif ((code != 0)); then
     say "" "Ended with exit code $code. If no message above says why, let mpirun speak as well:" \
         "  OMPI_MCA_orte_execute_quiet=0 jobs/quickstart.sh …"
     exit "$code"
+elif [[ -z $out ]]; then # --check-gradients
+    exit
 fi
 
 echo
 build/dtrain info "$out"
 
+# examples SPLIT: a few texts of what the run learns, as "problem|answer"; of each operation one, if there are several.
+examples() {
+    build/dtrain data --config "$out/config.ini" --split "$1" --count 40 --tsv | awk -F '\t' '
+        NR == 1 { problems = $2 == "op"; next }
+        { text = problems ? $3 $2 $4 "\037" $5 : $2 "\037" $3 }
+        problems && seen[$2]++ { rest[++more] = text; next }
+        ++count <= 4 { print text }
+        END { for (i = 1; count < 4 && i <= more; i++ && ++count) print rest[i] }'
+}
+
+lines=()
+for split in test validation train; do # few lines of text may all fall into one split
+    ((${#lines[@]})) || mapfile -t lines < <(examples "$split")
+done
 echo
 echo "A few problems:"
-for problem in 123+456 45-123 273*274 2060/71; do
-    [[ $ops == *"${problem//[0-9]/}"* ]] || continue
-    case $problem in
-    */*) right="$((problem)) r $((${problem/\//%}))" ;;
-    *) right=$((problem)) ;;
-    esac
-    answer=$(build/dtrain ask "$out" "$problem") || answer="no answer"
-    [[ $answer == "$right" ]] && verdict=right || verdict="($right would be right)"
-    printf '  %-8s = %-9s %s\n' "$problem" "$answer" "$verdict"
+for line in "${lines[@]}"; do
+    problem=${line%%$'\037'*} right=${line#*$'\037'} between='=' verdict=''
+    if [[ -z $problem ]]; then # plain text: its first words, to go on with
+        problem=${right%"${right#* * }"} right='' between='…'
+        problem=${problem% }
+    fi
+    answer=$(build/dtrain ask "$out" -- "$problem") || answer="no answer"
+    [[ -z $right ]] || verdict="($right would be right)"
+    [[ $answer != "$right" ]] || verdict=right
+    printf '  %-8s %s %-9s %s\n' "$problem" "$between" "$answer" "$verdict"
 done
 
-again=jobs/quickstart.sh folder=$(printf %q "$out")
+again=jobs/quickstart.sh folder=$(printf %q "$out") asked=${lines[0]%%$'\037'*}
 (($# == 0)) || again+=$(printf ' %q' "$@")
+printf '\nAsk more:            build/dtrain ask %s\n' "$folder"
+[[ ! $asked =~ ^[0-9]+[-+*/][0-9]+$ ]] || printf 'See the working:     build/dtrain ask %s --show-work "%s"\n' "$folder" "$asked"
 cat <<END
-
-Ask more:            build/dtrain ask $folder
-See the working:     build/dtrain ask $folder --show-work "273*274"
 Train on:            $again --steps N    (any number of ranks: NP=2 …)
 Start from nothing:  $again --fresh
 END

@@ -55,7 +55,7 @@ apt_install() {
         as_root=(sudo)
     fi
     say "Installing with apt-get: $*"
-    "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" apt-get update -qq </dev/null &&
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
             -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@" </dev/null >&2
 }

@@ -1,27 +1,63 @@
 /* The train command: what dtrain does when no other command is named. */
+#include <stdio.h>
+
 #include "app.h"
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/progress.h"
 
-static void open_progress(void *p, const dt_config *config) { dt_progress_open(p, config); }
+typedef struct {
+    dt_progress progress;
+    bool json;
+} following;
 
-static void show_step(void *p, const dt_train_row *row, const dt_step_times *times) {
-    dt_progress_step(p, row, times);
+static void open_progress(void *context, const dt_config *config) {
+    following *f = context;
+    dt_progress_open(&f->progress, config);
 }
 
-static void show_validation(void *p, const dt_validation_row *row, bool best) {
-    dt_progress_validation(p, row, best);
+static void show_step(void *context, const dt_train_row *row, const dt_step_times *times) {
+    following *f = context;
+    dt_progress_step(&f->progress, row, times);
 }
 
-static void close_progress(void *p) { dt_progress_close(p); }
+static void show_validation(void *context, const dt_validation_row *row, bool best) {
+    following *f = context;
+    dt_progress_validation(&f->progress, row, best);
+}
+
+static void close_progress(void *context) {
+    following *f = context;
+    dt_progress_close(&f->progress);
+}
+
+/* One line, for scripts that want to go on with what has been trained. */
+static void print_end(void *context, const dt_train_end *end) {
+    const following *f = context;
+    const dt_run_state *state = end->state;
+    if (!f->json) return;
+    printf("{\"run\":");
+    dt_json_print_text(end->config->out);
+    printf(",\"model\":");
+    dt_json_print_text(end->model);
+    printf(",\"finished\":%s,\"step\":%lld,\"steps\":%lld", end->finished ? "true" : "false",
+           (long long)state->step, (long long)end->config->steps);
+    if (state->best_step >= 0) {
+        char metric[32];
+        dt_config_text(metric, sizeof metric, end->config, dt_setting_find("metric"));
+        printf(",\"metric\":\"%s\",\"best\":%.9g,\"best_step\":%lld", metric, state->best,
+               (long long)state->best_step);
+    }
+    printf("}\n");
+}
 
 dt_status command_train(dt_session *s, const app_options *options) {
-    dt_progress progress = {0};
+    following f = {.json = options->json};
     const dt_observer observer = {.open = open_progress,
                                   .step = show_step,
                                   .validation = show_validation,
                                   .close = close_progress,
-                                  .context = &progress};
+                                  .end = print_end,
+                                  .context = &f};
     const dt_start_request request = {.given = options->given,
                                       .resume = options->resume,
                                       .init_from = options->init_from,

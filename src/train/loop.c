@@ -469,6 +469,17 @@ done:
     return status;
 }
 
+/* For the observer, on rank 0. */
+static void observe_end(const dt_observer *observer, const dt_config *config,
+                        const dt_run_state *state, bool finished) {
+    char model[DT_PATH_MAX + 16];
+    snprintf(model, sizeof model, "%s/%s", config->out,
+             state->best_step >= 0 ? "best.h5" : "latest.h5");
+    const dt_train_end end = {
+        .config = config, .state = state, .finished = finished, .model = model};
+    observer->end(observer->context, &end);
+}
+
 static void tell_finished(const dt_start_plan *plan) {
     const bool patience = dt_trainer_patience_over(&plan->config, &plan->state);
     char best[96] = "";
@@ -485,6 +496,7 @@ static void tell_finished(const dt_start_plan *plan) {
 
 dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_observer *observer) {
     const double start = dt_seconds_now();
+    const bool leads = dt_comm_rank(s->comm) == 0;
     dt_start_plan plan;
     dt_checkpoint checkpoint = {0};
     dt_run_lock *lock = NULL;
@@ -494,8 +506,9 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     dt_signals_catch();
     DT_TRY_DONE(dt_start_decide(&plan, &checkpoint, &lock, s, request));
     if (plan.kind == DT_START_FINISHED && !request->check_gradients) {
-        if (dt_comm_rank(s->comm) == 0) mend_links(&plan);
+        if (leads) mend_links(&plan);
         tell_finished(&plan);
+        if (leads) observe_end(observer, &plan.config, &plan.state, true);
         goto done;
     }
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
@@ -505,7 +518,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     if (request->check_gradients) {
         DT_TRY_DONE(dt_trainer_initialise(&t));
         /* One rank does: the weights it moves are everybody's. */
-        if (dt_comm_rank(s->comm) == 0) {
+        if (leads) {
             const dt_source source = dt_trainer_source(&t);
             status = dt_gradients_check(s, t.model, t.device_weights, t.weights_memory, &source);
         }
@@ -515,7 +528,9 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     DT_TRY_DONE(begin(&t, &plan, &checkpoint));
     const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
     DT_TRY_DONE(train(&t, &until, observer, &end));
-    if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) status = DT_ERR_STOPPED;
+    const bool finished = end == END_STEPS || end == END_PATIENCE;
+    if (leads) observe_end(observer, &t.config, &t.state, finished);
+    if (!finished) status = DT_ERR_STOPPED;
 done:
     if (status != DT_ERR_COMM) dt_trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);

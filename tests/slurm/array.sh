@@ -24,11 +24,11 @@ expect_history runs/sweep/3 step 0 "$stopped"
 expect_same whole runs/sweep/3
 say "three seeds; the one stopped at step $stopped ended with the same bytes"
 
-printf '%s\n' "--lr 0.001" "--lr 0.003 --width 48" >list
-array=$(SWEEP=list RUNS=runs/rates submit --array=2,3 --ntasks-per-node=2 jobs/sweep.sbatch "${run[@]:4}" --heads 2 --steps 5)
+printf '\xef\xbb\xbf%s\r\n%s\r\n' "--lr 0.001" "--lr '0.003' --width 48 --ops \"+-*\"" >list # from another system
+array=$(SWEEP=list RUNS=runs/rates submit --array=2,3 --ntasks-per-node=2 jobs/sweep.sbatch "${run[@]:4}" --lr 1 --heads 2 --steps 5)
 expect_end "${array}_2" COMPLETED
 build/dtrain info --json runs/rates/2 >info.out
-expect info.out '"width":48' '"lr":0.003'
+expect info.out '"width":48' '"lr":0.003' '"ops":"+-*"'
 expect_end "${array}_3" FAILED 64
 expect "dtrain-sweep-${array}_3.out" "list has nothing in line 3"
 say "settings from a list"

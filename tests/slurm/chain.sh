@@ -37,3 +37,14 @@ expect_end "${BASH_REMATCH[1]}" FAILED 64
 [[ ${lines[1]} =~ ^job\ ([0-9]+): ]] || fail "${lines[1]}"
 wait_for 60 job_is "${BASH_REMATCH[1]}" CANCELLED
 say "a chain ends at an error"
+
+# What a chain could not take for its own.
+code=0
+jobs/chain.sh 2 --hold -J mine jobs/dtrain.sbatch --out run 2>refused.out || code=$?
+((code == 64)) || fail "exit code $code for a chain with another name"
+expect refused.out "leave --job-name out"
+[[ -z $(squeue -h -t PENDING) ]] || fail "a job is left of a chain that was refused"
+# Without a script sbatch would read one where this is called.
+printf '#!/bin/sh\n' | { jobs/chain.sh 1 --hold >refused.out 2>&1 && fail "a chain without a script"; read -r rest && [[ $rest == '#!/bin/sh' ]]; } ||
+    fail "the caller's input was read"
+say "a chain keeps to its name and to its script"

@@ -17,6 +17,9 @@ refuse() {
 
 refuse 64 "4 ranks are more than the 2 shards of the run: start at most 2 ranks" --nodes=2 jobs/dtrain.sbatch "${run[@]}" --shards 2
 expect "$last" "what it said is in $PWD/$last"
+job=$(submit --output="the log of %j" --ntasks-per-node=1 jobs/dtrain.sbatch --shards 3)
+expect_end "$job" FAILED 64
+expect "the log of $job" "what it said is in $PWD/the log of $job"$'\n'
 DTRAIN=build/nothing refuse 66 "build/nothing is not there" jobs/dtrain.sbatch
 LAUNCHER=prun refuse 64 "LAUNCHER=prun: must be srun or mpirun" jobs/dtrain.sbatch
 code=0
