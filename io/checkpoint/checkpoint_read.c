@@ -1,4 +1,4 @@
-/* Reads a checkpoint and believes nothing in it: what does not fit together is refused. */
+/* Reads a checkpoint without trusting it: parts that contradict each other are refused. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "checkpoint_read.h"
 #include "dtrain/core/memory.h"
 #include "finite.h"
+#include "hdf5_links.h"
 #include "schema.h"
 
 /* More than any configuration or vocabulary of dtrain has. */
@@ -31,7 +32,7 @@ static dt_status check_format(const dt_hdf5_file *in) {
 
 /* ---- configuration and tokenizer ---- */
 
-/* What other parts find wrong with the contents is a fault of the file here. */
+/* What other libraries find wrong with the contents is reported as a fault of the file. */
 static dt_status blame(dt_status status, const dt_hdf5_file *in, const char *part) {
     if (status != DT_ERR_ARG && status != DT_ERR_DATA) return status;
     DT_UNUSABLE(in, part, "%s", dt_error_text());
@@ -107,7 +108,7 @@ static dt_status read_state(dt_run_state *state, const dt_hdf5_file *in) {
     return DT_OK;
 }
 
-/* Everything that is said twice in the file must be said the same way. */
+/* What is stored twice in the file must be equal. */
 static dt_status check_attribute(const dt_hdf5_file *in, const dt_schema_attribute *expected) {
     char part[2 * DT_STORED_PATH_MAX];
     snprintf(part, sizeof part, "%s: attribute %s", expected->path, expected->name);
@@ -183,7 +184,7 @@ static dt_status read_shape(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
     const size_t vocabulary = dt_tokenizer_size(checkpoint->tokenizer);
     const dt_status shape =
         dt_model_shape_from(&checkpoint->shape, &checkpoint->config, vocabulary);
-    /* Texts with other signs have other lengths, too. */
+    /* Texts with another vocabulary have other lengths, too. */
     bool same = true;
     if (shape == DT_ERR_ARG) DT_TRY(compare_vocabulary(&same, checkpoint));
     DT_USABLE(same, in, "/tokenizer/vocab", OTHER_VOCABULARY);
@@ -215,7 +216,7 @@ static dt_status read_block(float **x, const dt_hdf5_file *in, const dt_layout *
 
 /* ---- metrics ---- */
 
-/* Texts end, and do nothing to a terminal they are shown on. */
+/* Texts end with NUL and hold no control characters, which could act on a terminal. */
 static void scatter(char *rows, const dt_field *field, const char *column, size_t count,
                     size_t row_size) {
     for (size_t i = 0; i < count; i++) {
@@ -242,7 +243,7 @@ static dt_status read_column(char *rows, const dt_hdf5_file *in, const dt_table 
     return status;
 }
 
-/* Steps grow, and none is later than the last one there can be. */
+/* Steps grow, and none is later than the last possible one. */
 static dt_status check_rising(const dt_hdf5_file *in, const dt_table *table, const char *rows,
                               size_t count, int64_t last) {
     int64_t before = -1;
@@ -268,8 +269,7 @@ static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, size_t 
     const size_t count = steps->extent[0];
     const dt_hdf5_object *dataset;
     bool all = true;
-    /* All columns are looked at first: rows take no more memory than the file has bytes for them.
-     */
+    /* All columns are checked first: rows then take no more memory than the file has bytes. */
     for (size_t i = 0; i < of->columns; i++) {
         snprintf(path, sizeof path, "%s/%s", of->path, of->column[i].name);
         const dt_status status = dt_hdf5_dataset(&dataset, in, path, of->column[i].type, 1, &count);
@@ -293,7 +293,7 @@ dt_status dt_checkpoint_survey(dt_hdf5_file *in) {
     return dt_hdf5_note(in, dt_hdf5_verify(in));
 }
 
-/* What the attributes and the tensors follow from; without it they cannot be judged. */
+/* What the attributes and the tensors follow from; without it they cannot be checked. */
 static dt_status read_model(dt_checkpoint *checkpoint, const dt_hdf5_file *in, bool *usable) {
     const dt_status config = read_config(&checkpoint->config, in);
     DT_TRY(dt_hdf5_note(in, config));

@@ -1,4 +1,4 @@
-/* Writes a checkpoint: beside the old file, verified, then renamed over it. */
+/* Writes a checkpoint to a temporary file, verifies it, and renames it over the old one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +8,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/file/replace.h"
 #include "finite.h"
+#include "hdf5_links.h"
 #include "hdf5_read.h"
 #include "hdf5_write.h"
 #include "schema.h"
@@ -117,7 +118,7 @@ static dt_status write_block(dt_hdf5_writer *writer, const dt_layout *layout, co
     return DT_OK;
 }
 
-/* Texts are padded with NUL, whatever stands behind their end in memory. */
+/* Texts are padded with NUL; bytes after their end in memory are not copied. */
 static void gather(char *column, const dt_field *field, const char *rows, size_t count,
                    size_t row_size) {
     for (size_t i = 0; i < count; i++) {

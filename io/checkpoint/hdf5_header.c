@@ -1,11 +1,12 @@
-/* Reads an object header: what an HDF5 object is, its type, shape, place and attributes. */
+/* Reads an object header: what an HDF5 object is, its type, shape, location and attributes. */
+#include "hdf5_header.h"
+
 #include <string.h>
 
 #include "dtrain/core/memory.h"
 #include "hdf5_bytes.h"
-#include "hdf5_read.h"
 
-/* Messages of an object header. Those that say nothing about the contents are passed over. */
+/* Messages of an object header. Those that say nothing about the contents are skipped. */
 enum {
     MESSAGE_NIL = 0x0000,
     MESSAGE_SPACE = 0x0001,
@@ -177,7 +178,7 @@ static dt_status read_message(header *h, unsigned type, unsigned flags, bytes_le
         h->has_type = true;
         return read_type(&h->object->type, h->in, part, message);
     case MESSAGE_LAYOUT:
-        DT_USABLE(!h->has_layout, h->in, part, "two places");
+        DT_USABLE(!h->has_layout, h->in, part, "two locations of its bytes");
         h->has_layout = true;
         return read_layout(h, message);
     case MESSAGE_ATTRIBUTE: return read_attribute(h, message);
@@ -247,7 +248,7 @@ static dt_status check_dataset(const header *h) {
     }
     DT_USABLE(!too_large && size == object->size, in, object->path,
               "its shape does not fit its %zu bytes", object->size);
-    if (size == 0) return DT_OK; /* has no place in the file */
+    if (size == 0) return DT_OK; /* has no bytes in the file */
     DT_USABLE(object->offset <= in->size && size <= in->size - object->offset, in, object->path,
               "its %zu bytes at %llu lie beyond the end of the file", size,
               (unsigned long long)object->offset);

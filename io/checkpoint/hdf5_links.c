@@ -1,11 +1,13 @@
 /* Follows the links of HDF5 groups: which objects there are, and under which names. */
+#include "hdf5_links.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dtrain/core/memory.h"
 #include "hdf5_bytes.h"
-#include "hdf5_read.h"
+#include "hdf5_header.h"
 
 /* Levels of a B-tree of links; two levels already hold a thousand. */
 enum { LEVELS_MAX = 8 };
@@ -120,7 +122,7 @@ static dt_status check_name(const dt_hdf5_file *in, size_t i) {
 
 dt_status dt_hdf5_walk(dt_hdf5_file *in, const char *const *group, size_t groups) {
     DT_TRY(read_group(in, 0, group, groups));
-    /* The list grows while it is gone through: breadth first, without recursion. */
+    /* The list grows during the loop: breadth first, without recursion. */
     for (size_t i = 1; i < in->objects; i++) {
         if (in->object[i].group) DT_TRY(read_group(in, i, NULL, 0));
     }

@@ -1,191 +1,20 @@
 /* Opens a checkpoint's HDF5 file, finds its objects, and reads and verifies their bytes. */
 #include "hdf5_read.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "dtrain/core/memory.h"
-#include "dtrain/file/replace.h"
 #include "hdf5_bytes.h"
+#include "hdf5_header.h"
 #include "manifest.h"
 
-/* A model of a thousand layers takes a few hundred thousand: a hostile file shall not keep us for
- * longer. */
-enum { READS_MAX = 1 << 22 };
-
-static void remember(const dt_hdf5_file *in, const char *part, const char *text) {
-    if (!in->notes) return;
-    dt_fault *last = &in->notes->last;
-    snprintf(last->part, sizeof last->part, "%s", part);
-    snprintf(last->what, sizeof last->what, "%s", text);
-}
-
-dt_status dt_hdf5_unusable(const dt_hdf5_file *in, const char *part, const char *source, int line,
-                           const char *fmt, ...) {
-    char text[512];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    remember(in, part, text);
-    return dt_error_raise(DT_ERR_DATA, source, line, "%s cannot be used: %s: %s", in->path, part,
-                          text);
-}
-
-size_t dt_hdf5_faults(const dt_hdf5_file *in) { return in->notes ? in->notes->verdict->faults : 0; }
-
-/* The same part is looked at several times, and is always wrong in the same way. */
-static bool is_noted(const dt_verdict *verdict, const dt_fault *fault) {
-    for (size_t i = 0; i < verdict->faults; i++) {
-        if (strcmp(verdict->fault[i].part, fault->part) == 0 &&
-            strcmp(verdict->fault[i].what, fault->what) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status) {
-    if (!in->notes || (status != DT_ERR_DATA && status != DT_ERR_IO)) return status;
-    dt_verdict *verdict = in->notes->verdict;
-    if (!is_noted(verdict, &in->notes->last)) {
-        if (verdict->faults == DT_FAULTS_MAX) return status;
-        DT_TRY(dt_memory_grow(&verdict->fault, &verdict->fault_capacity, verdict->faults + 1,
-                              sizeof *verdict->fault, "the list of faults"));
-        verdict->fault[verdict->faults++] = in->notes->last;
-    }
-    dt_error_clear();
-    return DT_OK;
-}
-
-/* ---- bytes ---- */
-
-static dt_status read_at(void *bytes, const dt_hdf5_file *in, uint64_t offset, size_t size,
-                         const char *part) {
-    char *next = bytes;
-    while (size > 0) {
-        const ssize_t got = pread(in->file, next, size, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            char text[128];
-            const char *reason = dt_file_reason(errno, text);
-            remember(in, part, reason);
-            DT_RAISE(DT_ERR_IO, "cannot read %s: %s", in->path, reason);
-        }
-        DT_USABLE(got > 0, in, part, "the file has become shorter while it was read");
-        next += got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return DT_OK;
-}
-
-dt_status dt_hdf5_metadata(void *bytes, dt_hdf5_file *in, uint64_t offset, size_t size,
-                           const char *part) {
-    DT_USABLE(offset <= in->size && size <= in->size - offset, in, part,
-              "its header points beyond the end of the file (%zu bytes at %llu)", size,
-              (unsigned long long)offset);
-    DT_USABLE(size <= in->unread, in, part, "parts of the file overlap");
-    DT_USABLE(in->reads++ < READS_MAX, in, part, "more objects than a checkpoint has");
-    in->unread -= size;
-    return read_at(bytes, in, offset, size, part);
-}
-
-dt_status dt_hdf5_bytes(void *bytes, const dt_hdf5_file *in, const dt_hdf5_object *dataset) {
-    enum { PIECE = 1 << 18 }; /* stays in the cache between reading and hashing */
-    dt_status status = DT_OK;
-    dt_digester *digester = NULL;
-    char *scratch = NULL, expected[DT_DIGEST_LENGTH];
-    DT_TRY(dt_hdf5_value(expected, in, dataset->path, "digest", DT_TEXT(DT_DIGEST_LENGTH)));
-    DT_TRY_DONE(dt_digester_create(&digester));
-    if (!bytes) {
-        const size_t size = dt_min_size(PIECE, dt_max_size(dataset->size, 1));
-        DT_TRY_DONE(dt_memory_alloc(&scratch, size, 1, "verification"));
-    }
-    dt_digester_start(digester);
-    for (size_t at = 0; at < dataset->size; at += PIECE) {
-        const size_t size = dt_min_size(PIECE, dataset->size - at);
-        char *piece = bytes ? (char *)bytes + at : scratch;
-        DT_TRY_DONE(read_at(piece, in, dataset->offset + at, size, dataset->path));
-        dt_digester_add(digester, piece, size);
-    }
-    const dt_digest found = dt_digester_finish(digester);
-    if (memcmp(found.text, expected, DT_DIGEST_LENGTH) != 0) {
-        status = dt_hdf5_unusable(in, dataset->path, __FILE__, __LINE__,
-                                  "its bytes are damaged: their digest is %s, not %.*s", found.text,
-                                  DT_DIGEST_LENGTH, expected);
-    }
-done:
-    dt_memory_free(&scratch);
-    dt_digester_destroy(&digester);
-    return status;
-}
-
-/* ---- opening ---- */
-
-static dt_status read_superblock(dt_hdf5_file *in, uint64_t *root) {
-    static const unsigned char signature[8] = "\211HDF\r\n\032\n";
-    enum { SUPERBLOCK = 96, VERSIONS = 8, END = 40, ROOT = 64 };
-    unsigned char bytes[SUPERBLOCK] = {0};
-    const size_t size = in->size < SUPERBLOCK ? (size_t)in->size : SUPERBLOCK;
-    DT_USABLE(size > 0, in, "its start", "the file is empty");
-    DT_TRY(dt_hdf5_metadata(bytes, in, 0, size, "its start"));
-    DT_USABLE(memcmp(bytes, signature, dt_min_size(size, sizeof signature)) == 0, in, "its start",
-              "not an HDF5 file");
-    DT_USABLE(size == SUPERBLOCK, in, "its start", "the file is cut off after %zu bytes", size);
-    DT_USABLE(bytes[VERSIONS] == 0, in, "its start",
-              "an HDF5 file that dtrain did not write (superblock version %u)", bytes[VERSIONS]);
-    /* Versions of the parts, and 8 bytes for offsets and lengths; the file begins at its start. */
-    static const unsigned char expected[7] = {0, 0, 0, 0, 0, 8, 8};
-    DT_USABLE(memcmp(bytes + VERSIONS, expected, sizeof expected) == 0 && load64(bytes + 24) == 0,
-              in, "its start", "an HDF5 file that dtrain did not write, or damaged");
-    const uint64_t end = load64(bytes + END);
-    DT_USABLE(end == in->size, in, "its end",
-              "the file %s: it has %llu bytes, and should have %llu",
-              end > in->size ? "is cut off" : "goes on after its end", (unsigned long long)in->size,
-              (unsigned long long)end);
-    *root = load64(bytes + ROOT);
-    return DT_OK;
-}
-
-static dt_status start(dt_hdf5_file *in) {
-    struct stat info;
-    char text[128];
-    DT_REQUIRE(fstat(in->file, &info) == 0, DT_ERR_NO_INPUT, "cannot read %s: %s", in->path,
-               dt_file_reason(errno, text));
-    DT_REQUIRE(S_ISREG(info.st_mode), DT_ERR_NO_INPUT, "cannot read %s: it is %s", in->path,
-               S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
-    in->size = in->unread = (uint64_t)info.st_size;
+dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path, dt_fault_notes *notes) {
     uint64_t root = 0;
-    DT_TRY(read_superblock(in, &root));
+    DT_TRY(dt_hdf5_file_open(in, &root, path, notes));
     DT_TRY(dt_hdf5_header(in, root, "/"));
     DT_USABLE(in->object[0].group, in, "/", "not a group");
     return DT_OK;
-}
-
-dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path, dt_fault_notes *notes) {
-    /* Without O_NONBLOCK a FIFO would be waited for. */
-    *in = (dt_hdf5_file){
-        .path = path, .file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .notes = notes};
-    char text[128];
-    DT_REQUIRE(in->file >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", path,
-               errno == ENOENT ? "there is no such file" : dt_file_reason(errno, text));
-    return start(in);
-}
-
-void dt_hdf5_close(dt_hdf5_file *in) {
-    for (size_t i = 0; i < in->blocks; i++) dt_memory_free(&in->block[i]);
-    dt_memory_free(&in->block);
-    dt_memory_free(&in->object);
-    dt_memory_free(&in->attribute);
-    if (in->file >= 0) close(in->file);
-    *in = (dt_hdf5_file){.file = -1};
 }
 
 /* ---- finding ---- */
@@ -234,7 +63,37 @@ dt_status dt_hdf5_dataset(const dt_hdf5_object **dataset, const dt_hdf5_file *in
     return DT_OK;
 }
 
-/* ---- the whole ---- */
+/* ---- bytes and digests ---- */
+
+dt_status dt_hdf5_bytes(void *bytes, const dt_hdf5_file *in, const dt_hdf5_object *dataset) {
+    enum { PIECE = 1 << 18 }; /* stays in the cache between reading and hashing */
+    dt_status status = DT_OK;
+    dt_digester *digester = NULL;
+    char *scratch = NULL, expected[DT_DIGEST_LENGTH];
+    DT_TRY(dt_hdf5_value(expected, in, dataset->path, "digest", DT_TEXT(DT_DIGEST_LENGTH)));
+    DT_TRY_DONE(dt_digester_create(&digester));
+    if (!bytes) {
+        const size_t size = dt_min_size(PIECE, dt_max_size(dataset->size, 1));
+        DT_TRY_DONE(dt_memory_alloc(&scratch, size, 1, "verification"));
+    }
+    dt_digester_start(digester);
+    for (size_t at = 0; at < dataset->size; at += PIECE) {
+        const size_t size = dt_min_size(PIECE, dataset->size - at);
+        char *piece = bytes ? (char *)bytes + at : scratch;
+        DT_TRY_DONE(dt_hdf5_read_at(piece, in, dataset->offset + at, size, dataset->path));
+        dt_digester_add(digester, piece, size);
+    }
+    const dt_digest found = dt_digester_finish(digester);
+    if (memcmp(found.text, expected, DT_DIGEST_LENGTH) != 0) {
+        status = dt_hdf5_unusable(in, dataset->path, __FILE__, __LINE__,
+                                  "its bytes are damaged: their digest is %s, not %.*s", found.text,
+                                  DT_DIGEST_LENGTH, expected);
+    }
+done:
+    dt_memory_free(&scratch);
+    dt_digester_destroy(&digester);
+    return status;
+}
 
 static dt_status list_object(dt_manifest *manifest, const dt_hdf5_file *in,
                              const dt_hdf5_object *object) {

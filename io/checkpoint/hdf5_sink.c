@@ -1,4 +1,5 @@
-/* A virtual file driver of HDF5 that keeps a full disk from harming the library's state. */
+/* A virtual file driver of HDF5 that hides disk errors from the library, which cannot handle them.
+ */
 #include "hdf5_sink.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static void write_gathered(dt_hdf5_sink *sink) {
     sink->gathered_size = 0;
 }
 
-/* One system call for the many small datasets and headers that lie one behind the other. */
+/* One system call for the many small datasets and headers that follow each other. */
 static void gather(dt_hdf5_sink *sink, const void *bytes, size_t size, uint64_t offset) {
     if (offset != sink->gathered_offset + sink->gathered_size ||
         size > sizeof sink->gathered - sink->gathered_size) {
@@ -87,7 +88,7 @@ static haddr_t sink_get_eof(const H5FD_t *base, H5FD_mem_t type) {
     return ((const sink_file *)base)->end;
 }
 
-/* HDF5 fills the edges of its buffers; what is not in the file reads as zero. */
+/* HDF5 reads to fill its buffers; bytes that are not in the file read as zero. */
 static herr_t sink_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t size,
                         void *buffer) {
     (void)type, (void)transfer;

@@ -1,4 +1,4 @@
-/* Where HDF5 puts its bytes: a file of ours, with errors that are ours to see. */
+/* Receives the bytes that HDF5 writes, and the first error of writing them. */
 #ifndef DTRAIN_IO_HDF5_SINK_H
 #define DTRAIN_IO_HDF5_SINK_H
 
@@ -8,9 +8,9 @@
 /**
  * An open file and the first error met while writing it.
  *
- * HDF5 1.10 does not get over a failed write: H5Fclose then leaves the file half open, and the
- * process crashes when it exits. So HDF5 is told that all went well; nothing more is written after
- * the first error, and whoever owns the sink looks at `error`.
+ * HDF5 1.10 cannot handle a failed write: H5Fclose then leaves the file half open, and the process
+ * crashes when it exits. So HDF5 is told that every write succeeded; nothing more is written after
+ * the first error, and the owner of the sink checks `error`.
  */
 typedef struct {
     int file;

@@ -6,13 +6,13 @@
 
 #include "dtrain/file/replace.h"
 
-/* HDF5's stack of errors ends with the cause: keep that one's words. */
+/* HDF5's stack of errors ends with the cause: keep its text. */
 static herr_t keep_first(unsigned depth, const H5E_error2_t *error, void *text) {
     if (depth == 0 && error->desc) snprintf(text, 256, "%s", error->desc);
     return 0;
 }
 
-/* Turn a failed call into a status. What the disk said comes before what HDF5 makes of it. */
+/* Turn a failed call into a status. An error of the disk is reported rather than HDF5's own. */
 static dt_status failed(const dt_hdf5_writer *writer, const char *what) {
     char reason[128], text[256] = "no reason given";
     DT_REQUIRE(!writer->sink.error, DT_ERR_IO, "cannot write %s: %s", writer->path,
@@ -34,7 +34,7 @@ static dt_status failed(const dt_hdf5_writer *writer, const char *what) {
         }                                                                                          \
     } while (0)
 
-/* Metadata stays in memory until the end: HDF5 must not read back what a full disk has not taken.
+/* Metadata stays in memory until the end: HDF5 must not read back what a full disk did not store.
  */
 static herr_t keep_metadata(hid_t access) {
     H5AC_cache_config_t cache = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
@@ -73,12 +73,12 @@ dt_status dt_hdf5_writer_open(dt_hdf5_writer *writer, int file, const char *path
                                .file = H5I_INVALID_HID,
                                .group_creation = H5I_INVALID_HID,
                                .dataset_creation = H5I_INVALID_HID};
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* errors are told in our words */
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* errors are reported in our words */
     TRY_HDF5(writer->driver = dt_hdf5_sink_register(), "its driver");
     DT_TRY(create_file(writer));
     TRY_HDF5(writer->group_creation = H5Pcreate(H5P_GROUP_CREATE), "its start");
     TRY_HDF5(writer->dataset_creation = H5Pcreate(H5P_DATASET_CREATE), "its start");
-    /* No times, and no bytes that the data does not decide. */
+    /* No times, and no bytes that do not follow from the data. */
     TRY_HDF5(H5Pset_obj_track_times(writer->group_creation, false), "its start");
     TRY_HDF5(H5Pset_obj_track_times(writer->dataset_creation, false), "its start");
     TRY_HDF5(H5Pset_fill_time(writer->dataset_creation, H5D_FILL_TIME_NEVER), "its start");
@@ -203,7 +203,7 @@ dt_status dt_hdf5_writer_finish(dt_hdf5_writer *writer, dt_digest *digest) {
 }
 
 void dt_hdf5_writer_close(dt_hdf5_writer *writer) {
-    /* After an error nothing more shall reach the file, which is about to be removed. */
+    /* After an error nothing more may be written to the file, which is about to be removed. */
     if (!writer->sink.error) writer->sink.error = -1;
     if (writer->file >= 0) H5Fclose(writer->file);
     if (writer->group_creation >= 0) H5Pclose(writer->group_creation);

@@ -9,6 +9,7 @@
 
 #include "dtrain/checkpoint/checkpoint.h"
 #include "finite.h"
+#include "hdf5_links.h"
 #include "hdf5_read.h"
 #include "manifest.h"
 #include "schema.h"
