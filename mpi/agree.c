@@ -1,4 +1,4 @@
-/* Makes one rank's error everybody's, so that none waits for a rank that has given up. */
+/* Gives one rank's error to all ranks, so that none waits for a rank that has failed. */
 #include <stdint.h>
 #include <stdio.h>
 
@@ -7,14 +7,14 @@
 /* An error as it travels. */
 typedef struct {
     int32_t code;
-    char place[96];
+    char location[96];
     char text[1600];
 } report;
 
 static void write_report(report *own, dt_status local) {
     own->code = local;
     if (dt_error_code() == local) {
-        snprintf(own->place, sizeof own->place, "%s", dt_error_location());
+        snprintf(own->location, sizeof own->location, "%s", dt_error_location());
         snprintf(own->text, sizeof own->text, "%s", dt_error_text());
     } else {
         snprintf(own->text, sizeof own->text, "an error of kind %d without a message", (int)local);
@@ -30,8 +30,8 @@ dt_status dt_comm_agree(dt_comm *comm, dt_status local) {
     if (lowest == (int)comm->rank) write_report(&first, local);
     DT_TRY(DT_MPI(MPI_Bcast(&first, sizeof first, MPI_BYTE, lowest, comm->all)));
     if (lowest == (int)comm->rank) return local;
-    if (lowest == 0) return dt_error_adopt((dt_status)first.code, first.place, first.text);
+    if (lowest == 0) return dt_error_adopt((dt_status)first.code, first.location, first.text);
     char text[sizeof first.text + MPI_MAX_PROCESSOR_NAME + 32];
     snprintf(text, sizeof text, "rank %d on %s: %s", lowest, comm->host[lowest], first.text);
-    return dt_error_adopt((dt_status)first.code, first.place, text);
+    return dt_error_adopt((dt_status)first.code, first.location, text);
 }

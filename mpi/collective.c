@@ -50,7 +50,7 @@ dt_status dt_comm_sum(dt_comm *comm, int64_t *values, size_t count) {
     return DT_MPI(MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_INT64_T, MPI_SUM, comm->all));
 }
 
-/* Where each rank's bytes begin among those of all, and how many there are. */
+/* Offset and number of each rank's bytes among those of all ranks. */
 static dt_status place_bytes(size_t *total, int *length, int *first, dt_comm *comm, size_t mine) {
     const int own = (int)dt_min_size(mine, INT_MAX);
     DT_TRY(DT_MPI(MPI_Allgather(&own, 1, MPI_INT, length, 1, MPI_INT, comm->all)));
@@ -92,7 +92,7 @@ void dt_shard_range(size_t *begin, size_t *end, size_t shards, size_t size, size
     *end = (rank + 1) * shards / size;
 }
 
-/* One shard's values as one element, so that counts stay small whatever per_shard is. */
+/* One shard's values as one element, so that counts stay small for any per_shard. */
 static dt_status share_shards(dt_comm *comm, double *all, const int *count, const int *first,
                               size_t per_shard) {
     MPI_Datatype shard;

@@ -29,8 +29,8 @@ static size_t rank_of(MPI_Comm comm) {
     return (size_t)rank;
 }
 
-/* "Open MPI v4.1.4, package: …" and "MPICH Version:\t4.0.2\n…": the first words without the
- * clutter. */
+/* "Open MPI v4.1.4, package: …" and "MPICH Version:\t4.0.2\n…": only the name and the
+ * version. */
 static void read_library(char *library, size_t size) {
     char text[MPI_MAX_LIBRARY_VERSION_STRING] = "MPI";
     int length;
@@ -61,14 +61,14 @@ static dt_status start_mpi(dt_comm *comm, int *argc, char ***argv) {
     read_library(comm->library, sizeof comm->library);
     DT_REQUIRE(threads >= MPI_THREAD_FUNNELED, DT_ERR_UNAVAILABLE,
                "%s was built without support for threads; use another build of it", comm->library);
-    /* What is derived from the world inherits this. */
+    /* Communicators made from the world inherit this. */
     return DT_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
 }
 
 /* Can the ranks of comm->machine share memory? Tried, since MPI has no way to ask. */
 static dt_status try_sharing(bool *works, MPI_Comm machine) {
     *works = false;
-    /* Where there is no room for it, Open MPI hangs instead of failing. */
+    /* If there is no room, Open MPI hangs instead of failing. */
     int room = dt_window_space() >= 1 << 20;
     DT_TRY(DT_MPI(MPI_Allreduce(MPI_IN_PLACE, &room, 1, MPI_INT, MPI_MIN, machine)));
     if (!room) return DT_OK;
@@ -112,8 +112,8 @@ void dt_ranks_order(int *order, const int *leader, size_t size) {
     }
 }
 
-/* Launchers may deal ranks out to the machines one by one; shards follow the rank order, and only
-   neighbours in it form large subtrees. */
+/* Launchers may distribute ranks to the machines one by one; shards follow the rank order, and only
+   neighbours in this order form large subtrees. */
 static dt_status number_ranks(dt_comm *comm) {
     const size_t size = size_of(MPI_COMM_WORLD), rank = rank_of(MPI_COMM_WORLD);
     int *leader = NULL, *order = NULL;
@@ -142,7 +142,7 @@ static dt_status gather_hosts(dt_comm *comm) {
         MPI_Allgather(mine, sizeof mine, MPI_CHAR, comm->host, sizeof mine, MPI_CHAR, comm->all));
 }
 
-/* Numbers of the nodes and their first ranks, from what each rank knows about its own. */
+/* Numbers of the nodes and their first ranks, from what each rank knows about its node. */
 static dt_status number_nodes(dt_comm *comm) {
     int *local_rank = NULL;
     dt_status status = dt_memory_alloc(&local_rank, comm->size, sizeof *local_rank, "rank numbers");
@@ -163,10 +163,10 @@ done:
 dt_status dt_comm_split_nodes(dt_comm *comm, size_t ranks_per_node) {
     DT_REQUIRE(comm->windows == 0, DT_ERR_INTERNAL,
                "nodes were cut again while %zu shared windows were open", comm->windows);
-    const size_t place = rank_of(comm->machine);
-    const size_t part = ranks_per_node > 0 ? place / ranks_per_node : 0;
+    const size_t number = rank_of(comm->machine);
+    const size_t part = ranks_per_node > 0 ? number / ranks_per_node : 0;
     if (comm->local != MPI_COMM_NULL) DT_TRY(DT_MPI(MPI_Comm_free(&comm->local)));
-    DT_TRY(DT_MPI(MPI_Comm_split(comm->machine, (int)part, (int)place, &comm->local)));
+    DT_TRY(DT_MPI(MPI_Comm_split(comm->machine, (int)part, (int)number, &comm->local)));
     comm->local_rank = rank_of(comm->local);
     comm->local_size = size_of(comm->local);
     return number_nodes(comm);
@@ -192,7 +192,7 @@ done:
     return status;
 }
 
-/* Frees all it can; the first thing that fails is what it returns. */
+/* Frees all it can and returns the first error. */
 dt_status dt_comm_close(dt_comm **comm) {
     if (!*comm) return DT_OK;
     dt_status status = DT_OK;

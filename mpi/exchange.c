@@ -10,14 +10,15 @@
 #include "internal.h"
 #include "tree.h"
 
-/* Stretches that can be under way at once: between two looks at them each comes one stage further
-   at most, and the network is to have something to do meanwhile. */
+/* Stretches that can be under way at once: each advances by one stage at most per call of
+   dt_exchange_progress, and the network should not be idle between two calls. */
 enum { STRETCHES = 8 };
 
 typedef struct {
     size_t begin, end;
     float *received; /* (leaves, longest part); own leaves' rows stay untouched */
-    /* With bfloat16, else NULL: what comes for `received`, and what goes and the sums that come. */
+    /* With bfloat16, else NULL: what is received for `received`, and what is sent and the
+     * sums that are received. */
     uint16_t *arrived; /* (leaves, longest part) */
     uint16_t *packed;  /* (own leaves, longest) */
     MPI_Request *request;

@@ -1,4 +1,5 @@
-/* What the files of this folder share: a communicator's inside, and MPI's errors as statuses. */
+/* What the files of this folder share: the members of a communicator, and MPI's errors as
+ * statuses. */
 #ifndef DT_MPI_INTERNAL_H
 #define DT_MPI_INTERNAL_H
 
@@ -38,7 +39,7 @@ double dt_clock(void);
  */
 void dt_ranks_order(int *order, const int *leader, size_t size);
 
-/* Bytes left where MPI keeps shared windows; SIZE_MAX if that cannot be told. */
+/* Bytes left where MPI keeps shared windows; SIZE_MAX if that is unknown. */
 size_t dt_window_space(void);
 
 /* A window of which this rank is the first to touch bytes begin … end, so that they lie in its

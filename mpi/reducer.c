@@ -23,7 +23,7 @@ struct dt_reducer {
     size_t stride;      /* floats of a slot: count in whole blocks */
     size_t first, last; /* this rank's shards */
     size_t next;        /* the shard to come; counts on past last, for dt_reducer_sum to complain */
-    size_t final;       /* elements from here on of the shard in hand are in its subtree */
+    size_t final;       /* elements from here on of the current shard are in its subtree */
     size_t slots;
     dt_window *window;
     float *own; /* this rank's slots */
@@ -254,13 +254,13 @@ size_t dt_reducer_begin_shard(dt_reducer *reducer) {
     return dt_min_size(waiting, reducer->slots - 1);
 }
 
-/* What this step's frontier is at when partial sums are final from an element on: it only grows,
- * over all steps. */
+/* The mark of this step when partial sums are final from an element on. It only grows, over all
+ * steps. */
 static uint64_t mark_of(const dt_reducer *r, size_t from) {
     return r->sums * (r->count + 1) + (r->count - dt_min_size(from, r->count));
 }
 
-/* Sums the elements from … final of whatever subtrees the shard in hand completes. */
+/* Sums the elements from … final of the subtrees that the current shard completes. */
 static void fold(dt_reducer *r, size_t from) {
     const size_t before = dt_tree_cover(NULL, r->first, r->next) + 1;
     const size_t after = dt_tree_cover(NULL, r->first, r->next + 1);
@@ -298,7 +298,7 @@ static void sum_node(dt_reducer *r, size_t begin, size_t end) {
     r->adding += dt_clock() - start;
 }
 
-/* Take in what has come from other nodes, and send off what this node has complete. */
+/* Receive what has come from other nodes, and send what this node has complete. */
 static dt_status advance(dt_reducer *r) {
     if (!r->exchange) return DT_OK;
     DT_TRY(dt_exchange_progress(r->exchange, &r->adding));

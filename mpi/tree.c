@@ -1,4 +1,4 @@
-/* Adds gradients in the order of one binary tree over shards, whoever computed them. */
+/* Adds gradients in the order of one binary tree over shards, independent of who computed them. */
 #include "tree.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ size_t dt_tree_cover(dt_subtree *cover, size_t begin, size_t end) {
 }
 
 /* The sums are written over one of their operands, element by element: without ivdep the compiler
-   takes that for a dependence between elements and adds one at a time. */
+   sees a dependence between elements and adds one at a time. */
 
 DT_HOT static void add_2(float *y, const float *a, const float *b, size_t n) {
 #pragma GCC ivdep

@@ -55,7 +55,7 @@ static dt_status check_space(dt_comm *comm, size_t bytes, const char *what) {
 }
 
 /* Local rank 0 brings all the memory. MPI does not align it: a page more, and rounded up by the
-   same number of bytes on every rank, whatever address each of them sees it at. */
+   same number of bytes on every rank, since each of them sees it at another address. */
 static dt_status allocate_shared(dt_window *window, size_t bytes) {
     dt_comm *comm = window->comm;
     const MPI_Aint wanted = comm->local_rank == 0 ? (MPI_Aint)(bytes + PAGE) : 0;

@@ -1,5 +1,4 @@
-/* Verifies a checkpoint: reads it like one that is going to be used, and names all that is wrong.
- */
+/* Verifies a checkpoint: reads it as for use, and names everything that is wrong. */
 #include <string.h>
 
 #include "checkpoint_read.h"
@@ -7,7 +6,7 @@
 #include "finite.h"
 #include "manifest.h"
 
-/* Every NaN is a fault of its tensor; the first one says enough. */
+/* A NaN is a fault of its tensor; the first one is enough to report. */
 static dt_status check_finite(const dt_hdf5_file *in, const dt_hdf5_object *tensor,
                               const float *x) {
     const size_t count = tensor->size / sizeof *x, at = dt_finite_count(x, count);

@@ -7,7 +7,7 @@
 #include "dtrain/core/memory.h"
 
 /* An exponent of all ones is NaN or infinity; compared as integers, so that no compiler flag can
- * take it away. */
+ * optimise it away. */
 static const uint32_t EXPONENT = 0x7f800000u;
 
 DT_HOT static uint32_t any_special(const float *x, size_t count) {

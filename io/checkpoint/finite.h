@@ -1,4 +1,4 @@
-/* NaN and infinity must neither get into a checkpoint nor out of one. */
+/* Finds NaN and infinity, which are neither written to a checkpoint nor read from one. */
 #ifndef DTRAIN_IO_FINITE_H
 #define DTRAIN_IO_FINITE_H
 

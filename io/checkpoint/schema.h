@@ -1,4 +1,4 @@
-/* What stands where in a checkpoint: said once, for writing and for reading. For people:
+/* Names, types and order of everything in a checkpoint, for writing and for reading. For people:
  * io/README.md. */
 #ifndef DTRAIN_IO_SCHEMA_H
 #define DTRAIN_IO_SCHEMA_H
@@ -24,7 +24,7 @@ typedef struct {
 
 typedef dt_status dt_schema_visitor(void *context, const dt_schema_attribute *attribute);
 
-/* Visit every attribute whose value follows from what the checkpoint holds; stops at the first
+/* Visit every attribute whose value follows from the contents of the checkpoint; stops at the first
  * error. */
 dt_status dt_schema_attributes(const dt_checkpoint *checkpoint, dt_schema_visitor *visit,
                                void *context);
@@ -47,7 +47,7 @@ typedef struct {
     size_t columns;
     size_t row_size;
     bool rising;    /* column 0 is a step that grows from row to row */
-    int64_t behind; /* and is so far behind the number of updates made, at least */
+    int64_t behind; /* and is at least this much less than the number of updates made */
 } dt_table;
 
 enum { DT_TABLES = 3 };

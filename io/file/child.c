@@ -1,4 +1,4 @@
-/* Runs another program and keeps what it complains about. */
+/* Runs another program and keeps its messages. */
 #define _GNU_SOURCE /* pipe2 */
 #include "dtrain/file/child.h"
 
@@ -12,7 +12,7 @@
 
 extern char **environ;
 
-/* Add to the end; what is too much falls off at the front, since programs name the error last. */
+/* Add to the end; if it is too long, the front is dropped, since programs name the error last. */
 static void keep_end(char *text, size_t size, size_t *length, const char *more, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const char c = isspace((unsigned char)more[i]) ? ' ' : more[i];
@@ -45,7 +45,7 @@ static int start(pid_t *process, const char *const argument[], int input, int ou
     failed = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
     if (!failed) failed = posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
     if (!failed) failed = posix_spawn_file_actions_adddup2(&files, error, STDERR_FILENO);
-    /* The arguments are not changed: POSIX leaves out const for old programs' sake. */
+    /* The arguments are not changed: POSIX leaves out const only because old programs do. */
     if (!failed) {
         char *const *arguments;
         memcpy(&arguments, &argument, sizeof arguments);

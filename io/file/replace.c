@@ -1,5 +1,5 @@
-/* Writes beside the old file and renames over it, so that there is always one whole file of that
- * name. */
+/* Writes a temporary file next to the old one and renames it, so that a name always stands for a
+ * whole file. */
 #include "dtrain/file/replace.h"
 
 #include <dirent.h>
@@ -15,8 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Left by another machine, a temporary file counts as forgotten when it is this old: no write takes
- * so long. */
+/* A temporary file of another machine counts as forgotten at this age: no write takes that long. */
 enum { FORGOTTEN_SECONDS = 3600, HOST_MAX = 64 };
 
 const char *dt_file_reason(int error, char text[128]) {
@@ -59,7 +58,7 @@ dt_status dt_file_sync_folder(const char *folder) {
     const int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DT_REQUIRE(file >= 0, DT_ERR_IO, "cannot flush the folder %s: %s", folder,
                dt_file_reason(errno, text));
-    /* Some file systems cannot flush a folder (EINVAL) and need not. */
+    /* Some file systems cannot flush a folder (EINVAL) and do not need it. */
     const int error = fsync(file) == 0 || errno == EINVAL ? 0 : errno;
     close(file);
     DT_REQUIRE(!error, DT_ERR_IO, "cannot flush the folder %s: %s", folder,
@@ -102,14 +101,16 @@ dt_status dt_replacement_open(dt_replacement *replacement, const char *path) {
     struct stat existing;
     DT_REQUIRE(stat(path, &existing) != 0 || !S_ISDIR(existing.st_mode), DT_ERR_CREATE,
                "cannot create %s: a folder of that name is in the way", path);
-    /* An old one of an equal process number; O_EXCL also keeps from writing through a link. */
+    /* It may be there from an old process of the same number; O_EXCL also avoids writing through a
+     * link. */
     unlink(replacement->temporary);
     replacement->file =
         open(replacement->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     char text[128];
     DT_REQUIRE(replacement->file >= 0, DT_ERR_CREATE, "cannot create %s: %s", path,
                dt_file_reason(errno, text));
-    /* For dt_replacement_clean: gone with the process, whatever becomes of its number. */
+    /* For dt_replacement_clean: the lock ends with the process, even if its number is used again.
+     */
     flock(replacement->file, LOCK_EX | LOCK_NB);
     return DT_OK;
 }
@@ -153,9 +154,9 @@ static bool is_locked(const char *path) {
     return locked;
 }
 
-/* Whether nobody is writing to ".NAME.tmp.HOST.PID" any more. A process of this host has gone if
-   its number is free; if not, it may be another one's by now, or that of a zombie, and the lock
-   tells. */
+/* Whether ".NAME.tmp.HOST.PID" is no longer being written. A process of this host has ended if its
+   number is free; if the number is in use, it may belong to another process or to a zombie by now,
+   and the lock decides. */
 static bool is_forgotten(const char *folder, const char *name) {
     const char *mark = name;
     for (const char *next = name; (next = strstr(next, ".tmp.")); next++) mark = next;
@@ -167,10 +168,10 @@ static bool is_forgotten(const char *folder, const char *name) {
 
     char host[HOST_MAX], path[2 * DT_PATH_MAX];
     host_name(host);
-    const char *whose = mark + strlen(".tmp.");
-    const size_t length = (size_t)(dot - whose);
+    const char *owner = mark + strlen(".tmp.");
+    const size_t length = (size_t)(dot - owner);
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (strlen(host) == length && memcmp(host, whose, length) == 0) {
+    if (strlen(host) == length && memcmp(host, owner, length) == 0) {
         if (process == (long)getpid()) return false;
         return (kill((pid_t)process, 0) != 0 && errno == ESRCH) || !is_locked(path);
     }

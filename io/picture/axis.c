@@ -7,7 +7,7 @@
 /* Spaces between ticks, at most. */
 enum { SPACES_Y = 5, SPACES_X = 10 };
 
-double dt_axis_place(const dt_axis *axis, double value) {
+double dt_axis_position(const dt_axis *axis, double value) {
     if (!isfinite(value)) return NAN;
     if (!axis->logarithmic) return (value - axis->low) / (axis->high - axis->low);
     return value > 0 ? log(value / axis->low) / log(axis->high / axis->low) : NAN;

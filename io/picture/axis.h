@@ -27,13 +27,13 @@ void dt_axis_linear(dt_axis *axis, double least, double most);
 /* 0 < least <= most. */
 void dt_axis_logarithmic(dt_axis *axis, double least, double most);
 
-/* From 0 to 100, with room for points that stand at the ends. */
+/* From 0 to 100, with room for points at the ends. */
 void dt_axis_percent(dt_axis *axis);
 
 /* Whole numbers; not widened. */
 void dt_axis_steps(dt_axis *axis, double first, double last);
 
-/* Where a value stands: 0 at the low end, 1 at the high one; NaN for what cannot be shown. */
-double dt_axis_place(const dt_axis *axis, double value);
+/* The position of a value: 0 at the low end, 1 at the high one; NaN if it cannot be shown. */
+double dt_axis_position(const dt_axis *axis, double value);
 
 #endif

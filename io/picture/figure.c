@@ -51,8 +51,8 @@ static dt_point merge(const series *s, size_t first, size_t end) {
 }
 
 static size_t column_of(const dt_axis *x, double step, size_t columns) {
-    const double place = dt_axis_place(x, step);
-    return dt_min_size(columns - 1, (size_t)(fmax(0, place) * (double)columns));
+    const double position = dt_axis_position(x, step);
+    return dt_min_size(columns - 1, (size_t)(fmax(0, position) * (double)columns));
 }
 
 /* As many points as rows if there is room, otherwise one per column. */
@@ -78,23 +78,23 @@ static dt_status thin(dt_curve *curve, const series *s, const dt_axis *x, size_t
 
 static bool shows_something(const dt_curve *curve) { return !isnan(curve->last); }
 
-/* Takes a place among the panel's curves unless it has nothing to show. */
+/* Adds a curve to the panel unless it has nothing to show. */
 static dt_status add_curve(dt_panel *panel, dt_curve curve, series s, const dt_axis *x,
                            size_t columns) {
-    dt_curve *place = &panel->curve[panel->curves];
-    *place = curve;
-    DT_TRY(thin(place, &s, x, columns));
-    if (shows_something(place)) {
+    dt_curve *added = &panel->curve[panel->curves];
+    *added = curve;
+    DT_TRY(thin(added, &s, x, columns));
+    if (shows_something(added)) {
         panel->curves++;
     } else {
-        dt_memory_free(&place->point);
+        dt_memory_free(&added->point);
     }
     return DT_OK;
 }
 
 /* ---- panels ---- */
 
-/* Colours that also those tell apart who do not see all of them: Okabe and Ito 2008. */
+/* Colours that colour-blind people can tell apart: Okabe and Ito 2008. */
 enum {
     BLACK = 0x000000,
     BLUE = 0x0072B2,

@@ -1,4 +1,4 @@
-/* What a plot shows, whoever draws it: curves thinned to what can be told apart, axes, restarts. */
+/* What a plot shows, in a picture or in a terminal: thinned curves, axes, restarts. */
 #ifndef DTRAIN_IO_FIGURE_H
 #define DTRAIN_IO_FIGURE_H
 

@@ -1,4 +1,4 @@
-/* Draws pictures with gnuplot, without a shell, from a script that holds all. */
+/* Draws pictures with gnuplot, without a shell, from a script that includes the data. */
 #include "gnuplot.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 /* ---- text in a script ---- */
 
-/* Bytes of the UTF-8 character at the start of a text; 0 if it is none that XML may hold. */
+/* Bytes of the UTF-8 character at the start of a text; 0 if XML cannot hold it. */
 static size_t character(const char *text) {
     const unsigned char *c = (const unsigned char *)text;
     if (c[0] >= ' ' && c[0] < 0x7f) return 1;
@@ -30,7 +30,7 @@ static size_t character(const char *text) {
     return allowed && code != 0xfffe && code != 0xffff ? more + 1 : 0;
 }
 
-/* Between single quotes gnuplot takes everything as it stands, and a doubled quote for one. */
+/* Between single quotes gnuplot changes nothing, and reads a doubled quote as one. */
 void dt_gnuplot_title(FILE *script, const char *title, size_t characters) {
     const char *text = dt_title_part(title, characters);
     fputs(text == title ? "'" : "'...", script);
@@ -78,7 +78,7 @@ dt_status dt_plot_picture(dt_picture *picture, const char *path) {
 }
 
 static dt_status run_gnuplot(FILE *script, const dt_replacement *out) {
-    /* -d: no settings of the user's own, which could change anything. */
+    /* -d: without the user's own settings, which could change the picture. */
     static const char *const argument[] = {"gnuplot", "-d", NULL};
     dt_child child;
     char text[128];

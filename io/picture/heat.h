@@ -1,4 +1,5 @@
-/* What a heat map shows, whoever draws it: panels of cells, and how wrong each cell is. */
+/* What a heat map shows, in a picture or in a terminal: panels of cells, and how wrong each cell
+ * is. */
 #ifndef DTRAIN_IO_HEAT_H
 #define DTRAIN_IO_HEAT_H
 

@@ -6,7 +6,7 @@
 
 #include "dtrain/core/memory.h"
 
-/* Deeper ones than this are none of ours. */
+/* No file of dtrain is nested deeper. */
 enum { DEPTH_MAX = 32 };
 
 typedef struct {
@@ -35,7 +35,7 @@ static bool take(reader *in, char c) {
     return true;
 }
 
-/* What stands between two quotes. */
+/* The text between two quotes. */
 static dt_status read_text(reader *in, const char **text, size_t *length) {
     if (!take(in, '"')) return refuse(in, "a text in quotes");
     *text = in->at;

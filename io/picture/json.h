@@ -1,5 +1,4 @@
-/* Reads JSON into a tree: small files that this program has written, or others have taken from it.
- */
+/* Reads JSON into a tree: small files that this program has written. */
 #ifndef DTRAIN_IO_JSON_H
 #define DTRAIN_IO_JSON_H
 
@@ -14,14 +13,14 @@ typedef enum {
     DT_JSON_OBJECT
 } dt_json_kind;
 
-/* Values in the order of the file; 0 is the whole. Texts are as they stand, escapes and all. */
+/* Values in the order of the file; 0 is the whole. Escapes in texts are kept. */
 typedef struct {
     dt_json_kind kind;
     const char *key; /* of a member of an object, NULL otherwise */
     size_t key_length;
     double number; /* of a bool 0 or 1 */
     size_t child;  /* first value inside; 0: none */
-    size_t next;   /* value beside it; 0: none */
+    size_t next;   /* the value after it; 0: none */
 } dt_json_value;
 
 typedef struct {

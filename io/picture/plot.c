@@ -1,4 +1,4 @@
-/* Draws a run as SVG or PNG: gnuplot does, from a script with the data in it. */
+/* Draws a run as SVG or PNG with gnuplot. */
 #include "dtrain/picture/plot.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 /* Pixels of the picture, and points of a curve: more could not be told apart. */
 enum { WIDTH = 1000, HEIGHT = 1120, COLUMNS = 600 };
 
-/* In shares of the picture, from below and from the left. */
+/* As fractions of the picture, from below and from the left. */
 static const double LEFT = 0.095, RIGHT = 0.765, TOP = 0.935, BOTTOM = 0.055, GAP = 0.02;
 static const double PANEL_HEIGHT[DT_PANELS] = {
     [DT_PANEL_LOSS] = 0.32, [DT_PANEL_EXACT] = 0.32, [DT_PANEL_LR] = 0.14, [DT_PANEL_NORM] = 0.22};
@@ -45,7 +45,8 @@ static void write_ticks(FILE *script, const char *which, const dt_axis *axis, bo
     fprintf(script, ")\n");
 }
 
-/* Lines through all panels; how many ranks then ran stands over the first, where there is room. */
+/* Lines through all panels; the number of ranks is written over the first panel, where there is
+ * room. */
 static void write_restarts(FILE *script, const dt_figure *figure) {
     const double room = 0.09 * (figure->x.high - figure->x.low);
     double free_from = figure->x.low;
@@ -119,7 +120,7 @@ static void write_panels(FILE *script, const dt_figure *figure) {
     }
 }
 
-/* A figure and what stands over it. */
+/* A figure and its title. */
 typedef struct {
     const dt_figure *figure;
     const char *title;

@@ -46,18 +46,19 @@ static void flow_end(flow *line) {
 
 /* ---- the canvas ---- */
 
-/* 0 … size-1 for a place from 0 to 1. */
-static size_t cell_of(double place, size_t size) {
-    return (size_t)lround(fmin(fmax(place, 0), 1) * (double)(size - 1));
+/* 0 … size-1 for a position from 0 to 1. */
+static size_t cell_of(double position, size_t size) {
+    return (size_t)lround(fmin(fmax(position, 0), 1) * (double)(size - 1));
 }
 
-static size_t row_of(const canvas *c, double place) {
-    return c->rows - 1 - cell_of(place, c->rows);
+static size_t row_of(const canvas *c, double position) {
+    return c->rows - 1 - cell_of(position, c->rows);
 }
 
 static void draw_restarts(canvas *c, const dt_figure *figure) {
     for (size_t i = 0; i < figure->restarts; i++) {
-        const size_t column = cell_of(dt_axis_place(&figure->x, figure->restart[i].step), c->width);
+        const size_t column =
+            cell_of(dt_axis_position(&figure->x, figure->restart[i].step), c->width);
         for (size_t row = 0; row < c->rows; row++) c->cell[row][column] = ':';
     }
 }
@@ -72,25 +73,25 @@ static void draw_step(canvas *c, size_t column, size_t from, size_t to, char sym
 
 static void draw_curve(canvas *c, const dt_figure *figure, const dt_panel *panel,
                        const dt_curve *curve) {
-    double last_place = NAN;
+    double last_position = NAN;
     size_t last_column = 0;
     for (size_t i = 0; i < curve->points; i++) {
-        const double place = dt_axis_place(&panel->y, curve->point[i].mean);
-        const size_t column = cell_of(dt_axis_place(&figure->x, curve->point[i].step), c->width);
-        if (isnan(place)) {
-            last_place = NAN;
+        const double position = dt_axis_position(&panel->y, curve->point[i].mean);
+        const size_t column = cell_of(dt_axis_position(&figure->x, curve->point[i].step), c->width);
+        if (isnan(position)) {
+            last_position = NAN;
             continue;
         }
-        if (!curve->dense || isnan(last_place) || column <= last_column) {
-            c->cell[row_of(c, place)][column] = curve->symbol;
+        if (!curve->dense || isnan(last_position) || column <= last_column) {
+            c->cell[row_of(c, position)][column] = curve->symbol;
         } else {
-            const double slope = (place - last_place) / (double)(column - last_column);
+            const double slope = (position - last_position) / (double)(column - last_column);
             for (size_t k = last_column + 1; k <= column; k++) {
-                const double before = last_place + slope * (double)(k - 1 - last_column);
+                const double before = last_position + slope * (double)(k - 1 - last_column);
                 draw_step(c, k, row_of(c, before), row_of(c, before + slope), curve->symbol);
             }
         }
-        last_place = place;
+        last_position = position;
         last_column = column;
     }
 }
@@ -98,7 +99,7 @@ static void draw_curve(canvas *c, const dt_figure *figure, const dt_panel *panel
 static void print_canvas(FILE *out, const canvas *c, const dt_axis *y) {
     const char *label[ROWS_MAX] = {0};
     for (size_t i = 0; i < y->ticks; i++) {
-        const size_t row = row_of(c, dt_axis_place(y, y->tick[i].value));
+        const size_t row = row_of(c, dt_axis_position(y, y->tick[i].value));
         if (!label[row]) label[row] = y->tick[i].label;
     }
     for (size_t row = 0; row < c->rows; row++) {
@@ -135,7 +136,7 @@ static void print_steps(FILE *out, const dt_axis *x, size_t columns, bool labels
     memset(text, ' ', sizeof text);
     size_t end = 0;
     for (size_t i = 0; i < x->ticks; i++) {
-        const size_t column = cell_of(dt_axis_place(x, x->tick[i].value), width);
+        const size_t column = cell_of(dt_axis_position(x, x->tick[i].value), width);
         const size_t length = strlen(x->tick[i].label), middle = GUTTER + column;
         axis[column] = '+';
         size_t start = middle - length / 2;

@@ -83,7 +83,7 @@ dt_status dt_run_folder_open(const char *folder) {
     }
     DT_TRY(make_folder(folder));
 
-    /* Permissions do not tell all: a file system may be read-only or full. */
+    /* Permissions are not enough: a file system may be read-only or full. */
     dt_replacement replacement = {.file = -1};
     DT_TRY(join(probe, sizeof probe, folder, "write-test"));
     const dt_status status = dt_replacement_open(&replacement, probe);
@@ -103,7 +103,7 @@ static int newest_first(const void *x, const void *y) {
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
-/* Whether a name leads to a file: folders and dangling links are no checkpoints. */
+/* Whether a name stands for a file: folders and dangling links are no checkpoints. */
 static bool is_file(const char *folder, const char *name) {
     char path[DT_PATH_MAX];
     struct stat info;
@@ -148,7 +148,7 @@ dt_status dt_run_link(const char *folder, const char *name, int64_t step) {
                "cannot let %s/%s point to %s: there is no such file", folder, name, target);
     DT_TRY(join(path, sizeof path, folder, name));
     DT_TRY(dt_replacement_name(&replacement, path));
-    unlink(replacement.temporary); /* an old one of an equal process number */
+    unlink(replacement.temporary); /* of an old process of the same number */
     if (symlink(target, replacement.temporary) != 0) {
         DT_REQUIRE_DONE(false, DT_ERR_IO, "cannot make the link %s: %s", path,
                         dt_file_reason(errno, text));
@@ -172,7 +172,7 @@ static int64_t linked_step(DIR *entries, const char *name) {
 /* Whether any link of the folder points to the checkpoint of a step. */
 static bool is_linked(const char *folder, int64_t step) {
     DIR *entries = opendir(folder);
-    if (!entries) return true; /* what cannot be looked at is not removed */
+    if (!entries) return true; /* if the folder cannot be read, nothing is removed */
     bool found = false;
     for (struct dirent *entry; !found && (entry = readdir(entries));) {
         found = linked_step(entries, entry->d_name) == step;
@@ -228,7 +228,7 @@ void dt_run_uncache(const char *folder) {
     close(file);
 }
 
-/* ---- what a person means ---- */
+/* ---- names given by people ---- */
 
 static dt_status resolve_folder(char *path, size_t size, const char *folder) {
     if (is_file(folder, "best.h5")) return join(path, size, folder, "best.h5");
@@ -279,8 +279,8 @@ done:
     return status;
 }
 
-/* One write, so that a line is never mixed with another; what fits only in part is taken back.
- * `line` begins with a newline, which is for a line that a killed process has left unfinished. */
+/* One write, so that a line is never mixed with another; a line that fits only in part is removed
+ * again. `line` begins with a newline, for a line that a killed process has left unfinished. */
 static int append_line(int file, const char *line, size_t length) {
     const off_t before = lseek(file, 0, SEEK_END);
     char last = '\n';

@@ -19,17 +19,17 @@
 #include "dtrain/folder/run_folder.h"
 
 /*
- * The file .lock says who trains. The lock itself is flock's, which ends with the process, however
- * that ends: nothing has to be cleaned up after a crash. Some file systems know no flock, or keep
- * it to one machine; there the file's time of change tells whether its owner lives, since that one
- * touches it every few seconds. It is compared with itself, never with a clock.
+ * The file .lock names the process that trains. The lock itself is flock's, which ends with the
+ * process, also after a crash: nothing has to be cleaned up. Some file systems have no flock, or
+ * only within one machine; there the file's time of change shows whether its owner is alive, since
+ * the owner touches it every few seconds. It is compared with itself, never with a clock.
  */
 #define LOCK_NAME ".lock"
 
 enum {
     BEAT_MS = 2000,
-    WATCH_MS = 4 * BEAT_MS, /* without a beat: the owner is gone */
-    WAIT_MS = 5000,         /* for a process that is just ending */
+    WATCH_MS = 4 * BEAT_MS, /* without a beat: the owner has ended */
+    WAIT_MS = 5000,         /* for a process that is ending now */
     POLL_MS = 50,
     HOST_MAX = 64,
     TEXT_MAX = 512,
@@ -45,7 +45,7 @@ struct dt_run_lock {
     pthread_cond_t stop;
 };
 
-/* Who holds a lock, as the file says. */
+/* The owner of a lock, as named in the file. */
 typedef struct {
     char host[HOST_MAX], since[32];
     long process, ranks;
@@ -86,7 +86,7 @@ static void write_owner(dt_run_lock *lock, size_t ranks) {
              (long)getpid(), ranks, since);
 }
 
-/* Names and texts of others' files: what is not as expected stays empty. */
+/* From a file that others may have written: what is not as expected stays empty. */
 static void read_owner(owner *who, int file) {
     char text[TEXT_MAX] = "";
     *who = (owner){.host = "", .since = "", .process = 0};
@@ -129,9 +129,9 @@ static bool is_current(int folder, int file) {
            fstat(file, &open) == 0 && named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
 
-/* ---- does its owner live? ---- */
+/* ---- is its owner alive? ---- */
 
-/* File systems of one machine, where flock tells all. */
+/* File systems of one machine, where flock is reliable. */
 static bool is_local(int file) {
     static const unsigned long LOCAL[] = {0xEF53 /* ext4 */,      0x58465342 /* xfs */,
                                           0x9123683E /* btrfs */, 0x01021994 /* tmpfs */,
@@ -144,7 +144,7 @@ static bool is_local(int file) {
     return false;
 }
 
-/* A network file system shows what others have changed to who opens a file anew. */
+/* A network file system shows changes of other machines only after the file is opened again. */
 static bool look(struct stat *info, int folder) {
     const int file = openat(folder, LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return false;
@@ -158,7 +158,7 @@ static bool is_same(const struct stat *x, const struct stat *y) {
            x->st_mtim.tv_sec == y->st_mtim.tv_sec && x->st_mtim.tv_nsec == y->st_mtim.tv_nsec;
 }
 
-/* Whether the file is touched while one watches; *gone: it was removed. */
+/* Whether the file is touched while it is watched; *gone: it was removed. */
 static bool is_beating(int folder, bool *gone) {
     struct stat first, now;
     const int64_t start = now_ms();
@@ -175,7 +175,7 @@ static bool is_beating(int folder, bool *gone) {
 
 typedef enum { LOCK_TAKEN, LOCK_BUSY, LOCK_AGAIN } lock_result;
 
-/* Without flock the file itself is the lock: whoever creates it has it. */
+/* Without flock the file itself is the lock: the process that creates it holds the lock. */
 static lock_result try_without_flock(dt_run_lock *lock, const owner *who, bool created) {
     char host[HOST_MAX];
     bool gone;
@@ -195,7 +195,8 @@ static lock_result try_file(dt_run_lock *lock, owner *who, bool created) {
     read_owner(who, lock->file);
     if (refused == EWOULDBLOCK || refused == EINTR) return LOCK_BUSY;
     if (refused) return try_without_flock(lock, who, created);
-    if (!is_current(lock->folder, lock->file)) return LOCK_AGAIN; /* its owner has removed it */
+    if (!is_current(lock->folder, lock->file))
+        return LOCK_AGAIN; /* its owner has removed the file */
     host_name(host);
     /* Another machine's lock may be invisible here. */
     if (who->host[0] && strcmp(who->host, host) != 0 && !is_local(lock->file) &&
@@ -272,7 +273,7 @@ static void beat(dt_run_lock *lock) {
     struct stat named, open;
     snprintf(path, sizeof path, "%s/%s", lock->path, LOCK_NAME);
     if (lstat(path, &named) == 0 || errno != ENOENT) return;
-    /* Not only the file: that a person may remove who knows better. */
+    /* The folder, not only the file: a person may remove the file on purpose. */
     if (fstat(lock->folder, &open) == 0 && stat(lock->path, &named) == 0 &&
         (open.st_ino != named.st_ino || open.st_dev != named.st_dev)) {
         take_again(lock);
@@ -336,7 +337,8 @@ void dt_run_lock_release(dt_run_lock **out) {
         pthread_mutex_unlock(&lock->mutex);
         pthread_join(lock->thread, NULL);
     }
-    /* Removed while it is still held: who waits for it sees that it is not the current one. */
+    /* Removed while the lock is still held: a process that waits for it sees that the file is not
+     * the current one. */
     if (lock->file >= 0 && is_current(lock->folder, lock->file)) {
         unlinkat(lock->folder, LOCK_NAME, 0);
     }

@@ -7,7 +7,7 @@
 #include "dtrain/core/config.h"
 #include "dtrain/core/memory.h"
 
-/* More than any configuration needs: somebody named another file by mistake. */
+/* More than any configuration needs: a larger file was named by mistake. */
 enum { FILE_MAX = 1 << 20 };
 
 typedef struct {
@@ -15,8 +15,8 @@ typedef struct {
     const char *name; /* of the file, for messages */
     const char *rest; /* the text that is still to be read */
     int line;         /* number of the line read last */
-    bool indented; /* that line begins with a space: inih takes it for more of the value before */
-    int *set_on;   /* line on which each setting was set; 0: not yet */
+    bool indented;    /* that line begins with a space: inih adds it to the value before */
+    int *set_on;      /* line on which each setting was set; 0: not yet */
     dt_status status;
 } reader;
 

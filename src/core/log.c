@@ -4,8 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Set once at start-up by main, before any other thread: configuration of the process rather than
- * state. */
+/* Set once at start-up by main, before any other thread starts. */
 static dt_log_level level_now = DT_LOG_INFO;
 static int rank_now = -1;
 static void (*before_message)(void);
@@ -28,8 +27,7 @@ void dt_log(dt_log_level level, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    /* What stands on the last line is taken back at once with the message: other threads speak,
-       too. */
+    /* Clearing the last line and writing the message is one step: other threads write, too. */
     flockfile(stderr);
     if (before_message) before_message();
     /* One call, so that lines of several ranks do not mix. */

@@ -64,8 +64,8 @@ uint64_t dt_random_permute(uint64_t index, uint64_t n, uint64_t seed, uint32_t m
     if (n < 2) return 0;
     uint32_t half_bits = 1;
     while (half_bits < 32 && (n - 1) >> (2 * half_bits)) half_bits++;
-    /* Walking the permutation's cycle from a place below n comes back below n, and never twice to
-     * the same place. */
+    /* Walking the permutation's cycle from a number below n comes back below n, and never twice to
+     * the same number. */
     do {
         index = feistel(index, half_bits, seed, major);
     } while (index >= n);

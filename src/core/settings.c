@@ -1,4 +1,4 @@
-/* The table of all settings: whatever reads, writes or explains a setting does it from here. */
+/* The table of all settings: all code that reads, writes or explains a setting uses it. */
 #include <stddef.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 /* inih cuts lines of 200 bytes. */
 enum { OUT_MAX = 180 };
 
-/* What all kinds have in common. */
+/* Members that all kinds have. */
 #define SETTING(kind, setting, group, reach, field, standard, text)                                \
     .type = DT_SETTING_##kind, .name = (setting), .section = (group), .scope = DT_SETTING_##reach, \
     .offset = offsetof(dt_config, field), .initial = (standard), .help = (text)
@@ -92,12 +92,12 @@ static const dt_setting table[] = {
     WHOLE("context", "model", FIXED, context, 0, 65536, "0",
           "tokens of the longest problem; 0: as the data needs"),
     WHOLE("places", "model", FIXED, places, 0, 4096, "0",
-          "digits of the longest number, and the sign behind it; 0: as the data needs"),
+          "digits of the longest number, and the operator after it; 0: as the data needs"),
     WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none", "learned",
-           "whether tokens are told how many numbers and signs stand before theirs, learned for "
+           "whether tokens know how many numbers and operators come before them, learned for "
            "each count, or none; counts beyond those of the texts trained on are never learned"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
@@ -167,7 +167,7 @@ static size_t least(size_t a, size_t b, size_t c) {
 }
 
 /* Letters to insert, delete, replace or swap with their neighbour to come from a to b; both at most
-   NAME_MAX_GUESSED long. Source: Damerau 1964, restricted to one edit per place. */
+   NAME_MAX_GUESSED long. Source: Damerau 1964, restricted to one edit per position. */
 static size_t edit_distance(const char *a, const char *b) {
     size_t distance[NAME_MAX_GUESSED + 1][NAME_MAX_GUESSED + 1];
     const size_t rows = strlen(a), columns = strlen(b);

@@ -8,7 +8,7 @@
 
 typedef struct {
     dt_status code;
-    char place[96];
+    char location[96];
     char text[1600];
 } last_error;
 
@@ -33,10 +33,10 @@ int dt_status_exit_code(dt_status status) {
 }
 
 dt_status dt_error_raise(dt_status code, const char *file, int line, const char *fmt, ...) {
-    /* The arguments may point into the old text: write the new one beside it first. */
+    /* The arguments may point into the old text: write the new one elsewhere first. */
     last_error next = {.code = code};
     const char *name = strrchr(file, '/');
-    snprintf(next.place, sizeof next.place, "%s:%d", name ? name + 1 : file, line);
+    snprintf(next.location, sizeof next.location, "%s:%d", name ? name + 1 : file, line);
     va_list args;
     va_start(args, fmt);
     vsnprintf(next.text, sizeof next.text, fmt, args);
@@ -45,15 +45,15 @@ dt_status dt_error_raise(dt_status code, const char *file, int line, const char 
     return code;
 }
 
-dt_status dt_error_adopt(dt_status code, const char *place, const char *text) {
+dt_status dt_error_adopt(dt_status code, const char *location, const char *text) {
     last_error next = {.code = code};
-    snprintf(next.place, sizeof next.place, "%s", place);
+    snprintf(next.location, sizeof next.location, "%s", location);
     snprintf(next.text, sizeof next.text, "%s", text);
     last = next;
     return code;
 }
 
 const char *dt_error_text(void) { return last.text; }
-const char *dt_error_location(void) { return last.place; }
+const char *dt_error_location(void) { return last.location; }
 dt_status dt_error_code(void) { return last.code; }
 void dt_error_clear(void) { last = (last_error){0}; }

@@ -163,11 +163,11 @@ static void restarts_are_marked_once(void **state) {
 
 static void check_axis(const dt_axis *axis, double least, double most) {
     assert_true(axis->low <= least && axis->high >= most && axis->low < axis->high);
-    assert_true(dt_axis_place(axis, axis->low) < 1e-9 &&
-                fabs(dt_axis_place(axis, axis->high) - 1) < 1e-9);
+    assert_true(dt_axis_position(axis, axis->low) < 1e-9 &&
+                fabs(dt_axis_position(axis, axis->high) - 1) < 1e-9);
     assert_true(axis->ticks >= 2 && axis->ticks <= DT_TICKS_MAX);
     for (size_t i = 0; i < axis->ticks; i++) {
-        const double value = axis->tick[i].value, place = dt_axis_place(axis, value);
+        const double value = axis->tick[i].value, place = dt_axis_position(axis, value);
         assert_true(place > -1e-6 && place < 1 + 1e-6);
         assert_true(i == 0 || value > axis->tick[i - 1].value);
         /* The label says the value. */

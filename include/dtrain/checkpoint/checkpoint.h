@@ -6,7 +6,7 @@
 #include "dtrain/core/metrics.h"
 #include "dtrain/model/model.h"
 
-/* What a resume needs beside weights, moments and metrics. */
+/* What a resume needs in addition to weights, moments and metrics. */
 typedef struct {
     int64_t step;   /* updates made */
     int64_t tokens; /* trained on so far */
@@ -29,13 +29,13 @@ typedef struct {
     /* Flat blocks of layout.count elements. Read for their weights alone, the others are NULL. */
     float *weights; /* the model */
     float *m, *v;
-    float *iterate; /* where weights are averages: those that training goes on with; else NULL */
+    float *iterate; /* where weights are averages: those that training continues with; else NULL */
     dt_metrics *metrics;
     dt_run_state state;
 } dt_checkpoint;
 
 /**
- * Write a checkpoint so that, whatever happens, `path` is either the old file or the whole new one:
+ * Write a checkpoint so that `path` is always either the old file or the whole new one:
  * temporary name in the same folder, close, fsync, reopen and verify, rename, fsync the folder.
  *
  * @return DT_ERR_CREATE, DT_ERR_IO (the temporary file is removed), DT_ERR_DATA for weights that
@@ -43,7 +43,7 @@ typedef struct {
  */
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint);
 
-/* Asked now and then while a file is written: whether nobody wants it any more. */
+/* Called now and then while a file is written: whether the file is no longer wanted. */
 typedef bool dt_checkpoint_needless(void);
 
 /* The same, but gives up when the file is needless, and leaves the old one.
@@ -66,8 +66,8 @@ typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
 void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
 
-/* Whether its model reads problems as this dtrain writes them: the signs of arithmetic could be
- * others in the dtrain that wrote the file, which DT_ERR_DATA says. */
+/* Whether its model reads problems as this dtrain writes them: its tokens may differ in
+ * the dtrain that wrote the file, which is DT_ERR_DATA. */
 dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const char *path);
 
 /* One thing that is wrong with a checkpoint. */
@@ -76,10 +76,10 @@ typedef struct {
     char what[512];
 } dt_fault;
 
-/* So many are named; a file that has more is not looked at any further. */
+/* Faults that are named; at this number the check ends. */
 enum { DT_FAULTS_MAX = 100 };
 
-/* What dt_checkpoint_verify has looked at, and found. */
+/* What dt_checkpoint_verify has checked and found. */
 typedef struct {
     int64_t step;    /* -1: it cannot be told */
     char digest[33]; /* of the whole file, as computed again; "": it cannot be */
@@ -90,9 +90,9 @@ typedef struct {
 } dt_verdict;
 
 /**
- * Read all of a file as dt_checkpoint_read does, but go on after a fault wherever that makes sense,
+ * Read all of a file as dt_checkpoint_read does, but go on after a fault where that makes sense,
  * so that all of them are named: digests, types, shapes, values that are not finite, columns of
- * different length, steps that do not rise, and what is said twice and differently.
+ * different length, steps that do not rise, and contradictions.
  *
  * @param[out] verdict  zeroed before; dt_verdict_clear it, also after an error. No faults: the file
  * is whole, and dt_checkpoint_read takes it.

@@ -1,4 +1,4 @@
-/* The clocks: seconds for whatever is measured, and the time of day for people. */
+/* The clocks: seconds for measurements, and the time of day for people. */
 #ifndef DTRAIN_CLOCK_H
 #define DTRAIN_CLOCK_H
 

@@ -47,7 +47,7 @@ typedef struct {
     int64_t ranks_per_node; /* pretend; 0: ask the machine */
     int64_t transport;      /* dt_transport */
     /* data */
-    char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that stands twice is drawn twice as often */
+    char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that is given twice is drawn twice as often */
     int64_t digits;           /* of the operands of + - * */
     int64_t dividend_digits;
     int64_t divisor_digits;
@@ -58,7 +58,7 @@ typedef struct {
     /* model */
     int64_t layers, width, heads;
     int64_t context;      /* tokens of the longest problem; 0: as the data needs */
-    int64_t places;       /* digits of the longest number and the sign behind; 0: as needed */
+    int64_t places;       /* digits of the longest number and the operator after; 0: as needed */
     int64_t place_offset; /* training adds up to this to a problem's place ids */
     int64_t positions;    /* dt_positions */
     double dropout;
@@ -76,7 +76,7 @@ typedef struct {
     /* evaluation */
     int64_t eval_every;    /* steps */
     int64_t eval_examples; /* problems */
-    int64_t eval_digits;   /* in the place of digits; 0: those */
+    int64_t eval_digits;   /* instead of digits; 0: those */
     int64_t eval_dividend_digits, eval_divisor_digits;
     int64_t metric;   /* dt_metric_kind: what the best model is chosen by */
     int64_t patience; /* validations without a better value before training ends; 0: never */
@@ -126,7 +126,7 @@ void dt_config_defaults(dt_config *config);
 /**
  * Set one setting from text.
  *
- * @param where  how the error message calls the place: "--width" or "my.ini:12: width"
+ * @param where  how the error message calls the location: "--width" or "my.ini:12: width"
  * @return DT_ERR_ARG with the name, the value and what is allowed
  */
 dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text,

@@ -1,16 +1,15 @@
-/* Messages for people on standard error, by level; rank 0 speaks unless a rank is asked to. */
+/* Messages for people on standard error, by level; usually from rank 0 only. */
 #ifndef DTRAIN_LOG_H
 #define DTRAIN_LOG_H
 
 typedef enum { DT_LOG_ERROR, DT_LOG_WARN, DT_LOG_INFO, DT_LOG_DEBUG } dt_log_level;
 
-/* Who is speaking: rank -1 before the ranks are known. Ranks other than 0 speak at level debug
- * only, and leave out what is for people. */
+/* Rank of this process; -1 before the ranks are known. Ranks other than 0 write at level debug
+ * only, and leave out messages for people. */
 void dt_log_open(dt_log_level level, int rank);
 dt_log_level dt_log_current(void);
 
-/* Called before each message, to take back what stands on the terminal's last line; NULL: nothing
- * does. */
+/* Called before each message, to clear the last line of the terminal; NULL: nothing to clear. */
 void dt_log_before(void (*call)(void));
 
 void dt_log(dt_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -6,7 +6,7 @@
 
 #include "dtrain/core/status.h"
 
-/* Most kinds of texts whose answers are counted apart. */
+/* Kinds of texts whose answers are counted separately, at most. */
 enum { DT_KINDS_MAX = 8 };
 
 typedef struct {

@@ -10,7 +10,7 @@ typedef enum {
     DT_ERR_ARG,         /* a wrong option, value or combination of them */
     DT_ERR_DATA,        /* a file that is damaged, foreign, or does not fit */
     DT_ERR_NO_INPUT,    /* a file or folder that is not there or cannot be read */
-    DT_ERR_UNAVAILABLE, /* something the machine lacks or does wrongly: a device, a BLAS kernel */
+    DT_ERR_UNAVAILABLE, /* something the machine lacks or does wrong: a device, a BLAS kernel */
     DT_ERR_INTERNAL,    /* a defect of dtrain */
     DT_ERR_MEMORY,      /* out of memory */
     DT_ERR_CREATE,      /* an output that cannot be created */
@@ -43,8 +43,8 @@ dt_status dt_error_code(void);
 /* Forget the last error, after it has been dealt with. */
 void dt_error_clear(void);
 
-/* Keep an error that another rank raised, as it stands. */
-dt_status dt_error_adopt(dt_status code, const char *place, const char *text);
+/* Keep an error that another rank or thread raised, unchanged. */
+dt_status dt_error_adopt(dt_status code, const char *location, const char *text);
 
 /* Raise an error and return it. */
 #define DT_RAISE(code, ...) return dt_error_raise((code), __FILE__, __LINE__, __VA_ARGS__)

@@ -1,10 +1,10 @@
-/* A file that appears whole or not at all, whatever happens while it is written. */
+/* A file that appears whole or not at all, also after a crash. */
 #ifndef DTRAIN_IO_REPLACE_H
 #define DTRAIN_IO_REPLACE_H
 
 #include "dtrain/core/config.h"
 
-/* A file under a temporary name beside the one it is to replace. */
+/* A file under a temporary name, in the folder of the one that it will replace. */
 typedef struct {
     char path[DT_PATH_MAX];      /* the name it will have */
     char temporary[DT_PATH_MAX]; /* FOLDER/.NAME.tmp.HOST.PID */

@@ -16,7 +16,7 @@ typedef struct dt_run_lock dt_run_lock;
  * Lock a folder that is there, until release or the end of the process, however that ends. Waits
  * some seconds for an owner that is just ending.
  *
- * @param ranks  told to whom it refuses
+ * @param ranks  written to the file, for the message that another process prints
  * @return DT_ERR_CREATE naming the host and process that trains there
  * Starts a thread. Collective: no; rank 0 calls it. Readers need no lock.
  */

@@ -37,8 +37,8 @@ const char *dt_comm_library(const dt_comm *comm); /* "Open MPI 4.1.4" */
 const char *dt_comm_host(const dt_comm *comm, size_t rank);
 
 /**
- * Agree on a status: the error of the lowest rank that has one becomes everybody's, text included,
- * so that rank 0 can print it; on the others it begins with that rank and its host, unless that is
+ * Agree on a status: all ranks get the error of the lowest rank that has one, with its text, so
+ * that rank 0 can print it; on the others it begins with that rank and its host, unless that is
  * rank 0. Call it after local work that may fail, before the next collective.
  */
 dt_status dt_comm_agree(dt_comm *comm, dt_status local);
@@ -93,14 +93,14 @@ void *dt_window_memory(const dt_window *window);
 typedef struct dt_reducer dt_reducer;
 
 /* What gradients are while they travel between nodes; they are always added as float32. bfloat16
- * halves the bytes, but rounds at places that depend on how the ranks are spread over nodes. */
+ * halves the bytes, but which sums are rounded depends on how the ranks are spread over nodes. */
 typedef enum { DT_TRANSPORT_FLOAT32, DT_TRANSPORT_BFLOAT16 } dt_transport;
 
 /**
  * Buffers and plan for summing gradients of `count` floats over `shards` shards in one canonical
  * binary tree.
  *
- * The sum of shards 2i and 2i+1 of one level is shard i of the next, left + right, whatever the
+ * The sum of shards 2i and 2i+1 of one level is shard i of the next, left + right, for any
  * number of ranks. With bfloat16 all nodes have the same bits, too, but others than other nodes
  * would.
  * @param block  slices start at multiples of this many elements
@@ -118,7 +118,7 @@ float *dt_reducer_slot(const dt_reducer *reducer, size_t slot);
  * the last step's. Not collective. */
 size_t dt_reducer_begin_shard(dt_reducer *reducer);
 
-/* That gradient is complete: sums whatever subtrees it completes. Not collective. */
+/* That gradient is complete: sums the subtrees that it completes. Not collective. */
 void dt_reducer_end_shard(dt_reducer *reducer);
 
 /* ---- overlap: between nodes the sum may begin while the last shard's backward pass goes on ----
@@ -127,12 +127,12 @@ void dt_reducer_end_shard(dt_reducer *reducer);
 /* Whether it may: inside a single node the sum is made at the end. Not collective. */
 bool dt_reducer_overlaps(const dt_reducer *reducer);
 
-/* The shard in hand does not touch its gradient's elements from `from` on any more: they are summed
+/* The current shard does not touch its gradient's elements from `from` on any more: they are summed
  * as far as can be. Not collective. */
 void dt_reducer_finish(dt_reducer *reducer, size_t from);
 
-/* Send, take in and add what there is, without waiting. MPI moves nothing between its calls: this
- * one is to be made often during a rank's last shard. Not collective. */
+/* Send, receive and add what there is, without waiting. MPI moves nothing between its calls: call
+ * this one often during a rank's last shard. Not collective. */
 dt_status dt_reducer_progress(dt_reducer *reducer);
 
 /**
@@ -140,7 +140,7 @@ dt_status dt_reducer_progress(dt_reducer *reducer);
  * begin … end of the sum; the slices of a node's ranks cover all elements. The next
  * dt_reducer_begin_shard needs a dt_comm_node_barrier before it.
  *
- * A step that is to be given up is summed like any other, whatever the slots hold then: what was
+ * A step that will be dropped is summed like any other, with any values in the slots: what was
  * started ends, and no rank waits for messages that never come.
  * @param[out] sum  where element 0 of the sum would be
  */

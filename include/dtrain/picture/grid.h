@@ -17,7 +17,7 @@ dt_status dt_tally_write(FILE *out, const dt_tally *tally);
 /**
  * Read the counts back from the JSON object that eval prints: all but the slips.
  *
- * @return DT_ERR_NO_INPUT; DT_ERR_DATA if it is no such object, with the place in the file
+ * @return DT_ERR_NO_INPUT; DT_ERR_DATA if it is no such object, with the location in the file
  */
 dt_status dt_tally_read(dt_tally *tally, const char *path);
 
