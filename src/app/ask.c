@@ -4,7 +4,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app.h"
+#include "command.h"
+#include "dtrain/core/log.h"
+#include "dtrain/data/data.h"
+
+typedef struct {
+    const char *target; /* the checkpoint or run */
+    command_words expressions;
+    bool show_work;
+} ask_options;
 
 typedef struct {
     dt_loaded_model loaded;
@@ -133,17 +141,50 @@ static dt_status answer_lines(asking *a) {
     return DT_OK;
 }
 
-dt_status command_ask(dt_session *s, const app_options *options) {
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    const ask_options *options = own;
     asking a = {.show_work = options->show_work};
     dt_status status;
-    DT_TRY_DONE(dt_session_open_device_given(s, &options->given));
+    DT_TRY_DONE(dt_session_open_device_given(s, given));
     DT_TRY_DONE(dt_loaded_open(&a.loaded, s, options->target, 1));
     DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
-    if (!options->expressions) DT_TRY_DONE(answer_lines(&a));
-    for (size_t i = 0; i < options->expressions; i++)
-        DT_TRY_DONE(answer_one(&a, options->expression[i]));
+    if (!options->expressions.count) DT_TRY_DONE(answer_lines(&a));
+    for (size_t i = 0; i < options->expressions.count; i++)
+        DT_TRY_DONE(answer_one(&a, options->expressions.word[i]));
 done:
     dt_generator_destroy(&a.generator);
     dt_loaded_close(&a.loaded, s);
     return status;
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {ARGUMENT, offsetof(ask_options, target), "CHECKPOINT", NULL, NULL},
+    {ARGUMENTS, offsetof(ask_options, expressions), "EXPRESSION", NULL, NULL},
+    {OPTION_FLAG, offsetof(ask_options, show_work), "show-work", NULL,
+     "print the working, one step a line, before the answer"},
+};
+
+static bool knows(const dt_setting *setting) {
+    static const char *const known[] = {"log-level", "backend"};
+    return command_knows_name(setting, known, sizeof known / sizeof *known);
+}
+
+static dt_status check(const void *own) {
+    return command_check_target(((const ask_options *)own)->target);
+}
+
+const command ASK = {
+    .name = "ask",
+    .usage = "CHECKPOINT|RUN [EXPRESSION...]",
+    .help = "Let a trained model calculate: 273*274, 2060/71, or \"What is 12 plus 34?\". A model "
+            "of lines of text answers a prompt, or goes on with a text. Without an expression it "
+            "reads them from standard input, one a line, and prints one answer a line.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .knows = knows,
+    .own_size = sizeof(ask_options),
+    .check = check,
+    .run = run,
+};

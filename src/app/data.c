@@ -3,8 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
+#include "command.h"
+#include "dtrain/core/json.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/data/data.h"
 #include "dtrain/data/own_text.h"
+
+typedef struct {
+    bool json, tsv, tokens;
+    dt_split split;
+    int64_t count; /* -1: a few */
+    int64_t first;
+} data_options;
 
 typedef struct {
     int64_t index;
@@ -30,7 +40,7 @@ static void print_json_rest(const line *l, const dt_tokenizer *tokenizer) {
     printf("]}\n");
 }
 
-static void print_people_rest(const line *l, const app_options *options,
+static void print_people_rest(const line *l, const data_options *options,
                               const dt_tokenizer *tokenizer) {
     if (options->tokens) {
         printf("   ");
@@ -39,7 +49,7 @@ static void print_people_rest(const line *l, const app_options *options,
     printf("\n");
 }
 
-static void print_problem(const line *l, const app_options *options,
+static void print_problem(const line *l, const data_options *options,
                           const dt_tokenizer *tokenizer) {
     const char symbol = dt_operation_symbol(l->problem.operation);
     const dt_decimal a = dt_decimal_of(l->problem.a), b = dt_decimal_of(l->problem.b);
@@ -59,7 +69,7 @@ static void print_problem(const line *l, const app_options *options,
 }
 
 /* A line of a file, as it stands there; in a table, plain text is all answer. */
-static void print_own(const line *l, const app_options *options, const dt_tokenizer *tokenizer) {
+static void print_own(const line *l, const data_options *options, const dt_tokenizer *tokenizer) {
     const size_t given = strlen(l->prompt), end = strlen(l->text) - 1;
     const bool answers = l->text[0] != '\n';
     const int prompt = answers ? (int)given - 1 : 0, rest = (int)(end - given);
@@ -88,7 +98,7 @@ static dt_status make_line(line *l, dt_batch *batch, const dt_source *source, dt
     return dt_batch_prompt(l->prompt, sizeof l->prompt, batch, 0, source->tokenizer);
 }
 
-static dt_status print_lines(const dt_source *source, const app_options *options) {
+static dt_status print_lines(const dt_source *source, const data_options *options) {
     dt_batch batch;
     const dt_split split = options->split;
     const size_t wanted = options->count < 0 ? 10 : (size_t)options->count;
@@ -107,15 +117,16 @@ static dt_status print_lines(const dt_source *source, const app_options *options
     return status;
 }
 
-dt_status command_data(dt_session *s, const app_options *options) {
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
     (void)s;
+    const data_options *options = own;
     dt_config config;
     dt_tokenizer *tokenizer = NULL;
     dt_lines *lines = NULL;
     dt_config_defaults(&config);
     config.eval_every = 0; /* an empty split is no error here */
     config.metric = DT_METRIC_LOSS;
-    DT_TRY(dt_overrides_apply(&config, &options->given));
+    DT_TRY(dt_overrides_apply(&config, given));
     DT_TRY(dt_config_check(&config));
     DT_TRY(dt_arithmetic_check(&config));
     dt_status status;
@@ -130,3 +141,32 @@ done:
     dt_lines_close(&lines);
     return status;
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {OPTION_FLAG, offsetof(data_options, json), "json", NULL, "print JSON"},
+    {OPTION_FLAG, offsetof(data_options, tsv), "tsv", NULL,
+     "print a table: columns separated by tabs"},
+    {OPTION_FLAG, offsetof(data_options, tokens), "tokens", NULL, "print the tokens, too"},
+    {OPTION_SPLIT, offsetof(data_options, split), "split", "NAME", "train, validation or test"},
+    {OPTION_COUNT, offsetof(data_options, count), "count", "N", "how many problems"},
+    {OPTION_COUNT, offsetof(data_options, first), "first", "N", "number of the first problem"},
+};
+
+static bool knows(const dt_setting *setting) {
+    return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
+}
+
+const command DATA = {
+    .name = "data",
+    .usage = "",
+    .help = "Print problems, or lines of a file, as people see them and as the model does.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .reads_config = true,
+    .knows = knows,
+    .own_size = sizeof(data_options),
+    .initial = &(const data_options){.split = DT_TRAIN, .count = -1},
+    .run = run,
+};

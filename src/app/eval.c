@@ -5,12 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
+#include "command.h"
 #include "dtrain/core/clock.h"
+#include "dtrain/core/json.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
 #include "dtrain/data/own_text.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/ui/eval_bar.h"
 #include "dtrain/ui/report.h"
+
+typedef struct {
+    const char *target; /* the checkpoint or run */
+    bool json, exhaustive;
+    dt_split split;
+    int64_t count; /* -1: as many as usual */
+    const char *dump_logits, *errors;
+} eval_options;
 
 /* Logits of one batch as JSON, so that another program can recompute them from the checkpoint. */
 static dt_status write_logits(FILE *file, const float *logits, const dt_batch *batch,
@@ -104,9 +115,9 @@ static dt_status error_list_close(error_list *list, bool whole) {
     return DT_OK;
 }
 
-/* ---- the command ---- */
+/* ---- evaluation ---- */
 
-static dt_status choose_lines(dt_eval_problems *problems, const app_options *options,
+static dt_status choose_lines(dt_eval_problems *problems, const eval_options *options,
                               const dt_source *source) {
     DT_REQUIRE(
         !options->exhaustive && !options->errors, DT_ERR_ARG,
@@ -119,7 +130,7 @@ static dt_status choose_lines(dt_eval_problems *problems, const app_options *opt
     return DT_OK;
 }
 
-static dt_status choose_problems(dt_eval_problems *problems, const app_options *options,
+static dt_status choose_problems(dt_eval_problems *problems, const eval_options *options,
                                  const dt_source *source) {
     *problems = (dt_eval_problems){options->exhaustive, options->split, 4096};
     DT_REQUIRE(!options->exhaustive || options->count < 0, DT_ERR_ARG,
@@ -141,7 +152,7 @@ static dt_status report_stop(const dt_eval_result *result, const dt_eval_request
 
 /* Rank 0 alone. */
 static dt_status report(const dt_eval_result *result, const dt_eval_request *request,
-                        error_list *list, const app_options *options, const dt_checkpoint *c,
+                        error_list *list, const eval_options *options, const dt_checkpoint *c,
                         const char *ops, double seconds) {
     const bool whole = strcmp(ops, c->config.ops) == 0;
     const dt_report_subject of = {options->target, c->state.step, c->config.train_file[0],
@@ -157,7 +168,7 @@ static dt_status report(const dt_eval_result *result, const dt_eval_request *req
     return DT_OK;
 }
 
-static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const app_options *options,
+static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const eval_options *options,
                                 const dt_source *source) {
     const bool speaks = dt_comm_rank(s->comm) == 0;
     const double start = dt_seconds_now();
@@ -217,11 +228,12 @@ static dt_status check_learned(const dt_config *config, const dt_config *trained
     return DT_OK;
 }
 
-dt_status command_eval(dt_session *s, const app_options *options) {
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    const eval_options *options = own;
     dt_loaded_model loaded = {0};
     dt_lines *lines = NULL;
     dt_status status;
-    DT_TRY_DONE(dt_session_open_device_given(s, &options->given));
+    DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
     /* Every rank reads the file: evaluation has no other use for windows. */
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
@@ -230,7 +242,7 @@ dt_status command_eval(dt_session *s, const app_options *options) {
     if (options->exhaustive) {
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_overrides_apply(&config, &options->given)));
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_overrides_apply(&config, given)));
     DT_TRY_DONE(dt_comm_agree(s->comm, check_learned(&config, &loaded.checkpoint.config)));
     config = dt_config_evaluated(&config);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
@@ -247,3 +259,60 @@ done:
     dt_loaded_close(&loaded, s);
     return status;
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {ARGUMENT, offsetof(eval_options, target), "CHECKPOINT", NULL, NULL},
+    {OPTION_FLAG, offsetof(eval_options, json), "json", NULL, "print JSON"},
+    {OPTION_SPLIT, offsetof(eval_options, split), "split", "NAME", "train, validation or test"},
+    {OPTION_COUNT, offsetof(eval_options, count), "count", "N", "how many problems"},
+    {OPTION_TEXT, offsetof(eval_options, dump_logits), "dump-logits", "FILE",
+     "write the logits of the first problems as JSON, for checking by other programs"},
+    {OPTION_FLAG, offsetof(eval_options, exhaustive), "exhaustive", NULL,
+     "every problem of the domain the model was trained on, or of --ops alone, of all splits"},
+    {OPTION_TEXT, offsetof(eval_options, errors), "errors", "FILE",
+     "list each wrong answer in this file: a table, separated by tabs, with a heading"},
+};
+
+static bool knows(const dt_setting *setting) {
+    static const char *const known[] = {"log-level",
+                                        "backend",
+                                        "ranks-per-node",
+                                        "seed",
+                                        "ops",
+                                        "train-file",
+                                        "eval-digits",
+                                        "eval-dividend-digits",
+                                        "eval-divisor-digits"};
+    return command_knows_name(setting, known, sizeof known / sizeof *known);
+}
+
+static bool needs_ranks(const void *own) {
+    (void)own;
+    return true;
+}
+
+static dt_status check(const void *own) {
+    return command_check_target(((const eval_options *)own)->target);
+}
+
+const command EVAL = {
+    .name = "eval",
+    .usage = "CHECKPOINT|RUN",
+    .help = "Measure a trained model on problems it has never seen, or on all of its domain: exact "
+            "answers, by operation and length of the operands, by carries of sums, borrows of "
+            "differences and digits of quotients."
+            "\vAn answer is right if greedy generation gives it exactly. A wrong one is due to a "
+            "wrong step, if the text departs from the right one within the working (in the part of "
+            "the step that is named), or to a wrong copy, if the working is right to its end and "
+            "the answer after it is not. Exit code 75 if a signal stopped it.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .knows = knows,
+    .own_size = sizeof(eval_options),
+    .initial = &(const eval_options){.split = DT_TEST, .count = -1},
+    .needs_ranks = needs_ranks,
+    .check = check,
+    .run = run,
+};

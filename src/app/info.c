@@ -3,8 +3,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app.h"
+#include "command.h"
+#include "dtrain/core/json.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/data/data.h"
 #include "dtrain/folder/run_folder.h"
+
+typedef struct {
+    const char *target; /* the checkpoint or run */
+    bool json, devices;
+} info_options;
 
 static void print_settings(const dt_config *config, bool json) {
     const char *section = "";
@@ -123,7 +131,9 @@ static dt_status print_devices(const dt_session *s, bool json) {
     return DT_OK;
 }
 
-dt_status command_info(dt_session *s, const app_options *options) {
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    (void)given;
+    const info_options *options = own;
     if (options->devices) return print_devices(s, options->json);
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
@@ -137,3 +147,35 @@ dt_status command_info(dt_session *s, const app_options *options) {
     dt_checkpoint_destroy(&checkpoint);
     return status;
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {ARGUMENT, offsetof(info_options, target), "CHECKPOINT", NULL, NULL},
+    {OPTION_FLAG, offsetof(info_options, json), "json", NULL, "print JSON"},
+    {OPTION_FLAG, offsetof(info_options, devices), "devices", NULL,
+     "list what --backend can run on, with memory and driver; needs no checkpoint"},
+};
+
+static bool knows(const dt_setting *setting) {
+    static const char *const known[] = {"log-level", "backend"};
+    return command_knows_name(setting, known, sizeof known / sizeof *known);
+}
+
+static dt_status check(const void *own) {
+    const info_options *options = own;
+    return options->devices ? DT_OK : command_check_target(options->target);
+}
+
+const command INFO = {
+    .name = "info",
+    .usage = "CHECKPOINT|RUN\n--devices",
+    .help = "Show what a checkpoint holds: model, settings, progress; or which devices this "
+            "machine has.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .knows = knows,
+    .own_size = sizeof(info_options),
+    .check = check,
+    .run = run,
+};

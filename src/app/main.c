@@ -1,56 +1,24 @@
 /* The program: opens what a command needs, runs it, says what went wrong, and alone decides how the
  * process ends. */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "app.h"
-
-static dt_status run(dt_session *s, const app_options *options) {
-    switch (options->command) {
-    case COMMAND_TRAIN: return command_train(s, options);
-    case COMMAND_EVAL: return command_eval(s, options);
-    case COMMAND_ASK: return command_ask(s, options);
-    case COMMAND_INFO: return command_info(s, options);
-    case COMMAND_DATA: return command_data(s, options);
-    case COMMAND_PLOT: return command_plot(s, options);
-    case COMMAND_VERIFY: return command_verify(s, options);
-    case COMMANDS: break;
-    }
-    return dt_error_raise(DT_ERR_INTERNAL, __FILE__, __LINE__, "command %d is unknown",
-                          (int)options->command);
-}
+#include "dtrain/core/log.h"
+#include "options.h"
 
 /* The level given on the command line counts from the first message on; a wrong one is reported
  * later, with the other settings. */
-static void open_log(const app_options *options, int rank) {
+static void open_log(const dt_overrides *given, int rank) {
     dt_config config;
     dt_config_defaults(&config);
     const dt_setting *setting = dt_setting_find("log-level");
-    for (size_t i = 0; options->given.setting && i < dt_setting_count(); i++) {
-        if (dt_setting_at(i) == setting && options->given.setting[i] &&
-            dt_config_set(&config, setting, options->given.setting[i], "--log-level") != DT_OK) {
+    for (size_t i = 0; given->setting && i < dt_setting_count(); i++) {
+        if (dt_setting_at(i) == setting && given->setting[i] &&
+            dt_config_set(&config, setting, given->setting[i], "--log-level") != DT_OK) {
             dt_error_clear();
         }
     }
     dt_log_open((dt_log_level)config.log_level, rank);
-}
-
-/* argp itself prints what is wrong with the command line: once, by rank 0, is enough. */
-static int fall_silent(void) {
-    const int kept = dup(STDERR_FILENO);
-    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (kept >= 0 && nowhere >= 0) dup2(nowhere, STDERR_FILENO);
-    if (nowhere >= 0) close(nowhere);
-    return kept;
-}
-
-static void speak_again(int kept) {
-    if (kept < 0) return;
-    fflush(stderr);
-    dup2(kept, STDERR_FILENO);
-    close(kept);
 }
 
 static void report(dt_status status) {
@@ -59,39 +27,50 @@ static void report(dt_status status) {
     dt_log_error("%s", dt_error_text());
 }
 
+static bool needs_ranks(const command_line *line) {
+    const command *command = line->command;
+    return line->asks == ASKS_NOTHING && line->own && command->needs_ranks &&
+           command->needs_ranks(line->own);
+}
+
+static dt_status run(dt_session *s, const command_line *line) {
+    if (line->asks != ASKS_NOTHING) return options_help(line);
+    DT_TRY(dt_session_open(s));
+    return line->command->run(s, &line->given, line->own);
+}
+
+/* How it ends where messages between ranks failed: perhaps no other rank knows of it. */
+static void abort_job(const dt_session *s, int rank, dt_status status) {
+    if (rank > 0) {
+        fprintf(stderr, "dtrain: error: rank %d on %s: %s\n", rank,
+                dt_comm_host(s->comm, (size_t)rank), dt_error_text());
+    }
+    dt_comm_abort(s->comm, dt_status_exit_code(status));
+}
+
 int main(int argc, char **argv) {
     dt_session s = {0};
-    app_options options = {0};
-    dt_status status = DT_OK;
+    command_line line;
     int rank = 0;
-    signal(SIGXFSZ,
-           SIG_IGN); /* a file that may not grow (ulimit -f) is an error like a full disk */
-    if (options_need_ranks(argc, argv)) {
-        status = dt_comm_open(&s.comm, &argc, &argv);
-        if (status == DT_OK) rank = (int)dt_comm_rank(s.comm);
+    /* A file that may not grow (ulimit -f) is an error like a full disk. */
+    signal(SIGXFSZ, SIG_IGN);
+    const dt_status parsed = options_parse(&line, argc, argv);
+    dt_status status = needs_ranks(&line) ? dt_comm_open(&s.comm, &argc, &argv) : DT_OK;
+    if (s.comm) rank = (int)dt_comm_rank(s.comm);
+    open_log(&line.given, rank);
+    if (status != DT_OK) {
+        report(status);
+    } else if (parsed != DT_OK) {
+        status = parsed;
+        if (rank == 0) options_explain(&line);
+    } else {
+        status = run(&s, &line);
+        report(status);
     }
-    bool told = false;
-    if (status == DT_OK) {
-        const int speaking = rank > 0 ? fall_silent() : -1;
-        status = options_parse(&options, argc, argv);
-        speak_again(speaking);
-        told = status != DT_OK;
-    }
-    open_log(&options, rank);
-    if (status == DT_OK) status = dt_session_open(&s);
-    if (status == DT_OK) status = run(&s, &options);
-    if (!told) report(status);
-    options_destroy(&options);
+    options_destroy(&line);
     const dt_status command = status;
     dt_session_close(&s);
-    if (s.comm && command == DT_ERR_COMM) {
-        /* Perhaps no other rank knows of it. */
-        if (rank > 0) {
-            fprintf(stderr, "dtrain: error: rank %d on %s: %s\n", rank,
-                    dt_comm_host(s.comm, (size_t)rank), dt_error_text());
-        }
-        dt_comm_abort(s.comm, dt_status_exit_code(command));
-    }
+    if (s.comm && command == DT_ERR_COMM) abort_job(&s, rank, command);
     if (s.comm) {
         const dt_status closed = dt_comm_close(&s.comm);
         if (closed != DT_OK) report(closed);

@@ -1,379 +1,319 @@
-/* The command line: one parser whose options are the table of settings and a few actions. */
+/* The command line: one parser for the settings and the options of each command. */
+#include "options.h"
+
 #include <argp.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "app.h"
+#include "commands.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/data/data.h"
 
-const char *argp_program_version = "dtrain " DTRAIN_VERSION;
+enum { LINE_MAX_BYTES = 1200, NAME_MAX_BYTES = 64 };
 
-enum {
-    KEY_HELP = '?',
-    KEY_VERSION = 'V',
-    KEY_SETTING = 0x1000, /* + its index */
-    KEY_CONFIG = 0x100,
-    KEY_RESUME,
-    KEY_INIT_FROM,
-    KEY_FRESH,
-    KEY_CHECK_GRADIENTS,
-    KEY_JSON,
-    KEY_SHOW_WORK,
-    KEY_TSV,
-    KEY_TOKENS,
-    KEY_SPLIT,
-    KEY_COUNT,
-    KEY_FIRST,
-    KEY_DUMP_LOGITS,
-    KEY_EXHAUSTIVE,
-    KEY_ERRORS,
-    KEY_REPLAY,
-    KEY_DEVICES,
-    KEY_USAGE,
-    KEY_OUTPUT,
-    KEY_ASCII,
-    KEY_GRID,
-    KEYS_END,
-};
+/* ---- what a command knows ---- */
 
-enum {
-    FOR_TRAIN = 1 << COMMAND_TRAIN,
-    FOR_EVAL = 1 << COMMAND_EVAL,
-    FOR_ASK = 1 << COMMAND_ASK,
-    FOR_INFO = 1 << COMMAND_INFO,
-    FOR_DATA = 1 << COMMAND_DATA,
-    FOR_PLOT = 1 << COMMAND_PLOT,
-    FOR_VERIFY = 1 << COMMAND_VERIFY,
-    FOR_ALL = (1 << COMMANDS) - 1
-};
-
-/* An option that is no setting, and the commands that know it. */
-typedef struct {
-    struct argp_option option;
-    unsigned commands;
-} action;
-
-static const action ACTIONS[] = {
-    /* argp's own would come with hidden ones, such as --HANG. */
-    {{"help", KEY_HELP, NULL, 0, "give this help list", -1}, FOR_ALL},
-    {{"usage", KEY_USAGE, NULL, 0, "give a short usage message", -1}, FOR_ALL},
-    {{"version", KEY_VERSION, NULL, 0, "print the version of dtrain", -1}, FOR_ALL},
-    {{"config", KEY_CONFIG, "FILE", 0, "read settings from an ini file; the command line wins", 1},
-     FOR_TRAIN | FOR_DATA},
-    {{"resume", KEY_RESUME, "FILE", 0,
-      "go on from this checkpoint, rather than from the newest of --out", 1},
-     FOR_TRAIN},
-    {{"init-from", KEY_INIT_FROM, "FILE", 0, "begin a new run with the weights of this checkpoint",
-      1},
-     FOR_TRAIN},
-    {{"fresh", KEY_FRESH, NULL, 0, "start over; a folder that is there is renamed, never deleted",
-      1},
-     FOR_TRAIN},
-    {{"check-gradients", KEY_CHECK_GRADIENTS, NULL, 0,
-      "compare the gradient of each parameter with finite differences, and end", 1},
-     FOR_TRAIN},
-    {{"json", KEY_JSON, NULL, 0, "print JSON; of training one line, at its end", 1},
-     FOR_TRAIN | FOR_EVAL | FOR_INFO | FOR_DATA | FOR_VERIFY},
-    {{"show-work", KEY_SHOW_WORK, NULL, 0, "print the working, one step a line, before the answer",
-      1},
-     FOR_ASK},
-    {{"tsv", KEY_TSV, NULL, 0, "print a table: columns separated by tabs", 1}, FOR_DATA},
-    {{"tokens", KEY_TOKENS, NULL, 0, "print the tokens, too", 1}, FOR_DATA},
-    {{"split", KEY_SPLIT, "NAME", 0, "train, validation or test", 1},
-     FOR_EVAL | FOR_DATA | FOR_PLOT},
-    {{"count", KEY_COUNT, "N", 0, "how many problems", 1}, FOR_EVAL | FOR_DATA | FOR_PLOT},
-    {{"first", KEY_FIRST, "N", 0, "number of the first problem", 1}, FOR_DATA},
-    {{"dump-logits", KEY_DUMP_LOGITS, "FILE", 0,
-      "write the logits of the first problems as JSON, for checking by other programs", 1},
-     FOR_EVAL},
-    {{"exhaustive", KEY_EXHAUSTIVE, NULL, 0,
-      "every problem of the domain the model was trained on, or of --ops alone, of all splits", 1},
-     FOR_EVAL},
-    {{"errors", KEY_ERRORS, "FILE", 0,
-      "list each wrong answer in this file: a table, separated by tabs, with a heading", 1},
-     FOR_EVAL},
-    {{"output", KEY_OUTPUT, "FILE", 0,
-      "the picture, .svg or .png; without it RUN/plot.svg, or beside the checkpoint", 1},
-     FOR_PLOT},
-    {{"ascii", KEY_ASCII, NULL, 0, "draw in the terminal, as wide as it is; needs no gnuplot", 1},
-     FOR_PLOT},
-    {{"devices", KEY_DEVICES, NULL, 0,
-      "list what --backend can run on, with memory and driver; needs no checkpoint", 1},
-     FOR_INFO},
-    {{"grid", KEY_GRID, NULL, 0,
-      "a heat map of wrong answers by lengths, carries, borrows and digits of quotients: of what "
-      "eval --json has printed, or of a model, which is evaluated for it (on --count problems of "
-      "--split, under mpirun or not)",
-      1},
-     FOR_PLOT},
-    {{"replay", KEY_REPLAY, NULL, 0,
-      "train in memory from the first checkpoint to the second, and compare every byte", 1},
-     FOR_VERIFY},
-};
-enum { ACTION_COUNT = sizeof ACTIONS / sizeof *ACTIONS };
-
-/* Which settings a command knows, by section. */
-static bool knows(command_kind command, const dt_setting *setting) {
-    if (command == COMMAND_TRAIN) return true;
-    if (command == COMMAND_DATA)
-        return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
-    if (strcmp(setting->name, "log-level") == 0) return true;
-    if (strcmp(setting->name, "backend") == 0) return command != COMMAND_PLOT;
-    if (command == COMMAND_VERIFY)
-        return strcmp(setting->name, "ranks-per-node") == 0 ||
-               strcmp(setting->name, "stall-timeout") == 0 ||
-               strcmp(setting->name, "train-file") == 0;
-    return command == COMMAND_EVAL &&
-           (strcmp(setting->name, "ranks-per-node") == 0 || strcmp(setting->name, "seed") == 0 ||
-            strcmp(setting->name, "ops") == 0 || strcmp(setting->name, "train-file") == 0 ||
-            strncmp(setting->name, "eval-d", strlen("eval-d")) == 0);
-}
+typedef enum { TO_HELP, TO_USAGE, TO_VERSION, TO_CONFIG, TO_OWN, TO_SETTING } destination;
 
 typedef struct {
-    const char *name;
-    const char *arguments;
-    const char *help; /* before the options, \v, after them */
-} command_help;
+    const char *name, *value, *help;
+    char letter; /* the short name, or 0 */
+    int group;
+    const char *section; /* the heading of its group */
+    destination to;
+    size_t index; /* among the command's options, or the settings */
+} known_option;
 
-static const command_help HELP[COMMANDS] = {
-    [COMMAND_TRAIN] =
-        {"train", "",
-         "Train a small Transformer on arithmetic, or on lines of text, alone or under mpirun, the "
-         "same bits on any number of ranks."
-         "\vWithout options it trains the default job in runs/default, and goes on "
-         "where that folder stands. "
-         "Other commands: dtrain eval, ask, info, data, plot, verify; each has its own --help."},
-    [COMMAND_EVAL] =
-        {"eval", "CHECKPOINT|RUN",
-         "Measure a trained model on problems it has never seen, or on all of its "
-         "domain: exact answers, by operation and length of the operands, by carries "
-         "of sums, borrows of differences and digits of quotients."
-         "\vAn answer is right if greedy generation gives it exactly. A wrong one is due "
-         "to a wrong step, if the text departs from the right one within the working "
-         "(in the part of the step that is named), or to a wrong copy, if the working "
-         "is right to its end and the answer after it is not. Exit code 75 if a signal "
-         "stopped it."},
-    [COMMAND_ASK] =
-        {"ask", "CHECKPOINT|RUN [EXPRESSION...]",
-         "Let a trained model calculate: 273*274, 2060/71, or \"What is 12 plus 34?\". A "
-         "model of lines of text answers a prompt, or goes on with a text. Without an "
-         "expression it reads them from standard input, "
-         "one a line, and prints one answer a line."},
-    [COMMAND_INFO] = {"info", "CHECKPOINT|RUN\n--devices",
-                      "Show what a checkpoint holds: model, settings, progress; or which devices "
-                      "this machine has."},
-    [COMMAND_DATA] =
-        {"data", "",
-         "Print problems, or lines of a file, as people see them and as the model does."},
-    [COMMAND_PLOT] =
-        {"plot", "CHECKPOINT|RUN\n--grid CHECKPOINT|RUN|EVAL.json",
-         "Draw how a run went: loss, exact match, learning rate and gradient norm over "
-         "its steps, and where it was started again. Pictures are drawn by gnuplot."},
-    [COMMAND_VERIFY] = {"verify", "CHECKPOINT|RUN\n--replay CHECKPOINT LATER-CHECKPOINT",
-                        "Find out whether a checkpoint, or every checkpoint of a run, is whole, "
-                        "and name all that is wrong."
-                        "\vWith --replay, on any number of ranks (mpirun), the training between "
-                        "two checkpoints of a run is "
-                        "done once more in memory: the second must come out to the byte. Nothing "
-                        "is written. Exit code 65 if anything is wrong."},
+static const known_option GENERAL[] = {
+    {"help", NULL, "give this help list", '?', -1, NULL, TO_HELP, 0},
+    {"usage", NULL, "give a short usage message", 0, -1, NULL, TO_USAGE, 0},
+    {"version", NULL, "print the version of dtrain", 'V', -1, NULL, TO_VERSION, 0},
 };
+static const known_option CONFIG = {
+    "config",  "FILE", "read settings from an ini file; the command line wins", 0, 1, NULL,
+    TO_CONFIG, 0};
+enum { GENERALS = sizeof GENERAL / sizeof *GENERAL };
 
-static error_t parse_count(int64_t *value, const char *text, const char *option,
-                           struct argp_state *state) {
-    char *end;
-    errno = 0;
-    const long long number = strtoll(text, &end, 10);
-    if (errno || *end || end == text || number < 0) {
-        argp_error(state, "%s: \"%s\" is not a whole number from 0 on", option, text);
-        return EINVAL;
-    }
-    *value = number;
-    return 0;
+static bool is_argument(const command_option *option) {
+    return option->kind == ARGUMENT || option->kind == ARGUMENTS;
 }
 
-static error_t parse_split(dt_split *split, const char *text, struct argp_state *state) {
-    for (int i = 0; i < DT_SPLITS; i++) {
-        if (strcmp(text, dt_split_name((dt_split)i)) == 0) {
-            *split = (dt_split)i;
-            return 0;
-        }
-    }
-    argp_error(state, "--split: \"%s\" is none of train, validation, test", text);
-    return EINVAL;
-}
-
-static error_t take_argument(app_options *options, char *text, struct argp_state *state) {
-    const bool has_target = options->command != COMMAND_TRAIN && options->command != COMMAND_DATA;
-    if (has_target && !options->target) {
-        options->target = text;
-        return 0;
-    }
-    if (options->command == COMMAND_VERIFY && !options->later) {
-        options->later = text;
-        return 0;
-    }
-    if (options->command == COMMAND_ASK) {
-        options->expression[options->expressions++] = text;
-        return 0;
-    }
-    argp_error(state, "\"%s\" is neither a command nor an option%s", text,
-               options->command == COMMAND_TRAIN
-                   ? "; the commands are train, eval, ask, info, data, plot, verify"
-                   : "");
-    return EINVAL;
-}
-
-static error_t parse_one(int key, char *text, struct argp_state *state) {
-    app_options *options = state->input;
-    switch (key) {
-    case KEY_HELP: argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); return 0;
-    case KEY_USAGE:
-        argp_state_help(state, state->out_stream, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
-        return 0;
-    case KEY_VERSION:
-        fprintf(state->out_stream, "%s\n", argp_program_version);
-        argp_state_help(state, state->out_stream, ARGP_HELP_EXIT_OK);
-        return 0;
-    case KEY_CONFIG: options->given.config_file = text; return 0;
-    case KEY_RESUME: options->resume = text; return 0;
-    case KEY_INIT_FROM: options->init_from = text; return 0;
-    case KEY_FRESH: options->fresh = true; return 0;
-    case KEY_CHECK_GRADIENTS: options->check_gradients = true; return 0;
-    case KEY_JSON: options->json = true; return 0;
-    case KEY_SHOW_WORK: options->show_work = true; return 0;
-    case KEY_TSV: options->tsv = true; return 0;
-    case KEY_TOKENS: options->tokens = true; return 0;
-    case KEY_SPLIT: return parse_split(&options->split, text, state);
-    case KEY_COUNT: return parse_count(&options->count, text, "--count", state);
-    case KEY_FIRST: return parse_count(&options->first, text, "--first", state);
-    case KEY_DUMP_LOGITS: options->dump_logits = text; return 0;
-    case KEY_EXHAUSTIVE: options->exhaustive = true; return 0;
-    case KEY_ERRORS: options->errors = text; return 0;
-    case KEY_OUTPUT: options->output = text; return 0;
-    case KEY_ASCII: options->ascii = true; return 0;
-    case KEY_GRID: options->grid = true; return 0;
-    case KEY_REPLAY: options->replay = true; return 0;
-    case KEY_DEVICES: options->devices = true; return 0;
-    case ARGP_KEY_ARG: return take_argument(options, text, state);
-    case ARGP_KEY_END:
-        if (!options->target && !options->devices && options->command != COMMAND_TRAIN &&
-            options->command != COMMAND_DATA) {
-            argp_error(state,
-                       "which checkpoint? Give a file or a run folder, such as runs/default");
-            return EINVAL;
-        }
-        if (options->replay != (options->later != NULL)) {
-            argp_error(state, "--replay takes two checkpoints, and without it verify takes one");
-            return EINVAL;
-        }
-        return 0;
-    default: break;
-    }
-    if (key >= KEY_SETTING && key < KEY_SETTING + (int)dt_setting_count()) {
-        options->given.setting[key - KEY_SETTING] = text;
-        return 0;
-    }
-    return ARGP_ERR_UNKNOWN;
-}
-
-/* The options of one command; sections become groups of --help. Ends with a zero entry. */
-static void list_options(struct argp_option *list, command_kind command) {
+/* All options of a command; free with dt_memory_free. */
+static dt_status list_known(known_option **list, size_t *count, const command *command) {
     size_t n = 0;
-    for (size_t i = 0; i < ACTION_COUNT; i++) {
-        if (ACTIONS[i].commands & (1u << command)) list[n++] = ACTIONS[i].option;
+    known_option *known;
+    DT_TRY(dt_memory_alloc(&known, GENERALS + 1 + command->options + dt_setting_count(),
+                           sizeof *known, "options"));
+    for (size_t i = 0; i < GENERALS; i++) known[n++] = GENERAL[i];
+    if (command->reads_config) known[n++] = CONFIG;
+    for (size_t i = 0; i < command->options; i++) {
+        const command_option *o = &command->option[i];
+        if (!is_argument(o))
+            known[n++] = (known_option){o->name, o->value, o->help, 0, 1, NULL, TO_OWN, i};
     }
     int group = 1;
     const char *section = "";
     for (size_t i = 0; i < dt_setting_count(); i++) {
-        const dt_setting *setting = dt_setting_at(i);
-        if (!knows(command, setting)) continue;
-        if (strcmp(section, setting->section) != 0) {
-            section = setting->section;
-            list[n++] = (struct argp_option){.doc = section, .group = ++group};
-        }
-        list[n++] = (struct argp_option){.name = setting->name,
-                                         .key = KEY_SETTING + (int)i,
-                                         .arg = setting->value,
-                                         .doc = setting->help,
-                                         .group = group};
+        const dt_setting *o = dt_setting_at(i);
+        if (!command->knows(o)) continue;
+        if (strcmp(section, o->section) != 0) group++;
+        section = o->section;
+        known[n++] = (known_option){o->name, o->value, o->help, 0, group, section, TO_SETTING, i};
     }
-    list[n] = (struct argp_option){0};
+    *list = known;
+    *count = n;
+    return DT_OK;
 }
 
-static command_kind command_of(int argc, char **argv, bool *named) {
-    for (int i = 0; argc > 1 && i < COMMANDS; i++) {
-        if (strcmp(argv[1], HELP[i].name) == 0) {
-            *named = true;
-            return (command_kind)i;
-        }
-    }
-    *named = false;
-    return COMMAND_TRAIN;
+dt_status command_check_target(const char *target) {
+    DT_REQUIRE(target, DT_ERR_ARG,
+               "which checkpoint? Give a file or a run folder, such as runs/default");
+    return DT_OK;
 }
 
-/* Whether a long option stands there; it may be shortened. */
-static bool has_word(int argc, char **argv, const char *word) {
-    for (int i = 1; i < argc; i++) {
-        const size_t length = strlen(argv[i]);
-        if (length > strlen("--") && strncmp(argv[i], word, length) == 0) return true;
+bool command_knows_name(const dt_setting *setting, const char *const *name, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(setting->name, name[i]) == 0) return true;
     }
     return false;
 }
 
-/* Help is for one reader: no ranks are needed, and the parser may exit. */
-static bool asks_for_help(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-?") == 0 || strcmp(argv[i], "-V") == 0) return true;
+/* ---- values ---- */
+
+static dt_status read_count(int64_t *value, const char *text, const char *option) {
+    char *end;
+    errno = 0;
+    const long long number = strtoll(text, &end, 10);
+    DT_REQUIRE(!errno && !*end && end != text && number >= 0, DT_ERR_ARG,
+               "--%s: \"%s\" is not a whole number from 0 on", option, text);
+    *value = number;
+    return DT_OK;
+}
+
+static dt_status read_split(dt_split *split, const char *text, const char *option) {
+    for (int i = 0; i < DT_SPLITS; i++) {
+        if (strcmp(text, dt_split_name((dt_split)i)) != 0) continue;
+        *split = (dt_split)i;
+        return DT_OK;
     }
-    return has_word(argc, argv, "--help") || has_word(argc, argv, "--usage") ||
-           has_word(argc, argv, "--version");
+    DT_RAISE(DT_ERR_ARG, "--%s: \"%s\" is none of train, validation, test", option, text);
 }
 
-bool options_need_ranks(int argc, char **argv) {
-    bool named;
-    const command_kind command = command_of(argc, argv, &named);
-    return !asks_for_help(argc, argv) &&
-           (command == COMMAND_TRAIN || command == COMMAND_EVAL ||
-            (command == COMMAND_VERIFY && has_word(argc, argv, "--replay")) ||
-            (command == COMMAND_PLOT && has_word(argc, argv, "--grid")));
-}
-
-dt_status options_parse(app_options *options, int argc, char **argv) {
-    bool named;
-    *options =
-        (app_options){.command = command_of(argc, argv, &named), .split = DT_TEST, .count = -1};
-    if (options->command == COMMAND_DATA) options->split = DT_TRAIN;
-    DT_TRY(dt_memory_alloc(&options->given.setting, dt_setting_count(),
-                           sizeof *options->given.setting, "options"));
-    DT_TRY(dt_memory_alloc(&options->expression, (size_t)argc, sizeof *options->expression,
-                           "options"));
-    struct argp_option *list;
-    DT_TRY(
-        dt_memory_alloc(&list, 2 * dt_setting_count() + ACTION_COUNT + 1, sizeof *list, "options"));
-    list_options(list, options->command);
-    const struct argp parser = {.options = list,
-                                .parser = parse_one,
-                                .args_doc = HELP[options->command].arguments,
-                                .doc = HELP[options->command].help};
-    char name[32];
-    snprintf(name, sizeof name, "dtrain%s%s", named ? " " : "",
-             named ? HELP[options->command].name : "");
-    const int skip = named ? 1 : 0;
-    char *own_name = argv[skip];
-    argv[skip] = name;
-    const unsigned flags = ARGP_NO_HELP | (asks_for_help(argc, argv) ? 0 : ARGP_NO_EXIT);
-    const error_t error = argp_parse(&parser, argc - skip, argv + skip, flags, NULL, options);
-    argv[skip] = own_name;
-    dt_memory_free(&list);
-    if (error) {
-        dt_error_clear();
-        return error == ENOMEM ? DT_ERR_MEMORY : DT_ERR_ARG;
+static dt_status take_own(command_line *line, const command_option *option, const char *text) {
+    void *to = (char *)line->own + option->offset;
+    switch (option->kind) {
+    case OPTION_FLAG: *(bool *)to = true; return DT_OK;
+    case OPTION_TEXT:
+    case ARGUMENT: *(const char **)to = text; return DT_OK;
+    case OPTION_COUNT: return read_count(to, text, option->name);
+    case OPTION_SPLIT: return read_split(to, text, option->name);
+    case ARGUMENTS: break;
     }
     return DT_OK;
 }
 
-void options_destroy(app_options *options) {
-    dt_memory_free(&options->given.setting);
-    dt_memory_free(&options->expression);
+static dt_status take_option(command_line *line, const known_option *option, const char *text) {
+    switch (option->to) {
+    case TO_HELP: line->asks = ASKS_HELP; return DT_OK;
+    case TO_USAGE: line->asks = ASKS_USAGE; return DT_OK;
+    case TO_VERSION: line->asks = ASKS_VERSION; return DT_OK;
+    case TO_CONFIG: line->given.config_file = text; return DT_OK;
+    case TO_OWN: return take_own(line, &line->command->option[option->index], text);
+    case TO_SETTING: line->given.setting[option->index] = text; return DT_OK;
+    }
+    return DT_OK;
+}
+
+/* ---- words ---- */
+
+/* The option of this name, which may be shortened as long as only one begins like that. */
+static dt_status find_long(known_option *found, const known_option *known, size_t count,
+                           const char *name, size_t length) {
+    char possible[LINE_MAX_BYTES] = "";
+    size_t used = 0, fitting = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(known[i].name, name, length) != 0) continue;
+        *found = known[i];
+        if (known[i].name[length] == '\0') return DT_OK;
+        fitting++;
+        const int written =
+            snprintf(possible + used, sizeof possible - used, " '--%s'", known[i].name);
+        used = dt_min_size(used + (size_t)written, sizeof possible - 1);
+    }
+    DT_REQUIRE(fitting > 0, DT_ERR_ARG, "unrecognized option '--%.*s'", (int)length, name);
+    DT_REQUIRE(fitting == 1, DT_ERR_ARG, "option '--%.*s' is ambiguous; possibilities:%s",
+               (int)length, name, possible);
+    return DT_OK;
+}
+
+/* The word at argv[*i]; its value may be the next one. */
+static dt_status take_long(command_line *line, int *i, int argc, char **argv,
+                           const known_option *known, size_t count) {
+    const char *name = argv[*i] + strlen("--"), *text = strchr(name, '=');
+    known_option option = {0};
+    DT_TRY(find_long(&option, known, count, name, text ? (size_t)(text - name) : strlen(name)));
+    if (text) text++;
+    if (!option.value) {
+        DT_REQUIRE(!text, DT_ERR_ARG, "option '--%s' doesn't allow an argument", option.name);
+        return take_option(line, &option, NULL);
+    }
+    if (!text && *i + 1 < argc) text = argv[++*i];
+    DT_REQUIRE(text, DT_ERR_ARG, "option '--%s' requires an argument", option.name);
+    return take_option(line, &option, text);
+}
+
+static dt_status take_letters(command_line *line, const char *letter) {
+    for (; *letter && line->asks == ASKS_NOTHING; letter++) {
+        size_t i = 0;
+        while (i < GENERALS && GENERAL[i].letter != *letter) i++;
+        DT_REQUIRE(i < GENERALS, DT_ERR_ARG, "invalid option -- '%c'", *letter);
+        DT_TRY(take_option(line, &GENERAL[i], NULL));
+    }
+    return DT_OK;
+}
+
+/* Options count wherever they stand; the first that asks for help ends the search. */
+static dt_status take_words(command_line *line, int argc, char **argv, const known_option *known,
+                            size_t count) {
+    bool options_end = false;
+    for (int i = line->named ? 2 : 1; i < argc && line->asks == ASKS_NOTHING; i++) {
+        const char *word = argv[i];
+        if (options_end || word[0] != '-' || word[1] == '\0') {
+            line->argument[line->arguments++] = word;
+        } else if (strcmp(word, "--") == 0) {
+            options_end = true;
+        } else if (word[1] == '-') {
+            DT_TRY(take_long(line, &i, argc, argv, known, count));
+        } else {
+            DT_TRY(take_letters(line, word + 1));
+        }
+    }
+    return DT_OK;
+}
+
+static void list_commands(char *text, size_t size, const command *except) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < COMMAND_COUNT && used < size; i++) {
+        if (COMMANDS[i] != except)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                     COMMANDS[i]->name);
+    }
+}
+
+static dt_status take_arguments(command_line *line) {
+    size_t taken = 0;
+    for (size_t i = 0; i < line->command->options; i++) {
+        const command_option *option = &line->command->option[i];
+        if (option->kind == ARGUMENT && taken < line->arguments) {
+            DT_TRY(take_own(line, option, line->argument[taken++]));
+        } else if (option->kind == ARGUMENTS) {
+            *(command_words *)((char *)line->own + option->offset) =
+                (command_words){line->argument + taken, line->arguments - taken};
+            taken = line->arguments;
+        }
+    }
+    if (taken == line->arguments) return DT_OK;
+    char names[LINE_MAX_BYTES];
+    list_commands(names, sizeof names, NULL);
+    const bool first = line->command == COMMANDS[0];
+    DT_RAISE(DT_ERR_ARG, "\"%s\" is neither a command nor an option%s%s", line->argument[taken],
+             first ? "; the commands are " : "", first ? names : "");
+}
+
+static void choose_command(command_line *line, int argc, char **argv) {
+    line->command = COMMANDS[0];
+    for (size_t i = 0; argc > 1 && i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], COMMANDS[i]->name) != 0) continue;
+        line->command = COMMANDS[i];
+        line->named = true;
+    }
+}
+
+dt_status options_parse(command_line *line, int argc, char **argv) {
+    known_option *known = NULL;
+    size_t count = 0;
+    *line = (command_line){0};
+    choose_command(line, argc, argv);
+    const command *command = line->command;
+    dt_status status;
+    DT_TRY_DONE(dt_memory_alloc(&line->given.setting, dt_setting_count(),
+                                sizeof *line->given.setting, "options"));
+    DT_TRY_DONE(
+        dt_memory_alloc(&line->argument, (size_t)argc + 1, sizeof *line->argument, "options"));
+    DT_TRY_DONE(dt_memory_alloc(&line->own, 1, command->own_size + 1, "options"));
+    if (command->initial) memcpy(line->own, command->initial, command->own_size);
+    DT_TRY_DONE(list_known(&known, &count, command));
+    DT_TRY_DONE(take_words(line, argc, argv, known, count));
+    if (line->asks != ASKS_NOTHING) goto done;
+    DT_TRY_DONE(take_arguments(line));
+    if (command->check) DT_TRY_DONE(command->check(line->own));
+done:
+    snprintf(line->wrong, sizeof line->wrong, "%s", status == DT_OK ? "" : dt_error_text());
+    dt_memory_free(&known);
+    return status;
+}
+
+void options_destroy(command_line *line) {
+    dt_memory_free(&line->own);
+    dt_memory_free(&line->argument);
+    dt_memory_free(&line->given.setting);
+}
+
+/* ---- help ---- */
+
+static void print_name(char *name, size_t size, const command_line *line) {
+    snprintf(name, size, "dtrain%s%s", line->named ? " " : "",
+             line->named ? line->command->name : "");
+}
+
+/* What argp prints of a list of options; sections become groups. */
+static dt_status print_help(const command_line *line, const known_option *known, size_t count,
+                            unsigned flags) {
+    struct argp_option *list;
+    DT_TRY(dt_memory_alloc(&list, 2 * count + 1, sizeof *list, "options"));
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const known_option *o = &known[i];
+        if (o->section && (i == 0 || o->group != known[i - 1].group))
+            list[n++] = (struct argp_option){.doc = o->section, .group = o->group};
+        list[n++] = (struct argp_option){.name = o->name,
+                                         .key = o->letter ? o->letter : 0x100 + (int)i,
+                                         .arg = o->value,
+                                         .doc = o->help,
+                                         .group = o->group};
+    }
+    char others[LINE_MAX_BYTES], help[4096], name[NAME_MAX_BYTES];
+    list_commands(others, sizeof others, COMMANDS[0]);
+    const bool first = line->command == COMMANDS[0];
+    snprintf(help, sizeof help, "%s%s%s%s", line->command->help,
+             first ? " Other commands: dtrain " : "", first ? others : "",
+             first ? "; each has its own --help." : "");
+    print_name(name, sizeof name, line);
+    const struct argp parser = {.options = list, .args_doc = line->command->usage, .doc = help};
+    argp_help(&parser, stdout, flags, name);
+    dt_memory_free(&list);
+    return DT_OK;
+}
+
+dt_status options_help(const command_line *line) {
+    if (line->asks == ASKS_VERSION) {
+        printf("dtrain %s\n", DTRAIN_VERSION);
+        return DT_OK;
+    }
+    known_option *known;
+    size_t count;
+    DT_TRY(list_known(&known, &count, line->command));
+    const dt_status status = print_help(
+        line, known, count, line->asks == ASKS_USAGE ? ARGP_HELP_USAGE : ARGP_HELP_STD_HELP);
+    dt_memory_free(&known);
+    return status;
+}
+
+void options_explain(const command_line *line) {
+    char name[NAME_MAX_BYTES];
+    print_name(name, sizeof name, line);
+    fprintf(stderr, "%s: %s\nTry `%s --help' or `%s --usage' for more information.\n", name,
+            line->wrong, name, name);
 }

@@ -6,13 +6,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app.h"
+#include "command.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/picture/grid.h"
 #include "dtrain/picture/plot.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/ui/terminal.h"
+
+typedef struct {
+    const char *target; /* the checkpoint or run, or what eval --json has printed */
+    const char *output;
+    bool ascii, grid;
+    dt_split split;
+    int64_t count; /* -1: as many as usual */
+} plot_options;
 
 /* Of a run, the newest checkpoint that can be read, not the best: it knows all that was measured.
    While the run goes on, one may vanish between looking and reading. */
@@ -48,7 +58,7 @@ static dt_status read_target(dt_checkpoint *checkpoint, const char *target, bool
 }
 
 /* RUN/plot.svg and RUN/grid.svg, or FILE.svg and FILE-grid.svg beside FILE.h5 or FILE.json. */
-static dt_status default_output(char *path, size_t size, const app_options *options,
+static dt_status default_output(char *path, size_t size, const plot_options *options,
                                 bool is_folder) {
     static const char *const ends[] = {".h5", ".json"};
     size_t length = strlen(options->target);
@@ -78,7 +88,7 @@ static size_t output_columns(void) {
 }
 
 /* Where the picture goes: --output, or beside what is drawn. beside: (DT_PATH_MAX) */
-static dt_status choose_output(const char **path, char *beside, const app_options *options,
+static dt_status choose_output(const char **path, char *beside, const plot_options *options,
                                bool is_folder) {
     *path = options->output ? options->output : beside;
     return options->output ? DT_OK : default_output(beside, DT_PATH_MAX, options, is_folder);
@@ -91,7 +101,7 @@ static bool is_folder(const char *path) {
 
 /* ---- the curves of a run ---- */
 
-static dt_status write_picture(const dt_plot *plot, const app_options *options, bool folder) {
+static dt_status write_picture(const dt_plot *plot, const plot_options *options, bool folder) {
     char beside[DT_PATH_MAX];
     const char *path;
     DT_TRY(choose_output(&path, beside, options, folder));
@@ -100,7 +110,7 @@ static dt_status write_picture(const dt_plot *plot, const app_options *options, 
     return DT_OK;
 }
 
-static dt_status plot_run(const app_options *options) {
+static dt_status plot_run(const plot_options *options) {
     char title[DT_PATH_MAX + 80];
     dt_checkpoint c = {0};
     const bool folder = is_folder(options->target);
@@ -126,7 +136,7 @@ static bool is_json(const char *path) {
     return first == '{';
 }
 
-static dt_status draw_grid(const dt_tally *tally, const char *what, const app_options *options) {
+static dt_status draw_grid(const dt_tally *tally, const char *what, const plot_options *options) {
     char title[DT_PATH_MAX + 160], beside[DT_PATH_MAX];
     const char *path;
     const dt_count all = dt_tally_all(tally);
@@ -142,7 +152,7 @@ static dt_status draw_grid(const dt_tally *tally, const char *what, const app_op
 
 /* Collective. */
 static dt_status measure(dt_eval_result *result, dt_session *s, dt_loaded_model *loaded,
-                         const app_options *options) {
+                         const plot_options *options) {
     const dt_config config = dt_config_evaluated(&loaded->checkpoint.config);
     const dt_eval_request request = {
         .problems = {.split = options->split,
@@ -156,12 +166,13 @@ static dt_status measure(dt_eval_result *result, dt_session *s, dt_loaded_model 
     return dt_evaluate(result, s, loaded->model, &source, &request);
 }
 
-static dt_status plot_model(dt_session *s, dt_tally *tally, const app_options *options) {
+static dt_status plot_model(dt_session *s, dt_tally *tally, const dt_overrides *given,
+                            const plot_options *options) {
     dt_loaded_model loaded = {0};
     dt_eval_result *result = NULL;
     char what[80];
     dt_status status;
-    DT_TRY_DONE(dt_session_open_device_given(s, &options->given));
+    DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
@@ -178,12 +189,12 @@ done:
     return status;
 }
 
-static dt_status plot_grid(dt_session *s, const app_options *options) {
+static dt_status plot_grid(dt_session *s, const dt_overrides *given, const plot_options *options) {
     dt_tally *tally;
     DT_TRY(dt_memory_alloc(&tally, 1, sizeof *tally, "the counts of a grid"));
     dt_status status = DT_OK;
     if (!is_json(options->target)) {
-        status = plot_model(s, tally, options);
+        status = plot_model(s, tally, given, options);
     } else if (dt_comm_rank(s->comm) == 0) {
         status = dt_tally_read(tally, options->target);
         if (status == DT_OK) status = draw_grid(tally, "", options);
@@ -192,10 +203,50 @@ static dt_status plot_grid(dt_session *s, const app_options *options) {
     return status;
 }
 
-dt_status command_plot(dt_session *s, const app_options *options) {
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    const plot_options *options = own;
     dt_picture picture;
     DT_REQUIRE(!options->ascii || !options->output, DT_ERR_ARG,
                "--ascii draws in the terminal and --output into a file; leave one out");
     if (options->output) DT_TRY(dt_plot_picture(&picture, options->output));
-    return options->grid ? plot_grid(s, options) : plot_run(options);
+    return options->grid ? plot_grid(s, given, options) : plot_run(options);
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {ARGUMENT, offsetof(plot_options, target), "CHECKPOINT", NULL, NULL},
+    {OPTION_SPLIT, offsetof(plot_options, split), "split", "NAME", "train, validation or test"},
+    {OPTION_COUNT, offsetof(plot_options, count), "count", "N", "how many problems"},
+    {OPTION_TEXT, offsetof(plot_options, output), "output", "FILE",
+     "the picture, .svg or .png; without it RUN/plot.svg, or beside the checkpoint"},
+    {OPTION_FLAG, offsetof(plot_options, ascii), "ascii", NULL,
+     "draw in the terminal, as wide as it is; needs no gnuplot"},
+    {OPTION_FLAG, offsetof(plot_options, grid), "grid", NULL,
+     "a heat map of wrong answers by lengths, carries, borrows and digits of quotients: of what "
+     "eval --json has printed, or of a model, which is evaluated for it (on --count problems of "
+     "--split, under mpirun or not)"},
+};
+
+static bool knows(const dt_setting *setting) { return strcmp(setting->name, "log-level") == 0; }
+
+static bool needs_ranks(const void *own) { return ((const plot_options *)own)->grid; }
+
+static dt_status check(const void *own) {
+    return command_check_target(((const plot_options *)own)->target);
+}
+
+const command PLOT = {
+    .name = "plot",
+    .usage = "CHECKPOINT|RUN\n--grid CHECKPOINT|RUN|EVAL.json",
+    .help = "Draw how a run went: loss, exact match, learning rate and gradient norm over its "
+            "steps, and where it was started again. Pictures are drawn by gnuplot.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .knows = knows,
+    .own_size = sizeof(plot_options),
+    .initial = &(const plot_options){.split = DT_TEST, .count = -1},
+    .needs_ranks = needs_ranks,
+    .check = check,
+    .run = run,
+};

@@ -1,9 +1,15 @@
 /* The train command: what dtrain does when no other command is named. */
 #include <stdio.h>
 
-#include "app.h"
+#include "command.h"
+#include "dtrain/core/json.h"
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/progress.h"
+
+typedef struct {
+    const char *resume, *init_from;
+    bool fresh, check_gradients, json;
+} train_options;
 
 typedef struct {
     dt_progress progress;
@@ -50,7 +56,8 @@ static void print_end(void *context, const dt_train_end *end) {
     printf("}\n");
 }
 
-dt_status command_train(dt_session *s, const app_options *options) {
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    const train_options *options = own;
     following f = {.json = options->json};
     const dt_observer observer = {.open = open_progress,
                                   .step = show_step,
@@ -58,10 +65,51 @@ dt_status command_train(dt_session *s, const app_options *options) {
                                   .close = close_progress,
                                   .end = print_end,
                                   .context = &f};
-    const dt_start_request request = {.given = options->given,
+    const dt_start_request request = {.given = *given,
                                       .resume = options->resume,
                                       .init_from = options->init_from,
                                       .fresh = options->fresh,
                                       .check_gradients = options->check_gradients};
     return dt_train(s, &request, &observer);
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {OPTION_TEXT, offsetof(train_options, resume), "resume", "FILE",
+     "go on from this checkpoint, rather than from the newest of --out"},
+    {OPTION_TEXT, offsetof(train_options, init_from), "init-from", "FILE",
+     "begin a new run with the weights of this checkpoint"},
+    {OPTION_FLAG, offsetof(train_options, fresh), "fresh", NULL,
+     "start over; a folder that is there is renamed, never deleted"},
+    {OPTION_FLAG, offsetof(train_options, check_gradients), "check-gradients", NULL,
+     "compare the gradient of each parameter with finite differences, and end"},
+    {OPTION_FLAG, offsetof(train_options, json), "json", NULL,
+     "print one line of JSON at the end: the run, its model, and how far it got"},
+};
+
+static bool knows(const dt_setting *setting) {
+    (void)setting;
+    return true;
+}
+
+static bool needs_ranks(const void *own) {
+    (void)own;
+    return true;
+}
+
+const command TRAIN = {
+    .name = "train",
+    .usage = "",
+    .help = "Train a small Transformer on arithmetic, or on lines of text, alone or under mpirun, "
+            "the same bits on any number of ranks."
+            "\vWithout options it trains the default job in runs/default, and goes on where that "
+            "folder stands.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .reads_config = true,
+    .knows = knows,
+    .own_size = sizeof(train_options),
+    .needs_ranks = needs_ranks,
+    .run = run,
+};

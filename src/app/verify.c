@@ -4,9 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app.h"
+#include "command.h"
+#include "dtrain/core/json.h"
+#include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/train/replay.h"
+
+typedef struct {
+    const char *target; /* the checkpoint or run */
+    const char *later;  /* the second checkpoint of a replay */
+    bool json, replay;
+} verify_options;
 
 /* What has been looked at so far. */
 typedef struct {
@@ -118,9 +126,9 @@ done:
     return status;
 }
 
-dt_status command_verify(dt_session *s, const app_options *options) {
-    if (options->replay)
-        return dt_replay(s, &options->given, options->target, options->later, options->json);
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    const verify_options *options = own;
+    if (options->replay) return dt_replay(s, given, options->target, options->later, options->json);
     report r = {.json = options->json};
     struct stat info;
     if (stat(options->target, &info) == 0 && S_ISDIR(info.st_mode)) {
@@ -135,3 +143,46 @@ dt_status command_verify(dt_session *s, const app_options *options) {
     DT_REQUIRE(r.unusable == 0, DT_ERR_DATA, "%s cannot be used", r.first);
     return DT_OK;
 }
+
+/* ---- the command ---- */
+
+static const command_option OPTIONS[] = {
+    {ARGUMENT, offsetof(verify_options, target), "CHECKPOINT", NULL, NULL},
+    {ARGUMENT, offsetof(verify_options, later), "LATER-CHECKPOINT", NULL, NULL},
+    {OPTION_FLAG, offsetof(verify_options, json), "json", NULL, "print JSON"},
+    {OPTION_FLAG, offsetof(verify_options, replay), "replay", NULL,
+     "train in memory from the first checkpoint to the second, and compare every byte"},
+};
+
+static bool knows(const dt_setting *setting) {
+    static const char *const known[] = {"log-level", "backend", "ranks-per-node", "stall-timeout",
+                                        "train-file"};
+    return command_knows_name(setting, known, sizeof known / sizeof *known);
+}
+
+static bool needs_ranks(const void *own) { return ((const verify_options *)own)->replay; }
+
+static dt_status check(const void *own) {
+    const verify_options *options = own;
+    DT_TRY(command_check_target(options->target));
+    DT_REQUIRE(options->replay == (options->later != NULL), DT_ERR_ARG,
+               "--replay takes two checkpoints, and without it verify takes one");
+    return DT_OK;
+}
+
+const command VERIFY = {
+    .name = "verify",
+    .usage = "CHECKPOINT|RUN\n--replay CHECKPOINT LATER-CHECKPOINT",
+    .help = "Find out whether a checkpoint, or every checkpoint of a run, is whole, and name all "
+            "that is wrong."
+            "\vWith --replay, on any number of ranks (mpirun), the training between two "
+            "checkpoints of a run is done once more in memory: the second must come out to the "
+            "byte. Nothing is written. Exit code 65 if anything is wrong.",
+    .option = OPTIONS,
+    .options = sizeof OPTIONS / sizeof *OPTIONS,
+    .knows = knows,
+    .own_size = sizeof(verify_options),
+    .needs_ranks = needs_ranks,
+    .check = check,
+    .run = run,
+};

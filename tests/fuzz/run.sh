@@ -80,11 +80,11 @@ seeds() {
     options)
         printf '%s\n' --steps=3 --lr 1e-3 --out=x >"$to.new/train"
         printf '%s\n' train --width 16 --heads=2 --ops '+-' --checkpoint-every 2e --fresh >"$to.new/named"
-        printf '%s\n' ask runs/x --show-work 1+2 -- -3 >"$to.new/ask"
-        printf '%s\n' eval x --count 10 --split test --json --seed 3 >"$to.new/eval"
-        printf '%s\n' data --first 3 --count 7 --tsv --tokens --digits 4 >"$to.new/data"
-        printf '%s\n' verify --replay a b --ranks-per-node 2 >"$to.new/replay"
-        printf '%s\n' info x --log-level debug >"$to.new/info"
+        printf '%s\n' ask runs/x --split train 1+2 -- -3 >"$to.new/ask"
+        printf '%s\n' ask x y z --count 10 --split test --json --seed 3 >"$to.new/more"
+        printf '%s\n' verify --count 7 --json --resume x --digits 4 --usage >"$to.new/usage"
+        printf '%s\n' verify a b --ranks-per-node 2 >"$to.new/two"
+        printf '%s\n' ask x --log-level debug -? >"$to.new/help"
         ;;
     text)
         for name in 90s 23h50m 2e 1e-3 0.5 runs/default '+-*/' cosine '273*274;2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470' \

@@ -1,0 +1,33 @@
+/* The command line. */
+#ifndef DTRAIN_OPTIONS_H
+#define DTRAIN_OPTIONS_H
+
+#include <stdio.h>
+
+#include "command.h"
+
+typedef enum { ASKS_NOTHING, ASKS_HELP, ASKS_USAGE, ASKS_VERSION } help_kind;
+
+/* The command line as given; strings belong to argv. */
+typedef struct {
+    const command *command;
+    bool named;     /* whether the command was named */
+    help_kind asks; /* what to print in the place of running the command */
+    void *own;      /* the command's own options */
+    dt_overrides given;
+    const char **argument; /* words that belong to no option */
+    size_t arguments;
+    char wrong[1600]; /* what options_parse found wrong */
+} command_line;
+
+/* DT_ERR_ARG with a sentence; `line` is as complete as can be also then. Prints nothing. */
+dt_status options_parse(command_line *line, int argc, char **argv);
+
+/* Print what was asked for. */
+dt_status options_help(const command_line *line);
+
+/* Print why options_parse failed, and how to find help. */
+void options_explain(const command_line *line);
+void options_destroy(command_line *line);
+
+#endif
