@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "dtrain/core/utf8.h"
+
 /* Set once at start-up by main, before any other thread starts. */
 static dt_log_level level_now = DT_LOG_INFO;
 static int rank_now = -1;
@@ -27,6 +29,7 @@ void dt_log(dt_log_level level, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    dt_utf8_make_printable(text, "\n"); /* names and texts of others may be quoted in it */
     /* Clearing the last line and writing the message is one step: other threads write, too. */
     flockfile(stderr);
     if (before_message) before_message();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes what reads files and texts of others, guided by coverage (libFuzzer), with the address and undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config options text; all unless said
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config line options text; all unless said
 #   tests/fuzz/run.sh coverage [TARGET…]     which lines what was found so far reaches
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which make the files to begin with. FOLDER: where everything is kept
@@ -15,7 +15,7 @@ folder=${FOLDER:-$programs/fuzz}
 seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(checkpoint config options text)
+((${#targets[@]})) || targets=(checkpoint config line options text)
 compiler=$(command -v clang-14 || command -v clang) || {
     echo "skipped: clang is not there (apt-get install clang-14 libclang-rt-14-dev)"
     exit 77
@@ -34,10 +34,11 @@ checkpoint="io/checkpoint/checkpoint_read.c io/checkpoint/checkpoint_verify.c io
 declare -A sources=(
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
+    [line]="$core"
     [options]="$core $data src/app/options.c"
     [text]="$core $data"
 )
-declare -A longest=([checkpoint]=150000 [config]=4000 [options]=600 [text]=600)
+declare -A longest=([checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [text]=600)
 
 # build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer.
 build() {
@@ -76,6 +77,10 @@ seeds() {
         done
         printf '[run]\nseed = 1\nsteps = 2000\n\n[model]\nwidth = 128\nheads = 4\n' >"$to.new/sections.ini"
         printf '[data]\nops = +-*/\nformat = plain\ndigits = 2\n[checkpoints]\ncheckpoint-every = 10m\nkeep=0\n' >"$to.new/data.ini"
+        ;;
+    line)
+        printf '\xef\xbb\xbf1+2\r\r\n\r\n３＋４\r5\x00\n猫\t𝄞\xff' >"$to.new/ends"
+        for k in {1..60}; do printf 'ä猫%s ' "$k"; done >"$to.new/long"
         ;;
     options)
         printf '%s\n' --steps=3 --lr 1e-3 --out=x >"$to.new/train"
