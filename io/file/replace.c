@@ -58,8 +58,10 @@ dt_status dt_file_sync_folder(const char *folder) {
     const int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DT_REQUIRE(file >= 0, DT_ERR_IO, "cannot flush the folder %s: %s", folder,
                dt_file_reason(errno, text));
-    /* Some file systems cannot flush a folder (EINVAL) and do not need it. */
-    const int error = fsync(file) == 0 || errno == EINVAL ? 0 : errno;
+    /* Some file systems cannot flush a folder. */
+    const int failed = fsync(file) == 0 ? 0 : errno;
+    const bool unknown = failed == EINVAL || failed == EOPNOTSUPP || failed == ENOSYS;
+    const int error = unknown ? 0 : failed;
     close(file);
     DT_REQUIRE(!error, DT_ERR_IO, "cannot flush the folder %s: %s", folder,
                dt_file_reason(error, text));

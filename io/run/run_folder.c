@@ -137,7 +137,78 @@ done:
     return status;
 }
 
-/* ---- links ---- */
+/* ---- links, and the texts that stand for them ---- */
+
+/* Some file systems have no symbolic links (exFAT, some network mounts). There FOLDER/latest.txt
+ * holds the name of the checkpoint that latest.h5 would point to. */
+
+static bool has_no_links(int error) {
+    return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EROFS ||
+           error == EPROTO || error == EINVAL;
+}
+
+/* "best.h5" -> "best.txt"; false: no such name. */
+static bool text_name(char text[NAME_SIZE], const char *link) {
+    const size_t length = strlen(link), stem = length - strlen(".h5");
+    if (length <= strlen(".h5") || length + 2 > NAME_SIZE || strcmp(link + stem, ".h5") != 0) {
+        return false;
+    }
+    snprintf(text, NAME_SIZE, "%.*s.txt", (int)stem, link);
+    return true;
+}
+
+/* The step of the checkpoint that a link of a folder points to; -1: no link, or not to a
+ * checkpoint. */
+static int64_t linked_step(int folder, const char *link) {
+    char target[DT_PATH_MAX];
+    const ssize_t got = readlinkat(folder, link, target, sizeof target - 1);
+    if (got <= 0) return -1;
+    target[got] = '\0';
+    const char *slash = strrchr(target, '/');
+    return step_of(slash ? slash + 1 : target);
+}
+
+/* The step of the checkpoint that a text of a folder names; -1: no such text. */
+static int64_t named_step(int folder, const char *text) {
+    char name[NAME_SIZE];
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const int file = openat(folder, text, flags);
+    if (file < 0) return -1;
+    struct stat info;
+    const bool regular = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
+    const ssize_t got = regular ? read(file, name, sizeof name - 1) : -1;
+    close(file);
+    name[got > 0 ? got : 0] = '\0';
+    name[strcspn(name, " \t\r\n")] = '\0';
+    return step_of(name);
+}
+
+bool dt_run_links_work(const char *folder) {
+    dt_replacement probe = {.file = -1};
+    char path[DT_PATH_MAX];
+    if (join(path, sizeof path, folder, "link-test") != DT_OK ||
+        dt_replacement_name(&probe, path) != DT_OK) {
+        dt_error_clear();
+        return true;
+    }
+    const bool works = symlink("nowhere", probe.temporary) == 0 || !has_no_links(errno);
+    dt_replacement_discard(&probe);
+    return works;
+}
+
+static dt_status write_mark(const char *folder, const char *link, const char *target) {
+    char text[NAME_SIZE], line[NAME_SIZE + 1];
+    DT_REQUIRE(text_name(text, link), DT_ERR_INTERNAL, "%s is no name of a link", link);
+    snprintf(line, sizeof line, "%s\n", target);
+    return dt_run_write_text(folder, text, line);
+}
+
+static void remove_mark(const char *folder, const char *link) {
+    char text[NAME_SIZE], path[DT_PATH_MAX];
+    if (!text_name(text, link)) return;
+    const int length = snprintf(path, sizeof path, "%s/%s", folder, text);
+    if (length > 0 && (size_t)length < sizeof path) unlink(path);
+}
 
 dt_status dt_run_link(const char *folder, const char *name, int64_t step) {
     dt_replacement replacement = {.file = -1};
@@ -150,32 +221,82 @@ dt_status dt_run_link(const char *folder, const char *name, int64_t step) {
     DT_TRY(dt_replacement_name(&replacement, path));
     unlink(replacement.temporary); /* of an old process of the same number */
     if (symlink(target, replacement.temporary) != 0) {
-        DT_REQUIRE_DONE(false, DT_ERR_IO, "cannot make the link %s: %s", path,
-                        dt_file_reason(errno, text));
+        const int error = errno;
+        replacement.temporary[0] = '\0';
+        if (has_no_links(error)) return write_mark(folder, name, target);
+        DT_RAISE(DT_ERR_IO, "cannot make the link %s: %s", path, dt_file_reason(error, text));
     }
     DT_TRY_DONE(dt_replacement_commit(&replacement));
+    remove_mark(folder, name);
 done:
     dt_replacement_discard(&replacement);
     return status;
 }
 
-/* The step of the checkpoint that a link points to; -1: no link, or not to a checkpoint. */
-static int64_t linked_step(DIR *entries, const char *name) {
-    char target[DT_PATH_MAX];
-    const ssize_t got = readlinkat(dirfd(entries), name, target, sizeof target - 1);
-    if (got <= 0) return -1;
-    target[got] = '\0';
-    const char *slash = strrchr(target, '/');
-    return step_of(slash ? slash + 1 : target);
+/* What a name such as "best.h5" stands for in a folder. */
+typedef struct {
+    bool link, file;        /* there is a link of this name; the name leads to a file */
+    char target[NAME_SIZE]; /* what the link holds, or the text; "": none */
+} mark;
+
+static mark find_mark(const char *folder, const char *name) {
+    mark found = {.file = is_file(folder, name)};
+    char text[NAME_SIZE];
+    const int entries = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (entries < 0) return found;
+    const ssize_t got = readlinkat(entries, name, found.target, sizeof found.target - 1);
+    found.link = got >= 0;
+    found.target[got > 0 ? got : 0] = '\0';
+    if (!found.link && text_name(text, name)) {
+        const int64_t step = named_step(entries, text);
+        if (step >= 0) checkpoint_name(found.target, step);
+    }
+    close(entries);
+    return found;
 }
 
-/* Whether any link of the folder points to the checkpoint of a step. */
-static bool is_linked(const char *folder, int64_t step) {
+dt_status dt_run_unlink(const char *folder, const char *name) {
+    char path[DT_PATH_MAX], text[128];
+    remove_mark(folder, name);
+    if (!find_mark(folder, name).link) return DT_OK;
+    DT_TRY(join(path, sizeof path, folder, name));
+    DT_REQUIRE(unlink(path) == 0 || errno == ENOENT, DT_ERR_IO, "cannot remove the link %s: %s",
+               path, dt_file_reason(errno, text));
+    return DT_OK;
+}
+
+bool dt_run_find(char *path, size_t size, const char *folder, const char *name) {
+    const mark m = find_mark(folder, name);
+    /* A copy of a folder may hold a file of this name instead of the link: then the text is newer.
+     */
+    const bool by_text = !m.link && m.target[0] && is_file(folder, m.target);
+    if (!by_text && !m.file) return false;
+    const int length = snprintf(path, size, "%s/%s", folder, by_text ? m.target : name);
+    return length > 0 && (size_t)length < size;
+}
+
+bool dt_run_dangles(const char *folder, const char *name) {
+    const mark m = find_mark(folder, name);
+    return m.link ? !m.file : m.target[0] && !is_file(folder, m.target);
+}
+
+/* Whether the name stands for the checkpoint of a step of this folder. */
+static bool stands_for(const char *folder, const char *name, int64_t step) {
+    char wanted[NAME_SIZE];
+    checkpoint_name(wanted, step);
+    return strcmp(find_mark(folder, name).target, wanted) == 0;
+}
+
+/* Whether a link or a text of the folder stands for the checkpoint of a step. */
+static bool is_marked(const char *folder, int64_t step) {
     DIR *entries = opendir(folder);
     if (!entries) return true; /* if the folder cannot be read, nothing is removed */
     bool found = false;
     for (struct dirent *entry; !found && (entry = readdir(entries));) {
-        found = linked_step(entries, entry->d_name) == step;
+        const char *dot = strrchr(entry->d_name, '.');
+        found =
+            linked_step(dirfd(entries), entry->d_name) == step ||
+            (dot && strcmp(dot, ".txt") == 0 && named_step(dirfd(entries), entry->d_name) == step);
     }
     closedir(entries);
     return found;
@@ -189,7 +310,7 @@ dt_status dt_run_rotate(const char *folder, int64_t keep) {
     char path[DT_PATH_MAX], text[128];
     DT_TRY(dt_run_checkpoints(&steps, &count, folder));
     for (size_t i = (size_t)keep; i < count; i++) {
-        if (is_linked(folder, steps[i])) continue;
+        if (is_marked(folder, steps[i])) continue;
         DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
         DT_REQUIRE_DONE(unlink(path) == 0 || errno == ENOENT, DT_ERR_IO, "cannot remove %s: %s",
                         path, dt_file_reason(errno, text));
@@ -199,29 +320,17 @@ done:
     return status;
 }
 
-static bool points_to(const char *folder, const char *name, int64_t step) {
-    char path[DT_PATH_MAX], wanted[NAME_SIZE], target[NAME_SIZE + 1];
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) return false;
-    checkpoint_name(wanted, step);
-    const ssize_t got = readlink(path, target, sizeof target - 1);
-    target[got > 0 ? got : 0] = '\0';
-    return strcmp(target, wanted) == 0;
-}
-
 dt_status dt_run_links(const char *folder, int64_t latest, int64_t best) {
     char name[NAME_SIZE];
-    if (!points_to(folder, "latest.h5", latest)) DT_TRY(dt_run_link(folder, "latest.h5", latest));
-    if (best < 0 || points_to(folder, "best.h5", best)) return DT_OK;
+    if (!stands_for(folder, "latest.h5", latest)) DT_TRY(dt_run_link(folder, "latest.h5", latest));
+    if (best < 0 || stands_for(folder, "best.h5", best)) return DT_OK;
     checkpoint_name(name, best);
     return is_file(folder, name) ? dt_run_link(folder, "best.h5", best) : DT_OK;
 }
 
 void dt_run_uncache(const char *folder) {
     char path[DT_PATH_MAX];
-    if (join(path, sizeof path, folder, "latest.h5") != DT_OK) {
-        dt_error_clear();
-        return;
-    }
+    if (!dt_run_find(path, sizeof path, folder, "latest.h5")) return;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return;
     posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
@@ -231,7 +340,7 @@ void dt_run_uncache(const char *folder) {
 /* ---- names given by people ---- */
 
 static dt_status resolve_folder(char *path, size_t size, const char *folder) {
-    if (is_file(folder, "best.h5")) return join(path, size, folder, "best.h5");
+    if (dt_run_find(path, size, folder, "best.h5")) return DT_OK;
     int64_t *steps;
     size_t count;
     DT_TRY(dt_run_checkpoints(&steps, &count, folder));
@@ -242,10 +351,24 @@ static dt_status resolve_folder(char *path, size_t size, const char *folder) {
     return dt_run_checkpoint_path(path, size, folder, newest);
 }
 
+/* FOLDER/best.h5 where best.txt stands for it. */
+static bool resolve_mark(char *path, size_t size, const char *name) {
+    char folder[DT_PATH_MAX];
+    const char *slash = strrchr(name, '/');
+    if (dt_file_folder(folder, sizeof folder, name) == DT_OK &&
+        dt_run_find(path, size, folder, slash ? slash + 1 : name)) {
+        return true;
+    }
+    dt_error_clear();
+    return false;
+}
+
 dt_status dt_run_resolve(char *path, size_t size, const char *name) {
     struct stat info;
     char text[128];
     if (stat(name, &info) != 0) {
+        if (errno == ENOENT && resolve_mark(path, size, name)) return DT_OK;
+        stat(name, &info);
         const int error = errno;
         const bool dangling = error == ENOENT && lstat(name, &info) == 0;
         DT_RAISE(DT_ERR_NO_INPUT, "cannot read %s: %s", name,

@@ -138,10 +138,10 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
     /* Of a run, the newest says most: the best may be long past. */
-    char newest[DT_PATH_MAX];
-    snprintf(newest, sizeof newest, "%.900s/latest.h5", options->target);
-    dt_status status =
-        dt_run_resolve(path, sizeof path, access(newest, F_OK) == 0 ? newest : options->target);
+    dt_status status = DT_OK;
+    if (!dt_run_find(path, sizeof path, options->target, "latest.h5")) {
+        status = dt_run_resolve(path, sizeof path, options->target);
+    }
     if (status == DT_OK) status = dt_checkpoint_read(&checkpoint, path, DT_READ_SUMMARY);
     if (status == DT_OK) (options->json ? print_json : print_text)(path, &checkpoint);
     dt_checkpoint_destroy(&checkpoint);

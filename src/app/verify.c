@@ -93,16 +93,16 @@ static dt_status verify_file(report *r, const char *path, int64_t named) {
  * file is a checkpoint like others. */
 static dt_status verify_link(report *r, const char *folder, const char *name) {
     char path[DT_PATH_MAX];
-    struct stat itself, target;
+    struct stat itself;
     if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) return DT_OK;
-    if (lstat(path, &itself) != 0) return DT_OK;
-    if (!S_ISLNK(itself.st_mode)) return verify_file(r, path, -1);
-    if (stat(path, &target) == 0) return DT_OK;
-    dt_verdict v = {.step = -1};
-    const dt_status status = add_fault(&v, "the link", "points to something that is not there");
-    if (status == DT_OK) tell(r, path, &v);
-    dt_verdict_clear(&v);
-    return status;
+    if (dt_run_dangles(folder, name)) {
+        dt_verdict v = {.step = -1};
+        const dt_status status = add_fault(&v, "the link", "points to something that is not there");
+        if (status == DT_OK) tell(r, path, &v);
+        dt_verdict_clear(&v);
+        return status;
+    }
+    return lstat(path, &itself) == 0 && !S_ISLNK(itself.st_mode) ? verify_file(r, path, -1) : DT_OK;
 }
 
 static dt_status verify_run(report *r, const char *folder) {

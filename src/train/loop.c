@@ -403,6 +403,14 @@ static dt_status begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *
     return dt_comm_agree(t->s->comm, status);
 }
 
+/* The file of the best model, or of the newest where nothing was validated. */
+static void model_path(char path[DT_PATH_MAX + 16], const dt_config *config,
+                       const dt_run_state *state) {
+    const char *name = state->best_step >= 0 ? "best.h5" : "latest.h5";
+    if (dt_run_find(path, DT_PATH_MAX + 16, config->out, name)) return;
+    snprintf(path, DT_PATH_MAX + 16, "%s/%s", config->out, name);
+}
+
 static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
     const dt_run_state *state = &t->state;
     if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) {
@@ -423,10 +431,11 @@ static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
         snprintf(best, sizeof best, "; best %s %.4f at step %lld",
                  dt_trainer_metric_name(&t->config), state->best, (long long)state->best_step);
     }
-    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s%s; the model is %s/%s",
+    char model[DT_PATH_MAX + 16];
+    model_path(model, &t->config, state);
+    dt_log_info("finished %lld steps (%lld problems, %lld tokens) in %.0f s%s; the model is %s",
                 (long long)state->step, (long long)state->problems, (long long)state->tokens,
-                state->seconds, best, t->config.out,
-                state->best_step >= 0 ? "best.h5" : "latest.h5");
+                state->seconds, best, model);
 }
 
 /* The others are stuck: save the last completed step, if it is whole, before the job is ended. */
@@ -473,8 +482,7 @@ done:
 static void observe_end(const dt_observer *observer, const dt_config *config,
                         const dt_run_state *state, bool finished) {
     char model[DT_PATH_MAX + 16];
-    snprintf(model, sizeof model, "%s/%s", config->out,
-             state->best_step >= 0 ? "best.h5" : "latest.h5");
+    model_path(model, config, state);
     const dt_train_end end = {
         .config = config, .state = state, .finished = finished, .model = model};
     observer->end(observer->context, &end);
@@ -488,9 +496,10 @@ static void tell_finished(const dt_start_plan *plan) {
                  dt_trainer_metric_name(&plan->config), plan->state.best,
                  (long long)plan->state.best_step);
     }
-    dt_log_info("%s is finished: %lld steps%s; the model is %s/%s; to train it further give %s",
-                plan->config.out, (long long)plan->state.step, best, plan->config.out,
-                plan->state.best_step >= 0 ? "best.h5" : "latest.h5",
+    char model[DT_PATH_MAX + 16];
+    model_path(model, &plan->config, &plan->state);
+    dt_log_info("%s is finished: %lld steps%s; the model is %s; to train it further give %s",
+                plan->config.out, (long long)plan->state.step, best, model,
                 patience ? "--patience 0 or a larger one" : "a larger --steps N");
 }
 

@@ -35,19 +35,16 @@ done:
 /* The best model was on the branch: the best one that is left is the state's, if its file is still
  * there. */
 static dt_status mend_best(const char *folder, dt_run_state *state) {
-    char best[DT_PATH_MAX + 16], path[DT_PATH_MAX];
+    char path[DT_PATH_MAX];
     struct stat info;
-    snprintf(best, sizeof best, "%s/best.h5", folder);
-    if (lstat(best, &info) != 0 || stat(best, &info) == 0) return DT_OK;
+    if (!dt_run_dangles(folder, "best.h5")) return DT_OK;
     if (state->best_step >= 0) {
         DT_TRY(dt_run_checkpoint_path(path, sizeof path, folder, state->best_step));
         if (stat(path, &info) == 0) return dt_run_link(folder, "best.h5", state->best_step);
     }
     state->best_step = -1;
     state->best = -1;
-    DT_REQUIRE(unlink(best) == 0, DT_ERR_IO, "cannot remove the link %s: %s", best,
-               strerror(errno));
-    return DT_OK;
+    return dt_run_unlink(folder, "best.h5");
 }
 
 /* Rank 0 reads. Where nothing is older than `before`, the oldest there is serves once more: over

@@ -298,6 +298,14 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
     return DT_OK;
 }
 
+static void warn_of_links(const dt_start_plan *plan) {
+    if (dt_run_links_work(plan->config.out)) return;
+    dt_log_warn(
+        "symbolic links cannot be made in %s: latest.txt and best.txt hold the names of the "
+        "checkpoints that latest.h5 and best.h5 would point to",
+        plan->config.out);
+}
+
 static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
                         const dt_start_request *request, size_t ranks) {
     for (;;) {
@@ -308,7 +316,10 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
         if (!*lock) DT_TRY(dt_run_lock_take(lock, plan->config.out, ranks));
         int64_t newest;
         DT_TRY(find_newest(&newest, plan->config.out));
-        if (newest == plan->newest) return DT_OK;
+        if (newest == plan->newest) {
+            warn_of_links(plan);
+            return DT_OK;
+        }
         /* Whoever had the lock until now has gone on meanwhile: look again. */
         DT_REQUIRE(!request->fresh, DT_ERR_CREATE,
                    "another dtrain has just begun in the folder %s; start again", plan->config.out);

@@ -4,6 +4,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 readonly CREATE=73 IO=74
+shim=$(realpath "${3:?usage: $0 DTRAIN MPIRUN SHIM}")
 run=(--eval-every 0 --checkpoint-every 1s --keep 2 "${small[@]}" --layers 1 --batch 16 --micro-batch 16)
 
 has_checkpoint() { compgen -G "$1/checkpoint-*.h5" >/dev/null; }
@@ -87,6 +88,50 @@ expect_exit $IO "$dtrain" "${run[@]}" --out linked --steps 5 --checkpoint-every 
 expect_text err "linked/latest.h5: a folder of that name is in the way"
 expect_exit 0 "$dtrain" verify linked/checkpoint-00000005.h5
 say "names in the way are named"
+
+# ---- no symbolic links ----
+
+# without_links ERRNO COMMAND…
+without_links() { LD_PRELOAD=$shim FAULT_UNDER=plain FAULT_LINKS=$1 "${@:2}"; }
+plain=("$dtrain" "${run[@]}" --out plain --eval-every 5 --checkpoint-every 5 --metric loss)
+for errno in 1 95 38; do # EPERM, EOPNOTSUPP, ENOSYS
+    rm -rf plain
+    expect_exit 0 without_links $errno "${plain[@]}" --steps 20
+    [[ $(grep -c 'warning' err) == 1 ]] || fail "not one warning about links"
+    expect_text err "warning: symbolic links cannot be made in plain: latest.txt and best.txt"
+done
+[[ $(<plain/latest.txt) == checkpoint-00000020.h5 ]] || fail "latest.txt holds $(<plain/latest.txt)"
+best=$(<plain/best.txt)
+[[ -z $(find plain -type l) && -f plain/$best ]] || fail "in plain: $(ls -A plain)"
+for name in plain plain/best.h5; do
+    expect_exit 0 "$dtrain" eval "$name" --count 8
+done
+expect_exit 0 "$dtrain" info plain
+expect_text out "plain/checkpoint-00000020.h5"
+expect_exit 0 "$dtrain" verify plain
+say "texts stand for links"
+
+without_links 1 "${plain[@]}" --steps 20 --fresh --keep 0 >/dev/null 2>&1 || fail "no new run"
+printf 'checkpoint-00000005.h5\n' >plain/mine.txt # pins it, as a link does
+[[ $(<plain/best.txt) == checkpoint-00000020.h5 ]] || fail "best.txt holds $(<plain/best.txt)"
+expect_exit 0 without_links 1 "${plain[@]}" --steps 40 --keep 1 --eval-every 0
+kept=$(cd plain && echo checkpoint-*.h5)
+[[ $kept == "checkpoint-00000005.h5 checkpoint-00000020.h5 checkpoint-00000040.h5" ]] || fail "kept: $kept"
+say "rotation keeps what texts name"
+
+printf 'checkpoint-00000099.h5\n' >plain/best.txt
+expect_exit 65 "$dtrain" verify plain
+expect_text out "plain/best.h5" "points to something that is not there"
+expect_exit 0 "$dtrain" eval plain --count 8
+printf 'checkpoint-00000005.h5\n' >plain/best.txt
+cp plain/checkpoint-00000040.h5 plain/best.h5 # as cp -L leaves it
+expect_exit 0 "$dtrain" eval plain --count 8 --json
+expect_text out '"step":5,'
+rm plain/best.h5
+expect_exit 0 "${plain[@]}" --steps 60 # moved to where links can be made
+[[ $(readlink plain/latest.h5) == checkpoint-00000060.h5 && ! -e plain/latest.txt ]] || fail "in plain: $(ls -A plain)"
+[[ ! -L plain/best.h5 || ! -e plain/best.txt ]] || fail "best.h5 and best.txt"
+say "links come back where they can be made"
 
 # ---- nobody listens ----
 

@@ -7,7 +7,9 @@
  *              short           a write takes only half; other operations fail with EIO
  *              kill            the process ends before it
  *              torn            the process ends in the middle of a write, or after another
- * operation FAULT_LOG    a file with one line per operation
+ *                              operation
+ * FAULT_LOG    a file with one line per operation
+ * FAULT_LINKS  the errno with which every symbolic link fails, as where a file system has none
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -177,6 +179,10 @@ int unlinkat(int folder, const char *path, int flags) {
 }
 
 int symlink(const char *target, const char *path) {
+    if (getenv("FAULT_LINKS") && is_under(path)) {
+        errno = atoi(getenv("FAULT_LINKS"));
+        return -1;
+    }
     ALL_OR_NOTHING(is_under(path), "symlink", NEEDS_ROOM,
                    syscall(SYS_symlinkat, target, AT_FDCWD, path));
 }

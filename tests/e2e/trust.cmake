@@ -12,6 +12,6 @@ endfunction()
 dt_e2e_faults(faults rotating 240 e2e)
 dt_e2e_faults(faults.long all 1500 e2e long)
 
-dt_e2e(disk 180)
+dt_e2e(disk 180 $<TARGET_FILE:faults_shim>)
 dt_e2e(lock 180)
 dt_e2e(verify 300)

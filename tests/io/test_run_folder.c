@@ -230,6 +230,42 @@ static void test_links(void **state) {
     assert_int_equal(fixture_files(s->folder), 5);
 }
 
+/* Where links cannot be made, texts stand for them: the making is tested by e2e.disk. */
+static void test_marks(void **state) {
+    scene *s = *state;
+    char path[DT_PATH_MAX];
+    store_steps(s, 4);
+    assert_true(dt_run_links_work(s->folder));
+    assert_int_equal(fixture_files(s->folder), 4);
+    assert_false(dt_run_find(path, sizeof path, s->folder, "best.h5"));
+    assert_false(dt_run_dangles(s->folder, "best.h5"));
+    fixture_store(in(s, "best.txt"), "checkpoint-00000002.h5\r\n", 24);
+    assert_true(dt_run_find(path, sizeof path, s->folder, "best.h5"));
+    assert_string_equal(path, in(s, "checkpoint-00000002.h5"));
+    assert_int_equal(dt_run_resolve(path, sizeof path, s->folder), DT_OK);
+    assert_string_equal(path, in(s, "checkpoint-00000002.h5"));
+    assert_int_equal(dt_run_resolve(path, sizeof path, in(s, "best.h5")), DT_OK);
+    assert_string_equal(path, in(s, "checkpoint-00000002.h5"));
+    assert_int_equal(dt_run_rotate(s->folder, 1), DT_OK);
+    assert_steps(s, 2, (int64_t[]){4, 2});
+    store(s, "best.h5"); /* a copy from elsewhere: the text is what this run wrote */
+    assert_true(dt_run_find(path, sizeof path, s->folder, "best.h5"));
+    assert_string_equal(path, in(s, "checkpoint-00000002.h5"));
+    unlink(in(s, "checkpoint-00000002.h5"));
+    assert_true(dt_run_dangles(s->folder, "best.h5"));
+    assert_true(dt_run_find(path, sizeof path, s->folder, "best.h5"));
+    assert_string_equal(path, in(s, "best.h5"));
+    assert_int_equal(dt_run_link(s->folder, "best.h5", 4), DT_OK);
+    assert_false(is_there(s, "best.txt"));
+    assert_target(s, "best.h5", "checkpoint-00000004.h5");
+    fixture_store(in(s, "best.txt"), "not a name", 10);
+    assert_false(dt_run_dangles(s->folder, "best.h5"));
+    assert_int_equal(dt_run_unlink(s->folder, "best.h5"), DT_OK);
+    assert_false(is_there(s, "best.txt"));
+    assert_false(is_there(s, "best.h5"));
+    assert_int_equal(dt_run_unlink(s->folder, "best.h5"), DT_OK);
+}
+
 static void test_rotate(void **state) {
     scene *s = *state;
     store_steps(s, 9);
@@ -351,10 +387,10 @@ static void test_uncache(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_open),  TEST(test_open_in_the_way), TEST(test_open_unwritable),
-        TEST(test_paths), TEST(test_forgotten_files), TEST(test_list),
-        TEST(test_links), TEST(test_rotate),          TEST(test_resolve),
-        TEST(test_texts), TEST(test_uncache),
+        TEST(test_open),    TEST(test_open_in_the_way), TEST(test_open_unwritable),
+        TEST(test_paths),   TEST(test_forgotten_files), TEST(test_list),
+        TEST(test_links),   TEST(test_marks),           TEST(test_rotate),
+        TEST(test_resolve), TEST(test_texts),           TEST(test_uncache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,19 +33,35 @@ dt_status dt_run_checkpoint_path(char *path, size_t size, const char *folder, in
  * not an error. */
 dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder);
 
-/* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. */
+/* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. Where
+ * symbolic links cannot be made, a text stands for the link: latest.txt, best.txt, with the name of
+ * the checkpoint. */
 dt_status dt_run_link(const char *folder, const char *name, int64_t step);
 
 /* Let latest.h5 and best.h5 point to the checkpoints of these steps, where they do not yet; best
    -1, or the step of a file that is not there: best.h5 stays as it is. */
 dt_status dt_run_links(const char *folder, int64_t latest, int64_t best);
 
+/* Whether symbolic links can be made in the folder. */
+bool dt_run_links_work(const char *folder);
+
+/* Remove the link FOLDER/name and the text that stands for it. DT_ERR_IO. */
+dt_status dt_run_unlink(const char *folder, const char *name);
+
+/* The path of the file that FOLDER/name stands for: itself, or the checkpoint that its text names.
+ * false: there is none. */
+bool dt_run_find(char *path, size_t size, const char *folder, const char *name);
+
+/* Whether the link, or the text that stands for it, names something that is not there. */
+bool dt_run_dangles(const char *folder, const char *name);
+
 /* Take the newest checkpoint, which is on the disk, out of the page cache: the next one needs as
  * many pages, and on some machines new ones are slow to come. */
 void dt_run_uncache(const char *folder);
 
-/* Remove all but the newest `keep` checkpoints; what any symbolic link in the folder points to
-   stays: latest.h5, best.h5, and whatever a person has pinned by such a link. keep 0: keep all. */
+/* Remove all but the newest `keep` checkpoints; what a symbolic link or a .txt file of the
+ * folder names stays: latest.h5, best.h5, and those that a person has pinned so. keep 0: keep all.
+ */
 dt_status dt_run_rotate(const char *folder, int64_t keep);
 
 /**
