@@ -13,7 +13,8 @@ struct dt_generator {
     dt_packed packed; /* one token of each sequence */
     dt_tensor length; /* (B) int32: where the new token stands */
     dt_buffer *rows;
-    dt_tensor stream, normed, mean, rstd, qkv, attended, hidden, logits;
+    layer_activations layer; /* of all layers, one after the other */
+    final_activations final;
     /* host */
     int32_t *token, *position, *place, *offset, *length_now;
     int32_t *text; /* (B,T) */
@@ -28,9 +29,9 @@ static dt_tensor cache_at(const dt_generator *g, size_t layer, bool values) {
 
 static dt_status create_rows(dt_generator *g) {
     const dt_model_shape *s = &g->model->shape;
+    dt_tensor stream, normed, mean, rstd, qkv, attended, hidden, logits;
     const size_t width[] = {s->C, s->C, 1, 1, 3 * s->C, s->C, s->F, s->V};
-    dt_tensor *const part[] = {&g->stream, &g->normed,   &g->mean,   &g->rstd,
-                               &g->qkv,    &g->attended, &g->hidden, &g->logits};
+    dt_tensor *const part[] = {&stream, &normed, &mean, &rstd, &qkv, &attended, &hidden, &logits};
     size_t used = 0;
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
         part[i]->offset = used;
@@ -38,6 +39,18 @@ static dt_status create_rows(dt_generator *g) {
     }
     DT_TRY(g->model->backend->op->buffer_create(&g->rows, g->model->backend, used, "generation"));
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) part[i]->buffer = g->rows;
+    g->layer = (layer_activations){.input = stream,
+                                   .attn_normed = normed,
+                                   .attn_mean = mean,
+                                   .attn_rstd = rstd,
+                                   .qkv = qkv,
+                                   .attended = attended,
+                                   .middle = stream,
+                                   .mlp_normed = normed,
+                                   .mlp_mean = mean,
+                                   .mlp_rstd = rstd,
+                                   .hidden = hidden};
+    g->final = (final_activations){stream, normed, mean, rstd, logits};
     return DT_OK;
 }
 
@@ -104,36 +117,18 @@ void dt_generator_destroy(dt_generator **out) {
     dt_memory_free(out);
 }
 
-static dt_status decode_layer(dt_generator *g, size_t l) {
-    dt_model *model = g->model;
-    const layer_offsets *o = &model->offsets.layer[l];
-    const size_t B = g->used, C = model->shape.C, F = model->shape.F;
-    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
-        model_weight(model, o->attn_norm_scale), model_weight(model, o->attn_norm_bias), B, C);
-    RUN(model, linear_forward, g->qkv, DT_NO_TENSOR, g->normed,
-        model_weight(model, o->attn_qkv_weight), model_weight(model, o->attn_qkv_bias),
-        DT_NO_TENSOR, B, C, 3 * C, DT_IDENTITY);
-    RUN(model, attention_decode, g->attended, cache_at(g, l, false), cache_at(g, l, true), g->qkv,
-        g->length, B, model->shape.T, C, model->shape.H);
-    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->attended,
-        model_weight(model, o->attn_out_weight), model_weight(model, o->attn_out_bias), g->stream,
-        B, C, C, DT_IDENTITY);
-    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
-        model_weight(model, o->mlp_norm_scale), model_weight(model, o->mlp_norm_bias), B, C);
-    RUN(model, linear_forward, g->hidden, DT_NO_TENSOR, g->normed,
-        model_weight(model, o->mlp_in_weight), model_weight(model, o->mlp_in_bias), DT_NO_TENSOR, B,
-        C, F, DT_GELU);
-    RUN(model, linear_forward, g->stream, DT_NO_TENSOR, g->hidden,
-        model_weight(model, o->mlp_out_weight), model_weight(model, o->mlp_out_bias), g->stream, B,
-        F, C, DT_IDENTITY);
+/* Over the tokens of each sequence so far. */
+static dt_status attend(void *context, size_t l, const layer_activations *a) {
+    dt_generator *g = context;
+    RUN(g->model, attention_decode, a->attended, cache_at(g, l, false), cache_at(g, l, true),
+        a->qkv, g->length, g->used, g->model->shape.T, g->model->shape.C, g->model->shape.H);
     return DT_OK;
 }
 
 /* One token of each sequence in, logits of the next one out. */
 static dt_status decode(dt_generator *g) {
     dt_model *model = g->model;
-    const model_offsets *o = &model->offsets;
-    const size_t B = g->used, C = model->shape.C;
+    const size_t B = g->used;
     g->packed.problems = g->packed.tokens = B;
     g->packed.host_offset = g->offset;
     RUN(model, upload, g->packed.token, g->token, B);
@@ -141,20 +136,15 @@ static dt_status decode(dt_generator *g) {
     if (!model->shape.no_positions) RUN(model, upload, g->packed.position, g->position, B);
     RUN(model, upload, g->packed.place, g->place, B);
     RUN(model, upload, g->length, g->length_now, B);
-    RUN(model, embed_forward, g->stream, &g->packed, model_weight(model, o->tok_embed),
-        model_weight(model, o->pos_embed), model_weight(model, o->place_embed), C);
-    for (size_t l = 0; l < model->shape.L; l++) DT_TRY(decode_layer(g, l));
-    RUN(model, norm_forward, g->normed, g->mean, g->rstd, g->stream,
-        model_weight(model, o->final_norm_scale), model_weight(model, o->final_norm_bias), B, C);
-    RUN(model, linear_forward, g->logits, DT_NO_TENSOR, g->normed,
-        model_weight(model, o->tok_embed), DT_NO_TENSOR, DT_NO_TENSOR, B, C, model->shape.V,
-        DT_IDENTITY);
-    RUN(model, download, g->host_logits, g->logits, B * model->shape.V);
+    const forward_pass pass = {
+        .batch = &g->packed, .layer = &g->layer, .final = g->final, .attend = attend, .context = g};
+    DT_TRY(model_pass(model, &pass));
+    RUN(model, download, g->host_logits, g->final.logits, B * model->shape.V);
     return DT_OK;
 }
 
-/* places: room for 2 T. Sequence b's token at a step; a finished sequence repeats its last one, and
- * nobody looks at the result. */
+/* Sequence b's token at a step; a finished sequence repeats its last one, and the result is not
+ * read. places: room for 2 T. */
 static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step,
                       int32_t *places) {
     int32_t *positions = places + g->model->shape.T;
@@ -177,8 +167,8 @@ static int32_t most_likely(const float *logit, size_t V) {
     return (int32_t)best;
 }
 
-/* Appends the most likely token where the sequence has reached its end; true if one is still going
- * on. */
+/* Appends the most likely token to each sequence whose last one was computed; true if any goes on.
+ */
 static bool extend(dt_generator *g, size_t step, bool *done) {
     const size_t T = g->model->shape.T, V = g->model->shape.V;
     bool going = false;

@@ -1,22 +1,29 @@
-/* What the forward pass, the backward pass and generation share: where each layer's parameters lie,
- * and activations. */
+/* What the forward pass, the backward pass and generation share: parameters, activations, and the
+ * way through the layers. */
 #ifndef DTRAIN_MODEL_INTERNAL_H
 #define DTRAIN_MODEL_INTERNAL_H
 
 #include "dtrain/core/memory.h"
 #include "dtrain/model/model.h"
 
-/* Offsets of one layer's parameters in the flat block. */
-typedef struct {
-    size_t attn_norm_scale, attn_norm_bias, attn_qkv_weight, attn_qkv_bias, attn_out_weight,
-        attn_out_bias;
-    size_t mlp_norm_scale, mlp_norm_bias, mlp_in_weight, mlp_in_bias, mlp_out_weight, mlp_out_bias;
-} layer_offsets;
-
-typedef struct {
-    size_t tok_embed, pos_embed, place_embed, final_norm_scale, final_norm_bias;
-    layer_offsets *layer; /* (L) */
-} model_offsets;
+/* The parameters in their order: embeddings, those of each layer, those after the last one. */
+enum { TOK_EMBED, POS_EMBED, PLACE_EMBED, EMBEDDINGS };
+enum {
+    ATTN_NORM_SCALE,
+    ATTN_NORM_BIAS,
+    ATTN_QKV_WEIGHT,
+    ATTN_QKV_BIAS,
+    ATTN_OUT_WEIGHT,
+    ATTN_OUT_BIAS,
+    MLP_NORM_SCALE,
+    MLP_NORM_BIAS,
+    MLP_IN_WEIGHT,
+    MLP_IN_BIAS,
+    MLP_OUT_WEIGHT,
+    MLP_OUT_BIAS,
+    LAYER_PARAMETERS
+};
+enum { FINAL_NORM_SCALE, FINAL_NORM_BIAS, FINAL_PARAMETERS };
 
 /* What one layer keeps for its backward pass. */
 typedef struct {
@@ -28,31 +35,48 @@ typedef struct {
     dt_tensor hidden_slope, hidden; /* (N,F) the slope of GELU, and its result */
 } layer_activations;
 
+/* What lies between the last layer and the loss. */
+typedef struct {
+    dt_tensor input, normed, mean, rstd, logits;
+} final_activations;
+
 struct dt_model {
     dt_backend *backend;
     dt_model_shape shape;
     dt_layout layout;
-    model_offsets offsets;
-    dt_buffer *weights;
+    dt_buffer *weights;      /* of what is trained */
+    dt_buffer *frozen;       /* weights of what is not; NULL: all is trained */
     size_t problems, tokens; /* room for */
 
     dt_buffer *ids; /* the packed batch: int32 */
     dt_packed packed;
     dt_tensor no_position; /* (N) int32: zeros */
     dt_buffer *activations;
-    layer_activations *layer;                     /* (L) */
-    dt_tensor output, normed, mean, rstd, logits; /* after the last layer */
-    dt_tensor branch;                             /* (N,C) a branch before dropout */
-    dt_buffer *gradients;                         /* of activations: */
-    dt_tensor d_stream, d_branch, d_wide;         /* (N,C) (N,C) (N,F), which also holds (N,3C) */
-    dt_tensor matched;                            /* (B) int32 */
+    layer_activations *layer; /* (L) */
+    final_activations final;
+    dt_tensor branch;                     /* (N,C) a branch before dropout */
+    dt_buffer *gradients;                 /* of activations: */
+    dt_tensor d_stream, d_branch, d_wide; /* (N,C) (N,C) (N,F), which also holds (N,3C) */
+    dt_tensor matched;                    /* (B) int32 */
 
     dt_model_watcher *watcher; /* of backward passes; NULL: none */
     void *watcher_context;
 };
 
-static inline dt_tensor model_weight(const dt_model *model, size_t offset) {
-    return (dt_tensor){model->weights, offset};
+/* One of the layer's parameters; one of the final ones with l = L. */
+static inline const dt_parameter *model_parameter(const dt_model *model, size_t l, size_t which) {
+    return &model->layout.parameter[EMBEDDINGS + l * LAYER_PARAMETERS + which];
+}
+
+static inline dt_tensor parameter_weight(const dt_model *model, const dt_parameter *p) {
+    if (p->frozen) return (dt_tensor){model->frozen, p->frozen_offset / sizeof(float)};
+    return (dt_tensor){model->weights, p->offset};
+}
+static inline dt_tensor embedding_weight(const dt_model *model, size_t which) {
+    return parameter_weight(model, &model->layout.parameter[which]);
+}
+static inline dt_tensor model_weight(const dt_model *model, size_t l, size_t which) {
+    return parameter_weight(model, model_parameter(model, l, which));
 }
 
 /* Run `call` of the backend table, pass errors on. */
@@ -72,9 +96,25 @@ static inline dt_packed model_embedded(const dt_model *model) {
     return packed;
 }
 
-/* key NULL: no dropout. keep: every layer's activations, for the backward pass; otherwise they all
- * work in the memory of the first, which then stays in the cache. Leaves the logits. */
-dt_status model_forward(dt_model *model, const dt_step_key *key, bool keep);
+/* How a forward pass goes: over packed problems as wholes, or over one new token of each. */
+typedef struct {
+    const dt_packed *batch; /* as the embedding reads it */
+    layer_activations *layer;
+    /* Every layer has its own activations, for the backward pass; otherwise all work in the memory
+     * of the first, which then stays in the cache. */
+    bool keep;
+    final_activations final;
+    const dt_step_key *dropout; /* NULL: none */
+    /* a->attended from a->qkv */
+    dt_status (*attend)(void *context, size_t l, const layer_activations *a);
+    void *context;
+} forward_pass;
+
+/* Leaves the logits. */
+dt_status model_pass(dt_model *model, const forward_pass *pass);
+
+/* Of the model's packed batch; `keep` as in forward_pass. */
+dt_status model_forward(dt_model *model, const dt_step_key *dropout, bool keep);
 dt_status model_dropout(dt_model *model, dt_tensor y, dt_tensor x, dt_tensor residual,
                         uint32_t site, const dt_step_key *key);
 

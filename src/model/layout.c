@@ -1,14 +1,49 @@
-/* Which parameters a model has, by name, and where each lies in the flat block; their initial
- * values. */
+/* Which parameters a model has, and where each lies; their initial values. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
-#include "dtrain/model/model.h"
+#include "internal.h"
 
-enum { OUTER = 5, PER_LAYER = 12 };
+/* Sizes that tables name. */
+typedef enum { NONE, WIDTH, QKV, MLP, VOCABULARY, POSITIONS, PLACES } size_name;
+
+/* How a parameter is described. */
+typedef struct {
+    const char *name;
+    dt_role role;
+    size_name rows, columns; /* NONE: a vector */
+    size_t stacked;          /* 0: 1 */
+    double initial;
+    bool residual; /* its product is added to the residual stream */
+} description;
+
+static const description EMBEDDING[EMBEDDINGS] = {
+    [TOK_EMBED] = {"tok_embed", DT_ROLE_EMBEDDING, VOCABULARY, WIDTH},
+    [POS_EMBED] = {"pos_embed", DT_ROLE_EMBEDDING, POSITIONS, WIDTH},
+    [PLACE_EMBED] = {"place_embed", DT_ROLE_EMBEDDING, PLACES, WIDTH},
+};
+
+static const description IN_LAYER[LAYER_PARAMETERS] = {
+    [ATTN_NORM_SCALE] = {"attn_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
+    [ATTN_NORM_BIAS] = {"attn_norm/bias", DT_ROLE_VECTOR, WIDTH},
+    [ATTN_QKV_WEIGHT] = {"attn_qkv/weight", DT_ROLE_MATRIX, QKV, WIDTH, .stacked = 3},
+    [ATTN_QKV_BIAS] = {"attn_qkv/bias", DT_ROLE_VECTOR, QKV},
+    [ATTN_OUT_WEIGHT] = {"attn_out/weight", DT_ROLE_MATRIX, WIDTH, WIDTH, .residual = true},
+    [ATTN_OUT_BIAS] = {"attn_out/bias", DT_ROLE_VECTOR, WIDTH},
+    [MLP_NORM_SCALE] = {"mlp_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
+    [MLP_NORM_BIAS] = {"mlp_norm/bias", DT_ROLE_VECTOR, WIDTH},
+    [MLP_IN_WEIGHT] = {"mlp_in/weight", DT_ROLE_MATRIX, MLP, WIDTH},
+    [MLP_IN_BIAS] = {"mlp_in/bias", DT_ROLE_VECTOR, MLP},
+    [MLP_OUT_WEIGHT] = {"mlp_out/weight", DT_ROLE_MATRIX, WIDTH, MLP, .residual = true},
+    [MLP_OUT_BIAS] = {"mlp_out/bias", DT_ROLE_VECTOR, WIDTH},
+};
+
+static const description FINAL[FINAL_PARAMETERS] = {
+    [FINAL_NORM_SCALE] = {"final_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
+    [FINAL_NORM_BIAS] = {"final_norm/bias", DT_ROLE_VECTOR, WIDTH},
+};
 
 dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config) {
     const size_t longest = dt_format_longest(config), places = dt_format_places(config);
@@ -56,51 +91,71 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
     return DT_OK;
 }
 
-static void append(dt_layout *layout, const char *name, size_t rows, size_t columns) {
+static size_t size_of(size_name name, const dt_model_shape *shape) {
+    switch (name) {
+    case WIDTH: return shape->C;
+    case QKV: return 3 * shape->C;
+    case MLP: return shape->F;
+    case VOCABULARY: return shape->V;
+    case POSITIONS: return shape->no_positions ? 1 : shape->T;
+    case PLACES: return shape->P;
+    case NONE: break;
+    }
+    return 1;
+}
+
+/* Each layer adds twice to the residual stream: divided like this, its variance does not depend on
+ * the depth. */
+static double deviation_of(const description *d, const dt_model_shape *shape) {
+    const double deviation = 0.02;
+    if (d->role == DT_ROLE_VECTOR) return 0;
+    return d->residual ? deviation / sqrt(2.0 * (double)shape->L) : deviation;
+}
+
+static void append(dt_layout *layout, const description *d, const char *before,
+                   const dt_model_shape *shape) {
     dt_parameter *p = &layout->parameter[layout->parameters++];
-    snprintf(p->name, sizeof p->name, "%s", name);
-    p->rank = columns ? 2 : 1;
-    p->extent[0] = rows;
-    p->extent[1] = columns ? columns : 1;
-    p->count = rows * p->extent[1];
-    p->decayed = columns != 0;
-    p->offset = layout->count;
-    layout->count += dt_round_up(p->count, DT_ALIGNED_FLOATS);
+    *p = (dt_parameter){
+        .role = d->role,
+        .rank = d->columns == NONE ? 1 : 2,
+        .extent = {size_of(d->rows, shape), size_of(d->columns, shape)},
+        .stacked = dt_max_size(1, d->stacked),
+        .initial = d->initial,
+        .deviation = deviation_of(d, shape),
+    };
+    p->count = p->extent[0] * p->extent[1];
+    snprintf(p->name, sizeof p->name, "%s%s", before, d->name);
     layout->weights += p->count;
 }
 
-static void append_in(dt_layout *layout, size_t layer, const char *name, size_t rows,
-                      size_t columns) {
-    char full[sizeof layout->parameter->name];
-    snprintf(full, sizeof full, "layers/%zu/%s", layer, name);
-    append(layout, full, rows, columns);
+dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape) {
+    *layout = (dt_layout){0};
+    DT_TRY(dt_memory_alloc(&layout->parameter,
+                           EMBEDDINGS + LAYER_PARAMETERS * shape->L + FINAL_PARAMETERS,
+                           sizeof *layout->parameter, "the parameter table"));
+    for (size_t i = 0; i < EMBEDDINGS; i++) append(layout, &EMBEDDING[i], "", shape);
+    for (size_t l = 0; l < shape->L; l++) {
+        char before[32];
+        snprintf(before, sizeof before, "layers/%zu/", l);
+        for (size_t i = 0; i < LAYER_PARAMETERS; i++) append(layout, &IN_LAYER[i], before, shape);
+    }
+    for (size_t i = 0; i < FINAL_PARAMETERS; i++) append(layout, &FINAL[i], "", shape);
+    dt_layout_arrange(layout);
+    return DT_OK;
 }
 
-dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape) {
-    const size_t C = shape->C, F = shape->F;
-    *layout = (dt_layout){0};
-    DT_TRY(dt_memory_alloc(&layout->parameter, OUTER + PER_LAYER * shape->L,
-                           sizeof *layout->parameter, "the parameter table"));
-    append(layout, "tok_embed", shape->V, C);
-    append(layout, "pos_embed", shape->no_positions ? 1 : shape->T, C);
-    append(layout, "place_embed", shape->P, C);
-    for (size_t l = 0; l < shape->L; l++) {
-        append_in(layout, l, "attn_norm/scale", C, 0);
-        append_in(layout, l, "attn_norm/bias", C, 0);
-        append_in(layout, l, "attn_qkv/weight", 3 * C, C);
-        append_in(layout, l, "attn_qkv/bias", 3 * C, 0);
-        append_in(layout, l, "attn_out/weight", C, C);
-        append_in(layout, l, "attn_out/bias", C, 0);
-        append_in(layout, l, "mlp_norm/scale", C, 0);
-        append_in(layout, l, "mlp_norm/bias", C, 0);
-        append_in(layout, l, "mlp_in/weight", F, C);
-        append_in(layout, l, "mlp_in/bias", F, 0);
-        append_in(layout, l, "mlp_out/weight", C, F);
-        append_in(layout, l, "mlp_out/bias", C, 0);
+void dt_layout_arrange(dt_layout *layout) {
+    layout->count = layout->frozen_bytes = 0;
+    for (size_t i = 0; i < layout->parameters; i++) {
+        dt_parameter *p = &layout->parameter[i];
+        p->offset = layout->count;
+        p->frozen_offset = layout->frozen_bytes;
+        if (p->frozen) {
+            layout->frozen_bytes += dt_round_up(p->count * sizeof(float), DT_ALIGNMENT);
+        } else {
+            layout->count += dt_round_up(p->count, DT_ALIGNED_FLOATS);
+        }
     }
-    append(layout, "final_norm/scale", C, 0);
-    append(layout, "final_norm/bias", C, 0);
-    return DT_OK;
 }
 
 void dt_layout_destroy(dt_layout *layout) {
@@ -115,33 +170,18 @@ const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name) {
     return NULL;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-/* Each layer adds twice to the residual stream: divided like this, its variance does not depend on
- * the depth. */
-static double deviation_of(const dt_parameter *p, const dt_model_shape *shape) {
-    const double deviation = 0.02;
-    const bool into_residual =
-        ends_with(p->name, "attn_out/weight") || ends_with(p->name, "mlp_out/weight");
-    return into_residual ? deviation / sqrt(2.0 * (double)shape->L) : deviation;
-}
-
-void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
-                         uint64_t seed, size_t worker, size_t workers) {
+void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,
+                         size_t workers) {
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
+        if (p->frozen) continue;
         /* Contiguous shares of about the same size: whose share holds the parameter's middle. */
         if ((p->offset + p->count / 2) * workers / layout->count != worker) continue;
         float *w = weights + p->offset;
-        if (p->rank == 2) {
-            dt_random_normal(w, p->count, deviation_of(p, shape), seed, DT_RANDOM_WEIGHTS,
-                             (uint32_t)i);
+        if (p->deviation > 0) {
+            dt_random_normal(w, p->count, p->deviation, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);
         } else {
-            const float value = ends_with(p->name, "scale") ? 1.0f : 0.0f;
-            for (size_t k = 0; k < p->count; k++) w[k] = value;
+            for (size_t k = 0; k < p->count; k++) w[k] = (float)p->initial;
         }
     }
 }

@@ -1,40 +1,7 @@
-/* A model's memory: where parameters lie, room for one micro-batch of activations; batches go in,
- * scores come out. */
-#include <stdio.h>
+/* A model's memory: room for one micro-batch of activations; batches go in, scores come out. */
+#include <string.h>
 
 #include "internal.h"
-
-static size_t offset_of(const dt_layout *layout, size_t layer, const char *name) {
-    char full[sizeof layout->parameter->name];
-    snprintf(full, sizeof full, "layers/%zu/%s", layer, name);
-    return dt_layout_find(layout, full)->offset;
-}
-
-static dt_status find_offsets(model_offsets *offsets, const dt_layout *layout, size_t L) {
-    DT_TRY(dt_memory_alloc(&offsets->layer, L, sizeof *offsets->layer, "the layer table"));
-    offsets->tok_embed = dt_layout_find(layout, "tok_embed")->offset;
-    offsets->pos_embed = dt_layout_find(layout, "pos_embed")->offset;
-    offsets->place_embed = dt_layout_find(layout, "place_embed")->offset;
-    offsets->final_norm_scale = dt_layout_find(layout, "final_norm/scale")->offset;
-    offsets->final_norm_bias = dt_layout_find(layout, "final_norm/bias")->offset;
-    for (size_t l = 0; l < L; l++) {
-        offsets->layer[l] = (layer_offsets){
-            .attn_norm_scale = offset_of(layout, l, "attn_norm/scale"),
-            .attn_norm_bias = offset_of(layout, l, "attn_norm/bias"),
-            .attn_qkv_weight = offset_of(layout, l, "attn_qkv/weight"),
-            .attn_qkv_bias = offset_of(layout, l, "attn_qkv/bias"),
-            .attn_out_weight = offset_of(layout, l, "attn_out/weight"),
-            .attn_out_bias = offset_of(layout, l, "attn_out/bias"),
-            .mlp_norm_scale = offset_of(layout, l, "mlp_norm/scale"),
-            .mlp_norm_bias = offset_of(layout, l, "mlp_norm/bias"),
-            .mlp_in_weight = offset_of(layout, l, "mlp_in/weight"),
-            .mlp_in_bias = offset_of(layout, l, "mlp_in/bias"),
-            .mlp_out_weight = offset_of(layout, l, "mlp_out/weight"),
-            .mlp_out_bias = offset_of(layout, l, "mlp_out/bias"),
-        };
-    }
-    return DT_OK;
-}
 
 /* Hands out stretches of a buffer that is created afterwards: with buffer NULL it only counts. */
 typedef struct {
@@ -80,11 +47,13 @@ static void lay_out_activations(dt_model *model, arena *a) {
             .hidden = take(a, N * model->shape.F),
         };
     }
-    model->output = take(a, N * C);
-    model->normed = take(a, N * C);
-    model->mean = take(a, N);
-    model->rstd = take(a, N);
-    model->logits = take(a, N * model->shape.V);
+    model->final = (final_activations){
+        .input = take(a, N * C),
+        .normed = take(a, N * C),
+        .mean = take(a, N),
+        .rstd = take(a, N),
+        .logits = take(a, N * model->shape.V),
+    };
     model->branch = take(a, N * C);
 }
 
@@ -118,7 +87,6 @@ dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_sh
     model->problems = problems;
     model->tokens = tokens;
     DT_TRY_DONE(dt_layout_create(&model->layout, shape));
-    DT_TRY_DONE(find_offsets(&model->offsets, &model->layout, shape->L));
     DT_TRY_DONE(dt_memory_alloc(&model->layer, shape->L, sizeof *model->layer, "the layer table"));
     DT_TRY_DONE(create_part(model, &model->ids, lay_out_ids, "packed batches"));
     DT_TRY_DONE(create_part(model, &model->activations, lay_out_activations, "activations"));
@@ -132,6 +100,14 @@ done:
 
 void dt_model_use_weights(dt_model *model, dt_buffer *weights) { model->weights = weights; }
 
+void dt_model_freeze(dt_model *model, const dt_layout *layout, dt_buffer *frozen) {
+    dt_parameter *own = model->layout.parameter;
+    memcpy(own, layout->parameter, layout->parameters * sizeof *own);
+    model->layout = *layout;
+    model->layout.parameter = own;
+    model->frozen = frozen;
+}
+
 void dt_model_destroy(dt_model **out) {
     dt_model *model = *out;
     if (!model) return;
@@ -139,7 +115,6 @@ void dt_model_destroy(dt_model **out) {
     model->backend->op->buffer_destroy(&model->activations, model->backend);
     model->backend->op->buffer_destroy(&model->gradients, model->backend);
     dt_memory_free(&model->layer);
-    dt_memory_free(&model->offsets.layer);
     dt_layout_destroy(&model->layout);
     dt_memory_free(out);
 }
@@ -173,8 +148,8 @@ dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
                             const dt_batch *batch) {
     DT_TRY(model_upload(model, batch));
     DT_TRY(model_forward(model, NULL, false));
-    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->logits, &model->packed,
-        model->shape.V, false);
+    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->final.logits,
+        &model->packed, model->shape.V, false);
     if (matched) RUN(model, download, matched, model->matched, batch->problems);
     return DT_OK;
 }
@@ -182,6 +157,6 @@ dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
 dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch) {
     DT_TRY(model_upload(model, batch));
     DT_TRY(model_forward(model, NULL, false));
-    RUN(model, download, logits, model->logits, batch->tokens * model->shape.V);
+    RUN(model, download, logits, model->final.logits, batch->tokens * model->shape.V);
     return DT_OK;
 }

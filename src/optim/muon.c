@@ -1,15 +1,12 @@
 /* Muon: the matrices inside the layers are updated by the orthogonal matrix nearest to their
  * momentum. */
 #include <math.h>
-#include <string.h>
 
 #include "matrices.h"
 
 size_t matrix_count(const dt_parameter *p, const dt_config *config) {
-    if (config->optimizer != DT_OPTIMIZER_MUON || p->rank != 2) return 0;
-    /* Embeddings are tables of rows, not maps between spaces. */
-    if (strncmp(p->name, "layers/", 7) != 0) return 0;
-    return strstr(p->name, "attn_qkv") ? 3 : 1;
+    const bool whole = config->optimizer == DT_OPTIMIZER_MUON && p->role == DT_ROLE_MATRIX;
+    return whole && !p->frozen ? p->stacked : 0;
 }
 
 dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_buffer *m,

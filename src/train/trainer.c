@@ -134,8 +134,7 @@ dt_status dt_trainer_initialise(dt_trainer *t) {
         memset(all[i] + begin, 0, (end - begin) * sizeof *all[i]);
     /* Parameters do not end where these parts do. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
-    dt_model_initialise(t->weights_memory, &t->layout, &t->shape, (uint64_t)t->config.seed, worker,
-                        workers);
+    dt_model_initialise(t->weights_memory, &t->layout, (uint64_t)t->config.seed, worker, workers);
     if (t->average_memory) {
         DT_TRY(dt_comm_node_barrier(t->s->comm));
         memcpy(t->average_memory + begin, t->weights_memory + begin, (end - begin) * sizeof(float));

@@ -15,7 +15,6 @@ static void layout_append(dt_layout *layout, const char *name, size_t rows, size
     p->extent[0] = rows;
     p->extent[1] = columns;
     p->count = columns ? rows * columns : rows;
-    p->decayed = p->rank == 2;
     layout->count += p->count;
     layout->weights += p->count;
 }

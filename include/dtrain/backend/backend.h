@@ -105,7 +105,8 @@ typedef struct {
     dt_status (*embed_forward)(dt_backend *backend, dt_tensor x, const dt_packed *batch,
                                dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
                                size_t C);
-    /* Accumulates into the three tables' gradients, rows in ascending order. */
+    /* Accumulates into the three tables' gradients, rows in ascending order. Of any gradient of
+       weights, here and below, buffer NULL: not wanted. */
     dt_status (*embed_backward)(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
                                 dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                                 size_t C);
@@ -119,14 +120,14 @@ typedef struct {
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
     /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, slope
-       (N,out) keeps the activation's derivative (slope.buffer NULL: nobody wants it); with
+       (N,out) keeps the activation's derivative (slope.buffer NULL: not wanted); with
        DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer
        NULL: none. */
     dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);
-    /* d_weight += …, d_bias += … (bias.buffer NULL: none); d_x is replaced (d_x.buffer NULL: not
-       wanted). With DT_GELU, d_y is overwritten by the gradient of what went into the activation.
+    /* d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y
+     * is overwritten by the gradient of what went into the activation.
      */
     dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
                                  dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,

@@ -19,43 +19,66 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
 /* Whether the problems of the settings fit: DT_ERR_ARG says what is too long. */
 dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config);
 
-/* One named tensor in the flat block of all parameters. */
+/* What a parameter is for. Decay, initial values and the way it is updated follow from it. */
+typedef enum {
+    DT_ROLE_EMBEDDING, /* a table of rows, not a map between spaces */
+    DT_ROLE_MATRIX,    /* inside a layer */
+    DT_ROLE_VECTOR,    /* scale or bias; not decayed */
+} dt_role;
+
+/* One named tensor. Those that are trained lie in blocks of float32 that all look the same:
+ * weights, gradient, moments, average. Those that are frozen have weights alone, in a block of
+ * their own. */
 typedef struct {
     char name[48]; /* "layers/0/attn_qkv/weight" */
-    size_t offset; /* first element; a multiple of DT_ALIGNED_FLOATS */
+    dt_role role;
+    bool frozen;
+    size_t offset; /* trained: first element in its blocks, a multiple of DT_ALIGNED_FLOATS; frozen:
+                      that of the next trained one, or the end */
+    size_t frozen_offset; /* frozen: first byte in the block of frozen weights, a multiple of
+                             DT_ALIGNMENT */
     size_t count;
     size_t rank; /* 1 or 2 */
     size_t extent[2];
-    bool decayed; /* matrices are decayed, norms and biases are not */
+    size_t stacked;   /* matrices one above the other: 3 for attn_qkv, otherwise 1 */
+    double initial;   /* mean of the initial values */
+    double deviation; /* of the initial values; 0: all are the same */
 } dt_parameter;
 
 /* All parameters, in the order in which the forward pass meets them; owned by the layout. */
 typedef struct {
     dt_parameter *parameter;
     size_t parameters;
-    size_t count;   /* elements of the flat block, gaps included (the gaps stay zero) */
-    size_t weights; /* elements without gaps */
+    size_t count; /* elements of a block of what is trained, gaps included (they stay zero) */
+    size_t frozen_bytes; /* of the block of frozen weights */
+    size_t weights;      /* elements of all parameters, without gaps */
 } dt_layout;
 
+/* All are trained. To freeze some: set their `frozen`, and arrange. */
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
 void dt_layout_destroy(dt_layout *layout);
+
+/* Settle offsets and sizes by what is frozen. */
+void dt_layout_arrange(dt_layout *layout);
+
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
 
 /**
- * Initial weights: N(0, 0.02), residual outputs divided by sqrt(2L), norms 1, biases 0 (GPT-2).
+ * Initial weights of what is trained: N(0, 0.02), matrices into the residual stream divided by
+ * sqrt(2L), scales 1, biases 0 (GPT-2).
  *
  * @param worker, workers  fills this worker's share of the parameters alone; 0, 1: all
  */
-void dt_model_initialise(float *weights, const dt_layout *layout, const dt_model_shape *shape,
-                         uint64_t seed, size_t worker, size_t workers);
+void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,
+                         size_t workers);
 
 typedef struct dt_model dt_model;
 
 /**
  * A model with room for the activations of one micro-batch.
  *
- * @param weights  attached buffer of layout.count elements, kept by reference; must outlive the
- * model
+ * @param weights  attached buffer of layout.count elements, kept by reference; must outlive
+ *   the model
  * @param problems, tokens  the most a batch holds
  */
 dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_shape *shape,
@@ -64,6 +87,16 @@ void dt_model_destroy(dt_model **model);
 
 /* Other weights from here on; as those of dt_model_create. */
 void dt_model_use_weights(dt_model *model, dt_buffer *weights);
+
+/**
+ * From here on some parameters are frozen: the backward pass finds no gradient for them, and ends
+ * where no parameter that it has not passed is trained.
+ *
+ * @param layout  of the same shape, arranged; its offsets hold for weights and gradients. Copied.
+ * @param frozen  attached buffer of layout.frozen_bytes; must outlive the model
+ */
+void dt_model_freeze(dt_model *model, const dt_layout *layout, dt_buffer *frozen);
+
 const dt_layout *dt_model_layout(const dt_model *model);
 
 /* Forward pass and loss, without gradients or dropout; adds to *score. matched (B) on the host, or
@@ -88,11 +121,11 @@ typedef struct {
 dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient,
                             const dt_batch *batch, const dt_step_key *key);
 
-/* Called by a backward pass after each of its operations: it does not touch the gradient from
- * element `from` on any more, which is 0 at the end. An error ends the pass. */
+/* Called by a backward pass after each of its operations: the gradient is complete from element
+ * `from` on, which is 0 at the end. An error ends the pass. */
 typedef dt_status dt_model_watcher(void *context, size_t from);
 
-/* Whom the next backward passes tell how far they are; NULL: nobody. */
+/* What the next backward passes call; NULL: nothing. */
 void dt_model_watch(dt_model *model, dt_model_watcher *watcher, void *context);
 
 /* ---- generation ---- */

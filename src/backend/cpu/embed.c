@@ -39,11 +39,27 @@ DT_HOT static void scatter(float *d_tok, float *d_pos, float *d_place, const dt_
     }
 }
 
+static void scatter_one(float *d_table, const int32_t *id, size_t N, const float *d_x, size_t C) {
+    for (size_t i = 0; i < N; i++) {
+        float *row = d_table + (size_t)id[i] * C;
+        for (size_t c = 0; c < C; c++) row[c] += d_x[i * C + c];
+    }
+}
+
 dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
                              dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                              size_t C) {
     (void)backend;
-    scatter(cpu_f32(d_tok_embed), cpu_f32(d_pos_embed), cpu_f32(d_place_embed), batch, cpu_f32(d_x),
-            C);
+    if (d_tok_embed.buffer && d_pos_embed.buffer && d_place_embed.buffer) {
+        scatter(cpu_f32(d_tok_embed), cpu_f32(d_pos_embed), cpu_f32(d_place_embed), batch,
+                cpu_f32(d_x), C);
+        return DT_OK;
+    }
+    const dt_tensor table[] = {d_tok_embed, d_pos_embed, d_place_embed};
+    const dt_tensor id[] = {batch->token, batch->position, batch->place};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].buffer)
+            scatter_one(cpu_f32(table[i]), cpu_i32(id[i]), batch->tokens, cpu_f32(d_x), C);
+    }
     return DT_OK;
 }

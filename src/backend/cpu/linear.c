@@ -132,6 +132,7 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
         cpu_multiply(cpu_f32(d_x) + i * in, (cpu_addend){0}, (cpu_left){d_part, out, 1}, &right,
                      rows);
     }
+    if (!d_weight.buffer) return DT_OK;
     DT_TRY(open_right(&right, cpu, x, false, N, in, cpu_kernel_suits(in, out, true)));
     float *sum = cpu_f32(d_weight);
     cpu_multiply(sum, (cpu_addend){.rows = sum}, (cpu_left){cpu_f32(d_y), 1, out}, &right, out);

@@ -81,8 +81,12 @@ static void backward(float *restrict d_x, float *restrict d_scale, float *restri
 dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias,
                             dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd,
                             dt_tensor scale, size_t N, size_t C) {
-    (void)backend;
-    backward(cpu_f32(d_x), cpu_f32(d_scale), cpu_f32(d_bias), cpu_f32(d_y), cpu_f32(x),
-             cpu_f32(mean), cpu_f32(rstd), cpu_f32(scale), N, C);
+    cpu_backend *cpu = (cpu_backend *)backend;
+    /* What is not wanted goes where it is not read: one loop serves all cases. */
+    DT_TRY(cpu_reserve(&cpu->scratch, 2 * C, "norm scratch"));
+    float *to_scale = d_scale.buffer ? cpu_f32(d_scale) : cpu->scratch.at;
+    float *to_bias = d_bias.buffer ? cpu_f32(d_bias) : cpu->scratch.at + C;
+    backward(cpu_f32(d_x), to_scale, to_bias, cpu_f32(d_y), cpu_f32(x), cpu_f32(mean),
+             cpu_f32(rstd), cpu_f32(scale), N, C);
     return DT_OK;
 }

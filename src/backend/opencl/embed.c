@@ -22,6 +22,7 @@ dt_status opencl_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_t
     const dt_tensor table[] = {d_tok_embed, d_pos_embed, d_place_embed};
     const dt_tensor id[] = {batch->token, batch->position, batch->place};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (!table[i].buffer) continue;
         launch l = launch_begin(backend, KERNEL_EMBED_BACKWARD);
         launch_tensor(&l, table[i]);
         launch_tensor(&l, id[i]);

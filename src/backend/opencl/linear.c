@@ -88,8 +88,10 @@ dt_status opencl_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d
     } else if (d_bias.buffer) {
         DT_TRY(backward_columns(backend, d_bias, d_y, DT_NO_TENSOR, N, out));
     }
-    DT_TRY(opencl_multiply(ocl, d_weight, (opencl_matrix){d_y, out, true},
-                           (opencl_matrix){x, in, false}, out, in, N, 1.0f));
+    if (d_weight.buffer) {
+        DT_TRY(opencl_multiply(ocl, d_weight, (opencl_matrix){d_y, out, true},
+                               (opencl_matrix){x, in, false}, out, in, N, 1.0f));
+    }
     if (!d_x.buffer) return DT_OK;
     return opencl_multiply(ocl, d_x, (opencl_matrix){d_y, out, false},
                            (opencl_matrix){weight, in, false}, N, in, out, 0.0f);

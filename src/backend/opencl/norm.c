@@ -28,9 +28,9 @@ static dt_status backward_rows(dt_backend *backend, dt_tensor d_x, dt_tensor d_y
     return launch_run(&l, N * l.ocl->group, 1, 1);
 }
 
-dt_status opencl_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale,
-                               dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
-                               dt_tensor rstd, dt_tensor scale, size_t N, size_t C) {
+static dt_status backward_columns(dt_backend *backend, dt_tensor d_scale, dt_tensor d_bias,
+                                  dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd,
+                                  size_t N, size_t C) {
     const size_t chunks = opencl_chunks(N);
     dt_tensor partial;
     DT_TRY(opencl_reserve(&partial, (opencl_backend *)backend, chunks * 2 * C));
@@ -44,7 +44,15 @@ dt_status opencl_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_s
     launch_uint(&l, C);
     launch_uint(&l, OPENCL_ROWS);
     DT_TRY(launch_run(&l, C, chunks, 1));
-    DT_TRY(opencl_add_partials(backend, d_scale, partial, chunks, 2 * C, C));
-    DT_TRY(opencl_add_partials(backend, d_bias, dt_tensor_at(partial, C), chunks, 2 * C, C));
+    if (d_scale.buffer) DT_TRY(opencl_add_partials(backend, d_scale, partial, chunks, 2 * C, C));
+    if (!d_bias.buffer) return DT_OK;
+    return opencl_add_partials(backend, d_bias, dt_tensor_at(partial, C), chunks, 2 * C, C);
+}
+
+dt_status opencl_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale,
+                               dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
+                               dt_tensor rstd, dt_tensor scale, size_t N, size_t C) {
+    if (d_scale.buffer || d_bias.buffer)
+        DT_TRY(backward_columns(backend, d_scale, d_bias, d_y, x, mean, rstd, N, C));
     return backward_rows(backend, d_x, d_y, x, mean, rstd, scale, N, C);
 }
