@@ -141,7 +141,10 @@ static dt_status find_tensor(const dt_hdf5_object **dataset, const dt_hdf5_file 
 static dt_status check_block(const dt_hdf5_file *in, const dt_layout *layout, size_t block) {
     const dt_hdf5_object *dataset;
     bool all = true;
+    size_t wanted = 0;
     for (size_t i = 0; i < layout->parameters; i++) {
+        if (layout->parameter[i].frozen) continue;
+        wanted++;
         const dt_status status = find_tensor(&dataset, in, block, &layout->parameter[i]);
         all = all && status == DT_OK;
         DT_TRY(dt_hdf5_note(in, status));
@@ -154,8 +157,8 @@ static dt_status check_block(const dt_hdf5_file *in, const dt_layout *layout, si
         found += !in->object[i].group && strncmp(path, dt_block_path[block], length) == 0 &&
                  path[length] == '/';
     }
-    DT_USABLE(found == layout->parameters, in, dt_block_path[block],
-              "%zu tensors, but this model has %zu", found, layout->parameters);
+    DT_USABLE(found == wanted, in, dt_block_path[block], "%zu tensors, but this model has %zu",
+              found, wanted);
     return DT_OK;
 }
 
@@ -204,6 +207,7 @@ static dt_status read_block(float **x, const dt_hdf5_file *in, const dt_layout *
     DT_TRY(dt_memory_alloc(x, layout->count, sizeof **x, dt_block_path[block] + 1));
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *parameter = &layout->parameter[i];
+        if (parameter->frozen) continue;
         const dt_hdf5_object *dataset;
         DT_TRY(find_tensor(&dataset, in, block, parameter));
         DT_TRY(dt_hdf5_bytes(*x + parameter->offset, in, dataset));

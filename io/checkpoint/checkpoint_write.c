@@ -109,8 +109,9 @@ static dt_status write_block(dt_hdf5_writer *writer, const dt_layout *layout, co
                              const float *x, dt_checkpoint_needless *needless) {
     char path[DT_STORED_PATH_MAX];
     for (size_t i = 0; i < layout->parameters; i++) {
-        DT_TRY(go_on(needless));
         const dt_parameter *parameter = &layout->parameter[i];
+        if (parameter->frozen) continue;
+        DT_TRY(go_on(needless));
         snprintf(path, sizeof path, "%s/%s", group, parameter->name);
         DT_TRY(dt_hdf5_writer_dataset(writer, path, DT_FLOAT32, parameter->rank, parameter->extent,
                                       x + parameter->offset));

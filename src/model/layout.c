@@ -14,9 +14,9 @@ typedef struct {
     const char *name;
     dt_role role;
     size_name rows, columns; /* NONE: a vector */
+    bool residual;           /* its product is added to the residual stream */
     size_t stacked;          /* 0: 1 */
     double initial;
-    bool residual; /* its product is added to the residual stream */
 } description;
 
 static const description EMBEDDING[EMBEDDINGS] = {

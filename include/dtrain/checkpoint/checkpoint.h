@@ -26,7 +26,8 @@ typedef struct {
     dt_model_shape shape;
     dt_layout layout; /* of each block */
     dt_tokenizer *tokenizer;
-    /* Flat blocks of layout.count elements. Read for their weights alone, the others are NULL. */
+    /* Flat blocks of layout.count elements, of what is trained. Read for their weights alone, the
+       others are NULL. */
     float *weights; /* the model */
     float *m, *v;
     float *iterate; /* where weights are averages: those that training continues with; else NULL */
