@@ -15,8 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dtrain/core/host.h"
+
 /* A temporary file of another machine counts as forgotten at this age: no write takes that long. */
-enum { FORGOTTEN_SECONDS = 3600, HOST_MAX = 64 };
+enum { FORGOTTEN_SECONDS = 3600 };
 
 const char *dt_file_reason(int error, char text[128]) {
     switch (error) {
@@ -36,11 +38,6 @@ const char *dt_file_reason(int error, char text[128]) {
     case EIO: return "the disk reports an error";
     default: return strerror_r(error, text, 128) == 0 ? text : "unknown error";
     }
-}
-
-static void host_name(char host[HOST_MAX]) {
-    if (gethostname(host, HOST_MAX) != 0) snprintf(host, HOST_MAX, "unknown");
-    host[HOST_MAX - 1] = '\0';
 }
 
 dt_status dt_file_folder(char *folder, size_t size, const char *path) {
@@ -85,9 +82,9 @@ int dt_file_write(int file, const void *bytes, size_t size, uint64_t offset) {
 
 dt_status dt_replacement_name(dt_replacement *replacement, const char *path) {
     *replacement = (dt_replacement){.file = -1};
-    char folder[DT_PATH_MAX], host[HOST_MAX];
+    char folder[DT_PATH_MAX], host[DT_HOST_MAX];
     DT_TRY(dt_file_folder(folder, sizeof folder, path));
-    host_name(host);
+    dt_host_name(host);
     const char *slash = strrchr(path, '/');
     const int length =
         snprintf(replacement->temporary, sizeof replacement->temporary, "%s/.%s.tmp.%s.%ld", folder,
@@ -168,8 +165,8 @@ static bool is_forgotten(const char *folder, const char *name) {
     const long process = strtol(dot + 1, &end, 10);
     if (*end || process <= 0) return false;
 
-    char host[HOST_MAX], path[2 * DT_PATH_MAX];
-    host_name(host);
+    char host[DT_HOST_MAX], path[2 * DT_PATH_MAX];
+    dt_host_name(host);
     const char *owner = mark + strlen(".tmp.");
     const size_t length = (size_t)(dot - owner);
     snprintf(path, sizeof path, "%s/%s", folder, name);

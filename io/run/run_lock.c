@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dtrain/core/clock.h"
+#include "dtrain/core/host.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/file/replace.h"
@@ -31,7 +33,6 @@ enum {
     WATCH_MS = 4 * BEAT_MS, /* without a beat: the owner has ended */
     WAIT_MS = 5000,         /* for a process that is ending now */
     POLL_MS = 50,
-    HOST_MAX = 64,
     TEXT_MAX = 512,
 };
 
@@ -47,14 +48,9 @@ struct dt_run_lock {
 
 /* The owner of a lock, as named in the file. */
 typedef struct {
-    char host[HOST_MAX], since[32];
+    char host[DT_HOST_MAX], since[32];
     long process, ranks;
 } owner;
-
-static void host_name(char host[HOST_MAX]) {
-    if (gethostname(host, HOST_MAX) != 0) snprintf(host, HOST_MAX, "unknown");
-    host[HOST_MAX - 1] = '\0';
-}
 
 static int64_t now_ms(void) {
     struct timespec time;
@@ -76,11 +72,9 @@ static dt_status unlockable(const dt_run_lock *lock, int error) {
 }
 
 static void write_owner(dt_run_lock *lock, size_t ranks) {
-    char host[HOST_MAX], since[32];
-    const time_t now = time(NULL);
-    struct tm utc;
-    host_name(host);
-    strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    char host[DT_HOST_MAX], since[32];
+    dt_host_name(host);
+    dt_utc_now(since, sizeof since);
     snprintf(lock->text, sizeof lock->text,
              "# dtrain trains here\nhost = %s\nprocess = %ld\nranks = %zu\nsince = %s\n", host,
              (long)getpid(), ranks, since);
@@ -177,10 +171,10 @@ typedef enum { LOCK_TAKEN, LOCK_BUSY, LOCK_AGAIN } lock_result;
 
 /* Without flock the file itself is the lock: the process that creates it holds the lock. */
 static lock_result try_without_flock(dt_run_lock *lock, const owner *who, bool created) {
-    char host[HOST_MAX];
+    char host[DT_HOST_MAX];
     bool gone;
     if (created) return LOCK_TAKEN;
-    host_name(host);
+    dt_host_name(host);
     const bool dead = strcmp(who->host, host) == 0 && who->process > 0 &&
                       kill((pid_t)who->process, 0) != 0 && errno == ESRCH;
     if (!dead && is_beating(lock->folder, &gone)) return LOCK_BUSY;
@@ -189,7 +183,7 @@ static lock_result try_without_flock(dt_run_lock *lock, const owner *who, bool c
 }
 
 static lock_result try_file(dt_run_lock *lock, owner *who, bool created) {
-    char host[HOST_MAX];
+    char host[DT_HOST_MAX];
     bool gone;
     const int refused = flock(lock->file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
     read_owner(who, lock->file);
@@ -197,7 +191,7 @@ static lock_result try_file(dt_run_lock *lock, owner *who, bool created) {
     if (refused) return try_without_flock(lock, who, created);
     if (!is_current(lock->folder, lock->file))
         return LOCK_AGAIN; /* its owner has removed the file */
-    host_name(host);
+    dt_host_name(host);
     /* Another machine's lock may be invisible here. */
     if (who->host[0] && strcmp(who->host, host) != 0 && !is_local(lock->file) &&
         is_beating(lock->folder, &gone)) {

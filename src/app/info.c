@@ -1,13 +1,12 @@
 /* The info command: what a checkpoint holds. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/data.h"
-#include "dtrain/folder/run_folder.h"
+#include "dtrain/run/newest.h"
 
 typedef struct {
     const char *target; /* the checkpoint or run */
@@ -49,7 +48,7 @@ static void print_text(const char *path, const dt_checkpoint *c) {
            (long long)c->state.step, (long long)c->config.steps, (long long)c->state.problems,
            (long long)c->state.tokens, c->state.seconds);
     if (c->state.best >= 0)
-        printf("best       exact match %.4f at step %lld\n", c->state.best,
+        printf("best       %s %.4f at step %lld\n", dt_metric_name(&c->config), c->state.best,
                (long long)c->state.best_step);
     if (m->train_count) {
         const dt_train_row *row = &m->train[m->train_count - 1];
@@ -80,15 +79,18 @@ static void print_text(const char *path, const dt_checkpoint *c) {
 }
 
 static void print_json(const char *path, const dt_checkpoint *c) {
+    char metric[32];
+    dt_config_text(metric, sizeof metric, &c->config, dt_setting_find("metric"));
     printf("{\"checkpoint\":");
     dt_json_print_text(path);
     printf(",\"step\":%lld,\"tokens\":%lld,\"problems\":%lld,\"seconds\":%."
-           "3f,\"best\":%.9g,\"best_step\":%lld,"
+           "3f,\"metric\":\"%s\",\"best\":%.9g,\"best_step\":%lld,"
            "\"parameters\":%zu,\"layers\":%zu,\"width\":%zu,\"heads\":%zu,\"vocabulary\":%zu,"
            "\"context\":%zu,\"starts\":%zu,\"settings\":{",
            (long long)c->state.step, (long long)c->state.tokens, (long long)c->state.problems,
-           c->state.seconds, c->state.best, (long long)c->state.best_step, c->layout.weights,
-           c->shape.L, c->shape.C, c->shape.H, c->shape.V, c->shape.T, c->metrics->history_count);
+           c->state.seconds, metric, c->state.best, (long long)c->state.best_step,
+           c->layout.weights, c->shape.L, c->shape.C, c->shape.H, c->shape.V, c->shape.T,
+           c->metrics->history_count);
     print_settings(&c->config, true);
     printf("}}\n");
 }
@@ -137,12 +139,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     if (options->devices) return print_devices(s, options->json);
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
-    /* Of a run, the newest says most: the best may be long past. */
-    dt_status status = DT_OK;
-    if (!dt_run_find(path, sizeof path, options->target, "latest.h5")) {
-        status = dt_run_resolve(path, sizeof path, options->target);
-    }
-    if (status == DT_OK) status = dt_checkpoint_read(&checkpoint, path, DT_READ_SUMMARY);
+    dt_status status = dt_newest_summary(&checkpoint, path, sizeof path, options->target);
     if (status == DT_OK) (options->json ? print_json : print_text)(path, &checkpoint);
     dt_checkpoint_destroy(&checkpoint);
     return status;

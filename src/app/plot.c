@@ -9,9 +9,9 @@
 #include "command.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/folder/run_folder.h"
 #include "dtrain/picture/grid.h"
 #include "dtrain/picture/plot.h"
+#include "dtrain/run/newest.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/ui/terminal.h"
@@ -23,39 +23,6 @@ typedef struct {
     dt_split split;
     int64_t count; /* -1: as many as usual */
 } plot_options;
-
-/* Of a run, the newest checkpoint that can be read, not the best: it knows all that was measured.
-   While the run goes on, one may vanish between looking and reading. */
-static dt_status read_newest(dt_checkpoint *checkpoint, const char *folder, bool *found) {
-    int64_t *steps = NULL;
-    size_t count = 0;
-    char path[DT_PATH_MAX];
-    *found = false;
-    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
-    dt_status status = DT_OK;
-    for (size_t i = 0; i < count && !*found; i++) {
-        DT_TRY_DONE(dt_run_checkpoint_path(path, sizeof path, folder, steps[i]));
-        status = dt_checkpoint_read(checkpoint, path, DT_READ_SUMMARY);
-        *found = status == DT_OK;
-        if (*found) break;
-        dt_checkpoint_destroy(checkpoint);
-        if (status != DT_ERR_DATA && status != DT_ERR_NO_INPUT) goto done;
-        dt_log_warn("%s; trying the one before it", dt_error_text());
-        status = DT_OK;
-    }
-done:
-    dt_memory_free(&steps);
-    return status;
-}
-
-static dt_status read_target(dt_checkpoint *checkpoint, const char *target, bool is_folder) {
-    char path[DT_PATH_MAX];
-    bool found = false;
-    if (is_folder) DT_TRY(read_newest(checkpoint, target, &found));
-    if (found) return DT_OK;
-    DT_TRY(dt_run_resolve(path, sizeof path, target));
-    return dt_checkpoint_read(checkpoint, path, DT_READ_SUMMARY);
-}
 
 /* RUN/plot.svg and RUN/grid.svg, or FILE.svg and FILE-grid.svg beside FILE.h5 or FILE.json. */
 static dt_status default_output(char *path, size_t size, const plot_options *options,
@@ -111,11 +78,11 @@ static dt_status write_picture(const dt_plot *plot, const plot_options *options,
 }
 
 static dt_status plot_run(const plot_options *options) {
-    char title[DT_PATH_MAX + 80];
+    char title[DT_PATH_MAX + 80], path[DT_PATH_MAX];
     dt_checkpoint c = {0};
     const bool folder = is_folder(options->target);
     dt_status status;
-    DT_TRY_DONE(read_target(&c, options->target, folder));
+    DT_TRY_DONE(dt_newest_summary(&c, path, sizeof path, options->target));
     snprintf(title, sizeof title, "%s: step %lld of %lld", options->target, (long long)c.state.step,
              (long long)c.config.steps);
     const dt_plot plot = {title, c.metrics, c.state.best_step};

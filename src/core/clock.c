@@ -9,8 +9,10 @@ double dt_seconds_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void dt_utc_now(char *text, size_t size) {
+void dt_utc_now(char *text, size_t size) { dt_utc_format(text, size, "%Y-%m-%dT%H:%M:%SZ"); }
+
+void dt_utc_format(char *text, size_t size, const char *format) {
     const time_t now = time(NULL);
     struct tm parts;
-    strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    strftime(text, size, format, gmtime_r(&now, &parts));
 }

@@ -257,3 +257,12 @@ dt_status dt_config_check(const dt_config *config) {
                (long long)config->checkpoint_every.epochs);
     return DT_OK;
 }
+
+const char *dt_metric_name(const dt_config *config) {
+    switch ((dt_metric_kind)config->metric) {
+    case DT_METRIC_TOKEN_ACCURACY: return "token accuracy";
+    case DT_METRIC_LOSS: return "loss";
+    case DT_METRIC_EXACT_MATCH: break;
+    }
+    return "exact match";
+}

@@ -346,8 +346,8 @@ static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_sess
             t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
         char best[96] = "no validation yet", epoch[48] = "";
         if (t->state.best_step >= 0) {
-            snprintf(best, sizeof best, "best %s %.4f at %lld", dt_trainer_metric_name(c),
-                     t->state.best, (long long)t->state.best_step);
+            snprintf(best, sizeof best, "best %s %.4f at %lld", dt_metric_name(c), t->state.best,
+                     (long long)t->state.best_step);
         }
         if (c->train_examples > 0) {
             snprintf(epoch, sizeof epoch, ", epoch %.2f",
@@ -424,12 +424,12 @@ static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
     }
     if (end == END_PATIENCE) {
         dt_log_info("stopped early: no better %s in the last %lld validations",
-                    dt_trainer_metric_name(&t->config), (long long)state->stale);
+                    dt_metric_name(&t->config), (long long)state->stale);
     }
     char best[96] = "";
     if (state->best_step >= 0) {
-        snprintf(best, sizeof best, "; best %s %.4f at step %lld",
-                 dt_trainer_metric_name(&t->config), state->best, (long long)state->best_step);
+        snprintf(best, sizeof best, "; best %s %.4f at step %lld", dt_metric_name(&t->config),
+                 state->best, (long long)state->best_step);
     }
     char model[DT_PATH_MAX + 16];
     model_path(model, &t->config, state);
@@ -492,9 +492,8 @@ static void tell_finished(const dt_start_plan *plan) {
     const bool patience = dt_trainer_patience_over(&plan->config, &plan->state);
     char best[96] = "";
     if (plan->state.best_step >= 0) {
-        snprintf(best, sizeof best, ", best %s %.4f at step %lld",
-                 dt_trainer_metric_name(&plan->config), plan->state.best,
-                 (long long)plan->state.best_step);
+        snprintf(best, sizeof best, ", best %s %.4f at step %lld", dt_metric_name(&plan->config),
+                 plan->state.best, (long long)plan->state.best_step);
     }
     char model[DT_PATH_MAX + 16];
     model_path(model, &plan->config, &plan->state);

@@ -32,21 +32,12 @@ typedef struct {
 
 static dt_status compare_settings(replay_plan *plan, const dt_config *before,
                                   const dt_config *after) {
-    size_t used = 0;
-    for (size_t i = 0; i < dt_setting_count(); i++) {
-        const dt_setting *setting = dt_setting_at(i);
-        if (setting->scope == DT_SETTING_LOCAL) continue;
-        char was[DT_PATH_MAX], is[DT_PATH_MAX];
-        dt_config_text(was, sizeof was, before, setting);
-        dt_config_text(is, sizeof is, after, setting);
-        if (strcmp(was, is) == 0) continue;
-        DT_REQUIRE(setting->scope == DT_SETTING_FREE, DT_ERR_DATA,
+    for (dt_setting_change c = {0}; dt_config_next_change(&c, before, after);) {
+        DT_REQUIRE(c.setting->scope == DT_SETTING_FREE, DT_ERR_DATA,
                    "%s does not come from %s: the one has --%s %s, the other %s, and that cannot "
                    "change within a run",
-                   plan->to, plan->from, setting->name, is, was);
-        const int n = snprintf(plan->changed + used, sizeof plan->changed - used, "%s%s %s -> %s",
-                               used ? ", " : "", setting->name, was, is);
-        used = dt_min_size(sizeof plan->changed - 1, used + (size_t)n);
+                   plan->to, plan->from, c.setting->name, c.is, c.was);
+        dt_setting_change_append(plan->changed, sizeof plan->changed, &c);
     }
     return DT_OK;
 }

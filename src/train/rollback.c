@@ -11,7 +11,7 @@
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
-#include "dtrain/train/start.h"
+#include "dtrain/run/newest.h"
 #include "dtrain/train/trainer.h"
 
 /* The checkpoints of the branch that diverged must not be taken for the newest by a later start. */
@@ -57,9 +57,10 @@ static dt_status find_healthy(dt_trainer *t, dt_checkpoint *checkpoint, int64_t 
     *found = false;
     if (dt_writer_drain(t->writer) != DT_OK) dt_log_warn("%s", dt_error_text());
     dt_error_clear();
-    DT_TRY(dt_start_read_newest(checkpoint, path, sizeof path, folder, before, found));
+    DT_TRY(dt_newest_read(checkpoint, path, sizeof path, folder, before, DT_READ_ALL, found));
     if (!*found) {
-        DT_TRY(dt_start_read_newest(checkpoint, path, sizeof path, folder, INT64_MAX, found));
+        DT_TRY(
+            dt_newest_read(checkpoint, path, sizeof path, folder, INT64_MAX, DT_READ_ALL, found));
     }
     DT_TRY(set_branch_aside(folder, *found ? checkpoint->state.step : 0));
     return *found ? mend_best(folder, &checkpoint->state) : DT_OK;

@@ -5,64 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/own_text.h"
+#include "dtrain/run/newest.h"
 #include "dtrain/train/start.h"
 #include "dtrain/train/trainer.h"
 
 /* May these settings go on with that checkpoint? Lists what is different. */
 static dt_status compare_settings(char *changed, size_t size, const dt_config *before,
                                   const dt_config *now, const char *path) {
-    size_t used = 0;
     changed[0] = '\0';
-    for (size_t i = 0; i < dt_setting_count(); i++) {
-        const dt_setting *setting = dt_setting_at(i);
-        if (setting->scope == DT_SETTING_LOCAL) continue;
-        char was[DT_PATH_MAX], is[DT_PATH_MAX];
-        dt_config_text(was, sizeof was, before, setting);
-        dt_config_text(is, sizeof is, now, setting);
-        if (strcmp(was, is) == 0) continue;
-        DT_REQUIRE(setting->scope == DT_SETTING_FREE, DT_ERR_ARG,
+    for (dt_setting_change c = {0}; dt_config_next_change(&c, before, now);) {
+        DT_REQUIRE(c.setting->scope == DT_SETTING_FREE, DT_ERR_ARG,
                    "%s was trained with --%s %s, which cannot become %s on the way; leave the "
-                   "option out, or start another run with "
-                   "--out DIR or --fresh",
-                   path, setting->name, was, is);
-        const int n = snprintf(changed + used, size - used, "%s%s %s -> %s", used ? ", " : "",
-                               setting->name, was, is);
-        used = dt_min_size(size - 1, used + (size_t)n);
+                   "option out, or start another run with --out DIR or --fresh",
+                   path, c.setting->name, c.was, c.is);
+        dt_setting_change_append(changed, size, &c);
     }
     return DT_OK;
-}
-
-dt_status dt_start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size,
-                               const char *folder, int64_t before, bool *found) {
-    int64_t *steps = NULL;
-    size_t count = 0, tried = 0;
-    *found = false;
-    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
-    dt_status status = DT_OK;
-    for (size_t i = 0; i < count && !*found; i++) {
-        if (steps[i] >= before) continue;
-        tried++;
-        DT_TRY_DONE(dt_run_checkpoint_path(path, size, folder, steps[i]));
-        status = dt_checkpoint_read(checkpoint, path, DT_READ_ALL);
-        *found = status == DT_OK;
-        if (*found) break;
-        dt_checkpoint_destroy(checkpoint);
-        if (status != DT_ERR_DATA && status != DT_ERR_IO) goto done;
-        dt_log_warn("%s; trying the one before it", dt_error_text());
-    }
-    DT_REQUIRE_DONE(
-        *found || !tried, DT_ERR_DATA,
-        "none of the %zu checkpoints in %s can be read; move them away, or start over with --fresh",
-        tried, folder);
-    status = DT_OK;
-done:
-    dt_memory_free(&steps);
-    return status;
 }
 
 /* A name beside the folder that is still free: runs/default.20260131-120000. */
@@ -77,9 +40,7 @@ static dt_status set_aside(const char *path) {
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/') length--; /* beside it, not in it */
     snprintf(folder, sizeof folder, "%.*s", (int)length, path);
-    const time_t now = time(NULL);
-    struct tm parts;
-    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", gmtime_r(&now, &parts));
+    dt_utc_format(stamp, sizeof stamp, "%Y%m%d-%H%M%S");
     int tries = 0;
     do {
         snprintf(aside, sizeof aside, tries ? "%s.%s-%d" : "%s.%s", folder, stamp, tries);
@@ -138,8 +99,8 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
     if (request->resume) {
         /* Of a folder, its newest one that is whole. */
         if (is_folder(request->resume)) {
-            DT_TRY(dt_start_read_newest(checkpoint, plan->path, sizeof plan->path, request->resume,
-                                        INT64_MAX, found));
+            DT_TRY(dt_newest_read(checkpoint, plan->path, sizeof plan->path, request->resume,
+                                  INT64_MAX, DT_READ_ALL, found));
             DT_REQUIRE(*found, DT_ERR_NO_INPUT, "--resume %s: there is no checkpoint in it",
                        request->resume);
         } else {
@@ -156,8 +117,8 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
     if (request->fresh) return request->check_gradients ? DT_OK : set_aside(plan->config.out);
     if (!is_folder(plan->config.out)) return DT_OK;
     DT_TRY(find_newest(&plan->newest, plan->config.out));
-    return dt_start_read_newest(checkpoint, plan->path, sizeof plan->path, plan->config.out,
-                                INT64_MAX, found);
+    return dt_newest_read(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX,
+                          DT_READ_ALL, found);
 }
 
 /* What the old run's text has decided the new one's decides anew. */
@@ -185,17 +146,14 @@ static dt_status take_weights(dt_start_plan *plan, dt_checkpoint *checkpoint,
     }
     forget_text(&next);
     DT_TRY(dt_overrides_apply(&next, &request->given));
-    for (size_t i = 0; i < dt_setting_count(); i++) {
-        const dt_setting *setting = dt_setting_at(i);
+    for (dt_setting_change c = {0}; dt_config_next_change(&c, &checkpoint->config, &next);) {
+        const dt_setting *setting = c.setting;
         const bool shapes =
             setting->scope == DT_SETTING_FIXED && strcmp(setting->name, "train-digest") != 0 &&
             (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
-        char was[DT_PATH_MAX], is[DT_PATH_MAX];
-        dt_config_text(was, sizeof was, &checkpoint->config, setting);
-        dt_config_text(is, sizeof is, &next, setting);
-        DT_REQUIRE(!shapes || strcmp(was, is) == 0, DT_ERR_ARG,
+        DT_REQUIRE(!shapes, DT_ERR_ARG,
                    "the weights of %s are those of a model with --%s %s; they do not fit --%s %s",
-                   plan->path, setting->name, was, setting->name, is);
+                   plan->path, setting->name, c.was, setting->name, c.is);
     }
     memcpy(next.out, plan->config.out, sizeof next.out);
     plan->config = next;

@@ -116,12 +116,3 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
 bool dt_trainer_patience_over(const dt_config *config, const dt_run_state *state) {
     return config->patience > 0 && state->stale >= config->patience;
 }
-
-const char *dt_trainer_metric_name(const dt_config *config) {
-    switch ((dt_metric_kind)config->metric) {
-    case DT_METRIC_TOKEN_ACCURACY: return "token accuracy";
-    case DT_METRIC_LOSS: return "loss";
-    case DT_METRIC_EXACT_MATCH: break;
-    }
-    return "exact match";
-}

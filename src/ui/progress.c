@@ -9,7 +9,6 @@
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
-#include "dtrain/ui/terminal.h"
 
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 5;
 /* After so many seconds, what was measured counts for a third. Validations must not show in the
@@ -41,14 +40,8 @@ static void write_shares(char *text, size_t size, const dt_progress_view *v) {
              v->waiting);
 }
 
-/* So many columns inside the brackets. */
-static void write_brackets(char *text, size_t inner, const dt_progress_view *v) {
-    const double done = v->steps > 0 ? (double)v->step / (double)v->steps : 0;
-    const size_t full = (size_t)((double)inner * fmin(fmax(done, 0), 1));
-    text[0] = '[';
-    for (size_t i = 0; i < inner; i++) text[1 + i] = i < full ? '=' : i == full ? '>' : ' ';
-    text[1 + inner] = ']';
-    text[2 + inner] = '\0';
+static double share_of(const dt_progress_view *v) {
+    return v->steps > 0 ? (double)v->step / (double)v->steps : 0;
 }
 
 void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_view *v) {
@@ -57,7 +50,7 @@ void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_vi
     static const int by_importance[PARTS] = {COUNT, LEFT, LOSS, BRACKETS, RATE, SHARES};
     char part[PARTS][80], left[32];
     dt_progress_duration(left, sizeof left, v->left);
-    write_brackets(part[BRACKETS], INNER_MIN, v);
+    dt_bar_brackets(part[BRACKETS], INNER_MIN, share_of(v));
     /* As wide at the first step as at the last, so that nothing moves. */
     const int digits = snprintf(NULL, 0, "%lld", (long long)v->steps);
     snprintf(part[COUNT], sizeof *part, "%*lld/%lld", digits, (long long)v->step,
@@ -77,7 +70,7 @@ void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_vi
         used += gap + length;
     }
     const size_t inner = dt_min_size(INNER_MAX, INNER_MIN + width - used);
-    if (shown[BRACKETS]) write_brackets(part[BRACKETS], inner, v);
+    if (shown[BRACKETS]) dt_bar_brackets(part[BRACKETS], inner, share_of(v));
     text[0] = '\0';
     for (size_t i = 0, end = 0; i < PARTS; i++) {
         if (!shown[i]) continue;
@@ -132,30 +125,18 @@ static dt_progress_view view_of(const dt_progress *p, const dt_train_row *row,
 
 /* ---- showing ---- */
 
-/* Before any other message: the bar's line is taken back. */
-static void clear_bar(void) { fputs("\r\033[K", stderr); }
-
 void dt_progress_open(dt_progress *p, const dt_config *config) {
     const double now = dt_seconds_now();
     *p = (dt_progress){.steps = config->steps,
                        .batch = config->batch,
-                       .terminal_file = -1,
-                       .next_bar = now,
                        .next_line = now + LINE_SECONDS,
                        .last_step = now};
     memcpy(p->folder, config->out, sizeof p->folder);
-    /* Less is to be said at lower levels; at debug other ranks would write into the bar. */
-    if (config->log_level == DT_LOG_INFO) p->terminal = dt_terminal_open(&p->terminal_file);
-    if (p->terminal) dt_log_before(clear_bar);
+    dt_bar_open(&p->bar, (dt_log_level)config->log_level, BAR_SECONDS, LINE_SECONDS);
+    p->bar.next = now; /* with the first step */
 }
 
-void dt_progress_close(dt_progress *p) {
-    if (!p->terminal) return;
-    clear_bar();
-    dt_log_before(NULL);
-    dt_terminal_close(&p->terminal_file);
-    p->terminal = false;
-}
+void dt_progress_close(dt_progress *p) { dt_bar_close(&p->bar); }
 
 void dt_progress_event(const dt_progress *p, const char *json) {
     if (dt_run_append_log(p->folder, json) == DT_OK) return;
@@ -164,14 +145,10 @@ void dt_progress_event(const dt_progress *p, const char *json) {
 }
 
 static void show_bar(const dt_progress *p, const dt_train_row *row) {
-    enum { USUAL = 80 };
     const dt_progress_view view = view_of(p, row, &p->lately);
-    const size_t columns = dt_terminal_columns(p->terminal_file);
     char text[256];
-    /* A character in the last column would make some terminals wrap. */
-    dt_progress_bar(text, sizeof text, (columns ? columns : USUAL) - 1, &view);
-    fprintf(stderr, "\r%s\033[K", text);
-    fflush(stderr);
+    dt_progress_bar(text, sizeof text, dt_bar_width(&p->bar), &view);
+    dt_bar_show(text);
 }
 
 static void show_line(const dt_progress *p, const dt_train_row *row) {
@@ -217,15 +194,12 @@ void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_tim
     const double now = dt_seconds_now();
     count_step(p, now, row, times);
     const bool line = row->step + 1 >= p->steps || now >= p->next_line;
-    const bool bar = p->terminal && (line || now >= p->next_bar);
+    const bool bar = p->bar.terminal && (dt_bar_due(&p->bar, now) || line);
     if (!line && !bar) return;
     take_in_fresh(p);
-    if (bar) {
-        show_bar(p, row);
-        p->next_bar = now + BAR_SECONDS;
-    }
+    if (bar) show_bar(p, row);
     if (!line) return;
-    if (!p->terminal) show_line(p, row);
+    if (!p->bar.terminal) show_line(p, row);
     log_step(p, row);
     p->next_line = now + LINE_SECONDS;
     p->line = (dt_progress_sums){0};

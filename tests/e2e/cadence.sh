@@ -102,6 +102,10 @@ for metric in exact-match token-accuracy loss; do
 done
 expect_exit 0 start 2 "${run[@]}" --metric loss --min-delta 0.3 --out delta
 check_best delta loss 0.3 || fail "the best by at least 0.3 is wrong"
-# A person means the best one by a folder.
-expect_exit 0 "$dtrain" info loss
-expect_text out "$(attribute loss/best.h5 / step)"
+# The best value is that of the metric the run was given.
+for metric in exact-match token-accuracy loss; do
+    expect_exit 0 "$dtrain" info "$metric"
+    expect_text out "best       ${metric/-/ } " "at step $(attribute "$metric/best.h5" / step)"
+    expect_exit 0 "$dtrain" info "$metric" --json
+    expect_text out "\"metric\":\"$metric\","
+done

@@ -80,7 +80,20 @@ newest=branch/$(printf 'checkpoint-%08d.h5' "$third")
 cp -a branch flipped
 truncate -s -1000 "$newest"
 before=$(find branch -name 'checkpoint-*.h5' ! -name "${newest#*/}" | sort | tail -n 1)
+good=$before
 before=${before##*checkpoint-} before=$((10#${before%.h5}))
+# Whoever looks at the run sees the same; a file that has just been removed is no reason to speak.
+ln -s removed "branch/checkpoint-99999999.h5"
+for command in "info branch" "plot --ascii branch"; do
+    # shellcheck disable=SC2086 # words
+    expect_exit 0 "$dtrain" $command
+    expect_text err "warning: $newest" "trying the one before it"
+    (($(wc -l <err) == 1)) || fail "more than one message: $(cat err)"
+    expect_text out "step $before of"
+done
+expect_exit 0 "$dtrain" info branch --json
+expect_text out "\"checkpoint\":\"$good\""
+rm "branch/checkpoint-99999999.h5"
 expect_exit 0 start 2 "${run[@]}" --out branch
 expect_text err "warning: $newest" "trying the one before it" "resuming branch from step $before "
 compare_runs whole/latest.h5 branch/latest.h5

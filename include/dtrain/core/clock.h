@@ -10,4 +10,8 @@ double dt_seconds_now(void);
 /* "2026-01-31T12:00:00Z"; `size` of at least 21 holds it. */
 void dt_utc_now(char *text, size_t size);
 
+/* The same as strftime's format says. */
+void dt_utc_format(char *text, size_t size, const char *format)
+    __attribute__((format(strftime, 3, 0)));
+
 #endif

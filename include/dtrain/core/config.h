@@ -135,6 +135,23 @@ dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char
 /* The value as text that dt_config_set reads back to the same bits. */
 void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting);
 
+/* A setting that has another value in a second configuration. */
+typedef struct {
+    const dt_setting *setting;
+    char was[DT_PATH_MAX], is[DT_PATH_MAX];
+    size_t next; /* where the search goes on; 0 at first */
+} dt_setting_change;
+
+/* The next difference between two configurations, LOCAL settings left out; false: there is none. */
+bool dt_config_next_change(dt_setting_change *change, const dt_config *before,
+                           const dt_config *now);
+
+/* Append "lr 0.002 -> 0.001" to a list whose parts are separated by commas. */
+void dt_setting_change_append(char *list, size_t size, const dt_setting_change *change);
+
+/* What the best model is chosen by, in words: "exact match". */
+const char *dt_metric_name(const dt_config *config);
+
 /* Read an ini file over what is set. DT_ERR_NO_INPUT, DT_ERR_ARG with file and line. */
 dt_status dt_config_read(dt_config *config, const char *path);
 

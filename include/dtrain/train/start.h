@@ -31,17 +31,6 @@ typedef struct {
     char changed[256];      /* "lr 0.002 -> 0.001, …" */
 } dt_start_plan;
 
-/**
- * The newest checkpoint of a folder that is whole and older than step `before`; damaged ones are
- * named and passed over. Not collective.
- *
- * @param[out] path   of that file
- * @param[out] found  false: there is no checkpoint
- * @return DT_ERR_DATA if there are some, and none can be read
- */
-dt_status dt_start_read_newest(dt_checkpoint *checkpoint, char *path, size_t size,
-                               const char *folder, int64_t before, bool *found);
-
 /* Look at what is asked for and the run folder, decide, open and lock the folder. On rank 0
  * *checkpoint holds what is resumed, and *lock is to be released at the end. Collective. */
 dt_status dt_start_decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,

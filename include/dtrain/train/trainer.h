@@ -100,9 +100,6 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
 /* So many validations in a row were no better that training ends. */
 bool dt_trainer_patience_over(const dt_config *config, const dt_run_state *state);
 
-/* "exact match" */
-const char *dt_trainer_metric_name(const dt_config *config);
-
 /* The model has the averaged weights until dt_trainer_use_weights. Collective. */
 dt_status dt_trainer_use_average(dt_trainer *t);
 void dt_trainer_use_weights(dt_trainer *t);

@@ -2,16 +2,15 @@
 #ifndef DTRAIN_EVAL_BAR_H
 #define DTRAIN_EVAL_BAR_H
 
-#include "dtrain/core/log.h"
 #include "dtrain/train/evaluate.h"
+#include "dtrain/ui/bar.h"
 
 typedef struct {
     uint64_t problems, ranks;
     uint64_t done, wrong; /* of all ranks, up to the last exchange */
     uint64_t own;         /* of this rank, since then */
-    double start, next;   /* dt_seconds_now() */
-    bool terminal;
-    int terminal_file;
+    double start;         /* dt_seconds_now() */
+    dt_bar bar;
 } dt_eval_bar;
 
 /* Rank 0 only, like everything here: a bar on a terminal, else a line now and then. */

@@ -3,6 +3,7 @@
 #define DTRAIN_PROGRESS_H
 
 #include "dtrain/train/loop.h"
+#include "dtrain/ui/bar.h"
 
 /* What has been done in some stretch of time. */
 typedef struct {
@@ -15,10 +16,8 @@ typedef struct {
 typedef struct {
     char folder[DT_PATH_MAX];
     int64_t steps, batch;
-    bool terminal;
-    int terminal_file;          /* knows how wide the window is; -1: none */
-    double next_bar, next_line; /* dt_seconds_now() */
-    double last_step;
+    dt_bar bar;
+    double next_line, last_step; /* dt_seconds_now() */
     dt_step_times last_times;
     dt_progress_sums fresh;  /* since something was shown */
     dt_progress_sums line;   /* since the last line */
