@@ -186,3 +186,34 @@ void dt_replacement_clean(const char *folder) {
     }
     closedir(entries);
 }
+
+static dt_status copy_bytes(int to, int from, const char *path, const char *from_path) {
+    char block[1 << 16], text[128];
+    for (uint64_t offset = 0;;) {
+        const ssize_t got = pread(from, block, sizeof block, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        DT_REQUIRE(got >= 0, DT_ERR_IO, "cannot copy %s to %s: %s", from_path, path,
+                   dt_file_reason(errno, text));
+        if (got == 0) return DT_OK;
+        const int error = dt_file_write(to, block, (size_t)got, offset);
+        DT_REQUIRE(!error, DT_ERR_IO, "cannot copy %s to %s: %s", from_path, path,
+                   dt_file_reason(error, text));
+        offset += (uint64_t)got;
+    }
+}
+
+dt_status dt_file_copy(const char *path, const char *from) {
+    dt_replacement replacement = {.file = -1};
+    dt_status status;
+    char text[128];
+    const int file = open(from, O_RDONLY | O_CLOEXEC);
+    DT_REQUIRE(file >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", from, dt_file_reason(errno, text));
+    DT_TRY_DONE(dt_replacement_open(&replacement, path));
+    DT_TRY_DONE(copy_bytes(replacement.file, file, path, from));
+    DT_TRY_DONE(dt_replacement_sync(&replacement));
+    DT_TRY_DONE(dt_replacement_commit(&replacement));
+done:
+    dt_replacement_discard(&replacement);
+    close(file);
+    return status;
+}

@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/file/replace.h"
+#include "dtrain/folder/foreign.h"
 #include "dtrain/folder/run_folder.h"
 
 static dt_status join(char *path, size_t size, const char *folder, const char *name) {
@@ -196,16 +198,93 @@ bool dt_run_links_work(const char *folder) {
     return works;
 }
 
+/* Whether a text of the folder stands for a link. */
+static bool names_checkpoint(const char *folder, const char *text) {
+    const int entries = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool names = entries >= 0 && named_step(entries, text) >= 0;
+    if (entries >= 0) close(entries);
+    return names;
+}
+
+bool dt_run_owns(const char *folder, const char *name) {
+    char path[DT_PATH_MAX], target[NAME_SIZE] = "";
+    if (step_of(name) >= 0) return true;
+    const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    const ssize_t got =
+        length > 0 && (size_t)length < sizeof path ? readlink(path, target, sizeof target - 1) : -1;
+    target[got > 0 ? got : 0] = '\0';
+    return step_of(target) >= 0;
+}
+
+/* ---- what dtrain did not make ---- */
+
+static bool same_bytes(FILE *x, FILE *y) {
+    char x_block[1 << 14], y_block[1 << 14];
+    for (;;) {
+        const size_t got = fread(x_block, 1, sizeof x_block, x);
+        if (fread(y_block, 1, sizeof y_block, y) != got || memcmp(x_block, y_block, got) != 0)
+            return false;
+        if (got < sizeof x_block) return !ferror(x) && !ferror(y);
+    }
+}
+
+static bool are_equal(const char *path, const char *other) {
+    struct stat info, other_info;
+    if (stat(path, &info) != 0 || stat(other, &other_info) != 0) return false;
+    if (info.st_size != other_info.st_size) return false;
+    FILE *x = fopen(path, "rbe"), *y = fopen(other, "rbe");
+    const bool equal = x && y && same_bytes(x, y);
+    if (x) fclose(x);
+    if (y) fclose(y);
+    return equal;
+}
+
+/* A copy of a folder that follows links has files in their place. */
+static dt_status is_copy(bool *copy, const char *folder, const char *path) {
+    int64_t *steps;
+    size_t count;
+    char checkpoint[DT_PATH_MAX];
+    dt_status status = DT_OK;
+    *copy = false;
+    DT_TRY(dt_run_checkpoints(&steps, &count, folder));
+    for (size_t i = 0; i < count && !*copy; i++) {
+        DT_TRY_DONE(dt_run_checkpoint_path(checkpoint, sizeof checkpoint, folder, steps[i]));
+        *copy = are_equal(path, checkpoint);
+    }
+done:
+    dt_memory_free(&steps);
+    return status;
+}
+
+/* What a person has put in the place of a link, or of the text that stands for it, is kept. */
+static dt_status make_room(const char *folder, const char *name) {
+    char path[DT_PATH_MAX], aside[DT_PATH_MAX + 64];
+    struct stat info;
+    bool copy = false;
+    DT_TRY(join(path, sizeof path, folder, name));
+    if (lstat(path, &info) != 0 || dt_run_owns(folder, name) || names_checkpoint(folder, name))
+        return DT_OK;
+    if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode)) return DT_OK; /* nor can it be replaced */
+    if (S_ISREG(info.st_mode)) DT_TRY(is_copy(&copy, folder, path));
+    if (copy) return DT_OK;
+    DT_TRY(dt_foreign_set_aside(aside, sizeof aside, path));
+    dt_log_warn("%s was none of the run's: it is now %s", path, aside);
+    return DT_OK;
+}
+
+/* ---- making links ---- */
+
 static dt_status write_mark(const char *folder, const char *link, const char *target) {
     char text[NAME_SIZE], line[NAME_SIZE + 1];
     DT_REQUIRE(text_name(text, link), DT_ERR_INTERNAL, "%s is no name of a link", link);
+    DT_TRY(make_room(folder, text));
     snprintf(line, sizeof line, "%s\n", target);
     return dt_run_write_text(folder, text, line);
 }
 
 static void remove_mark(const char *folder, const char *link) {
     char text[NAME_SIZE], path[DT_PATH_MAX];
-    if (!text_name(text, link)) return;
+    if (!text_name(text, link) || !names_checkpoint(folder, text)) return;
     const int length = snprintf(path, sizeof path, "%s/%s", folder, text);
     if (length > 0 && (size_t)length < sizeof path) unlink(path);
 }
@@ -217,6 +296,7 @@ dt_status dt_run_link(const char *folder, const char *name, int64_t step) {
     checkpoint_name(target, step);
     DT_REQUIRE(is_file(folder, target), DT_ERR_IO,
                "cannot let %s/%s point to %s: there is no such file", folder, name, target);
+    DT_TRY(make_room(folder, name));
     DT_TRY(join(path, sizeof path, folder, name));
     DT_TRY(dt_replacement_name(&replacement, path));
     unlink(replacement.temporary); /* of an old process of the same number */

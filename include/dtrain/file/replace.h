@@ -32,6 +32,9 @@ void dt_replacement_clean(const char *folder);
 /* Write all bytes at an offset. 0, or errno. */
 int dt_file_write(int file, const void *bytes, size_t size, uint64_t offset);
 
+/* Copy a file to a path, whole or not at all. DT_ERR_CREATE, DT_ERR_NO_INPUT, DT_ERR_IO. */
+dt_status dt_file_copy(const char *path, const char *from);
+
 /* What an errno of a file operation means, and how to mend it. `text` is used where no sentence is
  * known. */
 const char *dt_file_reason(int error, char text[128]);

@@ -33,9 +33,12 @@ dt_status dt_run_checkpoint_path(char *path, size_t size, const char *folder, in
  * not an error. */
 dt_status dt_run_checkpoints(int64_t **steps, size_t *count, const char *folder);
 
+/* Whether FOLDER/name is a checkpoint by its name, or a link to one beside it. */
+bool dt_run_owns(const char *folder, const char *name);
+
 /* Let FOLDER/name (latest.h5, best.h5) point to the checkpoint of a step, in one atomic step. Where
  * symbolic links cannot be made, a text stands for the link: latest.txt, best.txt, with the name of
- * the checkpoint. */
+ * the checkpoint. Another file of that name is set aside, unless it is a copy of a checkpoint. */
 dt_status dt_run_link(const char *folder, const char *name, int64_t step);
 
 /* Let latest.h5 and best.h5 point to the checkpoints of these steps, where they do not yet; best
