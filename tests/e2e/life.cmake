@@ -1,9 +1,5 @@
 # The life of a run: stopping anywhere, going on anywhere.
 
-if(NOT COMMAND dt_e2e)
-  return()
-endif()
-
 # dt_e2e_long(NAME SECONDS argument…): the same script, more of it; NAME.long.
 function(dt_e2e_long name timeout)
   add_test(NAME e2e.${name}.long COMMAND bash "${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh"
