@@ -30,6 +30,7 @@ typedef struct cpu_kernels cpu_kernels;
 typedef struct cpu_backend {
     dt_backend base;
     dt_backend_table table; /* with the kernels, and the description of what multiplies */
+    dt_update_table update; /* likewise */
     char description[160];
     const cpu_kernels *kernels;
     bool own;            /* products by our own kernel, otherwise by BLAS */
@@ -86,23 +87,29 @@ typedef struct {
 
 /* ---- the kernels, compiled once for each instruction set ---- */
 
-/* CPU_ISA is defined for attention.c, kernels.c, linear.c, multiply.c and norm.c: the instruction
- * set they are compiled for, which becomes part of their names. Everything else finds them in the
- * backend's cpu_kernels. */
+/* CPU_ISA is defined for the files that are written in vectors, or in loops that the compiler turns
+ * into vectors (the list is in CMakeLists.txt): the instruction set they are compiled for, which
+ * becomes part of their names. Everything else finds them in the backend's cpu_kernels. */
 #ifdef CPU_ISA
 #define CPU_JOIN(name, isa) name##_##isa
 #define CPU_NAME(name, isa) CPU_JOIN(name, isa)
 #define CPU_OF(name) CPU_NAME(name, CPU_ISA)
+#define cpu_adamw CPU_OF(cpu_adamw)
 #define cpu_attention_backward CPU_OF(cpu_attention_backward)
 #define cpu_attention_decode CPU_OF(cpu_attention_decode)
 #define cpu_attention_forward CPU_OF(cpu_attention_forward)
+#define cpu_average CPU_OF(cpu_average)
+#define cpu_embed_backward CPU_OF(cpu_embed_backward)
+#define cpu_embed_forward CPU_OF(cpu_embed_forward)
 #define cpu_kernel_suits CPU_OF(cpu_kernel_suits)
 #define cpu_linear_backward CPU_OF(cpu_linear_backward)
 #define cpu_linear_forward CPU_OF(cpu_linear_forward)
 #define cpu_multiply CPU_OF(cpu_multiply)
+#define cpu_muon CPU_OF(cpu_muon)
 #define cpu_norm_backward CPU_OF(cpu_norm_backward)
 #define cpu_norm_forward CPU_OF(cpu_norm_forward)
 #define cpu_right_open CPU_OF(cpu_right_open)
+#define cpu_square_sum CPU_OF(cpu_square_sum)
 
 /* Whether our own kernel is the faster one for a linear layer: by sizes and instruction set alone,
  * and so the same on all ranks. */
@@ -116,6 +123,12 @@ dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b,
 /* c (M,N) = addend + a b, K > 0. The addend's rows may be c itself. */
 void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
 
+dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch,
+                            dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
+                            size_t C);
+dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
+                             dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
+                             size_t C);
 dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
                            dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
 dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias,
@@ -136,13 +149,20 @@ dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor
 dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                size_t T, size_t C, size_t H);
+dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
+                    dt_tensor gradient, size_t count, const dt_adamw *constants);
+dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
+                   size_t rows, size_t columns, const dt_muon *constants);
+dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
+                      float gain);
+dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 #endif
 
 /* Those of one instruction set. */
 struct cpu_kernels {
     const char *name; /* in words */
     bool products;    /* has a kernel of our own for them */
-    void (*enter)(dt_backend_table *table);
+    void (*enter)(dt_backend_table *table, dt_update_table *update);
     bool (*suits)(size_t in, size_t out, bool weight_gradient);
     dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
                             size_t K, size_t N);
@@ -174,25 +194,10 @@ dt_status cpu_upload(dt_backend *backend, dt_tensor to, const void *from, size_t
 dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t count);
 dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count);
 
-dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch,
-                            dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
-                            size_t C);
-dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
-                             dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
-                             size_t C);
-
 dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                       const dt_packed *batch, size_t C, const dt_dropout *dropout);
 dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
                    const dt_packed *batch, size_t V, bool want_gradient);
-
-dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
-                    dt_tensor gradient, size_t count, const dt_adamw *constants);
-dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
-                   size_t rows, size_t columns, const dt_muon *constants);
-dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
-                      float gain);
-dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 
 /* Which BLAS, and which kernels compute, in words; BLAS has one thread from here on. */
 void cpu_blas_describe(cpu_backend *cpu);

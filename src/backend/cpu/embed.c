@@ -1,8 +1,8 @@
 /* Token, position and place embeddings. */
 #include "cpu.h"
 
-DT_HOT static void gather(float *x, const dt_packed *batch, const float *tok_embed,
-                          const float *pos_embed, const float *place_embed, size_t C) {
+static void gather(float *x, const dt_packed *batch, const float *tok_embed, const float *pos_embed,
+                   const float *place_embed, size_t C) {
     const int32_t *token = cpu_i32(batch->token), *position = cpu_i32(batch->position),
                   *place = cpu_i32(batch->place);
     for (size_t i = 0; i < batch->tokens; i++) {
@@ -22,8 +22,8 @@ dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *b
     return DT_OK;
 }
 
-DT_HOT static void scatter(float *d_tok, float *d_pos, float *d_place, const dt_packed *batch,
-                           const float *d_x, size_t C) {
+static void scatter(float *d_tok, float *d_pos, float *d_place, const dt_packed *batch,
+                    const float *d_x, size_t C) {
     const int32_t *token = cpu_i32(batch->token), *position = cpu_i32(batch->position),
                   *place = cpu_i32(batch->place);
     for (size_t i = 0; i < batch->tokens; i++) {

@@ -2,7 +2,9 @@
 #include "cpu.h"
 #include "vector.h"
 
-static void enter(dt_backend_table *table) {
+static void enter(dt_backend_table *table, dt_update_table *update) {
+    table->embed_forward = cpu_embed_forward;
+    table->embed_backward = cpu_embed_backward;
     table->norm_forward = cpu_norm_forward;
     table->norm_backward = cpu_norm_backward;
     table->linear_forward = cpu_linear_forward;
@@ -10,6 +12,12 @@ static void enter(dt_backend_table *table) {
     table->attention_forward = cpu_attention_forward;
     table->attention_backward = cpu_attention_backward;
     table->attention_decode = cpu_attention_decode;
+    *update = (dt_update_table){
+        .adamw = cpu_adamw,
+        .muon = cpu_muon,
+        .average = cpu_average,
+        .square_sum = cpu_square_sum,
+    };
 }
 
 #if CPU_LANES == 16

@@ -5,14 +5,14 @@
 
 #include "cpu.h"
 
-DT_HOT static void momentum_step(float *restrict m, const float *restrict g, size_t count,
-                                 const dt_muon *k) {
+static void momentum_step(float *restrict m, const float *restrict g, size_t count,
+                          const dt_muon *k) {
     for (size_t i = 0; i < count; i++) m[i] = k->momentum * m[i] + g[i] * k->gradient_scale;
 }
 
 /* x = g + momentum m, transposed if that makes it wide. */
-DT_HOT static void direction(float *x, const float *m, const float *g, size_t rows, size_t columns,
-                             bool transpose, const dt_muon *k) {
+static void direction(float *x, const float *m, const float *g, size_t rows, size_t columns,
+                      bool transpose, const dt_muon *k) {
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < columns; j++) {
             const size_t at = i * columns + j;
@@ -21,12 +21,12 @@ DT_HOT static void direction(float *x, const float *m, const float *g, size_t ro
     }
 }
 
-DT_HOT static void scale_all(float *x, size_t count, float factor) {
+static void scale_all(float *x, size_t count, float factor) {
     for (size_t i = 0; i < count; i++) x[i] *= factor;
 }
 
-DT_HOT static void apply(float *w, const float *x, size_t rows, size_t columns, bool transpose,
-                         const dt_muon *k) {
+static void apply(float *w, const float *x, size_t rows, size_t columns, bool transpose,
+                  const dt_muon *k) {
     const float keep = 1.0f - k->lr * k->decay, step = k->lr * k->scale;
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < columns; j++) {
@@ -38,7 +38,7 @@ DT_HOT static void apply(float *w, const float *x, size_t rows, size_t columns, 
 
 /* What stands below the diagonal of (r, r) comes above it as well, in tiles of a few cache lines.
  */
-DT_HOT static void mirror(float *c, size_t r) {
+static void mirror(float *c, size_t r) {
     enum { TILE = 16 };
     for (size_t top = 0; top < r; top += TILE) {
         const size_t bottom = dt_min_size(top + TILE, r);
@@ -54,8 +54,8 @@ DT_HOT static void mirror(float *c, size_t r) {
 /* By our own kernel where the backend has it and it suits; b (K, N) or its transpose. */
 static dt_status open_right(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
                             size_t K, size_t N) {
-    const bool own = cpu->own && cpu->kernels->suits(K, N, false);
-    return cpu->kernels->right_open(right, own ? &cpu->packing : NULL, b, transposed, K, N);
+    const bool own = cpu->own && cpu_kernel_suits(K, N, false);
+    return cpu_right_open(right, own ? &cpu->packing : NULL, b, transposed, K, N);
 }
 
 /* c (M, N) = a (M, K) b, b (K, N) */
@@ -63,7 +63,7 @@ static dt_status product(cpu_backend *cpu, float *c, const float *a, const float
                          size_t N, size_t K) {
     cpu_right right;
     DT_TRY(open_right(&right, cpu, b, false, K, N));
-    cpu->kernels->multiply(c, (cpu_addend){0}, (cpu_left){a, K, 1}, &right, M);
+    cpu_multiply(c, (cpu_addend){0}, (cpu_left){a, K, 1}, &right, M);
     return DT_OK;
 }
 
@@ -77,8 +77,7 @@ static dt_status symmetric_product(cpu_backend *cpu, float *c, const float *a, c
     for (size_t top = 0, rows; top < r; top += rows) {
         rows = dt_min_size(ROWS, r - top);
         right.columns = top + rows;
-        cpu->kernels->multiply(c + top * r, (cpu_addend){0}, (cpu_left){a + top * K, K, 1}, &right,
-                               rows);
+        cpu_multiply(c + top * r, (cpu_addend){0}, (cpu_left){a + top * K, K, 1}, &right, rows);
     }
     mirror(c, r);
     return DT_OK;
@@ -99,7 +98,7 @@ static const float STEP[][3] = {
 enum { STEPS = sizeof STEP / sizeof *STEP };
 
 /* poly = p I + q gram + s gram^2 */
-DT_HOT static void add_powers(float *poly, const float *gram, size_t r, const float step[3]) {
+static void add_powers(float *poly, const float *gram, size_t r, const float step[3]) {
     const float q = step[1], s = step[2];
     for (size_t i = 0; i < r * r; i++) poly[i] = s * poly[i] + q * gram[i];
     for (size_t i = 0; i < r * r; i += r + 1) poly[i] += step[0];

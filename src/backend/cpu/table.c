@@ -23,17 +23,8 @@ static const dt_backend_table CPU_TABLE = {
     .upload = cpu_upload,
     .download = cpu_download,
     .fill_zero = cpu_fill_zero,
-    .embed_forward = cpu_embed_forward,
-    .embed_backward = cpu_embed_backward,
     .dropout = cpu_dropout,
     .loss = cpu_loss,
-};
-
-static const dt_update_table CPU_UPDATE = {
-    .adamw = cpu_adamw,
-    .muon = cpu_muon,
-    .average = cpu_average,
-    .square_sum = cpu_square_sum,
 };
 
 static bool runs_everywhere(void) { return true; }
@@ -72,7 +63,7 @@ const cpu_kernels *cpu_kernels_find(const char *name) {
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu->kernels = kernels;
     cpu->own = kernels->products;
-    kernels->enter(&cpu->table);
+    kernels->enter(&cpu->table, &cpu->update);
     cpu_blas_describe(cpu);
 }
 
@@ -90,7 +81,7 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     cpu_kernels_use(cpu, cpu_kernels_find(NULL));
     cpu->table.description = cpu->description;
     cpu->base.op = &cpu->table;
-    cpu->base.update = &CPU_UPDATE;
+    cpu->base.update = &cpu->update;
     const dt_status status = cpu_products_test(cpu);
     if (status != DT_OK) {
         dt_memory_free(&cpu->packing.room.at);

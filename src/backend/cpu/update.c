@@ -3,8 +3,8 @@
 
 #include "cpu.h"
 
-DT_HOT static void adamw(float *restrict w, float *restrict m, float *restrict v,
-                         const float *restrict g, size_t count, const dt_adamw *k) {
+static void adamw(float *restrict w, float *restrict m, float *restrict v, const float *restrict g,
+                  size_t count, const dt_adamw *k) {
     const float keep = 1.0f - k->lr * k->decay;
     for (size_t i = 0; i < count; i++) {
         const float gi = g[i] * k->gradient_scale;
@@ -22,8 +22,7 @@ dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tenso
     return DT_OK;
 }
 
-DT_HOT static void average_of(float *restrict average, const float *restrict w, size_t count,
-                              float gain) {
+static void average_of(float *restrict average, const float *restrict w, size_t count, float gain) {
     for (size_t i = 0; i < count; i++) average[i] += gain * (w[i] - average[i]);
 }
 
@@ -35,7 +34,7 @@ dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, 
 }
 
 /* Eight running sums in double, added pairwise at the end. */
-DT_HOT static double square_sum(const float *x, size_t count) {
+static double square_sum(const float *x, size_t count) {
     double lane[8] = {0};
     const size_t whole = count / 8 * 8;
     for (size_t i = 0; i < whole; i += 8) {
