@@ -3,33 +3,11 @@
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# shellcheck source=jobs/there.sh
+. "$repo/jobs/there.sh"
+
 # say LINE…: to people, on standard error.
 say() { printf '%s\n' "$@" >&2; }
-
-# is_there WAYS: whether one thing of packages.txt is there.
-is_there() {
-    if [[ $1 == *" or "* ]]; then
-        is_there "${1%% or *}" || is_there "${1#* or }"
-        return
-    fi
-    local kind=${1%% *} name=${1#* } least
-    case $kind in
-    program)
-        least=${name#*>=}
-        name=${name%%>=*}
-        command -v "$name" >/dev/null || return 1
-        [[ $least == "$name" ]] || sort -C -V <<<"$least"$'\n'"$("$name" --version | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1)"
-        ;;
-    header) "${CC:-cc}" -E -x c - <<<"#include <$name>" >/dev/null 2>&1 ;;
-    module) pkg-config --exists "$name" 2>/dev/null ;;
-    icd) [[ -e ${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}/$name.icd ]] ;;
-    python) /usr/bin/python3 -c "import $name" 2>/dev/null ;;
-    *)
-        say "packages.txt: \"$1\": no such way of looking"
-        return 2
-        ;;
-    esac
-}
 
 # find_missing PURPOSE…: fills missing_packages and missing_things.
 find_missing() {

@@ -8,12 +8,13 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$repo"
 
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 # run_check TITLE PROGRAM TARGET: build a target that checks the sources; it counts as one test.
 run_check() {
     if ! is_there "program $2"; then
-        say "" "== $1: skipped, $2 is not there"
+        say "" "== $1: skipped, needs program $2"
+        skipped=$((skipped + 1))
         return
     fi
     local log
@@ -26,9 +27,9 @@ run_check() {
     fi
 }
 
-# run_tests TITLE FOLDER OPTION…: run ctest and count its tests.
+# run_tests TITLE FOLDER OPTION…: run ctest and count its tests. One that is skipped and has what it needs counts as failed.
 run_tests() {
-    local title=$1 folder=$2 log of bad
+    local title=$1 folder=$2 log left_out of bad unjustified
     shift 2
     log=$(mktemp)
     say "" "== $title"
@@ -40,8 +41,14 @@ run_tests() {
     else
         bad=1 of=1
     fi
+    if ! left_out=$(jobs/skipped.sh "$folder" "$log") && [[ $left_out != *FAILED* ]]; then
+        left_out+=$'\n'"jobs/skipped.sh: FAILED: it ended without a verdict"
+    fi
     rm -f "$log"
-    passed=$((passed + of - bad)) failed=$((failed + bad))
+    say "" "Not tested:" "${left_out:-nothing}"
+    unjustified=$(grep -c ': FAILED: ' <<<"$left_out" || true)
+    skipped=$((skipped + $(grep -c ': skipped, ' <<<"$left_out" || true)))
+    passed=$((passed + of - bad)) failed=$((failed + bad + unjustified))
 }
 
 ensure_packages build test
@@ -64,5 +71,6 @@ run_tests "unit and io tests with the address and undefined-behaviour sanitizers
 run_tests "operations of the CPU with the sanitizers" build-sanitize -R '^grad[.](operations|attention)([.](blas|avx2|base))?$'
 
 say "" "In all, in $SECONDS seconds:"
+echo "$skipped not tested, or in part, for want of something"
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -5,10 +5,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dtrain=$(realpath "${1:?usage: $0 DTRAIN}")
-command -v gnuplot >/dev/null || {
-    echo "SKIPPED: gnuplot is not there"
-    exit 77
-}
+# shellcheck source=jobs/there.sh
+. "$here/../../jobs/there.sh"
+need "program gnuplot"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

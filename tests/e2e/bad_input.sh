@@ -160,7 +160,7 @@ cmp inputs.before inputs.after || fail "an input was harmed"
 
 # ---- file systems of our own, where the system lets us ----
 
-unshare -m true 2>/dev/null || skip "read-only and full file systems: needs the right to mount"
+need "ability mounts"
 mkdir disk
 
 # on_disk OPTIONS COMMAND…: with a file system at the folder disk.

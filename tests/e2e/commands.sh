@@ -72,7 +72,7 @@ settings=(--ops '+*' --digits 1 --format scratchpad --layers 1 --width 48 --head
     --eval-every 300 --eval-examples 64)
 expect_exit 0 start 2 "${settings[@]}" --out "$run"
 expect_text err "2 ranks on 1 node" OpenBLAS "kernels" "finished 300 steps"
-if [[ $(uname -m) == x86_64 ]]; then
+if have "processor x86_64"; then
     flags=$(grep -m 1 '^flags' /proc/cpuinfo || true)
     widest=SSE
     [[ $flags != *" avx2"* || $flags != *" fma"* ]] || widest=AVX2

@@ -183,7 +183,7 @@ expect_text err "bad.json: line 1, column 12:"
 printf '{"problems":3}' >bad.json
 expect_exit 65 "$dtrain" plot --grid bad.json --ascii
 expect_text err "holds no counts"
-if command -v gnuplot >/dev/null; then
+if have "program gnuplot"; then
     for file in grid.svg grid.png; do
         expect_exit 0 "$dtrain" plot --grid alone.json --output "$file"
     done

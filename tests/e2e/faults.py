@@ -16,7 +16,7 @@ import tempfile
 try:
     import h5py
 except ImportError as missing:
-    print("skipped:", missing)
+    print("SKIPPED: needs python", missing.name)
     sys.exit(77)
 
 DTRAIN, SHIM, HOW = sys.argv[1:]

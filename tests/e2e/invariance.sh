@@ -55,7 +55,7 @@ expect_exit 0 start alone "${run[@]}" --out alone --fresh
 same_as_alone tiny 3 --ranks-per-node 2
 
 # Processors that are not alike: BLAS is told which kernels to take.
-if [[ $(uname -m) == x86_64 ]]; then
+if have "processor x86_64"; then
     expect_exit 0 timeout -k 5 120 "$mpirun" -np 1 env OPENBLAS_CORETYPE=Nehalem "$dtrain" "${run[@]}" --out mixed : \
         -np 1 env OPENBLAS_CORETYPE=Prescott "$dtrain" "${run[@]}" --out mixed
     expect_text err "warning: not all ranks have the kernels of rank 0"

@@ -122,10 +122,12 @@ class Layers(unittest.TestCase):
 
     def test_nothing_else_stands_at_the_top(self):
         if not shutil.which("git"):
+            print("SKIPPED: needs program git")
             self.skipTest("git is not there")
         listing = subprocess.run(["git", "-C", str(SOURCE), "ls-files"], text=True,
                                  capture_output=True, check=False)
         if listing.returncode != 0:
+            print("SKIPPED: needs ability worktree")
             self.skipTest("not a git work tree")
         top = {line.split("/")[0] for line in listing.stdout.splitlines()}
         self.assertEqual({name for name in top if not name.startswith(".")} - TOP_LEVEL, set())

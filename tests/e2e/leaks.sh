@@ -10,11 +10,10 @@ support=$here/../support
 if ldd "$dtrain" | grep -q libasan; then
     watch=(env ASAN_OPTIONS=detect_leaks=1:exitcode=99:fast_unwind_on_malloc=0
         "LSAN_OPTIONS=suppressions=$support/lsan.supp:print_suppressions=0")
-elif command -v valgrind >/dev/null; then
+else
+    need "program valgrind"
     watch=(valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite
         --errors-for-leak-kinds=definite --num-callers=60 "--suppressions=$support/valgrind.supp")
-else
-    skip "valgrind is not there"
 fi
 # Valgrind takes four times as long over fused multiply-add.
 [[ $(uname -m) != x86_64 ]] || export OPENBLAS_CORETYPE=Nehalem

@@ -3,10 +3,9 @@
 #
 # Sets $dtrain and $mpirun, and $here, the folder of these scripts; goes to an empty folder that is removed at the end.
 
-# SKIP_RETURN_CODE of ctest.
-readonly SKIPPED=77
-
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=jobs/there.sh
+. "$here/../../jobs/there.sh"
 dtrain=$(realpath "${1:?usage: $0 DTRAIN MPIRUN}")
 mpirun=$(command -v "${2:?usage: $0 DTRAIN MPIRUN}")
 [[ -x $dtrain ]] || {
@@ -64,11 +63,6 @@ fail() {
         done
     } >&2
     exit 1
-}
-
-skip() {
-    say "SKIPPED: $*"
-    exit "$SKIPPED"
 }
 
 # start RANKS ARGUMENT…: dtrain under mpirun; RANKS "alone": without it. A hang is exit code 124.

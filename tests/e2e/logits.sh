@@ -20,7 +20,7 @@ with h5py.File("off.h5", "r+") as file:
 END
 expect_exit 1 /usr/bin/python3 -B "$here/logits.py" off.h5 plain.json
 
-command -v h5dump >/dev/null || skip "h5dump is not there"
+need "program h5dump"
 expect_exit 0 h5dump -H scratchpad/latest.h5
 /usr/bin/python3 -B - <<'END' || fail "h5dump does not show the schema"
 import re

@@ -1,5 +1,6 @@
 # The second backend, where it is built.
 if(NOT DTRAIN_HAS_OPENCL)
+  dt_without_opencl(e2e.opencl e2e)
   return()
 endif()
 add_library(dtrain_opencl_fault MODULE opencl_fault.c)

@@ -8,7 +8,10 @@ set -euo pipefail
 fault=$(realpath "${3:?usage: $0 DTRAIN MPIRUN FAULT}")
 
 "$dtrain" info --devices --json >devices
-grep -q '"backend":"opencl"' devices || skip "no OpenCL device"
+grep -q '"backend":"opencl"' devices || {
+    need "icd pocl"
+    fail "no OpenCL device is found, though PoCL is there"
+}
 gpu=$(grep -c '"gpu":true' devices || true)
 
 # ---- devices ----

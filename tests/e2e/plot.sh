@@ -104,7 +104,7 @@ files "$run" | cmp - before || fail "a plot that failed left a file in the run"
 [[ -z $(find . -maxdepth 1 -name '.*.tmp.*') ]] || fail "a plot that failed left a temporary file"
 say "failures are explained and harm nothing"
 
-command -v gnuplot >/dev/null || skip "gnuplot is not installed"
+need "program gnuplot"
 
 # ---- pictures ----
 

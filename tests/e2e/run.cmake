@@ -24,6 +24,7 @@ dt_e2e(formats 240)
 dt_e2e(own_text 240)
 dt_e2e(commands 180)
 dt_e2e(leaks 300)
+dt_e2e(skipped 120 "${CMAKE_CTEST_COMMAND}")
 dt_e2e(bad_input 240)
 
 dt_e2e(default.long 1500)

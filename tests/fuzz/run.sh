@@ -16,15 +16,10 @@ seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
 ((${#targets[@]})) || targets=(checkpoint config line options text)
-compiler=$(command -v clang-14 || command -v clang) || {
-    echo "skipped: clang is not there (apt-get install clang-14 libclang-rt-14-dev)"
-    exit 77
-}
-echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data && size; }' |
-    "$compiler" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null || {
-    echo "skipped: $compiler has no libFuzzer (apt-get install libclang-rt-14-dev)"
-    exit 77
-}
+# shellcheck source=jobs/there.sh
+. "$repo/jobs/there.sh"
+need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
+compiler=$(command -v clang-14 || command -v clang)
 mkdir -p "$folder"
 
 core=$(cd "$repo" && echo src/core/*.c)

@@ -36,7 +36,7 @@ static dt_status open_chosen(dt_backend **backend) {
             const cpu_kernels *kernels = cpu_kernels_find(name);
             const bool known = strcmp(name, "avx512") == 0 || strcmp(name, "avx2") == 0;
             if (!kernels && known) {
-                print_message("SKIPPED: this processor has no %s\n", name);
+                print_message("SKIPPED: needs processor %s\n", name);
                 exit(SKIPPED);
             }
             DT_REQUIRE(kernels, DT_ERR_ARG, "DTRAIN_TEST_BACKEND: there is no backend %s", name);
@@ -51,7 +51,7 @@ static dt_status open_chosen(dt_backend **backend) {
     const bool usable = count > 0 && devices[0].usable;
     dt_memory_free(&devices);
     if (!usable) {
-        print_message("SKIPPED: no usable OpenCL device, or built without OpenCL\n");
+        print_message("SKIPPED: needs header CL/cl.h and header clblast_c.h and icd pocl\n");
         exit(SKIPPED);
     }
     return dt_backend_opencl_open(backend, 0);

@@ -3,10 +3,9 @@
 # Usage: oclgrind.sh PROGRAM
 set -euo pipefail
 program=${1:?usage: $0 PROGRAM}
-command -v oclgrind >/dev/null || {
-    echo "SKIPPED: oclgrind is not there"
-    exit 77
-}
+# shellcheck source=jobs/there.sh
+. "$(dirname "$0")/../../jobs/there.sh"
+need "program oclgrind"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

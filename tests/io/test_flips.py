@@ -10,7 +10,7 @@ try:
     import h5py  # noqa: F401
     from regions import regions
 except ImportError as missing:
-    print("skipped:", missing)
+    print("SKIPPED: needs python", missing.name)
     sys.exit(77)
 
 # So many positions of each region: of each dataset, each value of an attribute, each header …

@@ -16,7 +16,7 @@ try:
     import signed
     from signed import text
 except ImportError as missing:
-    print("skipped:", missing)
+    print("SKIPPED: needs python", missing.name)
     sys.exit(77)
 
 EMBED, STEP = "weights/tok_embed", "metrics/train/step"

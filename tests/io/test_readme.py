@@ -10,7 +10,7 @@ try:
     import h5py
     import xxhash
 except ImportError as missing:
-    print("skipped:", missing)
+    print("SKIPPED: needs python", missing.name)
     sys.exit(77)
 
 

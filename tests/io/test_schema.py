@@ -9,7 +9,7 @@ try:
     import numpy as np
     import signed
 except ImportError as missing:
-    print("skipped:", missing)
+    print("SKIPPED: needs python", missing.name)
     sys.exit(77)
 
 WIDTH, LAYERS, STEPS = 8, 2, 12

@@ -2,11 +2,12 @@
 # Runs a program on two pretended machines that share no memory: namespaces with their own host name and /dev/shm.
 #   two_machines.sh MPIEXEC RANKS PROGRAM
 # The first machine takes two ranks and the second the rest, dealt out in turn. Exit 77: not possible here.
-set -eu
+set -euo pipefail
 mpiexec=$1 ranks=$2 program=$3
 
-unshare -u -m true 2>/dev/null || { echo "needs the right to make namespaces"; exit 77; }
-"$mpiexec" --version | grep -q 'Open MPI\|OpenRTE' || { echo "needs Open MPI's launcher"; exit 77; }
+# shellcheck source=jobs/there.sh
+. "$(dirname "$0")/../../jobs/there.sh"
+need "ability namespaces" "ability openmpi"
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

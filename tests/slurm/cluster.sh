@@ -12,19 +12,14 @@
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-
-skip() {
-    echo "SKIPPED: $*"
-    exit 77
-}
+# shellcheck source=jobs/there.sh
+. "$here/../../jobs/there.sh"
 
 if [[ ${1:-} != --inside ]]; then
-    ((EUID == 0)) || skip "a Slurm cluster for testing needs root"
-    for program in unshare ip munged slurmctld slurmd sbatch srun; do
-        command -v "$program" >/dev/null || skip "$program is not there (Debian: slurm-wlm munge iproute2)"
-    done
+    need "ability root" # of Slurm's daemons
+    for program in unshare ip munged slurmctld slurmd sbatch srun; do need "program $program"; done
+    need "ability network-namespaces"
     namespaces=(unshare --mount --uts --net --pid --fork --kill-child=KILL --mount-proc)
-    "${namespaces[@]}" ip link set lo up 2>/dev/null || skip "this system allows no namespaces"
     exec "${namespaces[@]}" bash "$here/cluster.sh" --inside "$@"
 fi
 shift

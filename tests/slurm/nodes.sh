@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # A job on two nodes with two ranks on each: both launchers, binding, modules, a container.
-if (($(nproc) >= 2)); then export TASK=affinity CPUS=2; fi
+# shellcheck source=jobs/there.sh
+. "$(dirname "$0")/../../jobs/there.sh"
+if have "ability cores"; then export TASK=affinity CPUS=2; fi
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 train_whole whole
 place="n1*2,n2*2; $(nproc) CPUs per rank"
-if (($(nproc) >= 2)); then
+if is_there "ability cores"; then
     unset BINDING
     place="n1*2,n2*2; 1 CPU per rank"
 fi
