@@ -5,9 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
 kills=${3:-20}
-seed=${4:-$((RANDOM * 32768 + RANDOM))}
-RANDOM=$seed
-say "$kills kills, seed $seed"
+choose_random "${4:-}"
 
 # A checkpoint after every step: most kills come while one is written. How far it gets depends on the machine.
 run=(--eval-every 7 --checkpoint-every 1 --keep 2 "${small[@]}" --layers 1 --batch 16 --eval-examples 64

@@ -4,7 +4,8 @@
 function(dt_e2e_long name timeout)
   add_test(NAME e2e.${name}.long COMMAND bash "${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh"
     $<TARGET_FILE:dtrain> "${MPIEXEC_EXECUTABLE}" ${ARGN})
-  set_tests_properties(e2e.${name}.long PROPERTIES LABELS "e2e;long" TIMEOUT ${timeout} PROCESSORS 2 SKIP_RETURN_CODE 77)
+  set_tests_properties(e2e.${name}.long PROPERTIES LABELS "e2e;long" TIMEOUT ${timeout} PROCESSORS 2 SKIP_RETURN_CODE 77
+    ENVIRONMENT DTRAIN_LONG_TEST=1)
 endfunction()
 
 dt_e2e(kill 240)

@@ -24,8 +24,47 @@ calculate() { awk "BEGIN { printf \"%.3f\", $* }"; }
 # holds EXPRESSION
 holds() { awk "BEGIN { exit !($*) }"; }
 
-# Others compete for the processors, so that times mean little. A test itself makes a load of up to three.
-busy() { holds "$(cut -d ' ' -f 1 /proc/loadavg) > $(nproc) + 2"; }
+# Where others compete for the processors a time on the clock says little of a program. What counts is the time less what it has
+# waited for a processor.
+
+# watch_waiting PROCESS: until the process is gone or says that it has answered a signal. The file "watched" has for how many
+# seconds it was watched, and for how many of them that one of its threads which had to wait for a processor longest has waited.
+watch_waiting() {
+    local thread wait most=0 begin=${EPOCHREALTIME/./}
+    local -A waited_at=()
+    # What watches is not to wait itself, if that may be.
+    renice -n -5 -p "$BASHPID" >/dev/null 2>&1 || true
+    while [[ -e /proc/$1 ]]; do
+        for thread in /proc/"$1"/task/*; do
+            { read -r _ wait _ <"$thread/schedstat"; } 2>/dev/null || continue
+            : "${waited_at[$thread]:=$wait}"
+            wait=$((wait - waited_at[$thread]))
+            ((wait <= most)) || most=$wait
+        done
+        echo "$(calculate "(${EPOCHREALTIME/./} - $begin) / 1e6") $(calculate "$most / 1e9")" >watched.new
+        mv watched.new watched
+        ! has_said "answered after" || return 0
+        sleep 0.02
+    done
+}
+
+# watch PROCESS: begins to; $watch is the job that does it.
+watch() {
+    rm -f watched
+    watch_waiting "$1" &
+    watch=$!
+    wait_for 10 test -e watched
+}
+
+# own_seconds SECONDS: of them, those in which the process under watch did not wait; at most those in which it was watched.
+own_seconds() {
+    local seen waited
+    read -r seen waited <watched
+    awk "BEGIN { s = $1 < $seen ? $1 : $seen; s -= $waited; printf \"%.3f\", (s > 0 ? s : 0) }"
+}
+
+# answered SIGNAL: seconds after which the program says that its checkpoint for the signal was on disk; nothing if it does not.
+answered() { sed -n "s/.*signal $1: answered after \([0-9.]*\) s\$/\1/p" "$work/err"; }
 
 # launch RANKS ARGUMENT…: like start, but in the background and without a time limit; $job is mpirun, or the program itself.
 launch() {

@@ -5,9 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
 stops=${3:-8}
-seed=${4:-$((RANDOM * 32768 + RANDOM))}
-RANDOM=$seed
-say "$stops stops, seed $seed"
+choose_random "${4:-}"
 
 # The signal's checkpoint is the only one; validations are interrupted, too.
 run=(--eval-every 5 --checkpoint-every 0 --keep 2 "${small[@]}" --eval-examples 512 --schedule constant
