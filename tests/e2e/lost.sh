@@ -6,6 +6,7 @@ set -euo pipefail
 
 run=(--steps 1000000 --schedule constant --eval-every 0 --checkpoint-every 0 "${small[@]}" --log-level debug)
 host=$(hostname)
+readonly STALLED=71
 
 # ---- dead ----
 
@@ -13,12 +14,10 @@ for rank in 2 1 0; do
     launch 3 "${run[@]}" --out dead
     wait_for 60 has_made $(($(newest_step dead) + 5))
     signal_rank KILL "$rank"
-    died=$(now)
     end_of_job
-    took=$(calculate "$(now) - $died")
-    say "rank $rank killed: ended after $took s with $code, saved $(newest_step dead) of $(last_made)"
-    ((code != 0)) || fail "exit code 0 although rank $rank was killed"
-    holds "$took < 10" || fail "it took $took s to end"
+    say "rank $rank killed: saved $(newest_step dead) of $(last_made)"
+    # As the rank, 128 and KILL.
+    ((code == 137)) || fail "exit code $code after rank $rank was killed"
     grep -qE "process rank $rank .*on node $host" err || fail "the rank and its host are not named"
 done
 (($(newest_step dead) > 0)) || fail "nothing was saved although rank 0 was alive"
@@ -33,10 +32,10 @@ for rank in 3 1 0; do
     stopped=$(now)
     end_of_job
     took=$(calculate "$(now) - $stopped")
-    say "rank $rank stopped: ended after $took s with $code, saved $(newest_step "stuck$rank") of $(last_made)"
-    ((code != 0)) || fail "exit code 0 although rank $rank was stuck"
+    say "rank $rank stopped: ended after $took s, saved $(newest_step "stuck$rank") of $(last_made)"
+    ((code == STALLED)) || fail "exit code $code after rank $rank was stuck"
     expect_text err "rank $rank on $host has made no progress for" "--stall-timeout" "start it again to go on from the last checkpoint"
-    holds "$took > 2.5 && $took < 15" || fail "it took $took s to end"
+    holds "$took > 2.5" || fail "it was ended after $took s already"
     # What ends the job also wakes the rank, which may then complete a step more.
     sed -i '/the last completed step, [0-9]*, has been saved/q' err
     ((rank == 0)) || (($(newest_step "stuck$rank") >= $(last_made))) ||
@@ -49,7 +48,7 @@ wait_for 60 has_made 3
 sleep 0.5
 signal_rank STOP 1
 end_of_job
-((code != 0)) || fail "exit code 0 although a rank was stuck in the validation"
+((code == STALLED)) || fail "exit code $code after a rank was stuck in the validation"
 expect_text err "rank 1 on $host has made no progress for"
 
 # A rank that is a node by itself is named by the others.
@@ -57,7 +56,7 @@ launch 2 "${run[@]}" --out alone --stall-timeout 3s --ranks-per-node 1
 wait_for 60 has_made 5
 signal_rank STOP 1
 end_of_job
-((code != 0)) || fail "exit code 0 although a node was stuck"
+((code == STALLED)) || fail "exit code $code after a node was stuck"
 expect_text err "have waited" "those of other nodes: rank 1 on $host"
 
 # ---- suspended ----
