@@ -52,6 +52,7 @@ watch_waiting() {
 watch() {
     rm -f watched
     watch_waiting "$1" &
+    # shellcheck disable=SC2034 # for the scripts that source this
     watch=$!
     wait_for 10 test -e watched
 }
