@@ -5,6 +5,7 @@
 
 #include "checkpoint_read.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/data/source.h"
 #include "finite.h"
 #include "hdf5_links.h"
 #include "schema.h"
@@ -55,7 +56,7 @@ static dt_status read_config(dt_config *config, const dt_hdf5_file *in) {
         config->average = 0; /* in files from before the setting existed */
         status = dt_config_parse(config, ini, "line");
         if (status == DT_OK) status = dt_config_check(config);
-        if (status == DT_OK) status = dt_arithmetic_check(config);
+        if (status == DT_OK) status = dt_source_check(config);
         status = blame(status, in, part);
     }
     dt_memory_free(&ini);
@@ -167,13 +168,7 @@ static dt_status check_block(const dt_hdf5_file *in, const dt_layout *layout, si
     "wrote it, or train a new one"
 
 static dt_status compare_vocabulary(bool *same, const dt_checkpoint *checkpoint) {
-    dt_tokenizer *own;
-    *same = true;
-    if (checkpoint->config.train_file[0]) return DT_OK;
-    DT_TRY(dt_tokenizer_create(&own, (dt_format)checkpoint->config.format));
-    *same = dt_tokenizer_equal(checkpoint->tokenizer, own);
-    dt_tokenizer_destroy(&own);
-    return DT_OK;
+    return dt_source_same_vocabulary(same, &checkpoint->config, checkpoint->tokenizer);
 }
 
 dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const char *path) {
@@ -263,9 +258,8 @@ static dt_status check_rising(const dt_hdf5_file *in, const dt_table *table, con
     return DT_OK;
 }
 
-static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, size_t table,
+static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, const dt_table *of,
                             int64_t last) {
-    const dt_table *of = &dt_table_of[table];
     char path[DT_STORED_PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", of->path, of->column[0].name);
     const dt_hdf5_object *steps = dt_hdf5_find(in, path);
@@ -282,7 +276,7 @@ static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, size_t 
     }
     if (!all) return DT_OK;
     void *rows;
-    DT_TRY(dt_table_resize(&rows, metrics, table, count));
+    DT_TRY(dt_table_resize(&rows, metrics, of, count));
     for (size_t i = 0; i < of->columns; i++) {
         DT_TRY(read_column(rows, in, of, &of->column[i], count));
     }
@@ -318,8 +312,10 @@ dt_status dt_checkpoint_fill(dt_checkpoint *checkpoint, dt_hdf5_file *in, dt_rea
     if (usable) DT_TRY(dt_schema_attributes(checkpoint, compare_attribute, in));
     DT_TRY(dt_memory_alloc(&checkpoint->metrics, 1, sizeof *checkpoint->metrics, "metrics"));
     const int64_t last = state == DT_OK ? checkpoint->state.step : INT64_MAX;
-    for (size_t table = 0; table < DT_TABLES; table++) {
-        DT_TRY(dt_hdf5_note(in, read_table(checkpoint->metrics, in, table, last)));
+    for (size_t i = 0; i < DT_TABLES; i++) {
+        dt_table table;
+        dt_table_describe(&table, i, &checkpoint->config);
+        DT_TRY(dt_hdf5_note(in, read_table(checkpoint->metrics, in, &table, last)));
     }
     float **const block[DT_BLOCKS] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v,
                                       &checkpoint->iterate};

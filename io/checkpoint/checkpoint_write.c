@@ -132,11 +132,11 @@ static void gather(char *column, const dt_field *field, const char *rows, size_t
     }
 }
 
-static dt_status write_table(dt_hdf5_writer *writer, const dt_metrics *metrics, size_t table) {
+static dt_status write_table(dt_hdf5_writer *writer, const dt_metrics *metrics,
+                             const dt_table *of) {
     dt_status status = DT_OK;
-    const dt_table *of = &dt_table_of[table];
     size_t rows;
-    const char *row = dt_table_rows(metrics, table, &rows);
+    const char *row = dt_table_rows(metrics, of, &rows);
     for (size_t i = 0; i < of->columns && status == DT_OK; i++) {
         const dt_field *field = &of->column[i];
         char path[DT_STORED_PATH_MAX], *column = NULL;
@@ -158,8 +158,10 @@ static dt_status write_parts(dt_hdf5_writer *writer, const dt_checkpoint *checkp
         DT_TRY(write_block(writer, &checkpoint->layout, dt_block_path[block],
                            block_of(checkpoint, block), needless));
     }
-    for (size_t table = 0; table < DT_TABLES; table++) {
-        DT_TRY(write_table(writer, checkpoint->metrics, table));
+    for (size_t i = 0; i < DT_TABLES; i++) {
+        dt_table table;
+        dt_table_describe(&table, i, &checkpoint->config);
+        DT_TRY(write_table(writer, checkpoint->metrics, &table));
     }
     return DT_OK;
 }

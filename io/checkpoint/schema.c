@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/data/source.h"
 
 const char *const dt_checkpoint_group[DT_CHECKPOINT_GROUPS] = {"config",    "tokenizer", "weights",
                                                                "optimizer", "metrics",   "state"};
@@ -25,12 +26,6 @@ size_t dt_schema_blocks(const dt_config *config) {
     { #member, {DT_STORED_FLOAT64, 8 }, offsetof(row, member) }
 #define TEXT_FIELD(row, member)                                                                    \
     { #member, {DT_STORED_TEXT, sizeof((row *)0)->member }, offsetof(row, member) }
-#define OPERATION_FIELD(name, operation)                                                           \
-    {                                                                                              \
-        "exact_match_" name, {DT_STORED_FLOAT64, 8},                                               \
-            offsetof(dt_validation_row, exact_match_of) + 8 * (operation)                          \
-    }
-
 static const dt_field train_column[] = {
     INT64_FIELD(dt_train_row, step),   FLOAT64_FIELD(dt_train_row, loss),
     FLOAT64_FIELD(dt_train_row, lr),   FLOAT64_FIELD(dt_train_row, grad_norm),
@@ -39,10 +34,10 @@ static const dt_field train_column[] = {
 static const dt_field validation_column[] = {
     INT64_FIELD(dt_validation_row, step),          FLOAT64_FIELD(dt_validation_row, loss),
     FLOAT64_FIELD(dt_validation_row, perplexity),  FLOAT64_FIELD(dt_validation_row, token_accuracy),
-    FLOAT64_FIELD(dt_validation_row, exact_match), OPERATION_FIELD("add", DT_ADD),
-    OPERATION_FIELD("subtract", DT_SUBTRACT),      OPERATION_FIELD("multiply", DT_MULTIPLY),
-    OPERATION_FIELD("divide", DT_DIVIDE),          FLOAT64_FIELD(dt_validation_row, seconds),
+    FLOAT64_FIELD(dt_validation_row, exact_match),
 };
+/* Behind those of the kinds. */
+static const dt_field validation_end[] = {FLOAT64_FIELD(dt_validation_row, seconds)};
 static const dt_field history_column[] = {
     INT64_FIELD(dt_history_row, step),   INT64_FIELD(dt_history_row, ranks),
     INT64_FIELD(dt_history_row, nodes),  TEXT_FIELD(dt_history_row, host),
@@ -52,24 +47,62 @@ static const dt_field history_column[] = {
 
 enum { TRAIN, VALIDATION, HISTORY };
 
-#define COLUMNS(column) column, sizeof(column) / sizeof *(column)
+static void add_columns(dt_table *table, const dt_field *column, size_t columns) {
+    memcpy(table->column + table->columns, column, columns * sizeof *column);
+    table->columns += columns;
+}
 
-const dt_table dt_table_of[DT_TABLES] = {
-    [TRAIN] = {"/metrics/train", COLUMNS(train_column), sizeof(dt_train_row), true, 1},
-    [VALIDATION] = {"/metrics/validation", COLUMNS(validation_column), sizeof(dt_validation_row),
-                    true, 0},
-    [HISTORY] = {"/metrics/history", COLUMNS(history_column), sizeof(dt_history_row), false, 0},
-};
+#define ADD_COLUMNS(table, column) add_columns(table, column, sizeof(column) / sizeof *(column))
 
-const void *dt_table_rows(const dt_metrics *metrics, size_t table, size_t *rows) {
-    switch (table) {
+/* A column for each kind of texts. Texts that are all alike have those of arithmetic: so programs
+ * know the file. */
+static void add_kinds(dt_table *table, const dt_config *config) {
+    const dt_source_kind *source = dt_source_kind_of(config);
+    if (source->kinds == 0) source = dt_source_kinds[0];
+    for (size_t i = 0; i < source->kinds; i++) {
+        snprintf(table->kind[i], sizeof table->kind[i], "exact_match_%s", source->kind[i].name);
+        const dt_field field = {table->kind[i], DT_FLOAT64,
+                                offsetof(dt_validation_row, exact_match_of) + i * sizeof(double)};
+        add_columns(table, &field, 1);
+    }
+}
+
+void dt_table_describe(dt_table *table, size_t which, const dt_config *config) {
+    static const struct {
+        const char *path;
+        size_t row_size;
+        bool rising;
+        int64_t behind;
+    } of[DT_TABLES] = {
+        [TRAIN] = {"/metrics/train", sizeof(dt_train_row), true, 1},
+        [VALIDATION] = {"/metrics/validation", sizeof(dt_validation_row), true, 0},
+        [HISTORY] = {"/metrics/history", sizeof(dt_history_row), false, 0},
+    };
+    *table = (dt_table){.which = which,
+                        .path = of[which].path,
+                        .row_size = of[which].row_size,
+                        .rising = of[which].rising,
+                        .behind = of[which].behind};
+    switch (which) {
+    case TRAIN: ADD_COLUMNS(table, train_column); return;
+    case HISTORY: ADD_COLUMNS(table, history_column); return;
+    default: break;
+    }
+    ADD_COLUMNS(table, validation_column);
+    add_kinds(table, config);
+    ADD_COLUMNS(table, validation_end);
+}
+
+const void *dt_table_rows(const dt_metrics *metrics, const dt_table *table, size_t *rows) {
+    switch (table->which) {
     case TRAIN: *rows = metrics->train_count; return metrics->train;
     case VALIDATION: *rows = metrics->validation_count; return metrics->validation;
     default: *rows = metrics->history_count; return metrics->history;
     }
 }
 
-dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t count) {
+dt_status dt_table_resize(void **rows, dt_metrics *metrics, const dt_table *of, size_t count) {
+    const size_t table = of->which;
     void *address = table == TRAIN        ? (void *)&metrics->train
                     : table == VALIDATION ? (void *)&metrics->validation
                                           : (void *)&metrics->history;
@@ -79,7 +112,7 @@ dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t
     size_t *used = table == TRAIN        ? &metrics->train_count
                    : table == VALIDATION ? &metrics->validation_count
                                          : &metrics->history_count;
-    DT_TRY(dt_memory_grow(address, capacity, count, dt_table_of[table].row_size, "metrics"));
+    DT_TRY(dt_memory_grow(address, capacity, count, of->row_size, "metrics"));
     *used = count;
     memcpy(rows, address, sizeof *rows);
     return DT_OK;

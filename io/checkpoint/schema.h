@@ -40,24 +40,27 @@ typedef struct {
 enum { DT_STATE_FIELDS = 9 };
 extern const dt_field dt_state_field[DT_STATE_FIELDS];
 
-/* Metrics of one kind: 1-D arrays of equal length in the file, rows of structs in memory. */
+/* Metrics of one sort: 1-D arrays of equal length in the file, rows of structs in memory. */
+enum { DT_TABLES = 3, DT_COLUMNS_MAX = 8 + DT_KINDS_MAX };
 typedef struct {
+    size_t which;
     const char *path; /* "/metrics/train" */
-    const dt_field *column;
+    dt_field column[DT_COLUMNS_MAX];
     size_t columns;
     size_t row_size;
     bool rising;    /* column 0 is a step that grows from row to row */
     int64_t behind; /* and is at least this much less than the number of updates made */
+    char kind[DT_KINDS_MAX][64]; /* names of columns: "exact_match_add" */
 } dt_table;
 
-enum { DT_TABLES = 3 };
-extern const dt_table dt_table_of[DT_TABLES];
+/* Table `which` of a checkpoint with these settings. It points into itself: not to be copied. */
+void dt_table_describe(dt_table *table, size_t which, const dt_config *config);
 
 /* Rows of a table. */
-const void *dt_table_rows(const dt_metrics *metrics, size_t table, size_t *rows);
+const void *dt_table_rows(const dt_metrics *metrics, const dt_table *table, size_t *rows);
 
 /* Make room for so many zeroed rows and count them as there. */
-dt_status dt_table_resize(void **rows, dt_metrics *metrics, size_t table, size_t count);
+dt_status dt_table_resize(void **rows, dt_metrics *metrics, const dt_table *table, size_t count);
 
 /* The blocks with one tensor per parameter of the layout: "/weights", "/optimizer/m",
  * "/optimizer/v", "/optimizer/iterate". */

@@ -126,18 +126,18 @@ static dt_status add_losses(dt_figure *figure, const dt_metrics *m, size_t colum
     return add_curve(norm, size, SERIES(m->train, dt_train_row, grad_norm, 1), x, columns);
 }
 
-static dt_status add_matches(dt_figure *figure, const dt_metrics *m, size_t columns) {
-    static const unsigned colour[DT_OPERATIONS] = {
-        [DT_ADD] = BLUE, [DT_SUBTRACT] = ORANGE, [DT_MULTIPLY] = GREEN, [DT_DIVIDE] = PURPLE};
+static dt_status add_matches(dt_figure *figure, const dt_plot *plot, size_t columns) {
+    static const unsigned colour[] = {BLUE, ORANGE, GREEN, PURPLE, RED};
+    const dt_metrics *m = plot->metrics;
     dt_panel *exact = &figure->panel[DT_PANEL_EXACT];
     exact->title = "exact match (%)";
     exact->unit = " %";
-    for (size_t op = 0; op < DT_OPERATIONS; op++) {
-        const dt_curve curve = {.name = dt_operation_name((dt_operation)op),
-                                .colour = colour[op],
-                                .symbol = dt_operation_symbol((dt_operation)op)};
+    for (size_t kind = 0; kind < plot->kinds; kind++) {
+        const dt_curve curve = {.name = plot->kind[kind].name,
+                                .colour = colour[kind % (sizeof colour / sizeof *colour)],
+                                .symbol = plot->kind[kind].symbol};
         series s = SERIES(m->validation, dt_validation_row, exact_match_of, 100);
-        s.value += op * sizeof m->validation->exact_match_of[0];
+        s.value += kind * sizeof m->validation->exact_match_of[0];
         DT_TRY(add_curve(exact, curve, s, &figure->x, columns));
     }
     /* Last, so that it is drawn over those it is the mean of. */
@@ -221,7 +221,7 @@ dt_status dt_figure_create(dt_figure *figure, const dt_plot *plot, size_t column
                "%s: nothing has been measured yet, so that there is nothing to draw", plot->title);
     fit_steps(&figure->x, m);
     DT_TRY(add_losses(figure, m, columns));
-    DT_TRY(add_matches(figure, m, columns));
+    DT_TRY(add_matches(figure, plot, columns));
     for (int i = 0; i < DT_PANELS; i++) fit_axis(&figure->panel[i], (dt_panel_kind)i);
     find_best(figure, plot);
     return add_restarts(figure, m, columns);

@@ -3,7 +3,6 @@
 #define DTRAIN_IO_FIGURE_H
 
 #include "axis.h"
-#include "dtrain/data/data.h"
 #include "dtrain/picture/plot.h"
 
 /* The rows that fall into one column of the picture; all NaN where nothing finite was measured. */
@@ -24,7 +23,7 @@ typedef struct {
     double last; /* finite value; NaN: none */
 } dt_curve;
 
-enum { DT_CURVES_MAX = DT_OPERATIONS + 1 };
+enum { DT_CURVES_MAX = DT_KINDS_MAX + 1 };
 
 typedef enum { DT_PANEL_LOSS, DT_PANEL_EXACT, DT_PANEL_LR, DT_PANEL_NORM, DT_PANELS } dt_panel_kind;
 

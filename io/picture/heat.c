@@ -49,7 +49,8 @@ static bool fit(dt_heat *heat, size_t columns, size_t rows) {
     return any;
 }
 
-size_t dt_heat_list(dt_heat list[DT_HEATS_MAX], const dt_tally *tally) {
+size_t dt_heat_list(dt_heat list[DT_HEATS_MAX], const int64_t *values) {
+    const dt_tally *tally = (const dt_tally *)(const void *)values;
     static const char *const hard[DT_OPERATIONS] = {"carries", "borrows", NULL,
                                                     "digits of the quotient"};
     size_t count = 0;

@@ -3,6 +3,7 @@
 #ifndef DTRAIN_IO_HEAT_H
 #define DTRAIN_IO_HEAT_H
 
+#include "dtrain/arithmetic/analysis.h"
 #include "dtrain/picture/grid.h"
 
 /* Cells from (x_first, y_first) to (x_last, y_last). */
@@ -18,7 +19,7 @@ typedef struct {
 enum { DT_HEATS_MAX = 2 * DT_OPERATIONS };
 
 /* By lengths and by difficulty, of each operation there are problems of; how many there are. */
-size_t dt_heat_list(dt_heat list[DT_HEATS_MAX], const dt_tally *tally);
+size_t dt_heat_list(dt_heat list[DT_HEATS_MAX], const int64_t *tally);
 
 const dt_count *dt_heat_at(const dt_heat *heat, size_t x, size_t y);
 

@@ -1,92 +1,13 @@
-/* The counts of an evaluation as JSON, and back. */
+/* Reads the counts of an evaluation that eval has printed as JSON. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtrain/arithmetic/analysis.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/file/replace.h"
 #include "dtrain/picture/grid.h"
 #include "json.h"
-
-/* ---- writing ---- */
-
-static void write_count(FILE *out, const dt_count *count) {
-    fprintf(out, "\"problems\":%" PRId64 ",\"right\":%" PRId64 ",\"exact_text\":%" PRId64 "}",
-            count->problems, count->right, count->text);
-}
-
-static void write_lengths(FILE *out, const dt_tally *tally, size_t op) {
-    const char *comma = "";
-    fprintf(out, ",\"cells\":[");
-    for (size_t a = 1; a < DT_LENGTHS; a++) {
-        for (size_t b = 1; b < DT_LENGTHS; b++) {
-            const dt_count *cell = &tally->length[op][a][b];
-            if (cell->problems == 0) continue;
-            fprintf(out, "%s{\"a_digits\":%zu,\"b_digits\":%zu,", comma, a, b);
-            write_count(out, cell);
-            comma = ",";
-        }
-    }
-    fprintf(out, "]");
-}
-
-static void write_difficulty(FILE *out, const dt_tally *tally, size_t op) {
-    const char *name = dt_difficulty_name((dt_operation)op), *comma = "";
-    if (!name) return;
-    fprintf(out, ",\"by_%s\":[", name);
-    for (size_t value = 0; value < DT_DIFFICULTIES; value++) {
-        const dt_count *cell = &tally->difficulty[op][value];
-        if (cell->problems == 0) continue;
-        fprintf(out, "%s{\"%s\":%zu,", comma, name, value);
-        write_count(out, cell);
-        comma = ",";
-    }
-    fprintf(out, "]");
-}
-
-static void write_splits(FILE *out, const dt_tally *tally, size_t op) {
-    fprintf(out, ",\"splits\":{");
-    for (size_t split = 0; split < DT_SPLITS; split++) {
-        fprintf(out, "%s\"%s\":{", split ? "," : "", dt_split_name((dt_split)split));
-        write_count(out, &tally->split[op][split]);
-    }
-    fprintf(out, "}");
-}
-
-static void write_slips(FILE *out, const dt_tally *tally, size_t op) {
-    const int64_t *slip = tally->slip[op];
-    const char *comma = "";
-    fprintf(out, ",\"wrong_steps\":{");
-    for (size_t part = 0; part < DT_SLIP_PARTS; part++) {
-        const char *name = dt_slip_name((dt_operation)op, part);
-        if (slip[part] == 0) continue;
-        if (name) fprintf(out, "%s\"%s\":%" PRId64, comma, name, slip[part]);
-        if (!name) fprintf(out, "%s\"part %zu\":%" PRId64, comma, part + 1, slip[part]);
-        comma = ",";
-    }
-    fprintf(out, "},\"wrong_copies\":%" PRId64 ",\"wrong_answers\":%" PRId64, slip[DT_SLIP_COPY],
-            slip[DT_SLIP_ANSWER]);
-}
-
-dt_status dt_tally_write(FILE *out, const dt_tally *tally) {
-    for (size_t op = 0; op < DT_OPERATIONS; op++) {
-        const dt_count sum = dt_tally_operation(tally, (dt_operation)op);
-        if (sum.problems == 0) continue;
-        fprintf(out, ",\"%s\":{\"problems\":%" PRId64 ",\"exact_match\":%.17g,\"exact_text\":%.17g",
-                dt_operation_name((dt_operation)op), sum.problems,
-                (double)sum.right / (double)sum.problems, (double)sum.text / (double)sum.problems);
-        write_lengths(out, tally, op);
-        write_difficulty(out, tally, op);
-        write_splits(out, tally, op);
-        write_slips(out, tally, op);
-        fprintf(out, "}");
-    }
-    DT_REQUIRE(!ferror(out), DT_ERR_IO, "the result cannot be written: %s", strerror(errno));
-    return DT_OK;
-}
-
-/* ---- reading ---- */
 
 /* A whole number below `end`; false if there is none. */
 static bool read_whole(int64_t *number, const dt_json *json, const dt_json_value *of,
@@ -180,14 +101,22 @@ done:
     return status;
 }
 
-dt_status dt_tally_read(dt_tally *tally, const char *path) {
+dt_status dt_grid_read(int64_t **tally, const char *path) {
     char *text = NULL;
     dt_json json = {0};
-    *tally = (dt_tally){0};
-    dt_status status = read_file(&text, path);
-    if (status == DT_OK) status = dt_json_parse(&json, text, path);
-    if (status == DT_OK) status = read_operations(tally, &json, path);
+    dt_status status;
+    *tally = NULL;
+    DT_TRY_DONE(dt_memory_alloc(tally, DT_TALLY_VALUES, sizeof **tally, "the counts of a grid"));
+    DT_TRY_DONE(read_file(&text, path));
+    DT_TRY_DONE(dt_json_parse(&json, text, path));
+    status = read_operations((dt_tally *)(void *)*tally, &json, path);
+done:
+    if (status != DT_OK) dt_memory_free(tally);
     dt_json_destroy(&json);
     dt_memory_free(&text);
     return status;
+}
+
+dt_count dt_grid_total(const int64_t *tally) {
+    return dt_tally_all((const dt_tally *)(const void *)tally);
 }

@@ -6,7 +6,8 @@
 
 #include "command.h"
 #include "dtrain/core/log.h"
-#include "dtrain/data/data.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/data/source.h"
 
 typedef struct {
     const char *target; /* the checkpoint or run */
@@ -16,85 +17,46 @@ typedef struct {
 
 typedef struct {
     dt_loaded_model loaded;
+    dt_source source;
     dt_generator *generator;
+    dt_text prompt, produced, reply;
     bool show_work;
 } asking;
 
-/* Whom an answer is for: who asked in words gets words from a model that was taught them. */
-static void print_answer(const char *answer, const dt_problem *problem, bool in_words,
-                         size_t phrasing) {
-    char sentence[256];
-    dt_chat_sentence(sentence, sizeof sentence, answer, problem->operation, phrasing);
-    printf("%s\n", in_words ? sentence : answer);
-}
-
-/* What a model of lines of text sees of a prompt: those that know the tab answer after it, and
- * others go on with a text from its beginning. */
-static dt_status write_prompt(char prompt[DT_TEXT_MAX], const char *typed,
-                              const dt_tokenizer *tokenizer, size_t context) {
-    bool answers = false;
-    for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && !answers; i++)
-        answers = strcmp(dt_tokenizer_token(tokenizer, (int32_t)i), "\t") == 0;
-    int32_t id[DT_TEXT_MAX];
+/* A prompt leaves room for an answer. */
+static dt_status check_prompt(const asking *a, const char *typed) {
+    const size_t context = a->loaded.checkpoint.shape.T, most = strlen(a->prompt.bytes);
+    int32_t *id = NULL;
     size_t count = 0;
-    const size_t length = strlen(typed);
-    DT_REQUIRE(length + 2 < DT_TEXT_MAX, DT_ERR_ARG, "\"%.60s…\" is too long for the model", typed);
-    snprintf(prompt, DT_TEXT_MAX, "%s%s%s", answers ? "" : "\n", typed, answers ? "\t" : "");
-    DT_TRY(dt_tokenizer_encode(id, DT_TEXT_MAX, &count, tokenizer, prompt));
-    DT_REQUIRE(count<context, DT_ERR_ARG,
-                     "\"%.60s%s\" has %zu tokens, and the model reads and writes %zu in all; ask "
-                     "something shorter",
-                     typed, length> 60
-                   ? "…"
-                   : "",
-               count, context);
-    return DT_OK;
+    dt_status status;
+    DT_TRY_DONE(dt_memory_alloc(&id, most + 1, sizeof *id, "the tokens of a prompt"));
+    DT_TRY_DONE(dt_tokenizer_encode(id, most, &count, a->source.tokenizer, a->prompt.bytes));
+    const char *more = strlen(typed) > 60 ? "…" : "";
+    const bool fits = count < context;
+    DT_REQUIRE_DONE(fits, DT_ERR_ARG,
+                    "\"%.60s%s\" has %zu tokens, and the model reads and writes %zu in all; ask "
+                    "something shorter",
+                    typed, more, count, context);
+done:
+    dt_memory_free(&id);
+    return status;
 }
 
-static dt_status continue_one(asking *a, const char *typed) {
-    const dt_checkpoint *c = &a->loaded.checkpoint;
-    char prompt[DT_TEXT_MAX], produced[1][DT_TEXT_MAX];
-    DT_TRY(write_prompt(prompt, typed, c->tokenizer, c->shape.T));
-    DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1, c->tokenizer));
-    printf("%s\n", produced[0]);
-    return DT_OK;
+/* What is typed to one answer on standard output. */
+static dt_status answer_one(asking *a, const char *typed) {
+    const dt_source_kind *kind = a->source.kind;
+    DT_TRY(kind->ask(&a->prompt, &a->source, typed));
+    DT_TRY(check_prompt(a, typed));
+    DT_TRY(dt_generator_run(a->generator, &a->produced, &(const char *){a->prompt.bytes}, 1,
+                            a->source.tokenizer));
+    const dt_status status =
+        kind->reply(&a->reply, &a->source, &a->prompt, typed, a->produced.bytes, a->show_work);
+    if (a->reply.bytes) fputs(a->reply.bytes, stdout);
+    return status;
 }
 
-/* One expression to one answer on standard output. */
-static dt_status answer_one(asking *a, const char *expression) {
-    if (a->loaded.checkpoint.config.train_file[0]) return continue_one(a, expression);
-    const dt_config *config = &a->loaded.checkpoint.config;
-    dt_problem problem;
-    size_t phrasing = 0;
-    const bool in_words = dt_chat_read(&problem, &phrasing, expression);
-    if (!in_words) DT_TRY(dt_problem_parse(&problem, expression));
-    DT_TRY(dt_problem_in_domain(&problem, config));
-    char prompt[DT_TEXT_MAX], produced[1][DT_TEXT_MAX], answer[64];
-    size_t given;
-    DT_TRY(dt_format_write_as(prompt, sizeof prompt, &given, &problem, (dt_format)config->format,
-                              phrasing));
-    prompt[given] = '\0';
-    DT_TRY(dt_generator_run(a->generator, produced, &(const char *){prompt}, 1,
-                            a->loaded.checkpoint.tokenizer));
-    if (a->show_work) {
-        char working[4 * DT_TEXT_MAX];
-        dt_format_working(working, sizeof working, produced[0], &problem,
-                          (dt_format)config->format);
-        fputs(working, stdout);
-        const size_t length = strlen(working);
-        if (length && working[length - 1] != '\n') putchar('\n');
-    }
-    DT_REQUIRE(dt_format_answer(answer, sizeof answer, produced[0], &problem,
-                                (dt_format)config->format) == DT_OK,
-               DT_ERR_DATA,
-               "%s: the model wrote \"%s\", which is no answer; it needs more training", expression,
-               produced[0]);
-    print_answer(answer, &problem, in_words && config->format == DT_FORMAT_CHAT, phrasing);
-    return DT_OK;
-}
-
-/* A line that is no problem is reported on standard error; its answer is an empty line, so that
- * answers stay beside questions. */
+/* A line that cannot be answered is reported on standard error; its answer is an empty line, so
+ * that answers stay beside questions. */
 static dt_status answer_lines(asking *a) {
     const bool talks = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     char *text = NULL;
@@ -102,10 +64,7 @@ static dt_status answer_lines(asking *a) {
     int64_t number = 0;
     dt_status first_error = DT_OK;
     if (talks) {
-        printf("Type %s; an empty line or Ctrl-D ends.\n",
-               a->loaded.checkpoint.config.train_file[0]
-                   ? "a prompt, or how a text begins"
-                   : "a problem such as 273*274, 2060/71 or What is 12 plus 34?");
+        printf("Type %s; an empty line or Ctrl-D ends.\n", a->source.kind->hint);
     }
     for (;;) {
         if (talks) {
@@ -147,11 +106,15 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     dt_status status;
     DT_TRY_DONE(dt_session_open_device_given(s, given));
     DT_TRY_DONE(dt_loaded_open(&a.loaded, s, options->target, 1));
+    a.source = dt_source_for_asking(&a.loaded.checkpoint.config, a.loaded.checkpoint.tokenizer);
     DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
     if (!options->expressions.count) DT_TRY_DONE(answer_lines(&a));
     for (size_t i = 0; i < options->expressions.count; i++)
         DT_TRY_DONE(answer_one(&a, options->expressions.word[i]));
 done:
+    dt_text_destroy(&a.prompt);
+    dt_text_destroy(&a.produced);
+    dt_text_destroy(&a.reply);
     dt_generator_destroy(&a.generator);
     dt_loaded_close(&a.loaded, s);
     return status;

@@ -10,7 +10,7 @@
 #include "dtrain/core/json.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/own_text.h"
+#include "dtrain/data/source.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/ui/eval_bar.h"
 #include "dtrain/ui/report.h"
@@ -27,12 +27,15 @@ typedef struct {
 static dt_status write_logits(FILE *file, const float *logits, const dt_batch *batch,
                               const dt_tokenizer *tokenizer, size_t V) {
     fprintf(file, "{\"problems\":[");
-    for (size_t b = 0; b < batch->problems; b++) {
-        char text[DT_TEXT_MAX];
-        DT_TRY(dt_batch_text(text, sizeof text, batch, b, tokenizer));
+    dt_text text = {0};
+    dt_status status = DT_OK;
+    for (size_t b = 0; b < batch->problems && status == DT_OK; b++) {
+        status = dt_batch_text(&text, batch, b, tokenizer);
         if (b) fputc(',', file);
-        dt_json_write_text(file, text);
+        if (status == DT_OK) dt_json_write_text(file, text.bytes);
     }
+    dt_text_destroy(&text);
+    DT_TRY(status);
     fprintf(file, "],\"tokens\":[");
     for (size_t b = 0; b < batch->problems; b++) {
         fprintf(file, "%s[", b ? "," : "");
@@ -64,7 +67,8 @@ static dt_status dump_logits(dt_loaded_model *loaded, const char *path, const dt
     FILE *file = NULL;
     dt_status status;
     DT_TRY_DONE(dt_batch_create(&batch, DT_EVAL_CHUNK, DT_EVAL_CHUNK * c->shape.T));
-    const size_t count = dt_source_count(source, split, 32);
+    uint64_t count;
+    DT_TRY_DONE(dt_source_count(&count, source, split, DT_EVAL_CHUNK));
     for (size_t i = 0; i < count; i++) DT_TRY_DONE(dt_source_sample(&batch, source, split, i));
     DT_TRY_DONE(dt_memory_alloc(&logits, batch.tokens * c->shape.V, sizeof *logits, "logits"));
     DT_TRY_DONE(dt_model_logits(loaded->model, logits, &batch));
@@ -91,7 +95,7 @@ typedef struct {
     FILE *file; /* NULL: not open */
 } error_list;
 
-static dt_status error_list_open(error_list *list, const char *path) {
+static dt_status error_list_open(error_list *list, const char *path, const char *heading) {
     list->path = path;
     const int length = snprintf(list->partial, sizeof list->partial, "%s.partial", path);
     DT_REQUIRE(length > 0 && (size_t)length < sizeof list->partial, DT_ERR_ARG,
@@ -99,7 +103,7 @@ static dt_status error_list_open(error_list *list, const char *path) {
     list->file = fopen(list->partial, "we");
     DT_REQUIRE(list->file, DT_ERR_CREATE, "%s cannot be created: %s", list->partial,
                strerror(errno));
-    fputs(dt_evaluate_heading(), list->file);
+    fputs(heading, list->file);
     return DT_OK;
 }
 
@@ -117,28 +121,24 @@ static dt_status error_list_close(error_list *list, bool whole) {
 
 /* ---- evaluation ---- */
 
-static dt_status choose_lines(dt_eval_problems *problems, const eval_options *options,
+static dt_status choose_texts(dt_eval_problems *texts, const eval_options *options,
                               const dt_source *source) {
-    DT_REQUIRE(
-        !options->exhaustive && !options->errors, DT_ERR_ARG,
-        "--exhaustive and --errors are for problems, and this model has learned the lines of "
-        "%s; leave them out",
-        source->config->train_file);
-    problems->count = dt_source_count(source, options->split, (size_t)problems->count);
-    DT_REQUIRE(problems->count > 0, DT_ERR_ARG, "none of the lines of %s falls into the %s split",
-               source->config->train_file, dt_split_name(options->split));
-    return DT_OK;
-}
-
-static dt_status choose_problems(dt_eval_problems *problems, const eval_options *options,
-                                 const dt_source *source) {
-    *problems = (dt_eval_problems){options->exhaustive, options->split, 4096};
+    const dt_source_kind *kind = source->kind;
+    const char *subject = kind->subject(&source->config);
     DT_REQUIRE(!options->exhaustive || options->count < 0, DT_ERR_ARG,
                "--exhaustive means all problems; leave out --count");
-    if (options->count >= 0) problems->count = (uint64_t)options->count;
-    DT_REQUIRE(problems->count > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
-    if (source->lines) return choose_lines(problems, options, source);
-    return options->exhaustive ? dt_domain_count(&problems->count, source->config) : DT_OK;
+    DT_REQUIRE(!options->errors || kind->errors_heading, DT_ERR_ARG,
+               "--errors is for problems, and this model has learned the %s of %s; leave it out",
+               kind->texts, subject);
+    const uint64_t wanted = options->exhaustive  ? UINT64_MAX
+                            : options->count < 0 ? 4096
+                                                 : (uint64_t)options->count;
+    DT_REQUIRE(wanted > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
+    texts->split = options->exhaustive ? DT_EVERY_TEXT : options->split;
+    DT_TRY(dt_source_count(&texts->count, source, texts->split, wanted));
+    DT_REQUIRE(texts->count > 0, DT_ERR_ARG, "none of the %s of %s falls into the %s split",
+               kind->texts, subject, dt_split_name(texts->split));
+    return DT_OK;
 }
 
 static dt_status report_stop(const dt_eval_result *result, const dt_eval_request *request,
@@ -153,13 +153,11 @@ static dt_status report_stop(const dt_eval_result *result, const dt_eval_request
 /* Rank 0 alone. */
 static dt_status report(const dt_eval_result *result, const dt_eval_request *request,
                         error_list *list, const eval_options *options, const dt_checkpoint *c,
-                        const char *ops, double seconds) {
-    const bool whole = strcmp(ops, c->config.ops) == 0;
-    const dt_report_subject of = {options->target, c->state.step, c->config.train_file[0],
-                                  whole ? NULL : ops};
+                        const char *part, double seconds) {
+    const dt_report_subject of = {options->target, c->state.step, part};
     DT_TRY(error_list_close(list, !result->interrupted));
     if (result->interrupted) return report_stop(result, request, list);
-    if (request->problems.exhaustive) {
+    if (request->problems.split == DT_EVERY_TEXT) {
         dt_log_info("%" PRIu64 " problems in %.1f s: %.0f problems/s", result->done, seconds,
                     (double)result->done / seconds);
     }
@@ -169,69 +167,45 @@ static dt_status report(const dt_eval_result *result, const dt_eval_request *req
 }
 
 static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const eval_options *options,
-                                const dt_source *source) {
+                                const dt_source *source, const char *part) {
     const bool speaks = dt_comm_rank(s->comm) == 0;
     const double start = dt_seconds_now();
     dt_eval_bar bar = {0};
     error_list list = {0};
-    dt_eval_result *result = NULL;
+    dt_eval_result result = {0};
     dt_eval_progress progress = {
         .chunk = dt_eval_bar_chunk, .round = dt_eval_bar_round, .context = &bar};
     dt_eval_request request = {.generate = true, .list = options->errors != NULL};
     dt_status status;
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    status = choose_problems(&request.problems, options, source);
+    status = choose_texts(&request.problems, options, source);
     if (status == DT_OK && speaks && request.list) {
-        status = error_list_open(&list, options->errors);
+        status = error_list_open(&list, options->errors, source->kind->errors_heading);
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     request.errors = list.file;
     if (speaks) {
         dt_eval_bar_open(&bar, request.problems.count, dt_comm_size(s->comm),
-                         (dt_log_level)source->config->log_level);
+                         (dt_log_level)source->config.log_level);
         request.progress = &progress;
     }
-    status = dt_evaluate(result, s, loaded->model, source, &request);
+    status = dt_evaluate(&result, s, loaded->model, source, &request);
     if (speaks) dt_eval_bar_close(&bar);
     if (status == DT_OK && speaks) {
-        status = report(result, &request, &list, options, &loaded->checkpoint, source->config->ops,
+        status = report(&result, &request, &list, options, &loaded->checkpoint, part,
                         dt_seconds_now() - start);
     }
     status = dt_comm_agree(s->comm, status);
 done:
     if (list.file) fclose(list.file);
-    dt_memory_free(&result);
+    dt_eval_result_destroy(&result);
     return status;
-}
-
-/* What is to be evaluated is what the model has learned: its lines, or some of its operations. */
-static dt_status check_learned(const dt_config *config, const dt_config *trained) {
-    DT_REQUIRE(trained->train_file[0] || !config->train_file[0], DT_ERR_ARG,
-               "--train-file %s: this model has learned arithmetic, not lines; leave it out",
-               config->train_file);
-    if (trained->train_file[0]) {
-        DT_REQUIRE(config->train_file[0], DT_ERR_ARG,
-                   "--train-file is empty, and this model has learned the lines of %s; leave it "
-                   "out, or say where they are",
-                   trained->train_file);
-        DT_REQUIRE(
-            strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
-            "--ops is for problems, and this model has learned the lines of %s; leave it out",
-            config->train_file);
-        return DT_OK;
-    }
-    for (const char *op = config->ops; *op; op++) {
-        DT_REQUIRE(strchr(trained->ops, *op), DT_ERR_ARG,
-                   "--ops: the model was trained on %s only, not on '%c'; leave it out",
-                   trained->ops, *op);
-    }
-    return DT_OK;
 }
 
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
     const eval_options *options = own;
     dt_loaded_model loaded = {0};
-    dt_lines *lines = NULL;
+    dt_source source = {0};
+    const char *part = NULL;
     dt_status status;
     DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
@@ -243,19 +217,20 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_overrides_apply(&config, given)));
-    DT_TRY_DONE(dt_comm_agree(s->comm, check_learned(&config, &loaded.checkpoint.config)));
-    config = dt_config_evaluated(&config);
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_source_evaluates(&part, &config, &loaded.checkpoint.config)));
+    config = dt_source_evaluated(&config);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_own_text_open(&lines, &config)));
-    const dt_source source = {&config, loaded.checkpoint.tokenizer, lines};
-    DT_TRY_DONE(run_evaluation(s, &loaded, options, &source));
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_source_open(&source, &config, loaded.checkpoint.tokenizer)));
+    DT_TRY_DONE(run_evaluation(s, &loaded, options, &source, part));
     if (options->dump_logits && dt_comm_rank(s->comm) == 0) {
         status = dump_logits(&loaded, options->dump_logits, &source, options->split);
     }
     status = dt_comm_agree(s->comm, status);
 done:
-    dt_lines_close(&lines);
+    dt_source_close(&source);
     dt_loaded_close(&loaded, s);
     return status;
 }

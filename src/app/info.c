@@ -5,7 +5,7 @@
 #include "command.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/data.h"
+#include "dtrain/data/source.h"
 #include "dtrain/run/newest.h"
 
 typedef struct {
@@ -59,10 +59,10 @@ static void print_text(const char *path, const dt_checkpoint *c) {
         const dt_validation_row *row = &m->validation[m->validation_count - 1];
         printf("validated  at step %lld: loss %.5f, tokens %.3f %%, exact %.3f %%:",
                (long long)row->step, row->loss, 100 * row->token_accuracy, 100 * row->exact_match);
-        for (int op = 0; op < DT_OPERATIONS; op++) {
-            const double value = row->exact_match_of[op];
-            if (value == value)
-                printf("  %s %.2f %%", dt_operation_name((dt_operation)op), 100 * value);
+        const dt_source_kind *source = dt_source_kind_of(&c->config);
+        for (size_t i = 0; i < source->kinds; i++) {
+            const double value = row->exact_match_of[i];
+            if (value == value) printf("  %s %.2f %%", source->kind[i].name, 100 * value);
         }
         printf("\n");
     }

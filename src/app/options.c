@@ -8,7 +8,7 @@
 
 #include "commands.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/data.h"
+#include "dtrain/data/split.h"
 
 enum { LINE_MAX_BYTES = 1200, NAME_MAX_BYTES = 64 };
 

@@ -85,7 +85,8 @@ static dt_status plot_run(const plot_options *options) {
     DT_TRY_DONE(dt_newest_summary(&c, path, sizeof path, options->target));
     snprintf(title, sizeof title, "%s: step %lld of %lld", options->target, (long long)c.state.step,
              (long long)c.config.steps);
-    const dt_plot plot = {title, c.metrics, c.state.best_step};
+    const dt_source_kind *source = dt_source_kind_of(&c.config);
+    const dt_plot plot = {title, c.metrics, c.state.best_step, source->kind, source->kinds};
     status = options->ascii ? dt_plot_print(stdout, &plot, output_columns())
                             : write_picture(&plot, options, folder);
 done:
@@ -103,10 +104,10 @@ static bool is_json(const char *path) {
     return first == '{';
 }
 
-static dt_status draw_grid(const dt_tally *tally, const char *what, const plot_options *options) {
+static dt_status draw_grid(const int64_t *tally, const char *what, const plot_options *options) {
     char title[DT_PATH_MAX + 160], beside[DT_PATH_MAX];
     const char *path;
-    const dt_count all = dt_tally_all(tally);
+    const dt_count all = dt_grid_total(tally);
     snprintf(title, sizeof title, "%s%s: %lld of %lld problems wrong", options->target, what,
              (long long)(all.problems - all.right), (long long)all.problems);
     const dt_grid grid = {title, tally};
@@ -120,54 +121,57 @@ static dt_status draw_grid(const dt_tally *tally, const char *what, const plot_o
 /* Collective. */
 static dt_status measure(dt_eval_result *result, dt_session *s, dt_loaded_model *loaded,
                          const plot_options *options) {
-    const dt_config config = dt_config_evaluated(&loaded->checkpoint.config);
+    const dt_checkpoint *c = &loaded->checkpoint;
+    const dt_config config = dt_source_evaluated(&c->config);
     const dt_eval_request request = {
         .problems = {.split = options->split,
                      .count = options->count < 0 ? 4096 : (uint64_t)options->count},
         .generate = true};
+    dt_source source = {0};
     DT_REQUIRE(request.problems.count > 0, DT_ERR_ARG, "--count 0: there is nothing to draw");
-    DT_REQUIRE(!config.train_file[0], DT_ERR_ARG,
-               "--grid is for models of arithmetic, and this one has learned the lines of %s",
-               config.train_file);
-    const dt_source source = {.config = &config, .tokenizer = loaded->checkpoint.tokenizer};
-    return dt_evaluate(result, s, loaded->model, &source, &request);
+    const dt_source_kind *kind = dt_source_kind_of(&config);
+    DT_REQUIRE(kind->grid, DT_ERR_ARG,
+               "--grid is for models of arithmetic, and this one has learned the %s of %s",
+               kind->texts, kind->subject(&config));
+    dt_status status;
+    DT_TRY_DONE(dt_comm_agree(s->comm, dt_source_open(&source, &config, c->tokenizer)));
+    status = dt_evaluate(result, s, loaded->model, &source, &request);
+done:
+    dt_source_close(&source);
+    return status;
 }
 
-static dt_status plot_model(dt_session *s, dt_tally *tally, const dt_overrides *given,
-                            const plot_options *options) {
+static dt_status plot_model(dt_session *s, const dt_overrides *given, const plot_options *options) {
     dt_loaded_model loaded = {0};
-    dt_eval_result *result = NULL;
+    dt_eval_result result = {0};
     char what[80];
     dt_status status;
     DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    DT_TRY_DONE(measure(result, s, &loaded, options));
-    DT_REQUIRE_DONE(!result->interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
-    *tally = result->tally;
+    DT_TRY_DONE(measure(&result, s, &loaded, options));
+    DT_REQUIRE_DONE(!result.interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
     snprintf(what, sizeof what, ", step %lld, %s split", (long long)loaded.checkpoint.state.step,
              dt_split_name(options->split));
-    if (dt_comm_rank(s->comm) == 0) status = draw_grid(tally, what, options);
+    if (dt_comm_rank(s->comm) == 0) status = draw_grid(result.tally, what, options);
     status = dt_comm_agree(s->comm, status);
 done:
-    dt_memory_free(&result);
+    dt_eval_result_destroy(&result);
     dt_loaded_close(&loaded, s);
     return status;
 }
 
-static dt_status plot_grid(dt_session *s, const dt_overrides *given, const plot_options *options) {
-    dt_tally *tally;
-    DT_TRY(dt_memory_alloc(&tally, 1, sizeof *tally, "the counts of a grid"));
-    dt_status status = DT_OK;
-    if (!is_json(options->target)) {
-        status = plot_model(s, tally, given, options);
-    } else if (dt_comm_rank(s->comm) == 0) {
-        status = dt_tally_read(tally, options->target);
-        if (status == DT_OK) status = draw_grid(tally, "", options);
-    }
+static dt_status plot_file(const plot_options *options) {
+    int64_t *tally;
+    DT_TRY(dt_grid_read(&tally, options->target));
+    const dt_status status = draw_grid(tally, "", options);
     dt_memory_free(&tally);
     return status;
+}
+
+static dt_status plot_grid(dt_session *s, const dt_overrides *given, const plot_options *options) {
+    if (!is_json(options->target)) return plot_model(s, given, options);
+    return dt_comm_rank(s->comm) == 0 ? plot_file(options) : DT_OK;
 }
 
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {

@@ -247,14 +247,6 @@ dt_status dt_config_check(const dt_config *config) {
                "--batch %lld is less than --shards %lld: each shard needs a problem; raise --batch "
                "or lower --shards",
                batch, shards);
-
-    DT_REQUIRE(config->checkpoint_every.epochs == 0 || config->train_examples > 0 ||
-                   config->train_file[0],
-               DT_ERR_ARG,
-               "--checkpoint-every %llde: an endless stream of problems has no epochs; give steps "
-               "or a time, or "
-               "--train-examples",
-               (long long)config->checkpoint_every.epochs);
     return DT_OK;
 }
 

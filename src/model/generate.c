@@ -186,20 +186,8 @@ static bool extend(dt_generator *g, size_t step, bool *done) {
     return going;
 }
 
-/* A model that does not find an end may write more characters, of several bytes each, than a text
- * has room for. */
-static size_t fitting(const dt_tokenizer *tokenizer, const int32_t *id, size_t count) {
-    size_t bytes = 0, fit = 0;
-    while (fit < count) {
-        bytes += strlen(dt_tokenizer_token(tokenizer, id[fit]));
-        if (bytes >= DT_TEXT_MAX) break;
-        fit++;
-    }
-    return fit;
-}
-
-dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX],
-                           const char *const *prompt, size_t count, const dt_tokenizer *tokenizer) {
+dt_status dt_generator_run(dt_generator *g, dt_text *produced, const char *const *prompt,
+                           size_t count, const dt_tokenizer *tokenizer) {
     const size_t T = g->model->shape.T;
     bool *done = NULL;
     int32_t *places = NULL;
@@ -223,8 +211,8 @@ dt_status dt_generator_run(dt_generator *g, char (*produced)[DT_TEXT_MAX],
     }
     for (size_t b = 0; b < count; b++) {
         const int32_t *text = g->text + b * T + given[b];
-        DT_TRY_DONE(dt_tokenizer_decode(produced[b], DT_TEXT_MAX, tokenizer, text,
-                                        fitting(tokenizer, text, g->count[b] - given[b])));
+        dt_text_clear(&produced[b]);
+        DT_TRY_DONE(dt_tokenizer_decode(&produced[b], tokenizer, text, g->count[b] - given[b]));
     }
 done:
     dt_memory_free(&done);

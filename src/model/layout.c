@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtrain/core/random.h"
+#include "dtrain/data/source.h"
 #include "internal.h"
 
 /* Sizes that tables name. */
@@ -46,25 +47,26 @@ static const description FINAL[FINAL_PARAMETERS] = {
 };
 
 dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config) {
-    const size_t longest = dt_format_longest(config), places = dt_format_places(config);
-    DT_REQUIRE(longest <= shape->T, DT_ERR_ARG,
+    const dt_text_size size = dt_source_size(config);
+    DT_REQUIRE(size.longest <= shape->T, DT_ERR_ARG,
                "problems of up to %zu tokens do not fit a model with --context %zu; lower "
                "--digits, --dividend-digits or --divisor-digits, or those of --eval-digits, or "
                "start another run with a longer context",
-               longest, shape->T);
-    DT_REQUIRE(places < shape->P, DT_ERR_ARG,
+               size.longest, shape->T);
+    DT_REQUIRE(size.places < shape->P, DT_ERR_ARG,
                "numbers of up to %zu digits, and the sign behind, do not fit a model with --places "
                "%zu; lower the digits, or start another run with more places",
-               places - 1, shape->P - 1);
+               size.places - 1, shape->P - 1);
     return DT_OK;
 }
 
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary) {
     const size_t C = (size_t)config->width, offset = (size_t)config->place_offset;
-    const dt_config evaluated = dt_config_evaluated(config);
-    const size_t longest = dt_max_size(dt_format_longest(config), dt_format_longest(&evaluated));
-    const size_t trained = dt_format_places(config) + offset;
-    const size_t places = dt_max_size(trained, dt_format_places(&evaluated));
+    const dt_config evaluated = dt_source_evaluated(config);
+    const dt_text_size training = dt_source_size(config), evaluation = dt_source_size(&evaluated);
+    const size_t longest = dt_max_size(training.longest, evaluation.longest);
+    const size_t trained = training.places + offset;
+    const size_t places = dt_max_size(trained, evaluation.places);
     *shape = (dt_model_shape){
         .L = (size_t)config->layers,
         .C = C,
@@ -79,8 +81,8 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
     DT_REQUIRE(shape->T > 0 && shape->P > 1, DT_ERR_ARG,
-               "--context and --places of a model of the lines of %s are not settled; give them",
-               config->train_file);
+               "--context and --places of a model of %s are not settled; give them",
+               dt_source_kind_of(config)->subject(config));
     DT_TRY(dt_model_shape_holds(shape, config));
     DT_TRY(dt_model_shape_holds(shape, &evaluated));
     DT_REQUIRE(

@@ -1,4 +1,4 @@
-/* Measures a model on many problems, shared out over ranks; the result does not depend on how many
+/* Measures a model on many texts, shared out over ranks; the result does not depend on how many
  * there are. */
 #include "dtrain/train/evaluate.h"
 
@@ -15,11 +15,11 @@
 enum { UNIT_MOST = 32, UNITS = 16, ROUND_UNITS = 12 };
 enum { SCORES = 7, WRONG = 5, INTERRUPTED = 6 };
 
-/* A problem whose text was not reproduced. */
+/* A text that was not reproduced. */
 typedef struct {
-    dt_problem problem;
+    dt_note note;
     uint64_t index;
-} open_problem;
+} open_text;
 
 /* What one rank works with. */
 typedef struct {
@@ -28,120 +28,85 @@ typedef struct {
     const dt_eval_request *request;
     dt_batch batch;
     int32_t matched[DT_EVAL_CHUNK];
-    dt_generator *generator; /* NULL: only an exact text counts */
-    char (*produced)[DT_TEXT_MAX];
-    char (*prompt)[DT_TEXT_MAX];
-    open_problem *open;   /* (EVAL_CHUNK * UNIT_MOST) */
-    size_t opened, wrong; /* of this unit */
-    dt_tally *round;      /* of this round */
-    double *unit_score;   /* (units of a round, SCORES) */
-    char *lines;          /* about wrong answers of this round */
-    size_t capacity, length;
+    dt_generator *generator;    /* NULL: only an exact text counts */
+    dt_text *prompt, *produced; /* (DT_EVAL_ANSWERS) */
+    open_text *open;            /* (EVAL_CHUNK * UNIT_MOST) */
+    size_t opened, wrong;       /* of this unit */
+    int64_t *round;             /* (values_of) as those of the result, of this round */
+    double *unit_score;         /* (units of a round, SCORES) */
+    dt_text errors;             /* lines about wrong answers of this round */
 } evaluator;
 
-static dt_status append_problem(evaluator *e, uint64_t index) {
-    const dt_eval_problems *which = &e->request->problems;
-    const dt_source *source = e->source;
-    if (!which->exhaustive) return dt_source_sample(&e->batch, source, which->split, index);
-    dt_problem problem;
-    dt_domain_problem(&problem, source->config, index);
-    return dt_batch_append(&e->batch, &problem, index, (dt_format)source->config->format,
-                           source->tokenizer);
+/* Counts and tally stand in one block, which ranks add up. */
+static size_t values_of(const dt_source_kind *kind) {
+    return (1 + DT_KINDS_MAX) * sizeof(dt_count) / sizeof(int64_t) + kind->tally_values;
 }
 
-/* Problems first, first + 1 …, as many as one forward pass takes. */
+static dt_count *counts_in(int64_t *values) { return (dt_count *)(void *)values; }
+
+static int64_t *tally_in(int64_t *values) {
+    return values + (1 + DT_KINDS_MAX) * sizeof(dt_count) / sizeof(int64_t);
+}
+
+/* Texts first, first + 1 …, as many as one forward pass takes. */
 static dt_status fill_chunk(evaluator *e, uint64_t first, uint64_t end) {
     dt_batch_clear(&e->batch);
     for (uint64_t i = first; i < end; i++) {
         if (e->batch.problems == DT_EVAL_CHUNK || e->batch.tokens >= DT_EVAL_TOKENS) break;
-        DT_TRY(append_problem(e, i));
+        DT_TRY(dt_source_sample(&e->batch, e->source, e->request->problems.split, i));
     }
     return DT_OK;
 }
 
-/* ---- wrong answers ---- */
+/* ---- answers ---- */
 
-const char *dt_evaluate_heading(void) {
-    return "index\tsplit\top\ta\tb\tright\tmodel\tslip\tstep\ttext\tright_text\n";
+static void count(dt_count *to, bool right, bool exact) {
+    to->problems++;
+    to->right += right;
+    to->text += exact;
 }
 
-/* What breaks a table is shown as '?'. */
-static void clean(char *text) {
-    for (; *text; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f) *text = '?';
-    }
-}
-
-static dt_status add_line(evaluator *e, const open_problem *o, const char *wanted,
-                          const char *answer, const dt_slip *slip, const char *text,
-                          const char *right) {
-    enum { LINE_MAX_BYTES = 3 * DT_TEXT_MAX };
-    DT_TRY(dt_memory_grow(&e->lines, &e->capacity, e->length + LINE_MAX_BYTES, 1, "wrong answers"));
-    char part[32];
-    const char *name = dt_slip_name(o->problem.operation, slip->kind);
-    snprintf(part, sizeof part, "part %zu", slip->kind + 1);
-    e->length += (size_t)snprintf(
-        e->lines + e->length, LINE_MAX_BYTES,
-        "%" PRIu64 "\t%s\t%c\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t%s\n", o->index,
-        dt_split_name(dt_problem_split(&o->problem)), dt_operation_symbol(o->problem.operation),
-        dt_decimal_of(o->problem.a).text, dt_decimal_of(o->problem.b).text, wanted, answer,
-        name ? name : part, slip->step, text, right);
+/* What is known of one text now. */
+static dt_status judge(evaluator *e, const dt_answer *answer) {
+    bool right = false;
+    dt_text *errors = e->request->list ? &e->errors : NULL;
+    DT_TRY(e->source->kind->judge(&right, tally_in(e->round), errors, e->source, answer));
+    count(&counts_in(e->round)[0], right, answer->exact);
+    count(&counts_in(e->round)[1 + answer->note->kind], right, answer->exact);
+    e->wrong += !right;
     return DT_OK;
-}
-
-/* As the batch had it. text: (DT_TEXT_MAX) */
-static dt_status write_text(char *text, size_t *given, const evaluator *e, const open_problem *o) {
-    return dt_format_write_as(text, DT_TEXT_MAX, given, &o->problem,
-                              (dt_format)e->source->config->format, dt_chat_phrasing(o->index));
-}
-
-/* Look at what was generated for one problem. */
-static dt_status judge(evaluator *e, const open_problem *o, char *produced) {
-    const dt_format format = (dt_format)e->source->config->format;
-    char answer[64], wanted[64], right[DT_TEXT_MAX];
-    size_t given;
-    DT_TRY(dt_problem_answer(wanted, sizeof wanted, &o->problem));
-    const bool is_right =
-        dt_format_answer(answer, sizeof answer, produced, &o->problem, format) == DT_OK &&
-        strcmp(answer, wanted) == 0;
-    dt_error_clear();
-    if (is_right) {
-        dt_tally_add(e->round, &o->problem, true, false, NULL);
-        return DT_OK;
-    }
-    DT_TRY(write_text(right, &given, e, o));
-    const dt_slip slip = dt_slip_find(produced, right + given);
-    dt_tally_add(e->round, &o->problem, false, false, &slip);
-    e->wrong++;
-    if (!e->request->list) return DT_OK;
-    clean(produced);
-    return add_line(e, o, wanted, answer, &slip, produced, right + given);
 }
 
 /* Generate up to EVAL_ANSWERS answers from place `first` on. */
 static dt_status answer_some(evaluator *e, size_t first) {
     const char *prompt[DT_EVAL_ANSWERS];
-    const size_t count = dt_min_size(DT_EVAL_ANSWERS, e->opened - first);
-    for (size_t i = 0; i < count; i++) {
-        size_t given;
-        DT_TRY(write_text(e->prompt[i], &given, e, &e->open[first + i]));
-        e->prompt[i][given] = '\0';
-        prompt[i] = e->prompt[i];
+    const dt_source *source = e->source;
+    const open_text *open = e->open + first;
+    const size_t texts = dt_min_size(DT_EVAL_ANSWERS, e->opened - first);
+    for (size_t i = 0; i < texts; i++) {
+        dt_text *text = &e->prompt[i];
+        DT_TRY(source->kind->write(text, source, e->request->problems.split, open[i].index));
+        text->bytes[text->prompt_length] = '\0';
+        prompt[i] = text->bytes;
     }
-    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, count, e->source->tokenizer));
-    for (size_t i = 0; i < count; i++) DT_TRY(judge(e, &e->open[first + i], e->produced[i]));
+    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, texts, source->tokenizer));
+    for (size_t i = 0; i < texts; i++) {
+        const dt_answer answer = {
+            .index = open[i].index, .note = &open[i].note, .produced = e->produced[i].bytes};
+        DT_TRY(judge(e, &answer));
+    }
     return DT_OK;
 }
 
-/* The problems whose text was not reproduced are answered in full: a slip in the working need not
- * spoil the answer. */
+/* Texts that were not reproduced are answered in full: a slip in the working need not spoil the
+ * answer. */
 static dt_status answer_open(evaluator *e) {
     for (size_t i = 0; e->generator && i < e->opened && !dt_signals_stop(); i += DT_EVAL_ANSWERS) {
         DT_TRY(answer_some(e, i));
     }
     for (size_t i = 0; !e->generator && i < e->opened; i++) {
-        dt_tally_add(e->round, &e->open[i].problem, false, false, NULL);
-        e->wrong++;
+        const dt_answer answer = {.index = e->open[i].index, .note = &e->open[i].note};
+        DT_TRY(judge(e, &answer));
     }
     return DT_OK;
 }
@@ -152,13 +117,12 @@ static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, u
     DT_TRY(fill_chunk(e, first, end));
     DT_TRY(dt_model_evaluate(e->model, score, e->matched, &e->batch));
     for (size_t i = 0; i < e->batch.problems; i++) {
-        const dt_problem *problem = &e->batch.problem[i];
-        if (e->source->lines) {
-            e->wrong += !e->matched[i];
-        } else if (e->matched[i]) {
-            dt_tally_add(e->round, problem, true, true, NULL);
+        const dt_note *note = &e->batch.note[i];
+        if (e->matched[i]) {
+            const dt_answer answer = {.index = first + i, .note = note, .exact = true};
+            DT_TRY(judge(e, &answer));
         } else {
-            e->open[e->opened++] = (open_problem){*problem, first + i};
+            e->open[e->opened++] = (open_text){*note, first + i};
         }
     }
     return DT_OK;
@@ -209,7 +173,8 @@ static void add_round(dt_eval_result *result, const evaluator *e, const eval_rou
         result->total.exact += s[4];
         result->wrong += (uint64_t)s[WRONG];
     }
-    dt_tally_merge(&result->tally, e->round);
+    int64_t *sum = (int64_t *)(void *)result->count;
+    for (size_t i = 0; i < values_of(result->kind); i++) sum[i] += e->round[i];
     result->done = r->end;
 }
 
@@ -223,9 +188,10 @@ static bool was_interrupted(const evaluator *e, size_t units) {
 
 /* Rank 0 writes what all have found. */
 static dt_status write_lines(evaluator *e, dt_comm *comm) {
-    DT_TRY(dt_comm_collect(comm, &e->lines, &e->capacity, &e->length));
+    DT_TRY(dt_comm_collect(comm, &e->errors.bytes, &e->errors.capacity, &e->errors.length));
     if (dt_comm_rank(comm) > 0) return DT_OK;
-    DT_REQUIRE(fwrite(e->lines, 1, e->length, e->request->errors) == e->length &&
+    DT_REQUIRE(fwrite(e->errors.bytes, 1, e->errors.length, e->request->errors) ==
+                       e->errors.length &&
                    fflush(e->request->errors) == 0,
                DT_ERR_IO, "the list of errors cannot be written: %s", strerror(errno));
     return DT_OK;
@@ -234,8 +200,8 @@ static dt_status write_lines(evaluator *e, dt_comm *comm) {
 static dt_status evaluate_round(dt_eval_result *result, evaluator *e, dt_comm *comm,
                                 const eval_round *r) {
     const dt_eval_progress *progress = e->request->progress;
-    e->length = 0;
-    memset(e->round, 0, sizeof *e->round);
+    dt_text_clear(&e->errors);
+    memset(e->round, 0, values_of(e->source->kind) * sizeof *e->round);
     memset(e->unit_score, 0, r->units * SCORES * sizeof *e->unit_score);
     if (progress && progress->work) progress->work(progress->context);
     const dt_status status = evaluate_own(e, comm, r);
@@ -255,17 +221,21 @@ static dt_status evaluate_round(dt_eval_result *result, evaluator *e, dt_comm *c
 /* ---- all ---- */
 
 static dt_status evaluator_open(evaluator *e, size_t units) {
+    const dt_source_kind *kind = e->source->kind;
     DT_TRY(dt_batch_create(&e->batch, DT_EVAL_CHUNK,
-                           DT_EVAL_CHUNK * dt_format_longest(e->source->config)));
+                           DT_EVAL_TOKENS + dt_source_size(&e->source->config).longest));
     DT_TRY(dt_memory_alloc(&e->open, DT_EVAL_CHUNK * UNIT_MOST, sizeof *e->open, "evaluation"));
-    DT_TRY(dt_memory_alloc(&e->round, 1, sizeof *e->round, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->round, values_of(kind), sizeof *e->round, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->unit_score, units, SCORES * sizeof(double), "evaluation"));
-    /* The one right answer of a line is generated if, and only if, each token is the likeliest
-     * after those before it: the text alone tells. */
-    if (!e->request->generate || e->source->lines) return DT_OK;
-    DT_TRY(dt_memory_alloc(&e->produced, DT_EVAL_ANSWERS, DT_TEXT_MAX, "evaluation"));
-    DT_TRY(dt_memory_alloc(&e->prompt, DT_EVAL_ANSWERS, DT_TEXT_MAX, "evaluation"));
+    if (!e->request->generate || !kind->answers) return DT_OK;
+    DT_TRY(dt_memory_alloc(&e->produced, DT_EVAL_ANSWERS, sizeof *e->produced, "evaluation"));
+    DT_TRY(dt_memory_alloc(&e->prompt, DT_EVAL_ANSWERS, sizeof *e->prompt, "evaluation"));
     return dt_generator_create(&e->generator, e->model, DT_EVAL_ANSWERS);
+}
+
+static void destroy_texts(dt_text **text) {
+    for (size_t i = 0; *text && i < DT_EVAL_ANSWERS; i++) dt_text_destroy(&(*text)[i]);
+    dt_memory_free(text);
 }
 
 static void evaluator_close(evaluator *e) {
@@ -274,9 +244,9 @@ static void evaluator_close(evaluator *e) {
     dt_memory_free(&e->open);
     dt_memory_free(&e->round);
     dt_memory_free(&e->unit_score);
-    dt_memory_free(&e->lines);
-    dt_memory_free(&e->produced);
-    dt_memory_free(&e->prompt);
+    dt_text_destroy(&e->errors);
+    destroy_texts(&e->produced);
+    destroy_texts(&e->prompt);
 }
 
 /* Problems of a unit: more where answers are generated, so that the few that have to be make
@@ -287,30 +257,40 @@ static uint64_t unit_of(const dt_eval_request *request, uint64_t count) {
     return DT_EVAL_CHUNK * (times < UNIT_MOST ? times : UNIT_MOST);
 }
 
+static dt_status result_open(dt_eval_result *result, const dt_source_kind *kind) {
+    int64_t *values = NULL;
+    DT_TRY(dt_memory_alloc(&values, values_of(kind), sizeof *values, "evaluation"));
+    result->count = counts_in(values);
+    result->tally = tally_in(values);
+    return DT_OK;
+}
+
+void dt_eval_result_destroy(dt_eval_result *result) {
+    dt_memory_free(&result->count);
+    *result = (dt_eval_result){0};
+}
+
 dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
                       const dt_source *source, const dt_eval_request *request) {
     const dt_eval_problems *which = &request->problems;
-    const uint64_t count = dt_source_count(source, which->split, which->count);
-    const uint64_t unit = unit_of(request, count);
     const size_t units = ROUND_UNITS * dt_comm_size(s->comm);
     evaluator e = {.model = model, .source = source, .request = request};
-    memset(result, 0, sizeof *result);
+    uint64_t texts = 0;
+    *result = (dt_eval_result){.kind = source->kind};
     dt_status status;
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_source_count(&texts, source, which->split, which->count)));
+    const uint64_t unit = unit_of(request, texts);
+    DT_TRY_DONE(dt_comm_agree(s->comm, result_open(result, source->kind)));
     DT_TRY_DONE(dt_comm_agree(s->comm, evaluator_open(&e, units)));
-    while (result->done < count && !result->interrupted) {
+    while (result->done < texts && !result->interrupted) {
         eval_round r = {.first = result->done, .unit = unit, .units = units};
-        r.end = count - r.first < units * unit ? count : r.first + units * unit;
+        r.end = texts - r.first < units * unit ? texts : r.first + units * unit;
         r.units = (size_t)((r.end - r.first + unit - 1) / unit);
         DT_TRY_DONE(evaluate_round(result, &e, s->comm, &r));
     }
-    DT_TRY_DONE(dt_comm_sum(s->comm, (int64_t *)(void *)&result->tally, DT_TALLY_VALUES));
+    DT_TRY_DONE(dt_comm_sum(s->comm, (int64_t *)(void *)result->count, values_of(source->kind)));
 done:
     evaluator_close(&e);
     return status;
-}
-
-dt_count dt_evaluate_all(const dt_eval_result *result) {
-    const dt_count all = dt_tally_all(&result->tally);
-    const int64_t exact = (int64_t)result->total.exact;
-    return all.problems ? all : (dt_count){(int64_t)result->total.problems, exact, exact};
 }

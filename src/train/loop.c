@@ -6,7 +6,6 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/own_text.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/run/deadline.h"
 #include "dtrain/run/signals.h"
@@ -340,7 +339,7 @@ static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_sess
     dt_log_info(
         "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
         t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
-    dt_own_text_announce(c, t->lines);
+    if (t->source.kind->announce) t->source.kind->announce(&t->source);
     if (plan->kind == DT_START_RESUME) {
         const dt_history_row *before =
             t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
@@ -360,7 +359,7 @@ static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_sess
         return;
     }
     dt_log_info("new run in %s: %lld steps of %lld %s in %lld shards, seed %lld", c->out,
-                (long long)c->steps, (long long)c->batch, t->lines ? "lines" : "problems",
+                (long long)c->steps, (long long)c->batch, t->source.kind->texts,
                 (long long)c->shards, (long long)c->seed);
     if (plan->kind == DT_START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
 }

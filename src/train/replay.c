@@ -126,21 +126,30 @@ static const value_field TRAIN[] = {
     VALUE(dt_train_row, lr, false), VALUE(dt_train_row, grad_norm, false),
     VALUE(dt_train_row, tokens, true)};
 static const value_field VALIDATION[] = {
-    VALUE(dt_validation_row, step, true),
-    VALUE(dt_validation_row, loss, false),
-    VALUE(dt_validation_row, perplexity, false),
-    VALUE(dt_validation_row, token_accuracy, false),
+    VALUE(dt_validation_row, step, true), VALUE(dt_validation_row, loss, false),
+    VALUE(dt_validation_row, perplexity, false), VALUE(dt_validation_row, token_accuracy, false),
     VALUE(dt_validation_row, exact_match, false),
-    VALUE(dt_validation_row, exact_match_of[DT_ADD], false),
-    VALUE(dt_validation_row, exact_match_of[DT_SUBTRACT], false),
-    VALUE(dt_validation_row, exact_match_of[DT_MULTIPLY], false),
-    VALUE(dt_validation_row, exact_match_of[DT_DIVIDE], false)};
+    /* one for each kind of texts */
+    VALUE(dt_validation_row, exact_match_of[0], false),
+    VALUE(dt_validation_row, exact_match_of[1], false),
+    VALUE(dt_validation_row, exact_match_of[2], false),
+    VALUE(dt_validation_row, exact_match_of[3], false),
+    VALUE(dt_validation_row, exact_match_of[4], false),
+    VALUE(dt_validation_row, exact_match_of[5], false),
+    VALUE(dt_validation_row, exact_match_of[6], false),
+    VALUE(dt_validation_row, exact_match_of[7], false)};
+_Static_assert(DT_KINDS_MAX == 8, "one line for each kind");
 static const value_field STATE[] = {
     VALUE(dt_run_state, step, true),      VALUE(dt_run_state, tokens, true),
     VALUE(dt_run_state, problems, true),  VALUE(dt_run_state, best, false),
     VALUE(dt_run_state, best_step, true), VALUE(dt_run_state, stale, true),
     VALUE(dt_run_state, skipped, true),   VALUE(dt_run_state, rollbacks, true)};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Those of VALIDATION that are measured. */
+static size_t validation_fields(const dt_trainer *t) {
+    return COUNT(VALIDATION) - DT_KINDS_MAX + t->source.kind->kinds;
+}
 
 static void print_value(char text[40], const value_field *field, const void *bytes) {
     if (field->whole) {
@@ -172,12 +181,12 @@ static bool differs(char *text, size_t size, const char *what, const void *mine,
 }
 
 /* Whether a validation came out like this. */
-static bool is_row(const dt_metrics *metrics, const dt_validation_row *row) {
+static bool is_row(const dt_trainer *t, const dt_metrics *metrics, const dt_validation_row *row) {
     char text[320];
     for (size_t i = metrics ? metrics->validation_count : 0; i-- > 0;) {
         const dt_validation_row *found = &metrics->validation[i];
         if (found->step == row->step)
-            return !differs(text, sizeof text, "", row, found, VALIDATION, COUNT(VALIDATION));
+            return !differs(text, sizeof text, "", row, found, VALIDATION, validation_fields(t));
     }
     return false;
 }
@@ -213,7 +222,7 @@ static dt_status validate(dt_trainer *t, const replay_plan *plan, const dt_check
     const dt_run_state state = t->state;
     t->config = plan->before;
     DT_TRY(dt_trainer_validate(t, &row, &improved, &interrupted));
-    int64_t other = dt_comm_rank(t->s->comm) == 0 && !is_row(to->metrics, &row);
+    int64_t other = dt_comm_rank(t->s->comm) == 0 && !is_row(t, to->metrics, &row);
     DT_TRY(dt_comm_max(t->s->comm, &other));
     t->config = plan->after;
     if (other) t->state = state;
@@ -299,7 +308,8 @@ static void compare_all(outcome *o, dt_trainer *t, const dt_checkpoint *to) {
     compare_rows(o, "training", mine->train, mine->train_count, theirs->train, theirs->train_count,
                  sizeof *mine->train, TRAIN, COUNT(TRAIN));
     compare_rows(o, "validation", mine->validation, mine->validation_count, theirs->validation,
-                 theirs->validation_count, sizeof *mine->validation, VALIDATION, COUNT(VALIDATION));
+                 theirs->validation_count, sizeof *mine->validation, VALIDATION,
+                 validation_fields(t));
     differs(o->state, sizeof o->state, "/state", &t->state, &to->state, STATE, COUNT(STATE));
 }
 

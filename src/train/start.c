@@ -9,7 +9,7 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/own_text.h"
+#include "dtrain/data/source.h"
 #include "dtrain/run/newest.h"
 #include "dtrain/train/start.h"
 #include "dtrain/train/trainer.h"
@@ -121,13 +121,6 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
                           DT_READ_ALL, found);
 }
 
-/* What the old run's text has decided the new one's decides anew. */
-static void forget_text(dt_config *config) {
-    if (!config->train_file[0]) return;
-    memset(config->train_digest, 0, sizeof config->train_digest);
-    config->train_examples = 0;
-}
-
 /* Weights of another run: the model's settings are that one's, everything else is new. */
 static dt_status take_weights(dt_start_plan *plan, dt_checkpoint *checkpoint,
                               const dt_start_request *request) {
@@ -144,12 +137,15 @@ static dt_status take_weights(dt_start_plan *plan, dt_checkpoint *checkpoint,
         dt_config_text(was, sizeof was, &checkpoint->config, setting);
         DT_TRY(dt_config_set(&next, setting, was, setting->name));
     }
-    forget_text(&next);
+    /* What the old run's data has decided, the new one's decides anew. */
+    DT_TRY(dt_source_forget(&next));
     DT_TRY(dt_overrides_apply(&next, &request->given));
     for (dt_setting_change c = {0}; dt_config_next_change(&c, &checkpoint->config, &next);) {
         const dt_setting *setting = c.setting;
         const bool shapes =
-            setting->scope == DT_SETTING_FIXED && strcmp(setting->name, "train-digest") != 0 &&
+            setting->scope == DT_SETTING_FIXED &&
+            !dt_source_settles(&checkpoint->config, setting) &&
+            !dt_source_settles(&next, setting) &&
             (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
         DT_REQUIRE(!shapes, DT_ERR_ARG,
                    "the weights of %s are those of a model with --%s %s; they do not fit --%s %s",
@@ -185,8 +181,7 @@ static bool has_ended(const dt_checkpoint *checkpoint) {
  * best one so far says nothing about those to come. */
 static bool same_measure(const dt_config *x, const dt_config *y) {
     return x->metric == y->metric && x->eval_examples == y->eval_examples &&
-           strcmp(x->ops, y->ops) == 0 && x->digits == y->digits &&
-           x->dividend_digits == y->dividend_digits && x->divisor_digits == y->divisor_digits;
+           dt_source_same_texts(x, y);
 }
 
 void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now) {
@@ -194,10 +189,6 @@ void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const d
     state->best = -1;
     state->best_step = -1;
     state->stale = 0;
-}
-
-static const char *what_it_learns(const dt_config *config) {
-    return config->train_file[0] ? config->train_file : "arithmetic";
 }
 
 static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
@@ -209,24 +200,26 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
     DT_REQUIRE(!(request->init_from && request->resume), DT_ERR_ARG,
                "--init-from begins a new run and --resume goes on with an old one; leave one out");
     DT_TRY(dt_config_check(&plan->config));
-    DT_TRY(dt_arithmetic_check(&plan->config));
+    DT_TRY(dt_source_check(&plan->config));
     bool found;
     DT_TRY(find_checkpoint(plan, checkpoint, request, &found));
     plan->kind = DT_START_NEW;
     if (!found && request->init_from) DT_TRY(take_weights(plan, checkpoint, request));
-    if (!found) DT_TRY(dt_own_text_settle(&plan->config));
+    if (!found) DT_TRY(dt_source_settle(&plan->config));
     if (!found) DT_TRY(settle_shape(&plan->config));
     if (found) {
         dt_config next = checkpoint->config;
         DT_TRY(dt_overrides_apply(&next, &request->given));
         memcpy(next.out, plan->config.out, sizeof next.out);
-        DT_TRY(dt_config_check(&next));
-        DT_TRY(dt_arithmetic_check(&next));
-        DT_REQUIRE(!next.train_file[0] == !checkpoint->config.train_file[0], DT_ERR_ARG,
+        const dt_source_kind *was = dt_source_kind_of(&checkpoint->config);
+        const dt_source_kind *is = dt_source_kind_of(&next);
+        DT_REQUIRE(is == was, DT_ERR_ARG,
                    "%s was trained on %s, and that cannot become %s on the way; start another run "
                    "with --out DIR or --fresh",
-                   plan->path, what_it_learns(&checkpoint->config), what_it_learns(&next));
-        DT_TRY(dt_own_text_settle(&next));
+                   plan->path, was->subject(&checkpoint->config), is->subject(&next));
+        DT_TRY(dt_config_check(&next));
+        DT_TRY(dt_source_check(&next));
+        DT_TRY(dt_source_settle(&next));
         DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                                 plan->path));
         dt_run_state state = checkpoint->state;
@@ -246,7 +239,7 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
         }
     }
     DT_TRY(dt_config_check(&plan->config));
-    DT_TRY(dt_arithmetic_check(&plan->config));
+    DT_TRY(dt_source_check(&plan->config));
     dt_model_shape shape;
     DT_TRY(dt_model_shape_from(&shape, &plan->config, 1)); /* do the problems fit? */
     DT_REQUIRE(ranks <= (size_t)plan->config.shards, DT_ERR_ARG,

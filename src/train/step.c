@@ -12,16 +12,10 @@
 #include "dtrain/train/trainer.h"
 #include "trainer_shared.h"
 
-static dt_status append_text(dt_batch *batch, const dt_source *source, uint64_t position) {
-    DT_TRY(dt_source_train(batch, source, position));
-    dt_batch_shift_places(batch, batch->problems - 1, dt_place_offset(source->config, position));
-    return DT_OK;
-}
-
 dt_status dt_trainer_fill_batch(dt_batch *batch, const dt_source *source, uint64_t position,
                                 size_t count) {
     dt_batch_clear(batch);
-    for (size_t i = 0; i < count; i++) DT_TRY(append_text(batch, source, position + i));
+    for (size_t i = 0; i < count; i++) DT_TRY(dt_source_train(batch, source, position + i));
     return DT_OK;
 }
 
@@ -57,7 +51,8 @@ dt_status dt_trainer_deal(dt_trainer *t) {
                "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,
                t->deal.texts, t->deal.parts);
     for (size_t i = 0; i < batch; i++) {
-        DT_TRY(dt_source_train_length(&t->deal.tokens[i], &source, step_position(t) + i));
+        DT_TRY(source.kind->train_length(&t->deal.tokens[i], &t->batch.text, &source,
+                                         step_position(t) + i));
     }
     dt_deal_texts(&t->deal, batch, parts);
     return DT_OK;
@@ -68,7 +63,7 @@ static dt_status fill_dealt(dt_trainer *t, size_t first, size_t count) {
     const dt_source source = dt_trainer_source(t);
     dt_batch_clear(&t->batch);
     for (size_t i = first; i < first + count; i++) {
-        DT_TRY(append_text(&t->batch, &source, step_position(t) + t->deal.order[i]));
+        DT_TRY(dt_source_train(&t->batch, &source, step_position(t) + t->deal.order[i]));
     }
     return DT_OK;
 }

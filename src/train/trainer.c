@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
-#include "dtrain/data/own_text.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/train/trainer.h"
 #include "trainer_shared.h"
@@ -67,9 +66,8 @@ static dt_status open_model(dt_trainer *t) {
 }
 
 static dt_status shape_of(dt_trainer *t) {
-    DT_TRY(dt_own_text_open(&t->lines, &t->config));
-    DT_TRY(dt_own_text_tokenizer(&t->tokenizer, &t->config, t->lines));
-    DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->tokenizer)));
+    DT_TRY(dt_source_open(&t->source, &t->config, NULL));
+    DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->source.tokenizer)));
     return dt_layout_create(&t->layout, &t->shape);
 }
 
@@ -103,16 +101,13 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_window_destroy(&t->m_window);
     dt_window_destroy(&t->average_window);
     dt_window_destroy(&t->weights_window);
-    dt_tokenizer_destroy(&t->tokenizer);
-    dt_lines_close(&t->lines);
+    dt_source_close(&t->source);
     dt_layout_destroy(&t->layout);
     dt_metrics_clear(&t->metrics);
     *t = (dt_trainer){0};
 }
 
-dt_source dt_trainer_source(const dt_trainer *t) {
-    return (dt_source){&t->config, t->tokenizer, t->lines};
-}
+dt_source dt_trainer_source(const dt_trainer *t) { return dt_source_with(&t->source, &t->config); }
 
 /* All ranks of a node see the weights; their devices get them. */
 static dt_status publish(dt_trainer *t) {
@@ -163,7 +158,7 @@ static dt_status spread(dt_trainer *t, float *window, const float *from) {
 /* The tokens of a text are its characters. */
 static dt_status check_fits(const dt_trainer *t, const dt_checkpoint *checkpoint) {
     DT_REQUIRE(!checkpoint || (checkpoint->layout.count == t->layout.count &&
-                               dt_tokenizer_equal(checkpoint->tokenizer, t->tokenizer)),
+                               dt_tokenizer_equal(checkpoint->tokenizer, t->source.tokenizer)),
                DT_ERR_DATA,
                "the checkpoint has another vocabulary than the characters of --train-file; give a "
                "text with the same characters, or begin a new run");
@@ -206,7 +201,7 @@ void dt_trainer_view(dt_checkpoint *view, void *context) {
         .config = t->config,
         .shape = t->shape,
         .layout = t->layout,
-        .tokenizer = t->tokenizer,
+        .tokenizer = t->source.own_tokenizer,
         .weights = t->average_memory ? t->average_memory : t->weights_memory,
         .m = t->m_memory,
         .v = t->v_memory,

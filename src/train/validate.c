@@ -2,7 +2,6 @@
 #include <math.h>
 
 #include "dtrain/core/clock.h"
-#include "dtrain/core/memory.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/train/trainer.h"
 
@@ -28,11 +27,12 @@ static void fill_row(dt_validation_row *row, const dt_eval_result *result) {
     row->loss = total->loss / total->scored;
     row->perplexity = exp(row->loss);
     row->token_accuracy = total->correct / total->scored;
-    const dt_count all = dt_evaluate_all(result);
-    row->exact_match = (double)all.right / (double)all.problems;
-    for (int op = 0; op < DT_OPERATIONS; op++) {
-        const dt_count sum = dt_tally_operation(&result->tally, (dt_operation)op);
-        row->exact_match_of[op] = sum.problems > 0 ? (double)sum.right / (double)sum.problems : NAN;
+    const dt_count *all = &result->count[0];
+    row->exact_match = (double)all->right / (double)all->problems;
+    for (size_t kind = 0; kind < DT_KINDS_MAX; kind++) {
+        const dt_count *of = &result->count[1 + kind];
+        const bool counted = kind < result->kind->kinds && of->problems > 0;
+        row->exact_match_of[kind] = counted ? (double)of->right / (double)of->problems : NAN;
     }
 }
 
@@ -46,8 +46,8 @@ static dt_status find_best_loss(double *loss, const dt_trainer *t) {
     return dt_comm_broadcast(t->s->comm, loss, sizeof *loss);
 }
 
-/* Of two that are equally good the one with the lower loss is kept: all of a few hundred problems
- * are soon right. Patience counts it for no better. */
+/* Ties are broken by loss: with few validation problems, exact match soon reaches 100 %. Patience
+ * does not count that as better. */
 static dt_status record(dt_trainer *t, const dt_validation_row *row, double best_loss,
                         bool *improved) {
     if (dt_comm_rank(t->s->comm) == 0) DT_TRY(dt_metrics_add_validation(&t->metrics, row));
@@ -81,8 +81,9 @@ static void all_done(void *context) {
 dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *improved,
                               bool *interrupted) {
     const double start = dt_seconds_now();
-    const dt_config config = dt_config_evaluated(&t->config);
-    dt_eval_result *result;
+    const dt_config config = dt_source_evaluated(&t->config);
+    const dt_source source = dt_source_with(&t->source, &config);
+    dt_eval_result result = {0};
     const dt_eval_progress progress = {
         .work = begin_work, .chunk = chunk_done, .wait = all_done, .context = t};
     const dt_eval_request request = {
@@ -91,14 +92,12 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
     *row = (dt_validation_row){.step = t->state.step};
     *improved = *interrupted = false;
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
-    DT_TRY(dt_comm_agree(t->s->comm, dt_memory_alloc(&result, 1, sizeof *result, "evaluation")));
-    const dt_source source = {&config, t->tokenizer, t->lines};
     dt_status status = dt_trainer_use_average(t);
-    if (status == DT_OK) status = dt_evaluate(result, t->s, t->model, &source, &request);
+    if (status == DT_OK) status = dt_evaluate(&result, t->s, t->model, &source, &request);
     dt_trainer_use_weights(t);
-    *interrupted = result->interrupted;
+    *interrupted = result.interrupted;
     if (status == DT_OK && !*interrupted) {
-        fill_row(row, result);
+        fill_row(row, &result);
         row->seconds = dt_seconds_now() - start;
         double best_loss;
         status = find_best_loss(&best_loss, t);
@@ -109,7 +108,7 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
         }
         status = dt_comm_agree(t->s->comm, status);
     }
-    dt_memory_free(&result);
+    dt_eval_result_destroy(&result);
     return status;
 }
 

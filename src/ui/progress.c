@@ -129,6 +129,7 @@ void dt_progress_open(dt_progress *p, const dt_config *config) {
     const double now = dt_seconds_now();
     *p = (dt_progress){.steps = config->steps,
                        .batch = config->batch,
+                       .source = dt_source_kind_of(config),
                        .next_line = now + LINE_SECONDS,
                        .last_step = now};
     memcpy(p->folder, config->out, sizeof p->folder);
@@ -208,15 +209,14 @@ void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_tim
 void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool best) {
     char parts[160] = "", json[160] = "", line[512], loss[32];
     size_t used = 0, json_used = 0;
-    for (int op = 0; op < DT_OPERATIONS; op++) {
-        const double value = row->exact_match_of[op];
+    for (size_t i = 0; i < p->source->kinds; i++) {
+        const dt_text_kind *kind = &p->source->kind[i];
+        const double value = row->exact_match_of[i];
         if (isnan(value)) continue;
-        const dt_operation operation = (dt_operation)op;
-        used += (size_t)snprintf(parts + used, sizeof parts - used, "  %c %.2f%%",
-                                 dt_operation_symbol(operation), 100 * value);
-        json_used +=
-            (size_t)snprintf(json + json_used, sizeof json - json_used, ",\"exact_match_%s\":%.6f",
-                             dt_operation_name(operation), value);
+        used += (size_t)snprintf(parts + used, sizeof parts - used, "  %c %.2f%%", kind->symbol,
+                                 100 * value);
+        json_used += (size_t)snprintf(json + json_used, sizeof json - json_used,
+                                      ",\"exact_match_%s\":%.6f", kind->name, value);
     }
     dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s",
                 (long long)row->step, row->loss, row->perplexity, 100 * row->token_accuracy,

@@ -26,24 +26,21 @@ typedef struct {
     dt_trainer t;
     products products;
     dt_batch batch; /* the problems of the validation */
-    dt_eval_result *result;
-    char (*prompt)[DT_TEXT_MAX], (*produced)[DT_TEXT_MAX];
+    dt_source source;
+    dt_eval_result result;
+    dt_text prompt[PROMPTS], produced[PROMPTS];
     double validation[MOST], sgemm[MOST], ratio[MOST]; /* problems, FLOP per second; share */
     double together[MOST], alone[MOST]; /* tokens per second, of PROMPTS and of one */
 } bench;
 
 static dt_status sample_problems(bench *b) {
-    const dt_config *c = &b->t.config;
     for (size_t i = 0; i < b->problems; i++) {
-        dt_problem problem;
-        DT_TRY(dt_problem_sample(&problem, c, DT_VALIDATION, i));
-        DT_TRY(dt_batch_append(&b->batch, &problem, i, (dt_format)c->format, b->t.tokenizer));
+        DT_TRY(dt_source_sample(&b->batch, &b->source, DT_VALIDATION, i));
     }
     for (size_t i = 0; i < PROMPTS; i++) {
-        size_t given;
-        DT_TRY(dt_format_write(b->prompt[i], DT_TEXT_MAX, &given, &b->batch.problem[i],
-                               (dt_format)c->format));
-        b->prompt[i][given] = '\0';
+        dt_text *text = &b->prompt[i];
+        DT_TRY(b->source.kind->write(text, &b->source, DT_VALIDATION, i));
+        text->bytes[text->prompt_length] = '\0';
     }
     return DT_OK;
 }
@@ -53,9 +50,7 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(dt_trainer_create(&b->t, &b->s, config));
     DT_TRY(dt_trainer_initialise(&b->t));
     DT_TRY(dt_batch_create(&b->batch, b->problems, b->problems * b->t.shape.T));
-    DT_TRY(dt_memory_alloc(&b->result, 1, sizeof *b->result, "evaluation"));
-    DT_TRY(dt_memory_alloc(&b->prompt, PROMPTS, sizeof *b->prompt, "prompts"));
-    DT_TRY(dt_memory_alloc(&b->produced, PROMPTS, sizeof *b->produced, "answers"));
+    b->source = dt_trainer_source(&b->t);
     DT_TRY(sample_problems(b));
     /* validation goes on by EVAL_CHUNK problems, in as many passes as their tokens need */
     const size_t text = b->batch.tokens / b->problems, unit = DT_EVAL_CHUNK * text;
@@ -65,9 +60,10 @@ static dt_status open_bench(bench *b, const dt_config *config) {
 
 static void close_bench(bench *b) {
     products_close(&b->products);
-    dt_memory_free(&b->produced);
-    dt_memory_free(&b->prompt);
-    dt_memory_free(&b->result);
+    for (size_t i = 0; i < PROMPTS; i++) {
+        dt_text_destroy(&b->produced[i]);
+        dt_text_destroy(&b->prompt[i]);
+    }
     dt_batch_destroy(&b->batch);
     dt_trainer_destroy(&b->t);
     dt_session_close(&b->s);
@@ -78,10 +74,10 @@ static dt_status time_validation(bench *b, size_t i) {
     const double flops = model_linear_flops(&t->shape, (double)b->batch.tokens) +
                          model_attention_flops(&t->shape, &b->batch);
     const dt_eval_request request = {.problems = {.split = DT_VALIDATION, .count = b->problems}};
-    const dt_source source = dt_trainer_source(t);
     const double start = dt_seconds_now();
-    DT_TRY(dt_evaluate(b->result, &b->s, t->model, &source, &request));
+    DT_TRY(dt_evaluate(&b->result, &b->s, t->model, &b->source, &request));
     const double seconds = dt_seconds_now() - start;
+    dt_eval_result_destroy(&b->result);
     b->validation[i] = (double)b->problems / seconds;
     DT_TRY(products_run(&b->sgemm[i], &b->products, seconds));
     b->ratio[i] = flops / seconds / b->sgemm[i];
@@ -92,16 +88,16 @@ static dt_status time_validation(bench *b, size_t i) {
 static dt_status time_generation(bench *b, double *rate, size_t count) {
     dt_generator *generator;
     const char *prompt[PROMPTS];
-    for (size_t i = 0; i < count; i++) prompt[i] = b->prompt[i];
+    for (size_t i = 0; i < count; i++) prompt[i] = b->prompt[i].bytes;
     DT_TRY(dt_generator_create(&generator, b->t.model, count));
     const double start = dt_seconds_now();
     const dt_status status =
-        dt_generator_run(generator, b->produced, prompt, count, b->t.tokenizer);
+        dt_generator_run(generator, b->produced, prompt, count, b->source.tokenizer);
     const double seconds = dt_seconds_now() - start;
     /* One byte is one token in these texts; where an answer ends, the end was computed, too. */
     double tokens = 0;
     for (size_t i = 0; status == DT_OK && i < count; i++)
-        tokens += (double)(strlen(prompt[i]) + strlen(b->produced[i]));
+        tokens += (double)(strlen(prompt[i]) + b->produced[i].length);
     *rate = tokens / seconds;
     dt_generator_destroy(&generator);
     return status;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "dtrain/arithmetic/format.h"
 #include "dtrain/core/clock.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"

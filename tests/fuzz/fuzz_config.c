@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "dtrain/arithmetic/format.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/data.h"
 #include "dtrain/model/model.h"
 
 /* What a checked configuration promises. */
@@ -18,7 +18,7 @@ static void inspect(const dt_config *config) {
     MUST(shape.T >= dt_format_longest(config) - 1 && shape.P > dt_format_places(config));
     dt_problem problem;
     if (dt_problem_train(&problem, config, 12345) == DT_OK) {
-        char text[DT_TEXT_MAX];
+        char text[DT_PROBLEM_TEXT_MAX];
         size_t given;
         MUST(dt_problem_in_domain(&problem, config) == DT_OK);
         MUST(dt_format_write(text, sizeof text, &given, &problem, (dt_format)config->format) ==

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "dtrain/data/data.h"
+#include "dtrain/data/split.h"
 #include "options.h"
 
 typedef struct {

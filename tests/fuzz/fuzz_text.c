@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
 
 enum { FORMATS = DT_FORMAT_CHAT + 1 };
 
@@ -34,7 +34,7 @@ static void read_settings(const char *text) {
 /* What the model produced, after the problem. */
 static void read_produced(const dt_problem *problem, const char *produced) {
     for (int format = 0; format < FORMATS; format++) {
-        char answer[64], small[8], working[DT_TEXT_MAX], tiny[16];
+        char answer[64], small[8], working[DT_PROBLEM_TEXT_MAX], tiny[16];
         const dt_status status =
             dt_format_answer(answer, sizeof answer, produced, problem, (dt_format)format);
         MUST(status == DT_OK || status == DT_ERR_DATA);
@@ -50,7 +50,7 @@ static void read_produced(const dt_problem *problem, const char *produced) {
 /* What is right is understood. */
 static void solve(const dt_problem *problem) {
     for (int format = 0; format < FORMATS; format++) {
-        char text[DT_TEXT_MAX], right[64], answer[64];
+        char text[DT_PROBLEM_TEXT_MAX], right[64], answer[64];
         size_t given;
         if (dt_problem_answer(right, sizeof right, problem) != DT_OK) return;
         if (dt_format_write(text, sizeof text, &given, problem, (dt_format)format) != DT_OK) {

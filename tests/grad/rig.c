@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "dtrain/arithmetic/format.h"
+#include "dtrain/arithmetic/source.h"
 #include "dtrain/core/memory.h"
 
 static void fill_weights(rig *r) {
@@ -27,7 +29,8 @@ void rig_batch_create(dt_batch *batch, const rig *r, size_t first, size_t count)
     for (size_t i = first; i < first + count; i++) {
         dt_problem problem;
         expect_ok(dt_problem_train(&problem, &r->config, i));
-        expect_ok(dt_batch_append(batch, &problem, i, (dt_format)r->config.format, r->tokenizer));
+        expect_ok(dt_arithmetic_write(&batch->text, &problem, (dt_format)r->config.format, i));
+        expect_ok(dt_batch_append(batch, &batch->text, i, r->tokenizer));
     }
 }
 

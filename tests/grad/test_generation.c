@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "dtrain/arithmetic/format.h"
+
 static const rig_choice CHOICES[] = {
     {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 12},
     {.format = DT_FORMAT_REVERSE, .layers = 1, .width = 16, .heads = 2, .problems = 12},
@@ -32,11 +34,12 @@ typedef struct {
 } endings;
 
 /* What is given of training problem number i. */
-static void prompt_write(char text[DT_TEXT_MAX], const rig *r, uint64_t i) {
+static void prompt_write(char text[DT_PROBLEM_TEXT_MAX], const rig *r, uint64_t i) {
     dt_problem problem;
     size_t given;
     expect_ok(dt_problem_train(&problem, &r->config, i));
-    expect_ok(dt_format_write(text, DT_TEXT_MAX, &given, &problem, (dt_format)r->config.format));
+    expect_ok(
+        dt_format_write(text, DT_PROBLEM_TEXT_MAX, &given, &problem, (dt_format)r->config.format));
     text[given] = '\0';
 }
 
@@ -72,10 +75,10 @@ static void expect_likely(const rig *r, const int32_t *id, size_t count, int32_t
 }
 
 static void expect_greedy(endings *ended, const rig *r, const char *prompt, const char *produced) {
-    int32_t id[2 * DT_TEXT_MAX];
+    int32_t id[2 * DT_PROBLEM_TEXT_MAX];
     size_t given, made;
-    expect_ok(dt_tokenizer_encode(id, DT_TEXT_MAX, &given, r->tokenizer, prompt));
-    expect_ok(dt_tokenizer_encode(id + given, DT_TEXT_MAX, &made, r->tokenizer, produced));
+    expect_ok(dt_tokenizer_encode(id, DT_PROBLEM_TEXT_MAX, &given, r->tokenizer, prompt));
+    expect_ok(dt_tokenizer_encode(id + given, DT_PROBLEM_TEXT_MAX, &made, r->tokenizer, produced));
     assert_true(given + made <= r->shape.T);
     for (size_t i = 0; i < made; i++) {
         assert_true(id[given + i] != 0);
@@ -97,8 +100,8 @@ static void texts_are_those_of_the_whole_model(void **state) {
         assert_true(r.batch.tokens >= r.shape.T);
         dt_generator *generator = NULL;
         expect_ok(dt_generator_create(&generator, r.model, PROMPTS));
-        char(*text)[DT_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *text);
-        char(*produced)[DT_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *produced);
+        char(*text)[DT_PROBLEM_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *text);
+        dt_text produced[PROMPTS] = {0};
         const char *prompt[PROMPTS];
         /* All of its room, then less, over caches that are no longer empty. */
         const size_t counts[] = {PROMPTS, 4, 1};
@@ -107,15 +110,16 @@ static void texts_are_those_of_the_whole_model(void **state) {
             for (size_t i = 0; i < count; i++) {
                 prompt_write(text[i], &r, 10 * count + i);
                 prompt[i] = text[i];
-                memset(produced[i], 'x', sizeof produced[i]);
             }
             expect_ok(dt_generator_run(generator, produced, prompt, count, r.tokenizer));
-            for (size_t i = 0; i < count; i++) expect_greedy(&ended, &r, prompt[i], produced[i]);
+            for (size_t i = 0; i < count; i++) {
+                expect_greedy(&ended, &r, prompt[i], produced[i].bytes);
+            }
         }
         dt_generator_destroy(&generator);
         assert_null(generator);
         free(text);
-        free(produced);
+        for (size_t i = 0; i < PROMPTS; i++) dt_text_destroy(&produced[i]);
         rig_destroy(&r);
     }
     assert_true(ended.by_end > 0);
@@ -127,8 +131,8 @@ static void bad_prompts_are_refused(void **state) {
     rig_create(&r, *state, &CHOICES[0]);
     dt_generator *generator = NULL;
     expect_ok(dt_generator_create(&generator, r.model, 2));
-    char(*produced)[DT_TEXT_MAX] = reference_alloc(3, sizeof *produced);
-    char longer[DT_TEXT_MAX];
+    dt_text produced[3] = {0};
+    char longer[DT_PROBLEM_TEXT_MAX];
     memset(longer, '1', sizeof longer);
     longer[r.shape.T + 1] = '\0';
     const char *const good[] = {"1+2=", "3+4=", "5+6="}, *const empty[] = {"1+2=", ""};
@@ -140,7 +144,7 @@ static void bad_prompts_are_refused(void **state) {
     expect_ok(dt_generator_run(generator, produced, good, 0, r.tokenizer));
     expect_ok(dt_generator_run(generator, produced, good, 2, r.tokenizer));
     dt_generator_destroy(&generator);
-    free(produced);
+    for (size_t i = 0; i < 3; i++) dt_text_destroy(&produced[i]);
     rig_destroy(&r);
 }
 

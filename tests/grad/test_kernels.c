@@ -112,12 +112,12 @@ static void generation(void **state) {
         &(rig_choice){
             .format = DT_FORMAT_PLAIN, .layers = 1, .width = 6, .heads = 3, .problems = PROMPTS});
     dt_generator *generator = NULL;
-    char(*produced)[DT_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *produced);
+    dt_text produced[PROMPTS] = {0};
     const char *const prompt[PROMPTS] = {"12+3=", "7*8="};
     expect_ok(dt_generator_create(&generator, r.model, PROMPTS));
     expect_ok(dt_generator_run(generator, produced, prompt, PROMPTS, r.tokenizer));
     dt_generator_destroy(&generator);
-    free(produced);
+    for (size_t i = 0; i < PROMPTS; i++) dt_text_destroy(&produced[i]);
     rig_destroy(&r);
 }
 

@@ -1,6 +1,8 @@
 /* Makes checkpoints for the tests, and compares them. */
 #include "fixture.h"
 
+#include "dtrain/arithmetic/format.h"
+
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>

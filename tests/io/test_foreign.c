@@ -141,8 +141,7 @@ static void test_settings_of_people(void **state) {
                                             "[run]\nout = x\n[checkpoints]\nkeep = 3\n",
                                             "[run]\r\nseed = 3\r\n"};
     static const char *const foreign[] = {"port = 80\n", "[server]\nport=80\n", "{\"a\": 1}\n",
-                                          "[run]\nseed = x\n",
-                                          "\177ELF"};
+                                          "[run]\nseed = x\n", "\177ELF"};
     for (size_t i = 0; i < sizeof of_people / sizeof *of_people; i++) {
         store(s, "config.ini", of_people[i]);
         assert_int_equal(find(s)->settings, DT_SETTINGS_PERSON);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
 
 /* One problem of each operation, in all phrasings: the question as people ask it, the model's text
  * (least significant digit first, but for dividends and quotients), and the answer as people read
@@ -81,7 +81,7 @@ static void every_phrasing_is_written(void **state) {
     (void)state;
     for (size_t k = 0; k < KNOWN; k++) {
         for (size_t i = 0; i < DT_PHRASINGS; i++) {
-            char text[DT_TEXT_MAX], answer[64], sentence[128];
+            char text[DT_PROBLEM_TEXT_MAX], answer[64], sentence[128];
             size_t given;
             assert_int_equal(
                 dt_format_write_as(text, sizeof text, &given, &known[k].problem, DT_FORMAT_CHAT, i),
@@ -236,23 +236,27 @@ static void phrasings_follow_from_the_number(void **state) {
 static void all_phrasings_have_tokens(void **state) {
     (void)state;
     dt_tokenizer *tokenizer;
+    dt_text back = {0};
     assert_int_equal(dt_tokenizer_create(&tokenizer, DT_FORMAT_CHAT), DT_OK);
     assert_string_equal(dt_tokenizer_token(tokenizer, 0), "$");
     for (size_t k = 0; k < KNOWN; k++) {
         for (size_t i = 0; i < DT_PHRASINGS; i++) {
-            char text[DT_TEXT_MAX], back[DT_TEXT_MAX];
-            int32_t id[DT_TEXT_MAX];
+            char text[DT_PROBLEM_TEXT_MAX];
+            int32_t id[DT_PROBLEM_TEXT_MAX];
             size_t given, count, characters = 0;
             assert_int_equal(
                 dt_format_write_as(text, sizeof text, &given, &known[k].problem, DT_FORMAT_CHAT, i),
                 DT_OK);
             for (const char *c = text; *c; c++) characters += (*c & 0xc0) != 0x80;
-            assert_int_equal(dt_tokenizer_encode(id, DT_TEXT_MAX, &count, tokenizer, text), DT_OK);
+            assert_int_equal(dt_tokenizer_encode(id, DT_PROBLEM_TEXT_MAX, &count, tokenizer, text),
+                             DT_OK);
             assert_int_equal(count, characters);
-            assert_int_equal(dt_tokenizer_decode(back, sizeof back, tokenizer, id, count), DT_OK);
-            assert_string_equal(back, text);
+            dt_text_clear(&back);
+            assert_int_equal(dt_tokenizer_decode(&back, tokenizer, id, count), DT_OK);
+            assert_string_equal(back.bytes, text);
         }
     }
+    dt_text_destroy(&back);
     dt_tokenizer_destroy(&tokenizer);
 }
 

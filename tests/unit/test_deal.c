@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/data/deal.h"
+#include "dtrain/data/source.h"
 
 enum { BATCH_MAX = 1024 };
 
@@ -97,14 +98,17 @@ static void parts_weigh_nearly_the_same(void **state) {
     dt_deal deal;
     dt_config config;
     dt_config_defaults(&config);
-    const dt_source source = {.config = &config};
+    dt_source source;
+    dt_text text = {0};
+    assert_int_equal(dt_source_open(&source, &config, NULL), DT_OK);
     open_deal(&deal, 128, 8);
     uint64_t position = 0;
     double heaviest = 0, means = 0;
     for (size_t step = 0; step < 50; step++) {
         uint64_t least, most, sum = 0;
         for (size_t i = 0; i < deal.texts; i++) {
-            assert_int_equal(dt_source_train_length(&deal.tokens[i], &source, position++), DT_OK);
+            assert_int_equal(source.kind->train_length(&deal.tokens[i], &text, &source, position++),
+                             DT_OK);
             sum += deal.tokens[i];
         }
         dt_deal_texts(&deal, deal.texts, deal.parts);
@@ -116,6 +120,8 @@ static void parts_weigh_nearly_the_same(void **state) {
         means += mean;
     }
     assert_true(heaviest < 1.002 * means);
+    dt_text_destroy(&text);
+    dt_source_close(&source);
     dt_deal_destroy(&deal);
 }
 
@@ -136,30 +142,6 @@ static void the_same_lengths_give_the_same_order(void **state) {
     dt_deal_destroy(&second);
 }
 
-/* The length of a text is what it adds to a batch. */
-static void lengths_are_those_of_the_texts(void **state) {
-    (void)state;
-    for (dt_format format = DT_FORMAT_PLAIN; format <= DT_FORMAT_CHAT; format++) {
-        dt_config config;
-        dt_tokenizer *tokenizer;
-        dt_batch batch;
-        dt_config_defaults(&config);
-        config.format = format;
-        assert_int_equal(dt_tokenizer_create(&tokenizer, format), DT_OK);
-        assert_int_equal(dt_batch_create(&batch, 1, DT_TEXT_MAX), DT_OK);
-        const dt_source source = {&config, tokenizer, NULL};
-        for (uint64_t position = 0; position < 500; position++) {
-            uint32_t tokens;
-            dt_batch_clear(&batch);
-            assert_int_equal(dt_source_train(&batch, &source, position), DT_OK);
-            assert_int_equal(dt_source_train_length(&tokens, &source, position), DT_OK);
-            assert_int_equal(tokens, batch.tokens);
-        }
-        dt_batch_destroy(&batch);
-        dt_tokenizer_destroy(&tokenizer);
-    }
-}
-
 static void what_cannot_be_dealt_out_is_refused(void **state) {
     (void)state;
     dt_deal deal;
@@ -175,7 +157,6 @@ int main(void) {
         cmocka_unit_test(parts_exchange_texts),
         cmocka_unit_test(parts_weigh_nearly_the_same),
         cmocka_unit_test(the_same_lengths_give_the_same_order),
-        cmocka_unit_test(lengths_are_those_of_the_texts),
         cmocka_unit_test(what_cannot_be_dealt_out_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include "written.h"
 
 static void assert_written(dt_problem problem, dt_format format, const char *expected) {
-    char text[DT_TEXT_MAX];
+    char text[DT_PROBLEM_TEXT_MAX];
     const size_t prompt = write_problem(text, &problem, format);
     assert_string_equal(text, expected);
     assert_int_equal(prompt, strchr(expected, '=') - expected + 1);
@@ -346,7 +346,7 @@ static bounds bounds_of(const dt_config *config) {
 }
 
 static void check_problem(const dt_problem *problem, dt_format format, bounds most) {
-    char text[DT_TEXT_MAX], answer[64], expected[64];
+    char text[DT_PROBLEM_TEXT_MAX], answer[64], expected[64];
     const size_t prompt = write_problem(text, problem, format);
     if (!is_right(text, prompt, problem, format)) fail_msg("%s", text);
     people_s_answer(expected, problem);
@@ -380,7 +380,7 @@ static void random_problems_read_back(void **state) {
 
 static void measure(size_t *longest, size_t *places, dt_operation op, uint64_t a, uint64_t b,
                     dt_format format) {
-    char text[DT_TEXT_MAX];
+    char text[DT_PROBLEM_TEXT_MAX];
     const dt_problem problem = {op, a, b};
     for (size_t i = 0; i < (format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1); i++) {
         write_phrased(text, &problem, format, i);
@@ -446,7 +446,7 @@ static void bounds_hold_for_extreme_problems(void **state) {
         const dt_config config = config_of(ops, m, m, n, format);
         const dt_problem problem = {op, extreme_number(word, m), extreme_number(word + 2, n)};
         check_problem(&problem, format, bounds_of(&config));
-        assert_true(dt_format_longest(&config) < DT_TEXT_MAX);
+        assert_true(dt_format_longest(&config) < DT_PROBLEM_TEXT_MAX);
     }
 }
 
@@ -472,7 +472,7 @@ static void bounds_look_at_the_operations_in_use(void **state) {
 
 static void what_cannot_be_written_is_refused(void **state) {
     (void)state;
-    char text[DT_TEXT_MAX];
+    char text[DT_PROBLEM_TEXT_MAX];
     size_t prompt;
     static const dt_problem impossible[] = {
         {DT_DIVIDE, 1, 0},

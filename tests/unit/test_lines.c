@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/data/source.h"
+#include "dtrain/text/lines.h"
 
 static char path[] = "/tmp/dtrain-lines.XXXXXX";
 
@@ -90,14 +91,15 @@ static void write_many(void) {
 }
 
 static void count_lines(const dt_lines *lines, dt_split split) {
+    dt_text read = {0};
     for (size_t i = 0; i < dt_lines_about(lines)->lines[split]; i++) {
-        char text[DT_TEXT_MAX];
-        size_t given;
-        assert_int_equal(dt_lines_read(text, sizeof text, &given, lines, split, i), DT_OK);
+        assert_int_equal(dt_lines_read(&read, lines, split, i), DT_OK);
+        char *text = read.bytes;
         const size_t length = strlen(text);
+        assert_int_equal(read.length, length);
         assert_int_equal(text[length - 1], '\n');
         text[length - 1] = '\0';
-        assert_int_equal(given, strchr(text, '\t') - text + 1);
+        assert_int_equal(read.prompt_length, strchr(text, '\t') - text + 1);
         size_t *found = NULL;
         const void *at = bsearch(text, many, different, sizeof *many, compare_texts);
         if (at)
@@ -105,6 +107,7 @@ static void count_lines(const dt_lines *lines, dt_split split) {
         if (!found) fail_msg("no such line: %s", text);
         found[split]++;
     }
+    dt_text_destroy(&read);
 }
 
 static void every_line_is_in_one_split(void **state) {
@@ -146,12 +149,12 @@ static void facts_are_counted(void **state) {
     assert_int_equal(facts->longest, strlen("to be or not to be") + 2);
     assert_int_equal(facts->places, 6);
     size_t seen = 0;
+    dt_text read = {0};
     for (int split = 0; split < DT_SPLITS; split++) {
         for (size_t i = 0; i < facts->lines[split]; i++) {
-            char line[DT_TEXT_MAX];
-            size_t given;
-            assert_int_equal(dt_lines_read(line, sizeof line, &given, lines, (dt_split)split, i),
-                             DT_OK);
+            assert_int_equal(dt_lines_read(&read, lines, (dt_split)split, i), DT_OK);
+            const char *line = read.bytes;
+            const size_t given = read.prompt_length;
             if (strcmp(line, "\n12345 years\n") == 0 && given == 1) seen |= 1;
             if (strcmp(line, "帰る\t1999年\n") == 0 && given == strlen("帰る\t")) seen |= 2;
             if (strcmp(line, "\n𝄞\n") == 0 && given == 1) seen |= 4;
@@ -159,6 +162,7 @@ static void facts_are_counted(void **state) {
         }
     }
     assert_int_equal(seen, 15);
+    dt_text_destroy(&read);
     dt_lines_close(&lines);
 }
 
@@ -241,10 +245,10 @@ static void files_that_cannot_be_learned_are_refused(void **state) {
     assert_non_null(strstr(dt_error_text(), ":1: byte 3 (0x00)"));
     memset(block, 'x', sizeof block);
     memcpy(block, "a\nb\n", 4);
-    write_file(block, DT_TEXT_MAX + 4);
+    write_file(block, 65535 + 4);
     assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
-    assert_non_null(strstr(dt_error_text(), ":3: the line has 4096 bytes, and 4093 are the most"));
-    write_file(block, 4093 + 4);
+    assert_non_null(strstr(dt_error_text(), ":3: the line needs 65537 tokens"));
+    write_file(block, 65534 + 4);
     lines = open_lines(0);
     dt_lines_close(&lines);
     write_file(block, sizeof block);
@@ -258,15 +262,15 @@ static void files_that_cannot_be_learned_are_refused(void **state) {
 static void a_file_that_changes_is_noticed(void **state) {
     (void)state;
     static const char before[] = "a\nbb\nccc\ndddd\neeeee\n", after[] = "a\nxx\nccc\ndddd\neeeee\n";
-    char text[DT_TEXT_MAX];
-    size_t given;
+    dt_text text = {0};
     write_file(before, strlen(before));
     dt_lines *lines = open_lines(0);
-    assert_int_equal(dt_lines_read(text, sizeof text, &given, lines, DT_TRAIN, 0), DT_OK);
+    assert_int_equal(dt_lines_read(&text, lines, DT_TRAIN, 0), DT_OK);
     usleep(20000); /* a file system's clock may be that coarse */
     write_file(after, strlen(after));
-    assert_int_equal(dt_lines_read(text, sizeof text, &given, lines, DT_TRAIN, 0), DT_ERR_DATA);
+    assert_int_equal(dt_lines_read(&text, lines, DT_TRAIN, 0), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "has been written to"));
+    dt_text_destroy(&text);
     dt_lines_close(&lines);
 }
 
@@ -274,11 +278,10 @@ static void a_file_that_changes_is_noticed(void **state) {
 
 /* The line of a training position, by what stands at the beginning of each: its number. */
 static size_t number_at(dt_batch *batch, const dt_source *source, uint64_t position) {
-    char text[DT_TEXT_MAX];
     dt_batch_clear(batch);
     assert_int_equal(dt_source_train(batch, source, position), DT_OK);
-    assert_int_equal(dt_batch_text(text, sizeof text, batch, 0, source->tokenizer), DT_OK);
-    return strtoul(text, NULL, 10);
+    assert_int_equal(dt_batch_text(&batch->text, batch, 0, source->tokenizer), DT_OK);
+    return strtoul(batch->text.bytes, NULL, 10);
 }
 
 static void epochs_are_fresh_permutations(void **state) {
@@ -290,14 +293,15 @@ static void epochs_are_fresh_permutations(void **state) {
     for (size_t i = 0; i < LINES; i++)
         length += (size_t)sprintf(bytes + length, "%zu\tnumber %zu\n", i, i);
     write_file(bytes, length);
-    dt_lines *lines = open_lines(0);
-    dt_tokenizer *tokenizer;
+    dt_source source;
     dt_batch batch;
-    assert_int_equal(dt_lines_tokenizer(&tokenizer, lines), DT_OK);
+    dt_config config = {.seed = 3};
+    strcpy(config.train_file, path);
+    assert_int_equal(dt_source_open(&source, &config, NULL), DT_OK);
     assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
-    const size_t examples = dt_lines_about(lines)->lines[DT_TRAIN];
-    dt_config config = {.seed = 3, .train_examples = (int64_t)examples};
-    const dt_source source = {&config, tokenizer, lines};
+    uint64_t examples;
+    assert_int_equal(dt_source_count(&examples, &source, DT_TRAIN, UINT64_MAX), DT_OK);
+    source.config.train_examples = (int64_t)examples;
     for (size_t i = 0; i < EPOCHS * examples; i++) {
         const size_t number = number_at(&batch, &source, i);
         count[i / examples][number]++;
@@ -311,7 +315,7 @@ static void epochs_are_fresh_permutations(void **state) {
     }
     assert_true(same < examples / 50 && rising < examples / 50);
     /* Fewer of them: a sample of all, the same in each epoch. */
-    config.train_examples = 200;
+    source.config.train_examples = 200;
     size_t small = 0, used = 0;
     for (size_t i = 0; i < 400; i++) {
         const size_t number = number_at(&batch, &source, i);
@@ -322,8 +326,15 @@ static void epochs_are_fresh_permutations(void **state) {
     assert_int_equal(used, 200);
     assert_in_range(small, 120, 280);
     dt_batch_destroy(&batch);
-    dt_tokenizer_destroy(&tokenizer);
-    dt_lines_close(&lines);
+    dt_source_close(&source);
+}
+
+static dt_status append(dt_batch *batch, const char *bytes, size_t prompt, uint64_t index,
+                        const dt_tokenizer *tokenizer) {
+    dt_text_clear(&batch->text);
+    DT_TRY(dt_text_append(&batch->text, bytes, strlen(bytes)));
+    batch->text.prompt_length = prompt;
+    return dt_batch_append(batch, &batch->text, index, tokenizer);
 }
 
 static void the_loss_counts_what_is_not_given(void **state) {
@@ -333,11 +344,11 @@ static void the_loss_counts_what_is_not_given(void **state) {
     static const int32_t plain_token[] = {0, 2, 3}, plain_target[] = {2, 3, 0};
     dt_tokenizer *tokenizer;
     dt_batch batch;
-    char back[64];
+    dt_text back = {0};
     assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 5), DT_OK);
-    assert_int_equal(dt_batch_create(&batch, 2, 7), DT_OK);
-    assert_int_equal(dt_batch_append_text(&batch, text, strlen("猫\t"), 0, tokenizer), DT_OK);
-    assert_int_equal(dt_batch_append_text(&batch, "\nab\n", 1, 1, tokenizer), DT_OK);
+    assert_int_equal(dt_batch_create(&batch, 3, 10), DT_OK);
+    assert_int_equal(append(&batch, text, strlen("猫\t"), 0, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, "\nab\n", 1, 1, tokenizer), DT_OK);
     assert_int_equal(batch.tokens, 7);
     assert_int_equal(batch.scored, 6);
     assert_memory_equal(batch.token, answer_token, sizeof answer_token);
@@ -346,12 +357,12 @@ static void the_loss_counts_what_is_not_given(void **state) {
     assert_memory_equal(batch.target + 4, plain_target, sizeof plain_target);
     static const char *const prompt[] = {"猫\t", "\n"}, *const whole[] = {"猫\tab\n", "\nab\n"};
     for (size_t b = 0; b < 2; b++) {
-        assert_int_equal(dt_batch_prompt(back, sizeof back, &batch, b, tokenizer), DT_OK);
-        assert_string_equal(back, prompt[b]);
-        assert_int_equal(dt_batch_text(back, sizeof back, &batch, b, tokenizer), DT_OK);
-        assert_string_equal(back, whole[b]);
+        assert_int_equal(dt_batch_text(&back, &batch, b, tokenizer), DT_OK);
+        assert_string_equal(back.bytes, whole[b]);
+        assert_int_equal(back.prompt_length, strlen(prompt[b]));
     }
-    assert_int_equal(dt_batch_append_text(&batch, "\nc\n", 1, 2, tokenizer), DT_ERR_DATA);
+    dt_text_destroy(&back);
+    assert_int_equal(append(&batch, "\nc\n", 1, 2, tokenizer), DT_ERR_DATA);
     dt_batch_destroy(&batch);
     dt_tokenizer_destroy(&tokenizer);
 }

@@ -7,7 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
+#include "dtrain/arithmetic/source.h"
 
 /* Ids of the fixed vocabulary "$0123456789+-*" and "/=r,:;". */
 enum {
@@ -40,14 +41,20 @@ static dt_tokenizer *create(dt_format format) {
     return tokenizer;
 }
 
+static dt_status append(dt_batch *batch, const dt_problem *problem, uint64_t index,
+                        dt_format format, const dt_tokenizer *tokenizer) {
+    DT_TRY(dt_arithmetic_write(&batch->text, problem, format, index));
+    return dt_batch_append(batch, &batch->text, index, tokenizer);
+}
+
 static void problems_stand_back_to_back(void **state) {
     (void)state;
     dt_batch batch;
     dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
     assert_int_equal(dt_batch_create(&batch, 3, 20), DT_OK);
-    assert_int_equal(dt_batch_append(&batch, &sum, 41, DT_FORMAT_PLAIN, tokenizer), DT_OK);
-    assert_int_equal(
-        dt_batch_append(&batch, &difference, UINT64_C(1) << 40, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &sum, 41, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &difference, UINT64_C(1) << 40, DT_FORMAT_PLAIN, tokenizer),
+                     DT_OK);
     /* 12+7=19$ and 3-8=-5$ */
     static const int32_t offset[] = {0, 7, 13};
     static const int32_t token[] = {ONE,   TWO,   PLUS,  SEVEN, IS,    ONE, NINE,
@@ -65,8 +72,8 @@ static void problems_stand_back_to_back(void **state) {
     assert_memory_equal(batch.target, target, sizeof target);
     assert_int_equal(batch.index[0], 41);
     assert_int_equal(batch.index[1], UINT64_C(1) << 40);
-    assert_int_equal(batch.problem[0].a, 12);
-    assert_int_equal(batch.problem[1].operation, DT_SUBTRACT);
+    assert_int_equal(dt_arithmetic_problem(&batch.note[0]).a, 12);
+    assert_int_equal(batch.note[1].kind, DT_SUBTRACT);
     dt_tokenizer_destroy(&tokenizer);
     dt_batch_destroy(&batch);
     assert_null(batch.token);
@@ -80,7 +87,7 @@ static void working_is_scored_too(void **state) {
     assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
     /* 372*4=2bS9cS01=2901$ */
     const dt_problem product = {DT_MULTIPLY, 273, 4};
-    assert_int_equal(dt_batch_append(&batch, &product, 0, DT_FORMAT_SCRATCHPAD, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &product, 0, DT_FORMAT_SCRATCHPAD, tokenizer), DT_OK);
     static const int32_t target[] = {-1,      -1,   -1,      -1,      -1,   TWO, CARRY_1,
                                      UNITS_8, NINE, CARRY_2, UNITS_8, ZERO, ONE, IS,
                                      TWO,     NINE, ZERO,    ONE,     END};
@@ -96,22 +103,20 @@ static void a_full_batch_refuses_and_stays_as_it_is(void **state) {
     dt_batch batch;
     dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
     assert_int_equal(dt_batch_create(&batch, 2, 12), DT_OK);
-    assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
-    assert_int_equal(dt_batch_append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer),
+    assert_int_equal(append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer),
                      DT_ERR_INTERNAL); /* 7 + 6 tokens */
     assert_int_equal(batch.problems, 1);
     assert_int_equal(batch.tokens, 7);
     assert_int_equal(batch.scored, 3);
     const dt_problem short_one = {DT_ADD, 1, 2};
-    assert_int_equal(dt_batch_append(&batch, &short_one, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &short_one, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
     assert_int_equal(batch.tokens, 12);
-    assert_int_equal(dt_batch_append(&batch, &short_one, 2, DT_FORMAT_PLAIN, tokenizer),
-                     DT_ERR_INTERNAL);
+    assert_int_equal(append(&batch, &short_one, 2, DT_FORMAT_PLAIN, tokenizer), DT_ERR_INTERNAL);
     assert_int_equal(batch.problems, 2);
     const dt_problem undefined = {DT_DIVIDE, 1, 0};
     dt_batch_clear(&batch);
-    assert_int_equal(dt_batch_append(&batch, &undefined, 0, DT_FORMAT_PLAIN, tokenizer),
-                     DT_ERR_ARG);
+    assert_int_equal(append(&batch, &undefined, 0, DT_FORMAT_PLAIN, tokenizer), DT_ERR_ARG);
     assert_int_equal(batch.problems + batch.tokens + batch.scored, 0);
     dt_tokenizer_destroy(&tokenizer);
     dt_batch_destroy(&batch);
@@ -124,7 +129,7 @@ static void a_cleared_batch_is_as_new(void **state) {
     assert_int_equal(dt_batch_create(&batch, 1, 7), DT_OK);
     for (uint64_t round = 0; round < 3; round++) {
         dt_batch_clear(&batch);
-        assert_int_equal(dt_batch_append(&batch, &sum, round, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+        assert_int_equal(append(&batch, &sum, round, DT_FORMAT_PLAIN, tokenizer), DT_OK);
         assert_int_equal(batch.offset[0], 0);
         assert_int_equal(batch.offset[1], 7);
         assert_int_equal(batch.scored, 3);
@@ -143,7 +148,7 @@ static void the_prompt_is_found_among_long_tokens(void **state) {
     dt_batch batch;
     assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 4), DT_OK);
     assert_int_equal(dt_batch_create(&batch, 1, 3), DT_OK);
-    assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
     assert_int_equal(batch.tokens, 3);
     assert_int_equal(batch.scored, 2);
     assert_memory_equal(batch.target, target, sizeof target);
@@ -165,8 +170,8 @@ static void places_begin_where_they_are_told(void **state) {
     dt_batch batch;
     dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
     assert_int_equal(dt_batch_create(&batch, 2, 20), DT_OK);
-    assert_int_equal(dt_batch_append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
-    assert_int_equal(dt_batch_append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &sum, 0, DT_FORMAT_PLAIN, tokenizer), DT_OK);
+    assert_int_equal(append(&batch, &difference, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
     dt_batch_shift_places(&batch, 1, 9);
     static const int32_t place[] = {1, 2, 3, 1, 2, 1, 2, 10, 11, 10, 11, 0, 10};
     assert_memory_equal(batch.place, place, sizeof place);

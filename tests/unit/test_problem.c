@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
 
 /* Of 36 digits, as compilers read no such number. */
 #define WIDEST ((dt_number)999999999999999999 * 1000000000000000001)
@@ -301,7 +301,7 @@ static void long_numbers_are_read_as_they_are_written(void **state) {
     (void)state;
     const char *text = "123456789012345678901234567890123456+987654321098765432109876543210987654";
     dt_problem problem;
-    char written[DT_TEXT_MAX];
+    char written[DT_PROBLEM_TEXT_MAX];
     size_t given;
     assert_int_equal(dt_problem_parse(&problem, text), DT_OK);
     assert_int_equal(dt_format_write(written, sizeof written, &given, &problem, DT_FORMAT_PLAIN),

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
 
 static dt_tokenizer *create(dt_format format) {
     dt_tokenizer *tokenizer;
@@ -48,17 +48,19 @@ static void text_survives_the_way_there_and_back(void **state) {
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     int32_t id[80];
     size_t count;
-    char back[80];
+    dt_text back = {0};
     assert_int_equal(dt_tokenizer_encode(id, 80, &count, tokenizer, text), DT_OK);
     assert_int_equal(count, strlen(text));
     assert_int_equal(id[0], 3); /* "2" */
     assert_int_equal(id[count - 1], 0);
-    assert_int_equal(dt_tokenizer_decode(back, sizeof back, tokenizer, id, count), DT_OK);
-    assert_string_equal(back, text);
+    assert_int_equal(dt_tokenizer_decode(&back, tokenizer, id, count), DT_OK);
+    assert_string_equal(back.bytes, text);
+    dt_text_clear(&back);
     assert_int_equal(dt_tokenizer_encode(id, 80, &count, tokenizer, ""), DT_OK);
     assert_int_equal(count, 0);
-    assert_int_equal(dt_tokenizer_decode(back, 1, tokenizer, id, 0), DT_OK);
-    assert_string_equal(back, "");
+    assert_int_equal(dt_tokenizer_decode(&back, tokenizer, id, 0), DT_OK);
+    assert_string_equal(back.bytes, "");
+    dt_text_destroy(&back);
     dt_tokenizer_destroy(&tokenizer);
 }
 
@@ -73,9 +75,10 @@ static void the_longest_token_is_taken(void **state) {
                      DT_OK);
     assert_int_equal(count, 11);
     assert_memory_equal(id, expected, sizeof expected);
-    char back[64];
-    assert_int_equal(dt_tokenizer_decode(back, sizeof back, tokenizer, id, count), DT_OK);
-    assert_string_equal(back, "1234足す12足は1足足すす$");
+    dt_text back = {0};
+    assert_int_equal(dt_tokenizer_decode(&back, tokenizer, id, count), DT_OK);
+    assert_string_equal(back.bytes, "1234足す12足は1足足すす$");
+    dt_text_destroy(&back);
     dt_tokenizer_destroy(&tokenizer);
 }
 
@@ -120,20 +123,19 @@ static void what_does_not_fit_is_named(void **state) {
     dt_tokenizer *tokenizer = create(DT_FORMAT_PLAIN);
     int32_t id[8];
     size_t count;
-    char text[4];
+    dt_text text = {0};
     assert_int_equal(dt_tokenizer_encode(id, 8, &count, tokenizer, "12x"), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "byte 3 (0x78)"));
     assert_int_equal(dt_tokenizer_encode(id, 8, &count, tokenizer, "1,2"), DT_ERR_DATA);
     assert_int_equal(dt_tokenizer_encode(id, 8, &count, tokenizer, "\xff"), DT_ERR_DATA);
     assert_int_equal(dt_tokenizer_encode(id, 3, &count, tokenizer, "123"), DT_OK);
     assert_int_equal(dt_tokenizer_encode(id, 2, &count, tokenizer, "123"), DT_ERR_INTERNAL);
-    assert_int_equal(dt_tokenizer_decode(text, 4, tokenizer, id, 3), DT_OK);
-    assert_int_equal(dt_tokenizer_decode(text, 3, tokenizer, id, 3), DT_ERR_INTERNAL);
     id[1] = 17;
-    assert_int_equal(dt_tokenizer_decode(text, 4, tokenizer, id, 3), DT_ERR_DATA);
+    assert_int_equal(dt_tokenizer_decode(&text, tokenizer, id, 3), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "17"));
     id[1] = -1;
-    assert_int_equal(dt_tokenizer_decode(text, 4, tokenizer, id, 3), DT_ERR_DATA);
+    assert_int_equal(dt_tokenizer_decode(&text, tokenizer, id, 3), DT_ERR_DATA);
+    dt_text_destroy(&text);
     dt_tokenizer_destroy(&tokenizer);
 }
 

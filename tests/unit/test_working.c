@@ -206,7 +206,7 @@ static void working_of_random_problems_is_true(void **state) {
     const dt_config config = config_of("+-*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
     for (uint64_t i = 0; i < 5000; i++) {
         dt_problem problem;
-        char text[DT_TEXT_MAX], lines[4096];
+        char text[DT_PROBLEM_TEXT_MAX], lines[4096];
         assert_int_equal(dt_problem_sample(&problem, &config, DT_TRAIN, i), DT_OK);
         const size_t prompt = write_problem(text, &problem, DT_FORMAT_SCRATCHPAD);
         dt_format_working(lines, sizeof lines, text + prompt, &problem, DT_FORMAT_SCRATCHPAD);
@@ -267,7 +267,7 @@ static size_t senseless_text(char *text, size_t size, const dt_problem *problem,
     dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
     size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);
     if (i % 3 != 0) {
-        char right[DT_TEXT_MAX];
+        char right[DT_PROBLEM_TEXT_MAX];
         const size_t prompt = write_problem(right, problem, format);
         length = strlen(right + prompt);
         memcpy(text, right + prompt, length + 1);

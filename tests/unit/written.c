@@ -20,15 +20,15 @@ dt_config config_of(const char *ops, int64_t digits, int64_t dividend_digits,
     return config;
 }
 
-size_t write_phrased(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format,
+size_t write_phrased(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format,
                      size_t phrasing) {
     size_t prompt = 0;
-    assert_int_equal(dt_format_write_as(text, DT_TEXT_MAX, &prompt, problem, format, phrasing),
-                     DT_OK);
+    assert_int_equal(
+        dt_format_write_as(text, DT_PROBLEM_TEXT_MAX, &prompt, problem, format, phrasing), DT_OK);
     return prompt;
 }
 
-size_t write_problem(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format) {
+size_t write_problem(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format) {
     const size_t phrasing = (problem->a ^ problem->b) % DT_PHRASINGS;
     return write_phrased(text, problem, format, phrasing);
 }

@@ -2,7 +2,7 @@
 #ifndef WRITTEN_H
 #define WRITTEN_H
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
 
 static const dt_format formats[] = {DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD,
                                     DT_FORMAT_CHAT};
@@ -13,10 +13,10 @@ dt_config config_of(const char *ops, int64_t digits, int64_t dividend_digits,
                     int64_t divisor_digits, dt_format format);
 
 /* The text of a problem, and where its prompt ends; the test fails where it cannot be written. */
-size_t write_phrased(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format,
+size_t write_phrased(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format,
                      size_t phrasing);
 
 /* The same in a phrasing that depends on the operands alone. */
-size_t write_problem(char text[DT_TEXT_MAX], const dt_problem *problem, dt_format format);
+size_t write_problem(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format);
 
 #endif

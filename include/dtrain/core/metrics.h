@@ -2,12 +2,19 @@
 #ifndef DTRAIN_METRICS_H
 #define DTRAIN_METRICS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dtrain/core/status.h"
 
 /* Kinds of texts whose answers are counted separately, at most. */
 enum { DT_KINDS_MAX = 8 };
+
+/* What one of these kinds is called: "add", and '+' where there is room for one character. */
+typedef struct {
+    const char *name;
+    char symbol;
+} dt_text_kind;
 
 typedef struct {
     int64_t step; /* 0-based: the update that this batch led to is number step + 1 */

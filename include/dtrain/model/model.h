@@ -3,7 +3,8 @@
 #define DTRAIN_MODEL_H
 
 #include "dtrain/backend/backend.h"
-#include "dtrain/data/data.h"
+#include "dtrain/core/config.h"
+#include "dtrain/data/pack.h"
 
 /* What fixes every shape. */
 typedef struct {
@@ -139,9 +140,10 @@ void dt_generator_destroy(dt_generator **generator);
 /**
  * Continue each prompt greedily until '$' or the context is full.
  *
- * @param[out] produced  (count) texts of at most DT_TEXT_MAX bytes, without the '$'
+ * @param[in,out] produced  (count) what they held is replaced by what was generated, without the
+ * '$'
  */
-dt_status dt_generator_run(dt_generator *generator, char (*produced)[DT_TEXT_MAX],
-                           const char *const *prompt, size_t count, const dt_tokenizer *tokenizer);
+dt_status dt_generator_run(dt_generator *generator, dt_text *produced, const char *const *prompt,
+                           size_t count, const dt_tokenizer *tokenizer);
 
 #endif

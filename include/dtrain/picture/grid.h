@@ -1,30 +1,26 @@
-/* Where a model is right and where it is wrong: as JSON, as a picture, as text for a terminal. */
+/* Where a model is right and where it is wrong: as a picture, as text for a terminal. */
 #ifndef DTRAIN_GRID_H
 #define DTRAIN_GRID_H
 
 #include <stdio.h>
 
-#include "dtrain/data/analysis.h"
+#include "dtrain/data/source.h"
 
 /**
- * The counts of an evaluation as members of a JSON object, each with a comma before it: one object
- * for each operation there are problems of ("add": {"problems", "exact_match", "exact_text",
- * "cells", "by_carries", "splits", "wrong_steps", "wrong_copies", "wrong_answers"}).
- * @return DT_ERR_IO
- */
-dt_status dt_tally_write(FILE *out, const dt_tally *tally);
-
-/**
- * Read the counts back from the JSON object that eval prints: all but the slips.
+ * Read the tally of arithmetic back from the JSON object that eval prints: all but the slips.
  *
+ * @param[out] tally  to be given back with dt_memory_free; NULL on error
  * @return DT_ERR_NO_INPUT; DT_ERR_DATA if it is no such object, with the location in the file
  */
-dt_status dt_tally_read(dt_tally *tally, const char *path);
+dt_status dt_grid_read(int64_t **tally, const char *path);
+
+/* All that it counts. */
+dt_count dt_grid_total(const int64_t *tally);
 
 /* What is drawn: by reference. */
 typedef struct {
-    const char *title; /* UTF-8 */
-    const dt_tally *tally;
+    const char *title;    /* UTF-8 */
+    const int64_t *tally; /* of a source that can be drawn as a grid */
 } dt_grid;
 
 /* One panel for each operation by operand lengths, and one by what makes it hard; colours say which

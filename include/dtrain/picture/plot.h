@@ -10,7 +10,9 @@
 typedef struct {
     const char *title; /* UTF-8; what a picture cannot show of it becomes '?' */
     const dt_metrics *metrics;
-    int64_t best_step; /* of the validation to mark; one that there is none of: no mark */
+    int64_t best_step;        /* of the validation to mark; one that there is none of: no mark */
+    const dt_text_kind *kind; /* (kinds) of the texts: a curve each */
+    size_t kinds;
 } dt_plot;
 
 typedef enum { DT_PICTURE_SVG, DT_PICTURE_PNG } dt_picture;

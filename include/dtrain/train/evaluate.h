@@ -4,16 +4,15 @@
 
 #include <stdio.h>
 
-#include "dtrain/data/analysis.h"
+#include "dtrain/data/source.h"
 #include "dtrain/run/session.h"
 
 /* A forward pass has so many problems at most, and no more are added to so many tokens: the widest
  * activations of a small model then stay in a second-level cache. And answers generated at once. */
 enum { DT_EVAL_CHUNK = 32, DT_EVAL_TOKENS = 512, DT_EVAL_ANSWERS = 64 };
 
-/* Which problems: 0 … count-1 of a split, or of the whole domain. */
+/* Which texts: 0 … count-1 of a split. */
 typedef struct {
-    bool exhaustive;
     dt_split split;
     uint64_t count;
 } dt_eval_problems;
@@ -29,37 +28,35 @@ typedef struct {
 
 typedef struct {
     dt_eval_problems problems;
-    /* Answer those problems whose text is not reproduced exactly by generation, to see whether the
-       answer is right all the same; otherwise only an exact text counts. */
+    /* Where answers can be right without their text: generate those of texts that are not
+       reproduced exactly; otherwise only an exact text counts. */
     bool generate;
-    bool list;    /* write a line for each wrong answer, in the order of the problems */
+    bool list;    /* write a line for each wrong answer, in the order of the texts */
     FILE *errors; /* to this file, on rank 0 */
     const dt_eval_progress *progress; /* NULL: nobody wants to know */
 } dt_eval_request;
 
 typedef struct {
-    dt_score total; /* loss and token accuracy on the given text; exact: the whole text */
-    dt_tally tally;
-    uint64_t done; /* problems; fewer than were asked for only if interrupted */
+    const dt_source_kind *kind;
+    dt_score total;  /* loss and token accuracy on the given text; exact: the whole text */
+    dt_count *count; /* [0]: of all texts; [1 + k]: of those of kind k */
+    int64_t *tally;  /* the source's own */
+    uint64_t done;   /* texts; fewer than were asked for only if interrupted */
     uint64_t wrong;
-    bool interrupted; /* by a signal: problems 0 … done-1 count, and tally is of nobody's use */
+    bool interrupted; /* by a signal: texts 0 … done-1 are in total and wrong, and the counts of
+                         no use */
 } dt_eval_result;
 
 /**
- * Evaluate problems, cut into units of fixed size that the ranks share out, so that the result does
+ * Evaluate texts, cut into units of fixed size that the ranks share out, so that the result does
  * not depend on their number. Collective.
  *
- * @param source  its data settings say which problems there are; of lines of a text there are at
- * most as many as the split has, and they are not tallied
+ * @param[out] result  to be given back with dt_eval_result_destroy, also after an error
+ * @param source       there are at most as many texts as it has
  * @return DT_ERR_STOPPED is none of its errors: a signal sets result->interrupted
  */
 dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
                       const dt_source *source, const dt_eval_request *request);
-
-/* How many there were, and were right; of lines of a text, those that were foretold whole. */
-dt_count dt_evaluate_all(const dt_eval_result *result);
-
-/* The heading of what request.list writes. */
-const char *dt_evaluate_heading(void);
+void dt_eval_result_destroy(dt_eval_result *result);
 
 #endif

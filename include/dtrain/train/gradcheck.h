@@ -2,7 +2,7 @@
 #ifndef DTRAIN_GRADCHECK_H
 #define DTRAIN_GRADCHECK_H
 
-#include "dtrain/data/data.h"
+#include "dtrain/data/source.h"
 #include "dtrain/run/session.h"
 
 /**

@@ -3,6 +3,8 @@
 #ifndef DTRAIN_TRAINER_H
 #define DTRAIN_TRAINER_H
 
+#include "dtrain/data/deal.h"
+#include "dtrain/data/source.h"
 #include "dtrain/optim/optim.h"
 #include "dtrain/run/session.h"
 #include "dtrain/run/watchdog.h"
@@ -13,8 +15,7 @@ typedef struct {
     dt_config config;
     dt_model_shape shape;
     dt_layout layout;
-    dt_tokenizer *tokenizer;
-    dt_lines *lines; /* of --train-file; NULL: arithmetic */
+    dt_source source; /* what it learns, as opened; dt_trainer_source has the settings of now */
 
     /* One copy per node, in shared windows; `…_memory` are its floats. The weights are those that
        training goes on with; the average is the model that comes of them (--average 0: there is
@@ -56,7 +57,7 @@ typedef struct {
 dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config);
 void dt_trainer_destroy(dt_trainer *t);
 
-/* What it learns; by reference. */
+/* What it learns, by its settings of now; by reference. */
 dt_source dt_trainer_source(const dt_trainer *t);
 
 /* Fresh weights, moments of zero. Nobody else may look at the state meanwhile. Collective. */

@@ -2,6 +2,7 @@
 #ifndef DTRAIN_PROGRESS_H
 #define DTRAIN_PROGRESS_H
 
+#include "dtrain/data/source.h"
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/bar.h"
 
@@ -16,6 +17,7 @@ typedef struct {
 typedef struct {
     char folder[DT_PATH_MAX];
     int64_t steps, batch;
+    const dt_source_kind *source; /* what is learned */
     dt_bar bar;
     double next_line, last_step; /* dt_seconds_now() */
     dt_step_times last_times;

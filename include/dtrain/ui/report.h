@@ -8,8 +8,7 @@
 typedef struct {
     const char *checkpoint;
     int64_t step;
-    bool lines;      /* rather than problems */
-    const char *ops; /* the operations looked at; NULL: all it has learned */
+    const char *part; /* of what it has learned, that was looked at; NULL: all */
 } dt_report_subject;
 
 /* Both to standard output; the same on any number of ranks. */

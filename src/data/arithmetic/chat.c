@@ -70,31 +70,31 @@ size_t dt_chat_phrasing(uint64_t index) {
 /* ---- writing ---- */
 
 /* first for %a and %n, second for %b and %r. */
-static void put_filled(dt_text *text, const char *words, dt_span first, dt_span second) {
+static void put_filled(dt_draft *text, const char *words, dt_span first, dt_span second) {
     for (; *words; words++) {
         if (*words != '%') {
-            dt_text_char(text, *words);
+            dt_draft_char(text, *words);
             continue;
         }
         words++;
-        dt_text_span(text, *words == 'a' || *words == 'n' ? first : second);
+        dt_draft_span(text, *words == 'a' || *words == 'n' ? first : second);
     }
 }
 
-void dt_chat_put_question(dt_text *text, const dt_problem *problem, size_t phrasing) {
+void dt_chat_put_question(dt_draft *text, const dt_problem *problem, size_t phrasing) {
     char a[sizeof(dt_decimal)], b[sizeof(dt_decimal)];
-    dt_text first = dt_text_begin(a, sizeof a), second = dt_text_begin(b, sizeof b);
+    dt_draft first = dt_draft_begin(a, sizeof a), second = dt_draft_begin(b, sizeof b);
     if (problem->operation == DT_DIVIDE) {
-        dt_text_number(&first, problem->a);
+        dt_draft_number(&first, problem->a);
     } else {
-        dt_text_number_reversed(&first, problem->a);
+        dt_draft_number_reversed(&first, problem->a);
     }
-    dt_text_number_reversed(&second, problem->b);
+    dt_draft_number_reversed(&second, problem->b);
     put_filled(text, table[problem->operation][phrasing].question, (dt_span){a, first.length},
                (dt_span){b, second.length});
 }
 
-void dt_chat_put_answer(dt_text *text, dt_span answer, dt_operation operation, size_t phrasing) {
+void dt_chat_put_answer(dt_draft *text, dt_span answer, dt_operation operation, size_t phrasing) {
     dt_span first, second;
     dt_span_cut(&first, &second, answer, 'r');
     put_filled(text, table[operation][phrasing].answer, first, second);
@@ -103,7 +103,7 @@ void dt_chat_put_answer(dt_text *text, dt_span answer, dt_operation operation, s
 void dt_chat_sentence(char *text, size_t size, const char *answer, dt_operation operation,
                       size_t phrasing) {
     static const char between[] = " r ";
-    dt_text out = dt_text_begin(text, size);
+    dt_draft out = dt_draft_begin(text, size);
     const char *cut = strstr(answer, between);
     const size_t length = cut ? (size_t)(cut - answer) : strlen(answer);
     const char *rest = cut ? cut + strlen(between) : "";
@@ -143,14 +143,14 @@ static bool take_filled(dt_span number[2], dt_span text, const char *words) {
     return text.count == 0;
 }
 
-bool dt_chat_take_answer(dt_text *answer, dt_span sentence, dt_operation operation) {
+bool dt_chat_take_answer(dt_draft *answer, dt_span sentence, dt_operation operation) {
     for (size_t i = 0; i < DT_PHRASINGS; i++) {
         dt_span number[2] = {{0}};
         if (!take_filled(number, sentence, table[operation][i].answer)) continue;
-        dt_text_span(answer, number[0]);
+        dt_draft_span(answer, number[0]);
         if (operation == DT_DIVIDE) {
-            dt_text_char(answer, 'r');
-            dt_text_span(answer, number[1]);
+            dt_draft_char(answer, 'r');
+            dt_draft_span(answer, number[1]);
         }
         return !answer->full;
     }
@@ -189,7 +189,7 @@ static bool ends_question(const char *character) {
 /* What two ways of writing the same question have in common: small letters, no spaces but those
  * between digits, no signs at the end. False: too long. */
 static bool reduce(char reduced[QUESTION_SIZE], const char *question) {
-    dt_text out = dt_text_begin(reduced, QUESTION_SIZE);
+    dt_draft out = dt_draft_begin(reduced, QUESTION_SIZE);
     size_t end = 0; /* after the last character that ends no question */
     bool space = false;
     while (*question) {
@@ -202,14 +202,14 @@ static bool reduce(char reduced[QUESTION_SIZE], const char *question) {
         const bool digit = isdigit((unsigned char)plain[0]);
         const bool after_digit =
             out.length > 0 && isdigit((unsigned char)out.buffer[out.length - 1]);
-        if (space && digit && after_digit) dt_text_char(&out, ' ');
+        if (space && digit && after_digit) dt_draft_char(&out, ' ');
         space = false;
         if (plain[1] == '\0') plain[0] = (char)tolower((unsigned char)plain[0]);
-        dt_text_string(&out, plain);
+        dt_draft_string(&out, plain);
         if (!ends_question(plain)) end = out.length;
     }
     if (out.full) return false;
-    dt_text_rewind(&out, end);
+    dt_draft_rewind(&out, end);
     return true;
 }
 

@@ -18,17 +18,17 @@ size_t dt_digit_count(dt_number n) {
     return count;
 }
 
-dt_text dt_text_begin(char *buffer, size_t size) {
+dt_draft dt_draft_begin(char *buffer, size_t size) {
     buffer[0] = '\0';
-    return (dt_text){.buffer = buffer, .size = size};
+    return (dt_draft){.buffer = buffer, .size = size};
 }
 
-void dt_text_rewind(dt_text *text, size_t length) {
+void dt_draft_rewind(dt_draft *text, size_t length) {
     text->length = length;
     text->buffer[length] = '\0';
 }
 
-void dt_text_char(dt_text *text, char c) {
+void dt_draft_char(dt_draft *text, char c) {
     if (text->length + 1 >= text->size) {
         text->full = true;
         return;
@@ -37,28 +37,28 @@ void dt_text_char(dt_text *text, char c) {
     text->buffer[text->length] = '\0';
 }
 
-void dt_text_string(dt_text *text, const char *string) {
-    dt_text_span(text, (dt_span){string, strlen(string)});
+void dt_draft_string(dt_draft *text, const char *string) {
+    dt_draft_span(text, (dt_span){string, strlen(string)});
 }
 
-void dt_text_number_reversed(dt_text *text, dt_number n) {
+void dt_draft_number_reversed(dt_draft *text, dt_number n) {
     do {
-        dt_text_char(text, (char)('0' + n % 10));
+        dt_draft_char(text, (char)('0' + n % 10));
         n /= 10;
     } while (n > 0);
 }
 
-void dt_text_number(dt_text *text, dt_number n) {
+void dt_draft_number(dt_draft *text, dt_number n) {
     char digits[sizeof(dt_decimal)];
-    dt_text reversed = dt_text_begin(digits, sizeof digits);
-    dt_text_number_reversed(&reversed, n);
-    dt_text_span_reversed(text, (dt_span){digits, reversed.length});
+    dt_draft reversed = dt_draft_begin(digits, sizeof digits);
+    dt_draft_number_reversed(&reversed, n);
+    dt_draft_span_reversed(text, (dt_span){digits, reversed.length});
 }
 
 dt_decimal dt_decimal_of(dt_number number) {
     dt_decimal decimal;
-    dt_text text = dt_text_begin(decimal.text, sizeof decimal.text);
-    dt_text_number(&text, number);
+    dt_draft text = dt_draft_begin(decimal.text, sizeof decimal.text);
+    dt_draft_number(&text, number);
     return decimal;
 }
 
@@ -68,28 +68,6 @@ bool dt_span_is_number(dt_span span, dt_digit_order order) {
         if (span.at[i] < '0' || span.at[i] > '9') return false;
     }
     return span.count == 1 || span.at[order == DT_MOST_FIRST ? 0 : span.count - 1] != '0';
-}
-
-static const char carrying_digit[] = "jklmnopqst";
-
-char dt_digit_sign(unsigned digit, bool carries) {
-    return carries ? carrying_digit[digit] : (char)('0' + (int)digit);
-}
-
-int dt_digit_value(char sign) {
-    if (sign >= '0' && sign <= '9') return sign - '0';
-    const char *at = sign ? strchr(carrying_digit, sign) : NULL;
-    return at ? (int)(at - carrying_digit) : -1;
-}
-
-dt_sign_kind dt_digit_run_take(dt_digit_run *run, char sign) {
-    const bool carried = run->digits > 0 && sign >= 'a' && sign <= 'i';
-    const bool within = carried || (run->carried && sign >= 'K' && sign <= 'T');
-    run->carried = carried;
-    if (within) return DT_WITHIN;
-    const bool digit = dt_digit_value(sign) >= 0;
-    run->digits = digit ? run->digits + 1 : 0;
-    return digit ? DT_DIGIT : DT_OUTSIDE;
 }
 
 dt_span dt_span_stripped(dt_span digits, dt_digit_order order) {
@@ -109,10 +87,10 @@ bool dt_span_cut(dt_span *head, dt_span *rest, dt_span whole, char separator) {
     return at != NULL;
 }
 
-void dt_text_span(dt_text *text, dt_span span) {
-    for (size_t i = 0; i < span.count; i++) dt_text_char(text, span.at[i]);
+void dt_draft_span(dt_draft *text, dt_span span) {
+    for (size_t i = 0; i < span.count; i++) dt_draft_char(text, span.at[i]);
 }
 
-void dt_text_span_reversed(dt_text *text, dt_span span) {
-    for (size_t i = span.count; i > 0; i--) dt_text_char(text, span.at[i - 1]);
+void dt_draft_span_reversed(dt_draft *text, dt_span span) {
+    for (size_t i = span.count; i > 0; i--) dt_draft_char(text, span.at[i - 1]);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "decimal.h"
-#include "dtrain/data/analysis.h"
+#include "dtrain/arithmetic/analysis.h"
 
 /* Operands of an operation: b runs from `least` on, both stay below a power of ten. */
 typedef struct {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chat.h"
+#include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
 
 dt_digit_order dt_format_order(dt_format format) {
@@ -15,15 +16,15 @@ enum { ANSWER_SIZE = 48 };
 
 /* ---- writing ---- */
 
-static void put_ordered(dt_text *text, dt_number n, dt_digit_order order) {
+static void put_ordered(dt_draft *text, dt_number n, dt_digit_order order) {
     if (order == DT_LEAST_FIRST) {
-        dt_text_number_reversed(text, n);
+        dt_draft_number_reversed(text, n);
     } else {
-        dt_text_number(text, n);
+        dt_draft_number(text, n);
     }
 }
 
-static void put_answer(dt_text *text, const dt_problem *problem, dt_format format) {
+static void put_answer(dt_draft *text, const dt_problem *problem, dt_format format) {
     const dt_number a = problem->a, b = problem->b;
     const dt_digit_order order = dt_format_order(format);
     if (dt_format_has_working(format)) {
@@ -33,20 +34,20 @@ static void put_answer(dt_text *text, const dt_problem *problem, dt_format forma
     switch (problem->operation) {
     case DT_ADD: put_ordered(text, a + b, order); break;
     case DT_SUBTRACT:
-        if (a < b) dt_text_char(text, '-');
+        if (a < b) dt_draft_char(text, '-');
         put_ordered(text, a < b ? b - a : a - b, order);
         break;
     case DT_MULTIPLY: put_ordered(text, a * b, order); break;
     case DT_DIVIDE:
-        dt_text_number(text, a / b);
-        dt_text_char(text, 'r');
+        dt_draft_number(text, a / b);
+        dt_draft_char(text, 'r');
         put_ordered(text, a % b, order);
         break;
     case DT_OPERATIONS: break;
     }
 }
 
-static void put_question(dt_text *text, const dt_problem *problem, dt_format format,
+static void put_question(dt_draft *text, const dt_problem *problem, dt_format format,
                          size_t phrasing) {
     if (format == DT_FORMAT_CHAT) {
         dt_chat_put_question(text, problem, phrasing);
@@ -54,18 +55,19 @@ static void put_question(dt_text *text, const dt_problem *problem, dt_format for
     }
     const dt_digit_order order = dt_format_order(format);
     put_ordered(text, problem->a, problem->operation == DT_DIVIDE ? DT_MOST_FIRST : order);
-    dt_text_char(text, dt_operation_symbol(problem->operation));
+    dt_draft_char(text, dt_operation_symbol(problem->operation));
     put_ordered(text, problem->b, order);
-    dt_text_char(text, '=');
+    dt_draft_char(text, '=');
 }
 
-static void put_final(dt_text *text, const dt_problem *problem, dt_format format, size_t phrasing) {
+static void put_final(dt_draft *text, const dt_problem *problem, dt_format format,
+                      size_t phrasing) {
     if (format != DT_FORMAT_CHAT) {
         put_answer(text, problem, format);
         return;
     }
     char short_form[ANSWER_SIZE];
-    dt_text answer = dt_text_begin(short_form, sizeof short_form);
+    dt_draft answer = dt_draft_begin(short_form, sizeof short_form);
     put_answer(&answer, problem, format);
     dt_chat_put_answer(text, (dt_span){short_form, answer.length}, problem->operation, phrasing);
 }
@@ -75,15 +77,15 @@ dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
     DT_TRY(dt_problem_check(problem));
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for a problem: a buffer of 0 bytes");
     DT_REQUIRE(phrasing < DT_PHRASINGS, DT_ERR_INTERNAL, "there is no phrasing %zu", phrasing);
-    dt_text out = dt_text_begin(text, size);
+    dt_draft out = dt_draft_begin(text, size);
     put_question(&out, problem, format, phrasing);
     *prompt_length = out.length;
     if (dt_format_has_working(format)) {
         dt_format_put_steps(&out, problem);
-        dt_text_char(&out, '=');
+        dt_draft_char(&out, '=');
     }
     put_final(&out, problem, format, phrasing);
-    dt_text_char(&out, '$');
+    dt_draft_char(&out, '$');
     DT_REQUIRE(!out.full, DT_ERR_INTERNAL, "%s%c%s written out does not fit into %zu bytes",
                dt_decimal_of(problem->a).text, dt_operation_symbol(problem->operation),
                dt_decimal_of(problem->b).text, size);
@@ -103,11 +105,11 @@ dt_span dt_format_produced(const char *produced) {
     return (dt_span){produced, length};
 }
 
-static void put_people(dt_text *text, dt_span number, dt_digit_order order) {
+static void put_people(dt_draft *text, dt_span number, dt_digit_order order) {
     if (order == DT_LEAST_FIRST) {
-        dt_text_span_reversed(text, number);
+        dt_draft_span_reversed(text, number);
     } else {
-        dt_text_span(text, number);
+        dt_draft_span(text, number);
     }
 }
 
@@ -121,7 +123,7 @@ static bool take_number(dt_span *number, size_t width, dt_digit_order order, dt_
 }
 
 /* A number, after a minus sign where the answer may have one. False if it is anything else. */
-static bool put_number_answer(dt_text *text, dt_span answer, const dt_problem *problem,
+static bool put_number_answer(dt_draft *text, dt_span answer, const dt_problem *problem,
                               dt_format format) {
     const dt_digit_order order = dt_format_order(format);
     const bool negative =
@@ -129,12 +131,12 @@ static bool put_number_answer(dt_text *text, dt_span answer, const dt_problem *p
     if (negative) answer = (dt_span){answer.at + 1, answer.count - 1};
     if (!take_number(&answer, dt_format_result_width(problem), order, format)) return false;
     if (negative && answer.at[0] == '0' && answer.count == 1) return false;
-    if (negative) dt_text_char(text, '-');
+    if (negative) dt_draft_char(text, '-');
     put_people(text, answer, order);
     return true;
 }
 
-static bool put_division_answer(dt_text *text, dt_span answer, const dt_problem *problem,
+static bool put_division_answer(dt_draft *text, dt_span answer, const dt_problem *problem,
                                 dt_format format) {
     const dt_digit_order order = dt_format_order(format);
     dt_span quotient, remainder;
@@ -142,18 +144,18 @@ static bool put_division_answer(dt_text *text, dt_span answer, const dt_problem 
     if (!take_number(&quotient, dt_format_result_width(problem), DT_MOST_FIRST, format))
         return false;
     if (!take_number(&remainder, dt_digit_count(problem->b), order, format)) return false;
-    dt_text_span(text, quotient);
-    dt_text_string(text, " r ");
+    dt_draft_span(text, quotient);
+    dt_draft_string(text, " r ");
     put_people(text, remainder, order);
     return true;
 }
 
 /* What follows the working, as people write it. */
-static bool put_people_answer(dt_text *text, dt_span written, const dt_problem *problem,
+static bool put_people_answer(dt_draft *text, dt_span written, const dt_problem *problem,
                               dt_format format) {
     char short_form[ANSWER_SIZE];
     if (format == DT_FORMAT_CHAT) {
-        dt_text taken = dt_text_begin(short_form, sizeof short_form);
+        dt_draft taken = dt_draft_begin(short_form, sizeof short_form);
         if (!dt_chat_take_answer(&taken, written, problem->operation)) return false;
         written = (dt_span){short_form, taken.length};
     }
@@ -164,7 +166,7 @@ static bool put_people_answer(dt_text *text, dt_span written, const dt_problem *
 dt_status dt_format_answer(char *answer, size_t size, const char *produced,
                            const dt_problem *problem, dt_format format) {
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
-    dt_text out = dt_text_begin(answer, size);
+    dt_draft out = dt_draft_begin(answer, size);
     dt_span written = dt_format_produced(produced);
     if (dt_format_has_working(format)) {
         dt_span working;
@@ -190,19 +192,21 @@ typedef struct {
 } extent;
 
 static void widen_as(extent *widest, const dt_problem *problem, dt_format format, size_t phrasing) {
-    char text[DT_TEXT_MAX];
-    size_t prompt;
+    dt_text text = {0};
     dt_digit_run run = {0};
-    if (dt_format_write_as(text, sizeof text, &prompt, problem, format, phrasing) != DT_OK) {
-        widest->length = DT_TEXT_MAX;
+    if (dt_text_reserve(&text, DT_PROBLEM_TEXT_MAX) != DT_OK ||
+        dt_format_write_as(text.bytes, text.capacity, &text.prompt_length, problem, format,
+                           phrasing) != DT_OK) {
+        widest->length = DT_PROBLEM_TEXT_MAX;
+        dt_text_destroy(&text);
         return;
     }
-    for (const char *at = text; *at; at++) {
+    for (const char *at = text.bytes; *at; at++) {
         dt_digit_run_take(&run, *at);
         if (run.digits > widest->run) widest->run = run.digits;
     }
-    const size_t length = dt_utf8_count(text);
-    if (length > widest->length) widest->length = length;
+    widest->length = dt_max_size(widest->length, dt_utf8_count(text.bytes));
+    dt_text_destroy(&text);
 }
 
 static void widen(extent *widest, const dt_problem *problem, dt_format format) {
@@ -256,11 +260,6 @@ static extent widest(const dt_config *config) {
     return most;
 }
 
-/* Of a file the lengths are settled when a run begins on it. */
-size_t dt_format_longest(const dt_config *config) {
-    return config->train_file[0] ? (size_t)config->context : widest(config).length;
-}
+size_t dt_format_longest(const dt_config *config) { return widest(config).length; }
 
-size_t dt_format_places(const dt_config *config) {
-    return config->train_file[0] ? (size_t)config->places : widest(config).run + 1;
-}
+size_t dt_format_places(const dt_config *config) { return widest(config).run + 1; }

@@ -1,9 +1,9 @@
-/* What writing problems and reading them back share. Private to src/data. */
+/* What writing problems and reading them back share. Private to src/data/arithmetic. */
 #ifndef DTRAIN_DATA_FORMAT_H
 #define DTRAIN_DATA_FORMAT_H
 
 #include "decimal.h"
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/format.h"
 
 /* Whether it has an answer, of numbers that can be written: DT_ERR_ARG says why not. */
 dt_status dt_problem_check(const dt_problem *problem);
@@ -15,11 +15,11 @@ dt_span dt_format_produced(const char *produced);
 bool dt_format_has_working(dt_format format);
 
 /* These steps. */
-void dt_format_put_steps(dt_text *text, const dt_problem *problem);
+void dt_format_put_steps(dt_draft *text, const dt_problem *problem);
 
 /* The answer as the last step has it, so that each digit is copied from its own place and no end
  * has to be found: "1010", "0029r10". */
-void dt_format_put_result(dt_text *text, const dt_problem *problem);
+void dt_format_put_result(dt_draft *text, const dt_problem *problem);
 
 /* Digits of that: of a sum, a difference, a product, a quotient. A remainder has the divisor's. */
 size_t dt_format_result_width(const dt_problem *problem);

@@ -23,82 +23,86 @@ static bool is_carried(dt_span span) {
 }
 
 /* "0645000" -> "5460", "sq0" -> "78". */
-static void put_stripped(dt_text *text, dt_span padded) {
+static void put_stripped(dt_draft *text, dt_span padded) {
     bool significant = false;
     for (size_t i = padded.count; i > 0; i--) {
         const int digit = dt_digit_value(padded.at[i - 1]);
         significant |= digit > 0 || i == 1;
-        if (significant) dt_text_char(text, dt_digit_sign((unsigned)digit, false));
+        if (significant) dt_draft_char(text, dt_digit_sign((unsigned)digit, false));
     }
 }
 
 /* "789 + 456 = ". */
-static void put_problem(dt_text *text, const dt_problem *problem) {
+static void put_problem(dt_draft *text, const dt_problem *problem) {
     const char sign[] = {' ', dt_operation_symbol(problem->operation), ' ', '\0'};
-    dt_text_number(text, problem->a);
-    dt_text_string(text, sign);
-    dt_text_number(text, problem->b);
-    dt_text_string(text, " = ");
+    dt_draft_number(text, problem->a);
+    dt_draft_string(text, sign);
+    dt_draft_number(text, problem->b);
+    dt_draft_string(text, " = ");
 }
 
 /* "onl1" -> "789 + 456 = 1245". */
-static bool put_sum(dt_text *text, dt_span digits, const dt_problem *problem) {
+static bool put_sum(dt_draft *text, dt_span digits, const dt_problem *problem) {
     if (!is_carried(digits)) return false;
     put_problem(text, problem);
     put_stripped(text, digits);
     return true;
 }
 
-static void put_power_of_ten(dt_text *text, size_t zeros) {
-    dt_text_char(text, '1');
-    for (size_t i = 0; i < zeros; i++) dt_text_char(text, '0');
+static void put_power_of_ten(dt_draft *text, size_t zeros) {
+    dt_draft_char(text, '1');
+    for (size_t i = 0; i < zeros; i++) dt_draft_char(text, '0');
 }
 
 /* a - b where a < b: "22t" -> "45 - 123 = 922 - 1000"; otherwise "sq0" -> "123 - 45 = 78". */
-static bool put_difference(dt_text *text, dt_span digits, const dt_problem *problem) {
+static bool put_difference(dt_draft *text, dt_span digits, const dt_problem *problem) {
     if (!is_carried(digits)) return false;
     put_problem(text, problem);
     put_stripped(text, digits);
     if (problem->a >= problem->b) return true;
-    dt_text_string(text, " - ");
+    dt_draft_string(text, " - ");
     put_power_of_ten(text, digits.count);
     return true;
 }
 
 /* What is missing in a difference to what was borrowed: "sqj" behind "22t" -> "1000 - 922 = 78". */
-static bool put_complement(dt_text *text, dt_span digits, dt_span difference) {
+static bool put_complement(dt_draft *text, dt_span digits, dt_span difference) {
     if (!is_carried(digits) || !is_carried(difference)) return false;
     put_power_of_ten(text, difference.count);
-    dt_text_string(text, " - ");
+    dt_draft_string(text, " - ");
     put_stripped(text, difference);
-    dt_text_string(text, " = ");
+    dt_draft_string(text, " = ");
     put_stripped(text, digits);
     return true;
 }
 
-/* "2bS9cS01" -> "1092": the digits of a partial product without the letters between them. */
-static bool put_partial(dt_text *text, dt_span partial) {
-    char digits[DT_TEXT_MAX];
-    size_t count = 0;
-    if (partial.count > sizeof digits) return false;
+/* Whether these are digits, between some of them a carry and what it is added to: "2bS9cS01". */
+static bool is_partial(dt_span partial) {
     for (size_t i = 0; i < partial.count; i++) {
         const char *at = partial.at + i;
-        if (*at >= '0' && *at <= '9') {
-            digits[count++] = *at;
-            continue;
-        }
+        if (*at >= '0' && *at <= '9') continue;
         if (*at < 'a' || *at > 'i' || i == 0 || i + 2 >= partial.count) return false;
         if (at[1] < 'K' || at[1] > 'T' || !is_padded((dt_span){at + 2, 1})) return false;
         i++;
     }
-    const dt_span number = {digits, count};
-    if (!is_padded(number)) return false;
-    put_stripped(text, number);
+    return partial.count > 0;
+}
+
+/* "2bS9cS01" -> "1092": without the letters. */
+static bool put_partial(dt_draft *text, dt_span partial) {
+    if (!is_partial(partial)) return false;
+    bool significant = false;
+    for (size_t i = partial.count; i > 0; i--) {
+        const char digit = partial.at[i - 1];
+        if (digit < '0' || digit > '9') continue;
+        significant |= digit > '0' || i == 1;
+        if (significant) dt_draft_char(text, digit);
+    }
     return true;
 }
 
 /* Step k of a product: "01cT1fO91+2j2j2" -> "273 * 70 = 19110, sum 20202". */
-static bool put_product_step(dt_text *text, dt_span step, const dt_problem *problem, size_t k) {
+static bool put_product_step(dt_draft *text, dt_span step, const dt_problem *problem, size_t k) {
     const size_t digits = dt_digit_count(problem->b);
     dt_span partial, sum;
     if (k >= digits) return false;
@@ -107,29 +111,29 @@ static bool put_product_step(dt_text *text, dt_span step, const dt_problem *prob
     for (size_t i = 0; i < k; i++) {
         if (i + 1 >= partial.count || partial.at[i] != '0') return false;
     }
-    dt_text_number(text, problem->a);
-    dt_text_string(text, " * ");
+    dt_draft_number(text, problem->a);
+    dt_draft_string(text, " * ");
     const dt_number scale = dt_power_of_ten(k);
-    dt_text_number(text, problem->b / scale % 10 * scale);
-    dt_text_string(text, " = ");
+    dt_draft_number(text, problem->b / scale % 10 * scale);
+    dt_draft_string(text, " = ");
     if (!put_partial(text, partial)) return false;
     if (has_sum) {
-        dt_text_string(text, ", sum ");
+        dt_draft_string(text, ", sum ");
         put_stripped(text, sum);
     }
     return true;
 }
 
 /* "241,482,865" -> "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568". */
-static bool put_multiples(dt_text *text, dt_span step, const dt_problem *problem) {
+static bool put_multiples(dt_draft *text, dt_span step, const dt_problem *problem) {
     static const char *const factor[] = {"2 * ", ", 4 * ", ", 8 * "};
     for (size_t i = 0; i < 3; i++) {
         dt_span multiple;
         if (dt_span_cut(&multiple, &step, step, ',') != (i < 2) || !is_padded(multiple))
             return false;
-        dt_text_string(text, factor[i]);
-        dt_text_number(text, problem->b);
-        dt_text_string(text, " = ");
+        dt_draft_string(text, factor[i]);
+        dt_draft_number(text, problem->b);
+        dt_draft_string(text, " = ");
         put_stripped(text, multiple);
     }
     return true;
@@ -143,20 +147,20 @@ static int found_digit(char letter, int bit) {
 }
 
 /* What is left of a step, and the quotient so far: "10,0029" -> ", quotient 29, remainder 1". */
-static bool put_result(dt_text *text, dt_span result) {
+static bool put_result(dt_draft *text, dt_span result) {
     dt_span rest, quotient;
     if (!dt_span_cut(&rest, &quotient, result, ',')) return false;
     if (!is_padded(rest) || !is_padded(quotient)) return false;
-    dt_text_string(text, ", quotient ");
-    dt_text_span(text, dt_span_stripped(quotient, DT_MOST_FIRST));
-    dt_text_string(text, ", remainder ");
+    dt_draft_string(text, ", quotient ");
+    dt_draft_span(text, dt_span_stripped(quotient, DT_MOST_FIRST));
+    dt_draft_string(text, ", remainder ");
     put_stripped(text, rest);
     return true;
 }
 
 /* Differences of a step of 71, and what comes of them: "lq0BssqE03tJ100T10,0029" -> " - 568 = 72 -
  * 71 = 1: 9, quotient 29, remainder 1". */
-static bool put_differences(dt_text *text, dt_span differences, const dt_problem *problem) {
+static bool put_differences(dt_draft *text, dt_span differences, const dt_problem *problem) {
     int found = 0;
     for (int bit = 3; bit >= 0; bit--) {
         const size_t width = carried_digits(differences);
@@ -165,21 +169,21 @@ static bool put_differences(dt_text *text, dt_span differences, const dt_problem
         found = found_digit(differences.at[width], bit);
         if (found < before || found > before + (1 << bit)) return false;
         if (found > before) {
-            dt_text_string(text, " - ");
-            dt_text_number(text, problem->b << bit);
-            dt_text_string(text, " = ");
+            dt_draft_string(text, " - ");
+            dt_draft_number(text, problem->b << bit);
+            dt_draft_string(text, " = ");
             put_stripped(text, (dt_span){differences.at, width});
         }
         differences = (dt_span){differences.at + width + 1, differences.count - width - 1};
     }
-    dt_text_string(text, ": ");
-    dt_text_number(text, (dt_number)found);
+    dt_draft_string(text, ": ");
+    dt_draft_number(text, (dt_number)found);
     return put_result(text, differences);
 }
 
 /* Step of a division: "046,lq0BssqE03tJ100T10,0029" -> "640 - 568 = 72 - 71 = 1: 9, quotient 29,
  * remainder 1". */
-static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *problem) {
+static bool put_quotient_step(dt_draft *text, dt_span step, const dt_problem *problem) {
     dt_span rest, differences;
     if (!dt_span_cut(&rest, &differences, step, ',') || !is_padded(rest)) return false;
     put_stripped(text, rest);
@@ -187,7 +191,7 @@ static bool put_quotient_step(dt_text *text, dt_span step, const dt_problem *pro
 }
 
 /* Step k, counted from 0, and the one before it. */
-static bool put_step(dt_text *text, dt_span step, dt_span before, const dt_problem *problem,
+static bool put_step(dt_draft *text, dt_span step, dt_span before, const dt_problem *problem,
                      size_t k) {
     switch (problem->operation) {
     case DT_ADD: return k == 0 && put_sum(text, step, problem);
@@ -200,39 +204,40 @@ static bool put_step(dt_text *text, dt_span step, dt_span before, const dt_probl
     }
 }
 
-static void put_steps(dt_text *text, dt_span steps, const dt_problem *problem) {
+static void put_steps(dt_draft *text, dt_span steps, const dt_problem *problem) {
     const char between = problem->operation == DT_DIVIDE ? ';' : ',';
     bool more = steps.count > 0;
     dt_span step = {0};
     for (size_t k = 0; more; k++) {
         const dt_span before = step;
         more = dt_span_cut(&step, &steps, steps, between);
-        if (k > 0) dt_text_char(text, '\n');
+        if (k > 0) dt_draft_char(text, '\n');
         const size_t line_start = text->length;
         if (!put_step(text, step, before, problem, k)) {
-            dt_text_rewind(text, line_start);
-            dt_text_span(text, step);
+            dt_draft_rewind(text, line_start);
+            dt_draft_span(text, step);
         }
     }
 }
 
 /* Without working of its own the problem and its answer are the one step. */
-static void put_whole(dt_text *text, const char *produced, const dt_problem *problem,
+static void put_whole(dt_draft *text, const char *produced, const dt_problem *problem,
                       dt_format format) {
-    char answer[DT_TEXT_MAX];
-    if (dt_format_answer(answer, sizeof answer, produced, problem, format) != DT_OK) {
-        dt_error_clear();
-        dt_text_span(text, dt_format_produced(produced));
+    put_problem(text, problem);
+    char *answer = text->buffer + text->length;
+    if (dt_format_answer(answer, text->size - text->length, produced, problem, format) == DT_OK) {
+        text->length += strlen(answer);
         return;
     }
-    put_problem(text, problem);
-    dt_text_string(text, answer);
+    dt_error_clear();
+    dt_draft_rewind(text, 0);
+    dt_draft_span(text, dt_format_produced(produced));
 }
 
 void dt_format_working(char *text, size_t size, const char *produced, const dt_problem *problem,
                        dt_format format) {
     if (size == 0) return;
-    dt_text out = dt_text_begin(text, size);
+    dt_draft out = dt_draft_begin(text, size);
     if (!dt_format_has_working(format)) {
         put_whole(&out, produced, problem, format);
         return;

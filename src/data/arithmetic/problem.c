@@ -11,20 +11,12 @@
    checkpoint's held-out score. */
 static const uint64_t split_key = 21;
 
-char dt_operation_symbol(dt_operation operation) {
-    static const char symbol[DT_OPERATIONS] = {'+', '-', '*', '/'};
-    return symbol[operation];
-}
+const dt_text_kind dt_operation_kind[DT_OPERATIONS] = {
+    {"add", '+'}, {"subtract", '-'}, {"multiply", '*'}, {"divide", '/'}};
 
-const char *dt_operation_name(dt_operation operation) {
-    static const char *const name[DT_OPERATIONS] = {"add", "subtract", "multiply", "divide"};
-    return name[operation];
-}
+char dt_operation_symbol(dt_operation operation) { return dt_operation_kind[operation].symbol; }
 
-const char *dt_split_name(dt_split split) {
-    static const char *const name[DT_SPLITS] = {"train", "validation", "test"};
-    return name[split];
-}
+const char *dt_operation_name(dt_operation operation) { return dt_operation_kind[operation].name; }
 
 dt_split dt_problem_split(const dt_problem *problem) {
     const bool commutes = problem->operation == DT_ADD || problem->operation == DT_MULTIPLY;
@@ -69,18 +61,18 @@ dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem) 
     const dt_number a = problem->a, b = problem->b;
     DT_TRY(dt_problem_check(problem));
     DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for an answer: a buffer of 0 bytes");
-    dt_text answer = dt_text_begin(text, size);
+    dt_draft answer = dt_draft_begin(text, size);
     switch (problem->operation) {
-    case DT_ADD: dt_text_number(&answer, a + b); break;
+    case DT_ADD: dt_draft_number(&answer, a + b); break;
     case DT_SUBTRACT:
-        if (a < b) dt_text_char(&answer, '-');
-        dt_text_number(&answer, a < b ? b - a : a - b);
+        if (a < b) dt_draft_char(&answer, '-');
+        dt_draft_number(&answer, a < b ? b - a : a - b);
         break;
-    case DT_MULTIPLY: dt_text_number(&answer, a * b); break;
+    case DT_MULTIPLY: dt_draft_number(&answer, a * b); break;
     case DT_DIVIDE:
-        dt_text_number(&answer, a / b);
-        dt_text_string(&answer, " r ");
-        dt_text_number(&answer, a % b);
+        dt_draft_number(&answer, a / b);
+        dt_draft_string(&answer, " r ");
+        dt_draft_number(&answer, a % b);
         break;
     case DT_OPERATIONS: break;
     }

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 
 #include "decimal.h"
+#include "dtrain/arithmetic/problem.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
-#include "dtrain/data/data.h"
 
 /* The rarest case, one held-out problem among the hundred that one digit gives, is missed once in
  * 10^13. */
@@ -150,13 +150,6 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
              " digits was found in %d tries; raise --%s",
              dt_split_name(split), dt_operation_name(drawn.operation), digits_a, digits_b, ATTEMPTS,
              divides ? "dividend-digits" : "digits");
-}
-
-int32_t dt_place_offset(const dt_config *config, uint64_t position) {
-    uint32_t word[4];
-    if (config->place_offset == 0) return 0;
-    dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 0, position);
-    return (int32_t)draw(word[0], (uint32_t)config->place_offset + 1);
 }
 
 dt_status dt_problem_train(dt_problem *problem, const dt_config *config, uint64_t position) {

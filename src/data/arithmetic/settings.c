@@ -1,14 +1,12 @@
 /* What the settings of arithmetic say together. */
 #include <string.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/problem.h"
 
-dt_config dt_config_evaluated(const dt_config *config) {
-    dt_config evaluated = *config;
-    if (config->eval_digits > 0) evaluated.digits = config->eval_digits;
-    if (config->eval_dividend_digits > 0) evaluated.dividend_digits = config->eval_dividend_digits;
-    if (config->eval_divisor_digits > 0) evaluated.divisor_digits = config->eval_divisor_digits;
-    return evaluated;
+void dt_arithmetic_evaluate(dt_config *config) {
+    if (config->eval_digits > 0) config->digits = config->eval_digits;
+    if (config->eval_dividend_digits > 0) config->dividend_digits = config->eval_dividend_digits;
+    if (config->eval_divisor_digits > 0) config->divisor_digits = config->eval_divisor_digits;
 }
 
 static dt_status check_digits(const dt_config *config, int64_t digits, const char *name) {

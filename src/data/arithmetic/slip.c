@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "decimal.h"
-#include "dtrain/data/analysis.h"
+#include "dtrain/arithmetic/analysis.h"
 
 /* Parts of a step of division; of a product; of a difference. */
 enum { MULTIPLE, REST, DIFFERENCE, DIGIT, LEFT, QUOTIENT };

@@ -1,5 +1,5 @@
 /* Counts right and wrong answers by all that tells problems apart. */
-#include "dtrain/data/analysis.h"
+#include "dtrain/arithmetic/analysis.h"
 
 static void count(dt_count *to, bool right, bool text) {
     to->problems += 1;
@@ -14,12 +14,6 @@ void dt_tally_add(dt_tally *tally, const dt_problem *problem, bool right, bool t
     count(&tally->difficulty[op][dt_difficulty(problem)], right, text);
     count(&tally->split[op][dt_problem_split(problem)], right, text);
     if (slip) tally->slip[op][slip->kind]++;
-}
-
-void dt_tally_merge(dt_tally *tally, const dt_tally *more) {
-    int64_t *to = (int64_t *)(void *)tally;
-    const int64_t *from = (const int64_t *)(const void *)more;
-    for (size_t i = 0; i < DT_TALLY_VALUES; i++) to[i] += from[i];
 }
 
 static void add_counts(dt_count *to, const dt_count *more) {

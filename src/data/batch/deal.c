@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "dtrain/core/memory.h"
-#include "dtrain/data/data.h"
+#include "dtrain/data/deal.h"
 
 size_t dt_deal_start(size_t batch, size_t parts, size_t part) { return batch * part / parts; }
 

@@ -1,8 +1,9 @@
-/* Packs problems back to back into one batch, with what the model needs to know of each token. */
+/* Packs texts back to back into one batch, with what the model needs to know of each token. */
+#include "dtrain/data/pack.h"
+
 #include <string.h>
 
 #include "dtrain/core/memory.h"
-#include "dtrain/data/data.h"
 
 dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens) {
     dt_status status = DT_OK;
@@ -12,12 +13,13 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens) {
                     "lower --micro-batch",
                     problems, tokens);
     DT_TRY_DONE(dt_memory_alloc(&batch->offset, problems + 1, sizeof *batch->offset, "offsets"));
-    DT_TRY_DONE(dt_memory_alloc(&batch->token, tokens, sizeof *batch->token, "tokens"));
+    /* One more: the last token of a text is written, but not kept. */
+    DT_TRY_DONE(dt_memory_alloc(&batch->token, tokens + 1, sizeof *batch->token, "tokens"));
     DT_TRY_DONE(dt_memory_alloc(&batch->position, tokens, sizeof *batch->position, "positions"));
     DT_TRY_DONE(dt_memory_alloc(&batch->place, tokens, sizeof *batch->place, "places"));
     DT_TRY_DONE(dt_memory_alloc(&batch->target, tokens, sizeof *batch->target, "targets"));
     DT_TRY_DONE(dt_memory_alloc(&batch->index, problems, sizeof *batch->index, "problem numbers"));
-    DT_TRY_DONE(dt_memory_alloc(&batch->problem, problems, sizeof *batch->problem, "problems"));
+    DT_TRY_DONE(dt_memory_alloc(&batch->note, problems, sizeof *batch->note, "notes of texts"));
 done:
     if (status != DT_OK) dt_batch_destroy(batch);
     return status;
@@ -30,7 +32,8 @@ void dt_batch_destroy(dt_batch *batch) {
     dt_memory_free(&batch->place);
     dt_memory_free(&batch->target);
     dt_memory_free(&batch->index);
-    dt_memory_free(&batch->problem);
+    dt_memory_free(&batch->note);
+    dt_text_destroy(&batch->text);
     *batch = (dt_batch){0};
 }
 
@@ -50,41 +53,27 @@ static size_t prompt_tokens(const dt_tokenizer *tokenizer, const int32_t *id, si
     return tokens;
 }
 
-dt_status dt_batch_append_text(dt_batch *batch, const char *text, size_t prompt_length,
-                               uint64_t index, const dt_tokenizer *tokenizer) {
-    int32_t id[DT_TEXT_MAX];
-    size_t count;
-    DT_TRY(dt_tokenizer_encode(id, DT_TEXT_MAX, &count, tokenizer, text));
-    const size_t inputs = count - 1; /* after the last token there is nothing to predict */
+dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
+                          const dt_tokenizer *tokenizer) {
     const size_t start = batch->tokens;
+    int32_t *id = batch->token + start;
+    size_t count = 0;
     DT_REQUIRE(batch->problems < batch->problem_capacity, DT_ERR_INTERNAL,
                "a batch has room for %zu problems and gets one more", batch->problem_capacity);
-    DT_REQUIRE(inputs <= batch->token_capacity - start, DT_ERR_INTERNAL,
-               "a batch has room for %zu tokens and gets %zu", batch->token_capacity,
-               start + inputs);
-    const size_t given = prompt_tokens(tokenizer, id, count, prompt_length);
-    memcpy(batch->token + start, id, inputs * sizeof *id);
+    DT_TRY(
+        dt_tokenizer_encode(id, batch->token_capacity - start + 1, &count, tokenizer, text->bytes));
+    const size_t inputs = count - 1; /* after the last token there is nothing to predict */
+    const size_t given = prompt_tokens(tokenizer, id, count, text->prompt_length);
     dt_tokenizer_places(batch->position + start, batch->place + start, tokenizer, id, inputs);
     for (size_t i = 0; i < inputs; i++) {
         batch->target[start + i] = i + 1 < given ? -1 : id[i + 1];
     }
     batch->index[batch->problems] = index;
-    batch->problem[batch->problems] = (dt_problem){0};
+    batch->note[batch->problems] = text->note;
     batch->problems++;
     batch->tokens += inputs;
     batch->scored += count - given;
     batch->offset[batch->problems] = (int32_t)batch->tokens;
-    return DT_OK;
-}
-
-dt_status dt_batch_append(dt_batch *batch, const dt_problem *problem, uint64_t index,
-                          dt_format format, const dt_tokenizer *tokenizer) {
-    char text[DT_TEXT_MAX];
-    size_t prompt_length;
-    DT_TRY(dt_format_write_as(text, sizeof text, &prompt_length, problem, format,
-                              dt_chat_phrasing(index)));
-    DT_TRY(dt_batch_append_text(batch, text, prompt_length, index, tokenizer));
-    batch->problem[batch->problems - 1] = *problem;
     return DT_OK;
 }
 
@@ -94,18 +83,15 @@ void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset) {
     }
 }
 
-dt_status dt_batch_prompt(char *text, size_t size, const dt_batch *batch, size_t b,
-                          const dt_tokenizer *tokenizer) {
+dt_status dt_batch_text(dt_text *text, const dt_batch *batch, size_t b,
+                        const dt_tokenizer *tokenizer) {
     const size_t begin = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];
     size_t given = 1; /* nothing predicts the first token */
     while (begin + given < end && batch->target[begin + given - 1] < 0) given++;
-    return dt_tokenizer_decode(text, size, tokenizer, batch->token + begin, given);
-}
-
-dt_status dt_batch_text(char *text, size_t size, const dt_batch *batch, size_t b,
-                        const dt_tokenizer *tokenizer) {
-    const size_t begin = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];
-    DT_TRY(dt_tokenizer_decode(text, size, tokenizer, batch->token + begin, end - begin));
-    const size_t used = strlen(text);
-    return dt_tokenizer_decode(text + used, size - used, tokenizer, &batch->target[end - 1], 1);
+    dt_text_clear(text);
+    DT_TRY(dt_tokenizer_decode(text, tokenizer, batch->token + begin, given));
+    text->prompt_length = text->length;
+    DT_TRY(dt_tokenizer_decode(text, tokenizer, batch->token + begin + given, end - begin - given));
+    text->note = batch->note[b];
+    return dt_tokenizer_decode(text, tokenizer, &batch->target[end - 1], 1);
 }

@@ -3,17 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chat.h"
-#include "decimal.h"
 #include "dtrain/core/memory.h"
-
-/* The signs of arithmetic, in the order of their ids: what all formats need, then the working's. */
-static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+",
-                                   "-", "*", "/", "=", "r", ",", ";", "A", "B", "C", "D", "E",
-                                   "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q",
-                                   "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i",
-                                   "j", "k", "l", "m", "n", "o", "p", "q", "s", "t"};
-enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 41 };
+#include "dtrain/data/digits.h"
+#include "dtrain/data/tokenizer.h"
 
 /* A token as encoding looks it up: those that begin with the same byte stand together, the longest
  * first. */
@@ -29,7 +21,7 @@ struct dt_tokenizer {
     char **token;  /* (count) into strings, by id */
     candidate *sorted;
     size_t first[256 + 1]; /* candidates that begin with byte c: sorted[first[c] … first[c + 1]) */
-    bool has_working;      /* it begins with the working's signs: letters may be parts of numbers */
+    bool has_letters;      /* letters may be digits, or parts of numbers */
 };
 
 static int compare_candidates(const void *x, const void *y) {
@@ -57,6 +49,19 @@ static dt_status index_tokens(dt_tokenizer *tokenizer) {
     return DT_OK;
 }
 
+/* The vocabulary of a working: texts that end with '$', and all letters that are digits or stand
+ * between two digits. */
+static bool has_letters(const dt_tokenizer *tokenizer) {
+    static const char letters[] = "abcdefghijklmnopqstKLMNOPQRST";
+    bool has = strcmp(tokenizer->token[0], "$") == 0;
+    for (const char *letter = letters; *letter && has; letter++) {
+        const unsigned char byte = (unsigned char)*letter;
+        const size_t next = tokenizer->first[byte + 1];
+        has = next > tokenizer->first[byte] && tokenizer->sorted[next - 1].length == 1;
+    }
+    return has;
+}
+
 dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count) {
     dt_status status = DT_OK;
     dt_tokenizer *made = NULL;
@@ -78,41 +83,13 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
         made->token[i] = end;
         end = stpcpy(end, token[i]) + 1;
     }
-    made->has_working = count >= SIGNS;
-    for (size_t i = 0; i < SIGNS && made->has_working; i++)
-        made->has_working = strcmp(token[i], sign[i]) == 0;
     DT_TRY_DONE(index_tokens(made));
+    made->has_letters = has_letters(made);
     *tokenizer = made;
     made = NULL;
 done:
     dt_tokenizer_destroy(&made);
     return status;
-}
-
-/* The signs of the working, then every other character of the phrasings. */
-static dt_status create_chat(dt_tokenizer **tokenizer) {
-    char character[DT_CHAT_CHARACTERS_MAX][DT_UTF8_SIZE];
-    const char *token[DT_CHAT_CHARACTERS_MAX + SIGNS];
-    const size_t characters = dt_chat_characters(character);
-    size_t count = SIGNS;
-    memcpy(token, sign, sizeof sign);
-    for (size_t i = 0; i < characters; i++) {
-        bool known = false;
-        for (size_t k = 0; k < SIGNS && !known; k++) known = strcmp(sign[k], character[i]) == 0;
-        if (!known) token[count++] = character[i];
-    }
-    return dt_tokenizer_restore(tokenizer, token, count);
-}
-
-dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
-    switch (format) {
-    case DT_FORMAT_PLAIN:
-    case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);
-    case DT_FORMAT_SCRATCHPAD: return dt_tokenizer_restore(tokenizer, sign, SIGNS);
-    case DT_FORMAT_CHAT: return create_chat(tokenizer);
-    }
-    *tokenizer = NULL;
-    DT_RAISE(DT_ERR_INTERNAL, "format %d does not exist", (int)format);
 }
 
 void dt_tokenizer_destroy(dt_tokenizer **tokenizer) {
@@ -164,30 +141,24 @@ dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
     return DT_OK;
 }
 
-dt_status dt_tokenizer_decode(char *text, size_t size, const dt_tokenizer *tokenizer,
-                              const int32_t *id, size_t count) {
-    DT_REQUIRE(size > 0, DT_ERR_INTERNAL, "no room for text: a buffer of 0 bytes");
-    size_t used = 0;
-    text[0] = '\0';
+dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, const int32_t *id,
+                              size_t count) {
+    DT_TRY(dt_text_reserve(text, 0));
     for (size_t i = 0; i < count; i++) {
         const char *token = dt_tokenizer_token(tokenizer, id[i]);
         DT_REQUIRE(token, DT_ERR_DATA, "token id %" PRId32 " is none of the vocabulary's 0 to %zu",
                    id[i], tokenizer->count - 1);
-        const size_t length = strlen(token);
-        DT_REQUIRE(length < size - used, DT_ERR_INTERNAL, "%zu tokens do not fit into %zu bytes",
-                   count, size);
-        memcpy(text + used, token, length + 1);
-        used += length;
+        DT_TRY(dt_text_append(text, token, strlen(token)));
     }
     return DT_OK;
 }
 
-/* What a token is to a number; the letters of the working count where they are known as such. In a
-   word of a question one may pass for a digit and have a place, which does no harm. */
-static char sign_of(const dt_tokenizer *tokenizer, const char *token) {
+/* The character that a token is to a number; letters count where they may be digits. In a word of a
+   question one may pass for a digit and have a place, which does no harm. */
+static char character_of(const dt_tokenizer *tokenizer, const char *token) {
     if (!token || token[1] != '\0') return '\0';
     const bool digit = token[0] >= '0' && token[0] <= '9';
-    return digit || tokenizer->has_working ? token[0] : '\0';
+    return digit || tokenizer->has_letters ? token[0] : '\0';
 }
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
@@ -196,8 +167,8 @@ void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *
     int32_t before = 0;
     for (size_t i = 0; i < count; i++) {
         const size_t digits = run.digits;
-        const dt_sign_kind kind =
-            dt_digit_run_take(&run, sign_of(tokenizer, dt_tokenizer_token(tokenizer, id[i])));
+        const dt_character_kind kind =
+            dt_digit_run_take(&run, character_of(tokenizer, dt_tokenizer_token(tokenizer, id[i])));
         place[i] = kind == DT_DIGIT || digits > 0 ? (int32_t)digits + 1 : 0;
         position[i] = before;
         before += kind == DT_OUTSIDE;

@@ -1,5 +1,7 @@
 /* The lines of a file as texts to learn: looked through once, then read one by one where they
  * stand, so that the file may be larger than memory. */
+#include "dtrain/text/lines.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "decimal.h"
+#include "dtrain/core/config.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
@@ -20,12 +22,14 @@ enum {
     TOKENS_MAX = 1 << 16 /* that a checkpoint can hold */
 };
 
+/* The most that --context may be. */
+enum { CONTEXT_MAX = 65536 };
+
 /* What stands before and behind the bytes of a line in its text. */
 enum { FRAME = 2 };
 
-/* Where every so-manieth line of a split begins. With all of them the training lines would take as
-   much memory as a sixth of the file on each rank; looking for one of sixteen costs microseconds.
- */
+/* It is kept where every 16th training line begins. For all of them each rank would need as much
+   memory as a sixth of the file; finding one of sixteen takes microseconds. */
 static const size_t stride[DT_SPLITS] = {[DT_TRAIN] = 16, [DT_VALIDATION] = 1, [DT_TEST] = 1};
 
 typedef struct {
@@ -112,9 +116,10 @@ static dt_status check_line(const line_facts *facts, const dt_lines *lines, dt_s
     DT_REQUIRE(facts->tabs == 0 || facts->tab + 1 < line.count, DT_ERR_DATA,
                "%s:%" PRId64 ": there is no answer behind the tab", path, number);
     const size_t tokens = facts->characters + FRAME - facts->tabs;
-    DT_REQUIRE(line.count + FRAME < DT_TEXT_MAX, DT_ERR_DATA,
-               "%s:%" PRId64 ": the line has %zu bytes, and %d are the most; break it up", path,
-               number, line.count, DT_TEXT_MAX - FRAME - 1);
+    DT_REQUIRE(tokens <= CONTEXT_MAX, DT_ERR_DATA,
+               "%s:%" PRId64
+               ": the line needs %zu tokens, and --context is %d at most; break it up",
+               path, number, tokens, CONTEXT_MAX);
     DT_REQUIRE(context == 0 || tokens <= context, DT_ERR_DATA,
                "%s:%" PRId64 ": the line needs %zu tokens, and --context has room for %zu; break "
                "it up, or train a model with a longer --context",
@@ -124,7 +129,7 @@ static dt_status check_line(const line_facts *facts, const dt_lines *lines, dt_s
 
 static dt_status append_offset(line_index *index, uint64_t offset) {
     DT_TRY(dt_memory_grow(&index->offset, &index->capacity, index->count + 1, sizeof *index->offset,
-                          "the places of lines"));
+                          "where lines begin"));
     index->offset[index->count++] = offset;
     return DT_OK;
 }
@@ -261,38 +266,50 @@ dt_status dt_lines_check(const dt_lines *lines) {
 
 /* ---- reading one ---- */
 
-/* As the model sees it: "\nplain text\n", where all is to be produced, or "prompt\tanswer\n". */
-static void put_text(char *text, size_t *prompt_length, dt_span line) {
-    const char *tab = memchr(line.at, '\t', line.count);
-    size_t used = 0;
-    if (!tab) text[used++] = '\n';
-    memcpy(text + used, line.at, line.count);
-    *prompt_length = tab ? (size_t)(tab - line.at) + 1 : 1;
-    used += line.count;
-    text[used] = '\n';
-    text[used + 1] = '\0';
+/* The line at `offset`, read to text->bytes + 1, and how far the next one is. */
+static dt_status read_line(dt_span *line, size_t *length, dt_text *text, const dt_lines *lines,
+                           uint64_t offset) {
+    enum { USUAL = 4096 };
+    *length = 0;
+    dt_text_clear(text);
+    for (size_t size = USUAL;; size *= 4) {
+        size_t got;
+        DT_TRY(dt_text_reserve(text, size + FRAME));
+        char *block = text->bytes + 1;
+        DT_TRY(read_at(&got, block, size, lines, offset));
+        DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has changed while it was trained on", lines->path);
+        const bool last = offset + got >= lines->facts.bytes;
+        if (cut_line(line, length, block, got, last)) return DT_OK;
+        DT_REQUIRE(size <= BLOCK, DT_ERR_DATA, "%s has changed while it was trained on",
+                   lines->path);
+    }
 }
 
-dt_status dt_lines_read(char *text, size_t size, size_t *prompt_length, const dt_lines *lines,
-                        dt_split split, uint64_t index) {
-    char block[DT_TEXT_MAX];
+/* As the model sees the line that stands at text->bytes + 1: "\nplain text\n", where all is to be
+ * produced, or "prompt\tanswer\n". */
+static void frame_line(dt_text *text, dt_span line) {
+    const char *tab = memchr(line.at, '\t', line.count);
+    text->length = line.count + 1 + (tab == NULL);
+    text->prompt_length = tab ? (size_t)(tab - line.at) + 1 : 1;
+    text->bytes[0] = '\n';
+    if (tab) memmove(text->bytes, line.at, line.count);
+    text->bytes[text->length - 1] = '\n';
+    text->bytes[text->length] = '\0';
+}
+
+dt_status dt_lines_read(dt_text *text, const dt_lines *lines, dt_split split, uint64_t index) {
     DT_REQUIRE(index < lines->facts.lines[split], DT_ERR_INTERNAL,
                "%s has %zu lines of the %s split, and none with number %" PRIu64, lines->path,
                lines->facts.lines[split], dt_split_name(split), index);
     DT_TRY(dt_lines_check(lines));
     uint64_t offset = lines->index[split].offset[index / stride[split]];
     for (size_t skip = index % stride[split];;) {
-        size_t got, length;
+        size_t length;
         dt_span line;
-        DT_TRY(read_at(&got, block, sizeof block, lines, offset));
-        const bool last = offset + got >= lines->facts.bytes;
-        DT_REQUIRE(got > 0 && cut_line(&line, &length, block, got, last), DT_ERR_DATA,
-                   "%s has changed while it was trained on", lines->path);
+        DT_TRY(read_line(&line, &length, text, lines, offset));
         offset += length;
         if (split_of(line) != split || skip-- > 0) continue;
-        DT_REQUIRE(line.count + FRAME < size, DT_ERR_INTERNAL, "a line of %zu bytes for %zu",
-                   line.count, size);
-        put_text(text, prompt_length, line);
+        frame_line(text, line);
         return DT_OK;
     }
 }

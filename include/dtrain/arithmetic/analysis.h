@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-#include "dtrain/data/data.h"
+#include "dtrain/arithmetic/problem.h"
+#include "dtrain/data/source.h"
 
 /* ---- the domain ---- */
 
@@ -52,12 +53,6 @@ const char *dt_slip_name(dt_operation operation, size_t kind);
 
 /* ---- counts ---- */
 
-typedef struct {
-    int64_t problems;
-    int64_t right; /* the answer is right */
-    int64_t text;  /* so is every character that leads to it */
-} dt_count;
-
 /* Lengths go from 1; index 0 is unused. */
 enum { DT_LENGTHS = DT_DIGITS_MAX + 1, DT_DIFFICULTIES = DT_DIGITS_MAX + 1 };
 
@@ -74,9 +69,6 @@ enum { DT_TALLY_VALUES = sizeof(dt_tally) / sizeof(int64_t) };
 /* One more problem. slip: NULL if the answer is right, or was not looked at. */
 void dt_tally_add(dt_tally *tally, const dt_problem *problem, bool right, bool text,
                   const dt_slip *slip);
-
-/* All that is in `more` as well. */
-void dt_tally_merge(dt_tally *tally, const dt_tally *more);
 
 /* Sum over an operation; over all. */
 dt_count dt_tally_operation(const dt_tally *tally, dt_operation operation);

@@ -1,0 +1,29 @@
+/* Which characters of a text are digits of a number, and at which place. */
+#ifndef DTRAIN_DIGITS_H
+#define DTRAIN_DIGITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A number in a text that is read character by character; all 0 to begin with. */
+typedef struct {
+    size_t digits; /* so far; 0: the last character was no part of a number */
+    bool carried;  /* the last character was a carry */
+} dt_digit_run;
+
+/* What a character is to the number it stands in or behind. Within it, between two digits of a
+ * partial product, stand a carry, a to i for 0 to 8, and what it is added to, K to T for 0 to 9. */
+typedef enum { DT_OUTSIDE, DT_DIGIT, DT_WITHIN } dt_character_kind;
+
+dt_character_kind dt_digit_run_take(dt_digit_run *run, char character);
+
+/*
+ * A digit of a sum or difference in a working. Where it carries, or borrows, out of its place it is
+ * a letter, j to t for 0 to 9, without r, which stands before a remainder.
+ */
+char dt_digit_sign(unsigned digit, bool carries);
+
+/* 0 to 9, whether it carries or not; -1: it is no digit. */
+int dt_digit_value(char sign);
+
+#endif

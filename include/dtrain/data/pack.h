@@ -1,0 +1,41 @@
+/* Texts packed back to back, as the model reads them. */
+#ifndef DTRAIN_PACK_H
+#define DTRAIN_PACK_H
+
+#include "dtrain/data/text.h"
+#include "dtrain/data/tokenizer.h"
+
+/* Texts back to back, without padding: B texts, N tokens. Each array is the batch's own. */
+typedef struct {
+    size_t problems;   /* B */
+    size_t tokens;     /* N: a text of n tokens gives n - 1 inputs */
+    size_t scored;     /* targets that count */
+    int32_t *offset;   /* (B+1) first token of each text */
+    int32_t *token;    /* (N) */
+    int32_t *position; /* (N) as dt_tokenizer_places gives it */
+    int32_t *place;    /* (N) */
+    int32_t *target;   /* (N) the next token, or -1 where the loss does not count (the prompt) */
+    uint64_t *index;   /* (B) the text's number in its split, for what is keyed by it */
+    dt_note *note;     /* (B) */
+    size_t problem_capacity, token_capacity;
+    dt_text text; /* for whoever fills the batch */
+} dt_batch;
+
+/* Room for that many texts and tokens, once. */
+dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens);
+void dt_batch_destroy(dt_batch *batch);
+void dt_batch_clear(dt_batch *batch);
+
+/* Append one text, of which at least one token is given. DT_ERR_DATA for what the vocabulary lacks;
+ * DT_ERR_INTERNAL if there is no room. */
+dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
+                          const dt_tokenizer *tokenizer);
+
+/* Let the places of text b's digits begin at `offset` more. */
+void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset);
+
+/* The whole of text b, end sign included, and how much of it is given; its note. */
+dt_status dt_batch_text(dt_text *text, const dt_batch *batch, size_t b,
+                        const dt_tokenizer *tokenizer);
+
+#endif

@@ -1,0 +1,44 @@
+/* A text of any length, in memory of its own. */
+#ifndef DTRAIN_TEXT_H
+#define DTRAIN_TEXT_H
+
+#include <stddef.h>
+
+#include "dtrain/core/status.h"
+
+/* A stretch of somebody else's text, without an end of its own. */
+typedef struct {
+    const char *at;
+    size_t count;
+} dt_span;
+
+/* What a source knows of a text beside its bytes: which of its kinds it is, and what only the
+ * source itself reads. */
+typedef struct {
+    size_t kind;
+    _Alignas(16) unsigned char own[80];
+} dt_note;
+
+/* All 0 to begin with. */
+typedef struct {
+    char *bytes; /* ended by NUL; NULL: nothing has been written yet */
+    size_t length, capacity;
+    size_t prompt_length; /* so many bytes are given; what follows must be produced */
+    dt_note note;
+} dt_text;
+
+/* Room for so many more bytes and the NUL behind them. DT_ERR_MEMORY. */
+dt_status dt_text_reserve(dt_text *text, size_t more);
+
+/* No bytes and no prompt; the memory stays. */
+void dt_text_clear(dt_text *text);
+
+dt_status dt_text_append(dt_text *text, const char *bytes, size_t count);
+
+/* Append as printf writes. */
+dt_status dt_text_format(dt_text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void dt_text_destroy(dt_text *text);
+
+#endif

@@ -1,0 +1,45 @@
+/* Texts to tokens and back, and where each token stands. */
+#ifndef DTRAIN_TOKENIZER_H
+#define DTRAIN_TOKENIZER_H
+
+#include <stdint.h>
+
+#include "dtrain/data/text.h"
+
+typedef struct dt_tokenizer dt_tokenizer;
+
+/* From the strings of a checkpoint: `count` NUL-terminated ones, copied. DT_ERR_DATA for doubles or
+ * empty ones. */
+dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count);
+void dt_tokenizer_destroy(dt_tokenizer **tokenizer);
+
+size_t dt_tokenizer_size(const dt_tokenizer *tokenizer);
+const char *dt_tokenizer_token(const dt_tokenizer *tokenizer,
+                               int32_t id); /* NULL if there is none */
+bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);
+
+/* Text to ids. DT_ERR_DATA names the first byte that is no token. */
+dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
+                              const dt_tokenizer *tokenizer, const char *text);
+
+/* Append the text of these ids. */
+dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, const int32_t *id,
+                              size_t count);
+
+/**
+ * Where each token stands. Position: how many tokens that are no part of a number stand before it;
+ * all digits of a number share one, with the sign behind them. Place: 1 for the first digit of a
+ * number as written, 2 for the next … and for the sign behind the last one, 0 for all else: so a
+ * number's end can be found by its place, as a digit can. In a vocabulary that has the letters of
+ * the working those that are digits count as such, and those between two digits are part of the
+ * number and have the place of the second.
+ * Together with what it is they tell any two tokens of a text apart, and what belongs together has
+ * one of them in common. Both depend on what stands before alone, so that generation computes them
+ * as it goes.
+ *
+ * @param[out] position, place  (count)
+ */
+void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
+                         const int32_t *id, size_t count);
+
+#endif

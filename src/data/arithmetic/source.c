@@ -1,0 +1,279 @@
+/* Arithmetic as a source of texts: writes problems, judges answers, answers people. */
+#include "dtrain/arithmetic/source.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "dtrain/arithmetic/analysis.h"
+#include "dtrain/arithmetic/format.h"
+#include "dtrain/core/utf8.h"
+#include "report.h"
+
+/* What it keeps in a text's note. */
+typedef struct {
+    dt_problem problem;
+    size_t phrasing;
+    bool in_words; /* so it was asked */
+} known;
+
+_Static_assert(sizeof(known) <= sizeof((dt_note *)0)->own,
+               "a note holds what is known of a problem");
+
+static known known_of(const dt_note *note) {
+    known k;
+    memcpy(&k, note->own, sizeof k);
+    return k;
+}
+
+dt_problem dt_arithmetic_problem(const dt_note *note) { return known_of(note).problem; }
+
+static dt_format format_of(const dt_source *source) { return (dt_format)source->config.format; }
+
+/* ---- settings ---- */
+
+static bool wanted(const dt_config *config) {
+    (void)config;
+    return true;
+}
+
+static const char *subject(const dt_config *config) {
+    (void)config;
+    return "arithmetic";
+}
+
+static dt_text_size size_of(const dt_config *config) {
+    return (dt_text_size){dt_format_longest(config), dt_format_places(config)};
+}
+
+static bool same_texts(const dt_config *x, const dt_config *y) {
+    return strcmp(x->ops, y->ops) == 0 && x->digits == y->digits &&
+           x->dividend_digits == y->dividend_digits && x->divisor_digits == y->divisor_digits;
+}
+
+static dt_status evaluates(const char **part, const dt_config *config, const dt_config *trained) {
+    for (const char *op = config->ops; *op; op++) {
+        DT_REQUIRE(strchr(trained->ops, *op), DT_ERR_ARG,
+                   "--ops: the model was trained on %s only, not on '%c'; leave it out",
+                   trained->ops, *op);
+    }
+    *part = strcmp(config->ops, trained->ops) == 0 ? NULL : config->ops;
+    return DT_OK;
+}
+
+static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
+                                  const void *data) {
+    (void)data;
+    return dt_tokenizer_create(tokenizer, (dt_format)config->format);
+}
+
+/* ---- texts ---- */
+
+static dt_status count(uint64_t *texts, const dt_source *source, dt_split split) {
+    *texts = UINT64_MAX;
+    return split == DT_EVERY_TEXT ? dt_domain_count(texts, &source->config) : DT_OK;
+}
+
+static dt_status write_known(dt_text *text, const known *k, dt_format format) {
+    dt_text_clear(text);
+    DT_TRY(dt_text_reserve(text, DT_PROBLEM_TEXT_MAX));
+    DT_TRY(dt_format_write_as(text->bytes, text->capacity, &text->prompt_length, &k->problem,
+                              format, k->phrasing));
+    text->length = strlen(text->bytes);
+    text->note.kind = k->problem.operation;
+    memcpy(text->note.own, k, sizeof *k);
+    return DT_OK;
+}
+
+dt_status dt_arithmetic_write(dt_text *text, const dt_problem *problem, dt_format format,
+                              uint64_t index) {
+    const known k = {*problem, dt_chat_phrasing(index), false};
+    return write_known(text, &k, format);
+}
+
+static dt_status write(dt_text *text, const dt_source *source, dt_split split, uint64_t index) {
+    dt_problem problem;
+    if (split == DT_EVERY_TEXT) {
+        dt_domain_problem(&problem, &source->config, index);
+    } else {
+        DT_TRY(dt_problem_sample(&problem, &source->config, split, index));
+    }
+    return dt_arithmetic_write(text, &problem, format_of(source), index);
+}
+
+static dt_status train(dt_text *text, const dt_source *source, uint64_t position) {
+    dt_problem problem;
+    DT_TRY(dt_problem_train(&problem, &source->config, position));
+    return dt_arithmetic_write(text, &problem, format_of(source), position);
+}
+
+/* A character is a token; the last one is only predicted. */
+static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_source *source,
+                              uint64_t position) {
+    DT_TRY(train(scratch, source, position));
+    *tokens = (uint32_t)dt_utf8_count(scratch->bytes) - 1;
+    return DT_OK;
+}
+
+/* ---- answers ---- */
+
+/* What breaks a table is shown as '?'. */
+static void clean(char *text) {
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) *text = '?';
+    }
+}
+
+static dt_status list_error(dt_text *errors, const dt_answer *answer, const dt_problem *problem,
+                            const char *wanted_answer, const char *given_answer,
+                            const dt_slip *slip, const char *right) {
+    char part[32];
+    const char *name = dt_slip_name(problem->operation, slip->kind);
+    snprintf(part, sizeof part, "part %zu", slip->kind + 1);
+    clean(answer->produced);
+    return dt_text_format(errors, "%" PRIu64 "\t%s\t%c\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t%s\n",
+                          answer->index, dt_split_name(dt_problem_split(problem)),
+                          dt_operation_symbol(problem->operation), dt_decimal_of(problem->a).text,
+                          dt_decimal_of(problem->b).text, wanted_answer, given_answer,
+                          name ? name : part, slip->step, answer->produced, right);
+}
+
+/* A wrong answer was generated: where does it go wrong? */
+static dt_status count_wrong(dt_tally *tally, dt_text *errors, const dt_source *source,
+                             const dt_answer *answer, const char *wanted_answer,
+                             const char *given_answer) {
+    const known k = known_of(answer->note);
+    dt_text right = {0};
+    dt_status status;
+    DT_TRY_DONE(write_known(&right, &k, format_of(source)));
+    const char *rest = right.bytes + right.prompt_length;
+    const dt_slip slip = dt_slip_find(answer->produced, rest);
+    dt_tally_add(tally, &k.problem, false, false, &slip);
+    if (!errors) goto done;
+    status = list_error(errors, answer, &k.problem, wanted_answer, given_answer, &slip, rest);
+done:
+    dt_text_destroy(&right);
+    return status;
+}
+
+static dt_status judge(bool *right, int64_t *values, dt_text *errors, const dt_source *source,
+                       const dt_answer *answer) {
+    dt_tally *tally = (dt_tally *)(void *)values;
+    const known k = known_of(answer->note);
+    *right = answer->exact;
+    if (answer->exact || !answer->produced) {
+        dt_tally_add(tally, &k.problem, answer->exact, answer->exact, NULL);
+        return DT_OK;
+    }
+    char given[64], wanted_answer[64];
+    DT_TRY(dt_problem_answer(wanted_answer, sizeof wanted_answer, &k.problem));
+    *right = dt_format_answer(given, sizeof given, answer->produced, &k.problem,
+                              format_of(source)) == DT_OK &&
+             strcmp(given, wanted_answer) == 0;
+    dt_error_clear();
+    if (!*right) return count_wrong(tally, errors, source, answer, wanted_answer, given);
+    dt_tally_add(tally, &k.problem, true, false, NULL);
+    return DT_OK;
+}
+
+/* ---- asking ---- */
+
+static dt_status ask(dt_text *prompt, const dt_source *source, const char *typed) {
+    known k = {0};
+    k.in_words = dt_chat_read(&k.problem, &k.phrasing, typed);
+    if (!k.in_words) DT_TRY(dt_problem_parse(&k.problem, typed));
+    DT_TRY(dt_problem_in_domain(&k.problem, &source->config));
+    DT_TRY(write_known(prompt, &k, format_of(source)));
+    prompt->length = prompt->prompt_length;
+    prompt->bytes[prompt->length] = '\0';
+    return DT_OK;
+}
+
+static dt_status append_working(dt_text *reply, const known *k, const char *produced,
+                                dt_format format) {
+    const size_t room = 4 * (DT_PROBLEM_TEXT_MAX + strlen(produced));
+    DT_TRY(dt_text_reserve(reply, room));
+    char *working = reply->bytes + reply->length;
+    dt_format_working(working, room, produced, &k->problem, format);
+    const size_t length = strlen(working);
+    reply->length += length;
+    return length && working[length - 1] != '\n' ? dt_text_append(reply, "\n", 1) : DT_OK;
+}
+
+/* A question in words gets words from a model that was taught them. */
+static dt_status append_answer(dt_text *reply, const known *k, const char *answer,
+                               dt_format format) {
+    char sentence[256];
+    if (!k->in_words || format != DT_FORMAT_CHAT) return dt_text_format(reply, "%s\n", answer);
+    dt_chat_sentence(sentence, sizeof sentence, answer, k->problem.operation, k->phrasing);
+    return dt_text_format(reply, "%s\n", sentence);
+}
+
+static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
+                          const char *typed, const char *produced, bool working) {
+    const known k = known_of(&prompt->note);
+    const dt_format format = format_of(source);
+    char answer[64];
+    dt_text_clear(reply);
+    if (working) DT_TRY(append_working(reply, &k, produced, format));
+    DT_REQUIRE(
+        dt_format_answer(answer, sizeof answer, produced, &k.problem, format) == DT_OK, DT_ERR_DATA,
+        "%s: the model wrote \"%s\", which is no answer; it needs more training", typed, produced);
+    return append_answer(reply, &k, answer, format);
+}
+
+/* ---- showing ---- */
+
+static dt_status show(FILE *out, const dt_source *source, const dt_text *text, dt_show_as as) {
+    const dt_problem problem = known_of(&text->note).problem;
+    const char symbol = dt_operation_symbol(problem.operation);
+    const dt_decimal a = dt_decimal_of(problem.a), b = dt_decimal_of(problem.b);
+    char answer[64], asked[192];
+    (void)source;
+    DT_TRY(dt_problem_answer(answer, sizeof answer, &problem));
+    switch (as) {
+    case DT_SHOW_JSON:
+        fprintf(out, "\"op\":\"%c\",\"a\":%s,\"b\":%s,\"answer\":\"%s\",", symbol, a.text, b.text,
+                answer);
+        break;
+    case DT_SHOW_TSV:
+        fprintf(out, "%c\t%s\t%s\t%s\t%s", symbol, a.text, b.text, answer, text->bytes);
+        break;
+    case DT_SHOW_LINE:
+        snprintf(asked, sizeof asked, "%s %c %s = %s", a.text, symbol, b.text, answer);
+        fprintf(out, "%-28s %s", asked, text->bytes);
+        break;
+    }
+    return DT_OK;
+}
+
+const dt_source_kind dt_arithmetic_source = {
+    .name = "arithmetic",
+    .texts = "problems",
+    .wanted = wanted,
+    .subject = subject,
+    .check = dt_arithmetic_check,
+    .endless = true,
+    .evaluate = dt_arithmetic_evaluate,
+    .size = size_of,
+    .same_texts = same_texts,
+    .evaluates = evaluates,
+    .tokenizer = create_tokenizer,
+    .count = count,
+    .write = write,
+    .train = train,
+    .train_length = train_length,
+    .kind = dt_operation_kind,
+    .kinds = DT_OPERATIONS,
+    .answers = true,
+    .judge = judge,
+    .tally_values = DT_TALLY_VALUES,
+    .tally_print = dt_tally_print,
+    .tally_write = dt_tally_write,
+    .grid = true,
+    .errors_heading = "index\tsplit\top\ta\tb\tright\tmodel\tslip\tstep\ttext\tright_text\n",
+    .hint = "a problem such as 273*274, 2060/71 or What is 12 plus 34?",
+    .ask = ask,
+    .reply = reply_to,
+    .columns = "op\ta\tb\tanswer\ttext",
+    .show = show,
+};

@@ -1,0 +1,284 @@
+/* The lines of a file as a source of texts, and what keeps a run to its file. */
+#include "dtrain/text/source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dtrain/core/digest.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/random.h"
+#include "dtrain/core/utf8.h"
+#include "dtrain/text/lines.h"
+
+/* ---- settings ---- */
+
+static bool wanted(const dt_config *config) { return config->train_file[0] != '\0'; }
+
+static const char *subject(const dt_config *config) { return config->train_file; }
+
+static dt_status check(const dt_config *config) {
+    DT_REQUIRE(wanted(config) || !config->train_digest[0], DT_ERR_ARG,
+               "--train-digest %s says what --train-file holds, and there is none; name the file",
+               config->train_digest);
+    return DT_OK;
+}
+
+/* "1234-0a1b…": 1234 bytes. */
+static dt_status compare_digests(const dt_config *config, const char *digest) {
+    const char *wanted = config->train_digest;
+    DT_REQUIRE(
+        !wanted[0] || strcmp(wanted, digest) == 0, DT_ERR_DATA,
+        "%s is not the text that the run learns from: that one has %.*s bytes and the XXH3 digest "
+        "%s, and this one %.*s and %s; name the right file with --train-file, or begin another run "
+        "with --out DIR or --fresh",
+        config->train_file, (int)strcspn(wanted, "-"), wanted,
+        wanted + strcspn(wanted, "-") + (strchr(wanted, '-') != NULL), (int)strcspn(digest, "-"),
+        digest, strchr(digest, '-') + 1);
+    return DT_OK;
+}
+
+/* What was opened is what the digest is of, and fits the model. */
+static dt_status check_whole(const dt_lines_facts *facts, const char *digest,
+                             const dt_config *config) {
+    char size[32];
+    snprintf(size, sizeof size, "%llu-", (unsigned long long)facts->bytes);
+    DT_REQUIRE(strncmp(size, digest, strlen(size)) == 0, DT_ERR_DATA,
+               "%s is being written to; start again when it is complete", config->train_file);
+    DT_REQUIRE(config->places == 0 || (size_t)config->places >= facts->places, DT_ERR_ARG,
+               "%s needs a model with --places %zu, for the digits of its longest number and the "
+               "sign behind, and this one has %lld; start another run with more places",
+               config->train_file, facts->places, (long long)config->places);
+    return DT_OK;
+}
+
+/* *digest: of what was opened. */
+static dt_status open_whole(dt_lines **lines, char digest[DT_FILE_DIGEST_MAX + 1],
+                            const dt_config *config) {
+    DT_TRY(dt_file_digest(digest, DT_FILE_DIGEST_MAX + 1, config->train_file));
+    DT_TRY(compare_digests(config, digest));
+    DT_TRY(dt_lines_open(lines, config->train_file, (size_t)config->context));
+    const dt_status status = check_whole(dt_lines_about(*lines), digest, config);
+    if (status != DT_OK) dt_lines_close(lines);
+    return status;
+}
+
+static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const char *digest) {
+    if (config->context == 0) config->context = (int64_t)facts->longest;
+    if (config->places == 0) config->places = (int64_t)facts->places;
+    DT_REQUIRE(config->eval_every == 0 || facts->lines[DT_VALIDATION] > 0, DT_ERR_ARG,
+               "none of the lines of %s falls into the validation split, a twentieth of all; give "
+               "more lines, or --eval-every 0",
+               config->train_file);
+    const int64_t lines = (int64_t)facts->lines[DT_TRAIN];
+    if (config->train_examples == 0 || config->train_examples > lines)
+        config->train_examples = lines;
+    if (config->metric == DT_METRIC_EXACT_MATCH && facts->answers == 0) {
+        config->metric = DT_METRIC_LOSS; /* no model predicts whole lines */
+        dt_log_info("%s has no answers: the best model is the one with the least loss",
+                    config->train_file);
+    }
+    memset(config->train_digest, 0, sizeof config->train_digest);
+    memcpy(config->train_digest, digest, strlen(digest));
+    return DT_OK;
+}
+
+static dt_status settle(dt_config *config) {
+    dt_lines *lines;
+    char digest[DT_FILE_DIGEST_MAX + 1];
+    DT_TRY(open_whole(&lines, digest, config));
+    const dt_status status = settle_by(config, dt_lines_about(lines), digest);
+    dt_lines_close(&lines);
+    return status;
+}
+
+/* As settled when the run began. */
+static dt_text_size size_of(const dt_config *config) {
+    return (dt_text_size){(size_t)config->context, (size_t)config->places};
+}
+
+/* A run is held to its file. */
+static bool same_texts(const dt_config *x, const dt_config *y) {
+    (void)x, (void)y;
+    return true;
+}
+
+static dt_status evaluates(const char **part, const dt_config *config, const dt_config *trained) {
+    DT_REQUIRE(strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
+               "--ops is for problems, and this model has learned the lines of %s; leave it out",
+               config->train_file);
+    *part = NULL;
+    return DT_OK;
+}
+
+/* ---- opening ---- */
+
+static dt_status open_lines(void **data, const dt_config *config) {
+    char digest[DT_FILE_DIGEST_MAX + 1];
+    dt_lines *lines = NULL;
+    const dt_status status = open_whole(&lines, digest, config);
+    *data = lines;
+    return status;
+}
+
+static void close_lines(void **data) {
+    dt_lines *lines = *data;
+    dt_lines_close(&lines);
+    *data = NULL;
+}
+
+static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
+                                  const void *data) {
+    (void)config;
+    *tokenizer = NULL;
+    return data ? dt_lines_tokenizer(tokenizer, data) : DT_OK;
+}
+
+static void announce(const dt_source *source) {
+    const dt_lines_facts *facts = dt_lines_about(source->data);
+    dt_log_info("text: %s, %llu bytes: %zu lines to train on, %zu for validation, %zu for tests; "
+                "%zu with an answer",
+                source->config.train_file, (unsigned long long)facts->bytes, facts->lines[DT_TRAIN],
+                facts->lines[DT_VALIDATION], facts->lines[DT_TEST], facts->answers);
+}
+
+/* ---- texts ---- */
+
+/* What it keeps in a text's note: where the text stands. */
+typedef struct {
+    dt_split split;
+    uint64_t number;
+} location;
+
+/* Lines of a split are counted in a random order, so that the first of them speak for all, also of
+ * a sorted file. */
+static dt_status write(dt_text *text, const dt_source *source, dt_split split, uint64_t number) {
+    DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_INTERNAL, "lines are counted by split");
+    const uint64_t count = dt_lines_about(source->data)->lines[split];
+    const location at = {split, number};
+    DT_REQUIRE(number < count, DT_ERR_INTERNAL, "line %llu of the %llu of a split",
+               (unsigned long long)number, (unsigned long long)count);
+    /* No epoch comes that far. */
+    const uint32_t order = UINT32_MAX - (uint32_t)split;
+    const uint64_t line = dt_random_permute(number, count, (uint64_t)source->config.seed, order);
+    text->note = (dt_note){0};
+    memcpy(text->note.own, &at, sizeof at);
+    return dt_lines_read(text, source->data, split, line);
+}
+
+static dt_status train(dt_text *text, const dt_source *source, uint64_t position) {
+    const dt_config *config = &source->config;
+    const uint64_t examples = (uint64_t)config->train_examples;
+    DT_REQUIRE(examples > 0, DT_ERR_INTERNAL, "how many lines to train on is not settled");
+    const uint64_t number = dt_random_permute(position % examples, examples, (uint64_t)config->seed,
+                                              (uint32_t)(position / examples));
+    return write(text, source, DT_TRAIN, number);
+}
+
+/* A character is a token; the last one is only predicted. */
+static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_source *source,
+                              uint64_t position) {
+    DT_TRY(train(scratch, source, position));
+    *tokens = (uint32_t)dt_utf8_count(scratch->bytes) - 1;
+    return DT_OK;
+}
+
+static dt_status count(uint64_t *texts, const dt_source *source, dt_split split) {
+    *texts = 0;
+    DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_ARG,
+               "--exhaustive is for problems, and this model has learned the lines of %s; leave it "
+               "out",
+               source->config.train_file);
+    *texts = dt_lines_about(source->data)->lines[split];
+    return DT_OK;
+}
+
+/* ---- answers ---- */
+
+static bool is_rest(const dt_text *text, const char *produced) {
+    const char *rest = text->bytes + text->prompt_length;
+    const size_t length = strlen(produced);
+    /* with the end of the line or without */
+    return strcmp(produced, rest) == 0 ||
+           (strncmp(produced, rest, length) == 0 && strcmp(rest + length, "\n") == 0);
+}
+
+/* The one right answer is generated if, and only if, each token is the likeliest after those before
+ * it: the text alone tells. */
+static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
+                       const dt_answer *answer) {
+    (void)tally, (void)errors;
+    *right = answer->exact;
+    if (answer->exact || !answer->produced) return DT_OK;
+    location at;
+    dt_text text = {0};
+    memcpy(&at, answer->note->own, sizeof at);
+    const dt_status status = write(&text, source, at.split, at.number);
+    if (status == DT_OK) *right = is_rest(&text, answer->produced);
+    dt_text_destroy(&text);
+    return status;
+}
+
+/* ---- asking, and showing ---- */
+
+/* A vocabulary with the tab answers after it; others go on with a text from its beginning. */
+static dt_status ask(dt_text *prompt, const dt_source *source, const char *typed) {
+    const dt_tokenizer *tokenizer = source->tokenizer;
+    bool answers = false;
+    for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && !answers; i++)
+        answers = strcmp(dt_tokenizer_token(tokenizer, (int32_t)i), "\t") == 0;
+    dt_text_clear(prompt);
+    DT_TRY(dt_text_format(prompt, "%s%s%s", answers ? "" : "\n", typed, answers ? "\t" : ""));
+    prompt->prompt_length = prompt->length;
+    return DT_OK;
+}
+
+static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
+                          const char *typed, const char *produced, bool working) {
+    (void)source, (void)prompt, (void)typed, (void)working;
+    dt_text_clear(reply);
+    return dt_text_format(reply, "%s\n", produced);
+}
+
+/* As it stands in the file; in a table, plain text is all answer. */
+static dt_status show(FILE *out, const dt_source *source, const dt_text *text, dt_show_as as) {
+    const bool answers = text->bytes[0] != '\n';
+    const dt_span prompt = {text->bytes, answers ? text->prompt_length - 1 : 0};
+    const dt_span rest = {text->bytes + text->prompt_length,
+                          text->length - 1 - text->prompt_length};
+    (void)source;
+    if (as == DT_SHOW_JSON) return DT_OK;
+    fwrite(prompt.at, 1, prompt.count, out);
+    if (as == DT_SHOW_TSV || answers) fputc('\t', out);
+    fwrite(rest.at, 1, rest.count, out);
+    return DT_OK;
+}
+
+static const char *const settled[] = {"train-digest", "train-examples", NULL};
+
+const dt_source_kind dt_lines_source = {
+    .name = "lines",
+    .texts = "lines",
+    .setting = "train-file",
+    .wanted = wanted,
+    .subject = subject,
+    .check = check,
+    .settle = settle,
+    .settled = settled,
+    .size = size_of,
+    .same_texts = same_texts,
+    .evaluates = evaluates,
+    .open = open_lines,
+    .close = close_lines,
+    .tokenizer = create_tokenizer,
+    .announce = announce,
+    .count = count,
+    .write = write,
+    .train = train,
+    .train_length = train_length,
+    .judge = judge,
+    .hint = "a prompt, or how a text begins",
+    .ask = ask,
+    .reply = reply_to,
+    .columns = "prompt\tanswer",
+    .show = show,
+};
