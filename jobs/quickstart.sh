@@ -36,7 +36,7 @@ trap - INT TERM
 said() {
     sed -nE '$ s/.*[{,]"'"$1"'":"(([^"\\]|\\.)*)".*/\1/p' "$end" | sed -E 's/\\(["\\])/\1/g'
 }
-out=$(said run)
+out=$(said run) model=$(said model)
 
 if ((code == 75)) || [[ $code -ne 0 && -n $stopped ]]; then
     say "" "Stopped before the end. Run the same command again to go on from the last checkpoint${out:+ in $out}."
@@ -74,7 +74,7 @@ for line in "${lines[@]}"; do
         problem=${right%"${right#* * }"} right='' between='…'
         problem=${problem% }
     fi
-    answer=$(build/dtrain ask "$out" -- "$problem") || answer="no answer"
+    answer=$(build/dtrain ask "$model" -- "$problem") || answer="no answer"
     [[ -z $right ]] || verdict="($right would be right)"
     [[ $answer != "$right" ]] || verdict=right
     printf '  %-8s %s %-9s %s\n' "$problem" "$between" "$answer" "$verdict"

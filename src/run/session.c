@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "dtrain/run/session.h"
@@ -79,6 +80,16 @@ done:
     return status;
 }
 
+/* Of a folder people cannot know which of its files it is. */
+static void tell_file(const char *name, const char *path, const dt_run_state *state) {
+    char best[DT_PATH_MAX];
+    const size_t length = strlen(name);
+    if (strncmp(path, name, length) != 0 || path[length] != '/') return;
+    const bool lost = state->best_step >= 0 && !dt_run_find(best, sizeof best, name, "best.h5");
+    dt_log_info("model: %s, step %lld%s", path, (long long)state->step,
+                lost ? "; it is the newest, since there is no best.h5" : "");
+}
+
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const char *name,
                          size_t problems) {
     *loaded = (dt_loaded_model){.problems = problems};
@@ -87,6 +98,7 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const char *nam
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
     const dt_checkpoint *c = &loaded->checkpoint;
     if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
+    if (status == DT_OK) tell_file(name, path, &c->state);
     if (status == DT_OK) {
         status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
                                               c->layout.count, "weights");

@@ -14,7 +14,7 @@ refuse() {
     local code=$1 text=$2 sentences
     shift 2
     expect_exit "$code" "$@"
-    sentences=$(grep -c '^dtrain' err || true)
+    sentences=$(grep '^dtrain' err | grep -vc '^dtrain: model: ' || true) # which file of a folder it is
     ((sentences == 1)) || fail "$sentences sentences instead of one: $*"
     grep '^dtrain' err | grep -qF -e "$text" || fail "\"$text\" is not in the sentence: $*"
     [[ ! -s out ]] || fail "standard output is not empty: $*"
