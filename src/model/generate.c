@@ -24,7 +24,7 @@ struct dt_generator {
 
 static dt_tensor cache_at(const dt_generator *g, size_t layer, bool values) {
     const dt_model_shape *s = &g->model->shape;
-    return (dt_tensor){g->cache, (2 * layer + values) * g->B * s->T * s->C};
+    return dt_floats(g->cache, (2 * layer + values) * g->B * s->T * s->C);
 }
 
 static dt_status create_rows(dt_generator *g) {
@@ -34,8 +34,8 @@ static dt_status create_rows(dt_generator *g) {
     dt_tensor *const part[] = {&stream, &normed, &mean, &rstd, &qkv, &attended, &hidden, &logits};
     size_t used = 0;
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
-        part[i]->offset = used;
-        used += dt_round_up(g->B * width[i], DT_ALIGNED_FLOATS);
+        *part[i] = (dt_tensor){NULL, used, DT_ELEMENT_FLOAT32};
+        used += dt_round_up(g->B * width[i] * sizeof(float), DT_ALIGNMENT);
     }
     DT_TRY(g->model->backend->op->buffer_create(&g->rows, g->model->backend, used, "generation"));
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) part[i]->buffer = g->rows;
@@ -56,13 +56,13 @@ static dt_status create_rows(dt_generator *g) {
 
 static dt_status create_ids(dt_generator *g) {
     const size_t step = dt_round_up(g->B + 1, DT_ALIGNED_FLOATS);
-    DT_TRY(
-        g->model->backend->op->buffer_create(&g->ids, g->model->backend, 5 * step, "generation"));
-    g->packed.token = (dt_tensor){g->ids, 0};
-    g->packed.position = (dt_tensor){g->ids, step};
-    g->packed.place = (dt_tensor){g->ids, 2 * step};
-    g->packed.offset = (dt_tensor){g->ids, 3 * step};
-    g->length = (dt_tensor){g->ids, 4 * step};
+    DT_TRY(g->model->backend->op->buffer_create(&g->ids, g->model->backend,
+                                                5 * step * sizeof(int32_t), "generation"));
+    g->packed.token = dt_ints(g->ids, 0);
+    g->packed.position = dt_ints(g->ids, step);
+    g->packed.place = dt_ints(g->ids, 2 * step);
+    g->packed.offset = dt_ints(g->ids, 3 * step);
+    g->length = dt_ints(g->ids, 4 * step);
     return DT_OK;
 }
 
@@ -88,8 +88,9 @@ dt_status dt_generator_create(dt_generator **out, dt_model *model, size_t proble
     DT_TRY_DONE(dt_memory_alloc(&g, 1, sizeof *g, "the generator"));
     g->model = model;
     g->B = problems;
-    DT_TRY_DONE(model->backend->op->buffer_create(
-        &g->cache, model->backend, 2 * s->L * problems * s->T * s->C, "the key and value cache"));
+    DT_TRY_DONE(model->backend->op->buffer_create(&g->cache, model->backend,
+                                                  2 * s->L * problems * s->T * s->C * sizeof(float),
+                                                  "the key and value cache"));
     DT_TRY_DONE(create_rows(g));
     DT_TRY_DONE(create_ids(g));
     DT_TRY_DONE(create_host(g));

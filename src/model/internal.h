@@ -69,8 +69,8 @@ static inline const dt_parameter *model_parameter(const dt_model *model, size_t 
 }
 
 static inline dt_tensor parameter_weight(const dt_model *model, const dt_parameter *p) {
-    if (p->frozen) return (dt_tensor){model->frozen, p->frozen_offset / sizeof(float)};
-    return (dt_tensor){model->weights, p->offset};
+    if (p->frozen) return (dt_tensor){model->frozen, p->frozen_offset, p->element};
+    return dt_floats(model->weights, p->offset);
 }
 static inline dt_tensor embedding_weight(const dt_model *model, size_t which) {
     return parameter_weight(model, &model->layout.parameter[which]);

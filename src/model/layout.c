@@ -153,7 +153,8 @@ void dt_layout_arrange(dt_layout *layout) {
         p->offset = layout->count;
         p->frozen_offset = layout->frozen_bytes;
         if (p->frozen) {
-            layout->frozen_bytes += dt_round_up(p->count * sizeof(float), DT_ALIGNMENT);
+            layout->frozen_bytes +=
+                dt_round_up(dt_element_bytes(p->element, p->count), DT_ALIGNMENT);
         } else {
             layout->count += dt_round_up(p->count, DT_ALIGNED_FLOATS);
         }

@@ -6,26 +6,32 @@
 /* Hands out stretches of a buffer that is created afterwards: with buffer NULL it only counts. */
 typedef struct {
     dt_buffer *buffer;
-    size_t used;
+    size_t used; /* bytes */
 } arena;
 
-static dt_tensor take(arena *a, size_t count) {
-    const dt_tensor tensor = {a->buffer, a->used};
-    a->used += dt_round_up(count, DT_ALIGNED_FLOATS);
+static dt_tensor take_elements(arena *a, dt_element element, size_t count) {
+    const dt_tensor tensor = {a->buffer, a->used, element};
+    a->used += dt_round_up(dt_element_bytes(element, count), DT_ALIGNMENT);
     return tensor;
+}
+static dt_tensor take(arena *a, size_t count) {
+    return take_elements(a, DT_ELEMENT_FLOAT32, count);
+}
+static dt_tensor take_ids(arena *a, size_t count) {
+    return take_elements(a, DT_ELEMENT_INT32, count);
 }
 
 static void lay_out_ids(dt_model *model, arena *a) {
     const size_t N = model->tokens;
     model->packed = (dt_packed){
-        .offset = take(a, model->problems + 1),
-        .token = take(a, N),
-        .position = take(a, N),
-        .place = take(a, N),
-        .target = take(a, N),
+        .offset = take_ids(a, model->problems + 1),
+        .token = take_ids(a, N),
+        .position = take_ids(a, N),
+        .place = take_ids(a, N),
+        .target = take_ids(a, N),
     };
-    model->matched = take(a, model->problems);
-    model->no_position = take(a, N);
+    model->matched = take_ids(a, model->problems);
+    model->no_position = take_ids(a, N);
 }
 
 static void lay_out_activations(dt_model *model, arena *a) {

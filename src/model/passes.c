@@ -111,7 +111,7 @@ static bool is_lowest(const dt_parameter *p) { return p->offset == 0; }
 
 /* The gradients of a parameter and of what comes before it, where they are wanted. */
 static dt_tensor gradient_of(dt_buffer *gradient, const dt_parameter *p) {
-    return p->frozen ? DT_NO_TENSOR : (dt_tensor){gradient, p->offset};
+    return p->frozen ? DT_NO_TENSOR : dt_floats(gradient, p->offset);
 }
 static dt_tensor gradient_before(dt_tensor d_x, const dt_parameter *p) {
     return is_lowest(p) ? DT_NO_TENSOR : d_x;

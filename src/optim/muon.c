@@ -38,7 +38,7 @@ dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_
             /* Gives the update the size that AdamW's has, so that one learning rate serves both.
                Source: Liu et al. 2025, arXiv:2502.16982, section 2.2. */
             constants.scale = 0.2f * sqrtf((float)(rows > p->extent[1] ? rows : p->extent[1]));
-            DT_TRY(host->update->muon(host, (dt_tensor){weights, at}, (dt_tensor){m, at},
+            DT_TRY(host->update->muon(host, dt_floats(weights, at), dt_floats(m, at),
                                       dt_tensor_at(gradient, at), rows, p->extent[1], &constants));
         }
     }

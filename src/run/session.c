@@ -101,10 +101,10 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const char *nam
     if (status == DT_OK) tell_file(name, path, &c->state);
     if (status == DT_OK) {
         status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
-                                              c->layout.count, "weights");
+                                              c->layout.count * sizeof(float), "weights");
     }
     if (status == DT_OK)
-        status = s->device->op->push(s->device, (dt_tensor){loaded->weights, 0}, c->layout.count);
+        status = s->device->op->push(s->device, dt_floats(loaded->weights, 0), c->layout.count);
     if (status == DT_OK) {
         status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, problems,
                                  problems * c->shape.T);

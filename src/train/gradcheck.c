@@ -26,7 +26,7 @@ static dt_status loss_beside(double *loss, const subject *on, const dt_parameter
         on->weights[p->offset + i] =
             (float)((double)kept[i] + factor * (double)direction[p->offset + i]);
     }
-    DT_TRY(device->op->push(device, (dt_tensor){on->device_weights, p->offset}, p->count));
+    DT_TRY(device->op->push(device, dt_floats(on->device_weights, p->offset), p->count));
     DT_TRY(dt_model_evaluate(on->model, &score, NULL, on->batch));
     *loss = score.loss;
     return DT_OK;
@@ -101,10 +101,11 @@ dt_status dt_gradients_check(dt_session *s, dt_model *model, dt_buffer *device_w
     do {
         DT_TRY_DONE(dt_trainer_fill_batch(&batch, source, 0, ++problems));
     } while (problems < PROBLEMS && batch.tokens < DT_EVAL_TOKENS);
-    DT_TRY_DONE(device->op->buffer_create(&gradient, device, layout->count, "gradients"));
+    DT_TRY_DONE(
+        device->op->buffer_create(&gradient, device, layout->count * sizeof(float), "gradients"));
     DT_TRY_DONE(dt_memory_alloc(&host, layout->count, sizeof *host, "gradients"));
     DT_TRY_DONE(dt_model_backward(model, &score, gradient, &batch, NULL));
-    DT_TRY_DONE(device->op->download(device, host, (dt_tensor){gradient, 0}, layout->count));
+    DT_TRY_DONE(device->op->download(device, host, dt_floats(gradient, 0), layout->count));
     const subject on = {s, model, device_weights, weights, &batch};
     DT_TRY_DONE(check_all(&on, host));
 done:

@@ -79,7 +79,7 @@ typedef struct {
 /* Elements from `from` on are complete: they are on their way to the host. */
 static dt_status fetch(handover *h, size_t from) {
     dt_backend *device = h->t->s->device;
-    DT_TRY(device->op->pull(device, (dt_tensor){h->gradient, from}, h->rest - from));
+    DT_TRY(device->op->pull(device, dt_floats(h->gradient, from), h->rest - from));
     h->rest = from;
     return DT_OK;
 }
@@ -109,7 +109,7 @@ static dt_status shard_backward(dt_trainer *t, dt_score *score, double *tokens, 
     dt_backend *device = t->s->device;
     handover h = {t, gradient, t->layout.count, last && dt_reducer_overlaps(t->reducer)};
     const size_t passes = passes_of_shard(&t->config), end = pass_start(&t->config, shard + 1, 0);
-    DT_TRY(device->op->fill_zero(device, (dt_tensor){gradient, 0}, t->layout.count));
+    DT_TRY(device->op->fill_zero(device, dt_floats(gradient, 0), t->layout.count));
     for (size_t pass = 0; pass < passes && !dt_signals_stop(); pass++) {
         const size_t first = pass_start(&t->config, shard, pass);
         const size_t count = pass_start(&t->config, shard, pass + 1) - first;
@@ -180,9 +180,9 @@ static dt_status sum_gradients(dt_trainer *t, summed *sum) {
     dt_backend *host = t->s->host;
     float *memory;
     DT_TRY(dt_reducer_sum(t->reducer, &memory, &sum->begin, &sum->end));
-    DT_TRY(host->op->buffer_attach(&sum->buffer, host, memory, t->layout.count,
+    DT_TRY(host->op->buffer_attach(&sum->buffer, host, memory, t->layout.count * sizeof(float),
                                    "the summed gradient"));
-    return dt_norm_blocks(t->blocks, host, (dt_tensor){sum->buffer, 0}, t->layout.count, sum->begin,
+    return dt_norm_blocks(t->blocks, host, dt_floats(sum->buffer, 0), t->layout.count, sum->begin,
                           sum->end);
 }
 
@@ -202,8 +202,8 @@ static dt_status average(dt_trainer *t, const summed *sum) {
     const double reach = t->config.average * (double)(t->state.step + 1);
     /* All matrices of the node have been updated. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
-    return t->s->host->update->average(t->s->host, (dt_tensor){t->average, sum->begin},
-                                       (dt_tensor){t->weights, sum->begin}, sum->end - sum->begin,
+    return t->s->host->update->average(t->s->host, dt_floats(t->average, sum->begin),
+                                       dt_floats(t->weights, sum->begin), sum->end - sum->begin,
                                        (float)(reach > 1 ? 1 / reach : 1));
 }
 
@@ -212,7 +212,7 @@ static dt_status average(dt_trainer *t, const summed *sum) {
 static dt_status update(dt_trainer *t, dt_train_row *row, const summed *sum, double scored,
                         bool *skipped) {
     dt_backend *host = t->s->host;
-    const dt_tensor gradient = {sum->buffer, 0};
+    const dt_tensor gradient = dt_floats(sum->buffer, 0);
     /* Behind this barrier other ranks may change weights. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
     row->grad_norm = gradient_norm(t) / scored;
@@ -250,7 +250,7 @@ static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum
 static dt_status refresh_device(dt_trainer *t) {
     dt_backend *device = t->s->device;
     const dt_status status =
-        device->op->push(device, (dt_tensor){t->device_weights, 0}, t->layout.count);
+        device->op->push(device, dt_floats(t->device_weights, 0), t->layout.count);
     return device == t->s->host ? status : dt_comm_agree(t->s->comm, status);
 }
 

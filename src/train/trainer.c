@@ -28,21 +28,21 @@ static dt_status open_windows(dt_trainer *t) {
 
 static dt_status attach(dt_trainer *t) {
     dt_backend *host = t->s->host, *device = t->s->device;
-    const size_t count = t->layout.count, slots = dt_reducer_slots(t->reducer);
-    DT_TRY(host->op->buffer_attach(&t->weights, host, t->weights_memory, count, "weights"));
-    DT_TRY(host->op->buffer_attach(&t->m, host, t->m_memory, count, "first moments"));
-    DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, count, "second moments"));
+    const size_t bytes = t->layout.count * sizeof(float), slots = dt_reducer_slots(t->reducer);
+    DT_TRY(host->op->buffer_attach(&t->weights, host, t->weights_memory, bytes, "weights"));
+    DT_TRY(host->op->buffer_attach(&t->m, host, t->m_memory, bytes, "first moments"));
+    DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, bytes, "second moments"));
     DT_TRY(
-        device->op->buffer_attach(&t->device_weights, device, t->weights_memory, count, "weights"));
+        device->op->buffer_attach(&t->device_weights, device, t->weights_memory, bytes, "weights"));
     if (t->average_memory) {
-        DT_TRY(host->op->buffer_attach(&t->average, host, t->average_memory, count,
+        DT_TRY(host->op->buffer_attach(&t->average, host, t->average_memory, bytes,
                                        "averaged weights"));
-        DT_TRY(device->op->buffer_attach(&t->device_average, device, t->average_memory, count,
+        DT_TRY(device->op->buffer_attach(&t->device_average, device, t->average_memory, bytes,
                                          "averaged weights"));
     }
     DT_TRY(dt_memory_alloc(&t->slot, slots, sizeof(dt_buffer *), "the table of gradient buffers"));
     for (size_t i = 0; i < slots; i++) {
-        DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), count,
+        DT_TRY(device->op->buffer_attach(&t->slot[i], device, dt_reducer_slot(t->reducer, i), bytes,
                                          "gradients"));
     }
     return DT_OK;
@@ -114,7 +114,7 @@ static dt_status publish(dt_trainer *t) {
     dt_backend *device = t->s->device;
     DT_TRY(dt_comm_barrier(t->s->comm));
     return dt_comm_agree(
-        t->s->comm, device->op->push(device, (dt_tensor){t->device_weights, 0}, t->layout.count));
+        t->s->comm, device->op->push(device, dt_floats(t->device_weights, 0), t->layout.count));
 }
 
 dt_status dt_trainer_initialise(dt_trainer *t) {
@@ -188,7 +188,7 @@ dt_status dt_trainer_use_average(dt_trainer *t) {
     dt_backend *device = t->s->device;
     if (!t->device_average) return DT_OK;
     DT_TRY(dt_comm_agree(
-        t->s->comm, device->op->push(device, (dt_tensor){t->device_average, 0}, t->layout.count)));
+        t->s->comm, device->op->push(device, dt_floats(t->device_average, 0), t->layout.count)));
     dt_model_use_weights(t->model, t->device_average);
     return DT_OK;
 }

@@ -44,7 +44,7 @@ static dt_status own_shards(dt_trainer *t, bool overlap) {
         dt_buffer *gradient = t->slot[dt_reducer_begin_shard(t->reducer)];
         const dt_step_key key = {.seed = 1, .first_problem = shard * problems};
         dt_score score = {0};
-        DT_TRY(op->fill_zero(t->s->device, (dt_tensor){gradient, 0}, t->layout.count));
+        DT_TRY(op->fill_zero(t->s->device, dt_floats(gradient, 0), t->layout.count));
         DT_TRY(dt_trainer_fill_batch(&t->batch, &source, shard * problems, problems));
         dt_model_watch(t->model, overlap && shard + 1 == end ? on_backward : NULL, t);
         DT_TRY(dt_model_backward(t->model, &score, gradient, &t->batch, &key));

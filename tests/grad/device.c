@@ -82,9 +82,9 @@ static device_tensor create(const char *name, dt_backend *backend, size_t count)
     for (size_t i = 0; i < whole; i++) {
         words[i] = i < GUARD || i >= GUARD + count ? GUARD_VALUE : NAN;
     }
-    expect_ok(backend->op->buffer_create(&t.buffer, backend, whole, name));
-    expect_ok(backend->op->upload(backend, (dt_tensor){t.buffer, 0}, words, whole));
-    t.at = (dt_tensor){t.buffer, GUARD};
+    expect_ok(backend->op->buffer_create(&t.buffer, backend, whole * sizeof(float), name));
+    expect_ok(backend->op->upload(backend, dt_floats(t.buffer, 0), words, whole));
+    t.at = dt_floats(t.buffer, GUARD);
     free(words);
     return t;
 }
@@ -143,7 +143,7 @@ static void expect_one(const char *what, const char *file, int line, const devic
 
     float guard[2 * GUARD];
     dt_backend *const backend = t->backend;
-    expect_ok(backend->op->download(backend, guard, (dt_tensor){t->buffer, 0}, GUARD));
+    expect_ok(backend->op->download(backend, guard, dt_floats(t->buffer, 0), GUARD));
     expect_ok(backend->op->download(backend, guard + GUARD, dt_tensor_at(t->at, t->count), GUARD));
     for (size_t i = 0; i < 2 * GUARD; i++) {
         if (guard[i] == GUARD_VALUE) continue;
@@ -164,8 +164,9 @@ void device_expect(const char *what, const char *file, int line, const device_te
 
 dt_tensor device_ints(dt_buffer **buffer, dt_backend *backend, const int32_t *values,
                       size_t count) {
-    expect_ok(backend->op->buffer_create(buffer, backend, count, "integers of a test"));
-    const dt_tensor at = {*buffer, 0};
+    expect_ok(
+        backend->op->buffer_create(buffer, backend, count * sizeof *values, "integers of a test"));
+    const dt_tensor at = dt_ints(*buffer, 0);
     expect_ok(backend->op->upload(backend, at, values, count));
     return at;
 }

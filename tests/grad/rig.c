@@ -52,13 +52,14 @@ void rig_create(rig *r, dt_backend *backend, const rig_choice *choice) {
     const size_t count = layout.count;
     dt_layout_destroy(&layout);
     expect_ok(dt_memory_alloc(&r->weights, count, sizeof *r->weights, "weights"));
-    expect_ok(backend->op->buffer_attach(&r->weight_buffer, backend, r->weights, count, "weights"));
+    expect_ok(backend->op->buffer_attach(&r->weight_buffer, backend, r->weights,
+                                         count * sizeof(float), "weights"));
     expect_ok(dt_model_create(&r->model, backend, &r->shape, r->weight_buffer, choice->problems,
                               r->batch.tokens));
     r->layout = dt_model_layout(r->model);
     r->exact = reference_doubles(count);
     fill_weights(r);
-    expect_ok(backend->op->push(backend, (dt_tensor){r->weight_buffer, 0}, count));
+    expect_ok(backend->op->push(backend, dt_floats(r->weight_buffer, 0), count));
 }
 
 void rig_destroy(rig *r) {
@@ -76,9 +77,10 @@ double *rig_gradient(const rig *r, dt_score *score, const dt_batch *batch, const
     dt_buffer *buffer = NULL;
     float *words = reference_alloc(count, sizeof *words);
     double *values = reference_doubles(count);
-    expect_ok(r->backend->op->buffer_create(&buffer, r->backend, count, "gradient"));
+    expect_ok(
+        r->backend->op->buffer_create(&buffer, r->backend, count * sizeof(float), "gradient"));
     expect_ok(dt_model_backward(r->model, score, buffer, batch, key));
-    expect_ok(r->backend->op->download(r->backend, words, (dt_tensor){buffer, 0}, count));
+    expect_ok(r->backend->op->download(r->backend, words, dt_floats(buffer, 0), count));
     for (size_t i = 0; i < count; i++) values[i] = (double)words[i];
     r->backend->op->buffer_destroy(&buffer, r->backend);
     free(words);

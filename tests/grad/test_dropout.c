@@ -252,7 +252,7 @@ static double loss_along(void *context) {
     for (size_t i = 0; i < count; i++) {
         r->weights[first + i] = (float)(r->exact[first + i] + p->way * p->direction[i]);
     }
-    expect_ok(r->backend->op->push(r->backend, (dt_tensor){r->weight_buffer, first}, count));
+    expect_ok(r->backend->op->push(r->backend, dt_floats(r->weight_buffer, first), count));
     dt_score score = {0};
     free(rig_gradient(r, &score, &r->batch, &STEP));
     return score.loss;

@@ -75,10 +75,12 @@ static void subject_create(subject *s, const rig *r, const char *const *words) {
         memcpy(p->frozen ? frozen_weights(s, p) : s->weights + p->offset,
                r->weights + whole->offset, p->count * sizeof(float));
     }
-    expect_ok(backend->op->buffer_attach(&s->weight_buffer, backend, s->weights, count, "weights"));
-    expect_ok(backend->op->buffer_attach(&s->frozen_buffer, backend, s->frozen, floats, "weights"));
-    expect_ok(backend->op->push(backend, (dt_tensor){s->weight_buffer, 0}, count));
-    expect_ok(backend->op->push(backend, (dt_tensor){s->frozen_buffer, 0}, floats));
+    expect_ok(backend->op->buffer_attach(&s->weight_buffer, backend, s->weights,
+                                         count * sizeof(float), "weights"));
+    expect_ok(backend->op->buffer_attach(&s->frozen_buffer, backend, s->frozen,
+                                         s->layout.frozen_bytes, "weights"));
+    expect_ok(backend->op->push(backend, dt_floats(s->weight_buffer, 0), count));
+    expect_ok(backend->op->push(backend, dt_floats(s->frozen_buffer, 0), floats));
     expect_ok(dt_model_create(&s->model, backend, &r->shape, s->weight_buffer, CHOICE.problems,
                               r->batch.tokens));
     dt_model_freeze(s->model, &s->layout, s->frozen_buffer);
@@ -139,10 +141,10 @@ static float *gradient_of(const subject *s, dt_score *score, watch *w) {
     dt_buffer *buffer;
     float *gradient = reference_alloc(count, sizeof *gradient);
     *w = (watch){.from = count};
-    expect_ok(backend->op->buffer_create(&buffer, backend, count, "gradient"));
+    expect_ok(backend->op->buffer_create(&buffer, backend, count * sizeof(float), "gradient"));
     dt_model_watch(s->model, see, w);
     expect_ok(dt_model_backward(s->model, score, buffer, &s->r->batch, &KEY));
-    expect_ok(backend->op->download(backend, gradient, (dt_tensor){buffer, 0}, count));
+    expect_ok(backend->op->download(backend, gradient, dt_floats(buffer, 0), count));
     backend->op->buffer_destroy(&buffer, backend);
     return gradient;
 }
@@ -216,7 +218,8 @@ static void optimised_create(optimised *o, dt_backend *host, size_t count) {
     o->host = host;
     for (size_t b = 0; b < LENGTH(o->block); b++) {
         expect_ok(dt_memory_alloc(&o->block[b], count, sizeof(float), "a block"));
-        expect_ok(host->op->buffer_attach(&o->buffer[b], host, o->block[b], count, "a block"));
+        expect_ok(host->op->buffer_attach(&o->buffer[b], host, o->block[b], count * sizeof(float),
+                                          "a block"));
     }
 }
 
@@ -229,7 +232,7 @@ static void optimised_destroy(optimised *o) {
 
 static void optimised_step(optimised *o, const dt_layout *layout, const dt_config *config,
                            int64_t step) {
-    const dt_tensor gradient = {o->buffer[3], 0};
+    const dt_tensor gradient = dt_floats(o->buffer[3], 0);
     expect_ok(dt_optimizer_update_matrices(o->host, o->buffer[0], o->buffer[1], gradient, layout, 0,
                                            1, config, step, 0.5));
     expect_ok(dt_optimizer_update(o->host, o->buffer[0], o->buffer[1], o->buffer[2], gradient,

@@ -243,10 +243,10 @@ static void the_gradient_is_added_to(void **state) {
     double *once = rig_gradient(&r, &score, &r.batch, &KEY), *twice = reference_doubles(count);
     float *words = reference_alloc(count, sizeof *words);
     dt_buffer *buffer = NULL;
-    expect_ok(backend->op->buffer_create(&buffer, backend, count, "gradient"));
+    expect_ok(backend->op->buffer_create(&buffer, backend, count * sizeof(float), "gradient"));
     for (int i = 0; i < 2; i++)
         expect_ok(dt_model_backward(r.model, &score, buffer, &r.batch, &KEY));
-    expect_ok(backend->op->download(backend, words, (dt_tensor){buffer, 0}, count));
+    expect_ok(backend->op->download(backend, words, dt_floats(buffer, 0), count));
     for (size_t i = 0; i < count; i++) {
         twice[i] = (double)words[i];
         once[i] *= 2;
@@ -324,7 +324,7 @@ typedef struct {
 static dt_status see(void *context, size_t from) {
     watch *w = context;
     assert_true(from <= w->from);
-    expect_ok(w->backend->op->download(w->backend, w->seen + from, (dt_tensor){w->gradient, from},
+    expect_ok(w->backend->op->download(w->backend, w->seen + from, dt_floats(w->gradient, from),
                                        w->from - from));
     w->from = from;
     DT_REQUIRE(++w->calls != w->fails_at, DT_ERR_COMM, "the network is gone");
@@ -342,14 +342,14 @@ static void watchers_are_told_what_is_complete(void **state) {
     watch w = {.backend = *state, .seen = reference_alloc(count, sizeof(float)), .from = count};
     float *complete = reference_alloc(count, sizeof *complete);
     const dt_backend_table *op = w.backend->op;
-    expect_ok(op->buffer_create(&w.gradient, w.backend, count, "gradient"));
+    expect_ok(op->buffer_create(&w.gradient, w.backend, count * sizeof(float), "gradient"));
     expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
     dt_model_watch(r.model, see, &w);
     expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
     dt_model_watch(r.model, NULL, NULL);
     assert_true(w.from == 0);
     assert_true(w.calls >= 4 * r.shape.L);
-    expect_ok(op->download(w.backend, complete, (dt_tensor){w.gradient, 0}, count));
+    expect_ok(op->download(w.backend, complete, dt_floats(w.gradient, 0), count));
     assert_memory_equal(w.seen, complete, count * sizeof *complete);
     /* Nobody is told any more. */
     const size_t calls = w.calls;
@@ -363,7 +363,7 @@ static void watchers_are_told_what_is_complete(void **state) {
 
 static dt_status pull_part(void *context, size_t from) {
     watch *w = context;
-    expect_ok(w->backend->op->pull(w->backend, (dt_tensor){w->gradient, from}, w->from - from));
+    expect_ok(w->backend->op->pull(w->backend, dt_floats(w->gradient, from), w->from - from));
     w->from = from;
     return DT_OK;
 }
@@ -378,7 +378,8 @@ static void what_is_complete_is_pulled_meanwhile(void **state) {
         watch w = {.backend = *state, .seen = reference_alloc(count, sizeof(float)), .from = count};
         const dt_backend_table *op = w.backend->op;
         double *expected = rig_gradient(&r, &score, &r.batch, &KEY);
-        expect_ok(op->buffer_attach(&w.gradient, w.backend, w.seen, count, "gradient"));
+        expect_ok(
+            op->buffer_attach(&w.gradient, w.backend, w.seen, count * sizeof(float), "gradient"));
         dt_model_watch(r.model, pull_part, &w);
         expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
         expect_ok(op->finish(w.backend));
@@ -396,7 +397,8 @@ static void a_watcher_can_end_the_pass(void **state) {
     rig_create(&r, *state, &CHOICES[1]);
     const size_t count = r.layout->count;
     watch w = {.backend = *state, .seen = reference_alloc(count, sizeof(float))};
-    expect_ok(w.backend->op->buffer_create(&w.gradient, w.backend, count, "gradient"));
+    expect_ok(
+        w.backend->op->buffer_create(&w.gradient, w.backend, count * sizeof(float), "gradient"));
     dt_model_watch(r.model, see, &w);
     dt_status status = DT_ERR_COMM;
     for (w.fails_at = 1; status != DT_OK; w.fails_at++) {

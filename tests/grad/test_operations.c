@@ -24,15 +24,15 @@ static void memory_is_zeroed_and_copied(void **state) {
     const dt_backend_table *op = backend->op;
     enum { COUNT = 100 };
     dt_buffer *buffer = NULL;
-    expect_ok(op->buffer_create(&buffer, backend, COUNT, "numbers"));
+    expect_ok(op->buffer_create(&buffer, backend, COUNT * sizeof(float), "numbers"));
     float back[COUNT], some[10];
     for (size_t i = 0; i < LENGTH(some); i++) some[i] = (float)i + 0.5f;
-    expect_ok(op->download(backend, back, (dt_tensor){buffer, 0}, COUNT));
+    expect_ok(op->download(backend, back, dt_floats(buffer, 0), COUNT));
     for (size_t i = 0; i < COUNT; i++) assert_true(back[i] == 0);
 
-    expect_ok(op->upload(backend, (dt_tensor){buffer, 7}, some, LENGTH(some)));
-    expect_ok(op->fill_zero(backend, (dt_tensor){buffer, 9}, 2));
-    expect_ok(op->download(backend, back, (dt_tensor){buffer, 0}, COUNT));
+    expect_ok(op->upload(backend, dt_floats(buffer, 7), some, LENGTH(some)));
+    expect_ok(op->fill_zero(backend, dt_floats(buffer, 9), 2));
+    expect_ok(op->download(backend, back, dt_floats(buffer, 0), COUNT));
     for (size_t i = 0; i < COUNT; i++) {
         const bool written = i >= 7 && i < 17 && i != 9 && i != 10;
         assert_true(back[i] == (written ? some[i - 7] : 0));
@@ -46,8 +46,8 @@ static void attached_memory_is_pushed_and_pulled(void **state) {
     const dt_backend_table *op = backend->op;
     float host[48] = {1, 2, 3}, back[3];
     dt_buffer *buffer = NULL;
-    expect_ok(op->buffer_attach(&buffer, backend, host, LENGTH(host), "a window"));
-    const dt_tensor at = {buffer, 0};
+    expect_ok(op->buffer_attach(&buffer, backend, host, sizeof host, "a window"));
+    const dt_tensor at = dt_floats(buffer, 0);
     expect_ok(op->push(backend, at, LENGTH(host)));
     expect_ok(op->download(backend, back, at, 3));
     assert_memory_equal(back, host, sizeof back);
@@ -310,22 +310,22 @@ static void pushed_weights_count_from_then_on(void **state) {
     float host[COUNT];
     double weight[COUNT];
     dt_buffer *buffer = NULL;
-    expect_ok(op->buffer_attach(&buffer, backend, host, COUNT, "weights"));
+    expect_ok(op->buffer_attach(&buffer, backend, host, COUNT * sizeof(float), "weights"));
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < COUNT; i++) {
             host[i] = (float)(fixture_uniform(&random) - 0.5);
             weight[i] = (double)host[i];
         }
-        expect_ok(op->push(backend, (dt_tensor){buffer, 0}, COUNT));
+        expect_ok(op->push(backend, dt_floats(buffer, 0), COUNT));
         expect_ok(op->finish(backend));
         /* and the second matrix alone */
         for (size_t i = SIZE; i < COUNT; i++) weight[i] = (double)(host[i] *= 2);
-        expect_ok(op->push(backend, (dt_tensor){buffer, SIZE}, SIZE));
+        expect_ok(op->push(backend, dt_floats(buffer, SIZE), SIZE));
         for (int pass = 0; pass < 2; pass++) {
-            weights_check(backend, "first matrix", (dt_tensor){buffer, 0}, weight, 7, IN, OUT,
+            weights_check(backend, "first matrix", dt_floats(buffer, 0), weight, 7, IN, OUT,
                           &random);
-            weights_check(backend, "second matrix", (dt_tensor){buffer, SIZE}, weight + SIZE, 50,
-                          IN, OUT, &random);
+            weights_check(backend, "second matrix", dt_floats(buffer, SIZE), weight + SIZE, 50, IN,
+                          OUT, &random);
         }
     }
     op->buffer_destroy(&buffer, backend);
@@ -498,6 +498,82 @@ static void a_tie_counts_for_the_lower_id(void **state) {
     device_batch_destroy(&device);
 }
 
+/* ---- elements ---- */
+
+static void expect_refused(dt_status status, const char *operation, const char *element) {
+    assert_int_equal(status, DT_ERR_UNAVAILABLE);
+    if (operation) assert_non_null(strstr(dt_error_text(), operation));
+    assert_non_null(strstr(dt_error_text(), element));
+    dt_error_clear();
+}
+
+/* A backend that computed with them nevertheless would give nonsense. */
+static void other_elements_are_refused(void **state) {
+    dt_backend *backend = *state;
+    const dt_backend_table *op = backend->op;
+    dt_buffer *buffer = NULL;
+    expect_ok(op->buffer_create(&buffer, backend, 64 * sizeof(float), "numbers"));
+    const int32_t offset[] = {0, 1};
+    const dt_tensor f = dt_floats(buffer, 0), i = dt_ints(buffer, 32), none = DT_NO_TENSOR;
+    const dt_packed ids = {1, 1, i, i, i, i, i, offset}, floats = {1, 1, f, f, f, f, f, offset};
+    const dt_dropout dropout = {.probability = 0.5f, .T = 1};
+    dt_score score = {0};
+    expect_refused(op->embed_forward(backend, f, &ids, f, i, f, 2), "embed_forward", "int32");
+    expect_refused(op->embed_forward(backend, f, &floats, f, f, f, 2), "embed_forward", "float32");
+    expect_refused(op->embed_backward(backend, none, none, i, &ids, f, 2), "embed_", "int32");
+    expect_refused(op->norm_forward(backend, f, f, f, i, f, f, 1, 2), "norm_forward", "int32");
+    expect_refused(op->norm_backward(backend, f, none, none, f, f, f, i, f, 1, 2), "norm_",
+                   "int32");
+    expect_refused(op->linear_forward(backend, f, none, f, i, none, none, 1, 1, 1, DT_IDENTITY),
+                   NULL, "int32");
+    expect_refused(op->linear_backward(backend, none, f, none, i, none, f, f, 1, 1, 1, DT_IDENTITY),
+                   NULL, "int32");
+    expect_refused(op->attention_forward(backend, f, f, i, &ids, 1, 1), "attention_", "int32");
+    expect_refused(op->attention_backward(backend, f, i, f, f, f, &ids, 1, 1), "attention_",
+                   "int32");
+    expect_refused(op->attention_decode(backend, f, f, f, f, f, 1, 1, 1, 1), "attention_decode",
+                   "float32");
+    expect_refused(op->dropout(backend, f, f, i, &ids, 1, &dropout), "dropout", "int32");
+    expect_refused(op->loss(backend, &score, none, i, &ids, 2, true), "loss", "int32");
+    expect_refused(op->loss(backend, &score, none, f, &floats, 2, true), "loss", "float32");
+    if (backend->update) {
+        const dt_adamw adamw = {0};
+        const dt_muon muon = {0};
+        double sum;
+        expect_refused(backend->update->adamw(backend, f, f, i, f, 1, &adamw), "adamw", "int32");
+        expect_refused(backend->update->muon(backend, f, i, f, 1, 1, &muon), "muon", "int32");
+        expect_refused(backend->update->average(backend, f, i, 1, 1), "average", "int32");
+        expect_refused(backend->update->square_sum(backend, &sum, i, 1), "square_sum", "int32");
+    }
+    op->buffer_destroy(&buffer, backend);
+}
+
+/* Tensors of both types in one buffer, each at its byte. */
+static void a_buffer_may_hold_several_types(void **state) {
+    dt_backend *backend = *state;
+    const dt_backend_table *op = backend->op;
+    enum { COUNT = 5, BEGIN = 64 };
+    dt_buffer *buffer = NULL;
+    expect_ok(op->buffer_create(&buffer, backend, 2 * BEGIN, "numbers"));
+    const dt_tensor ints = {buffer, 0, DT_ELEMENT_INT32},
+                    floats = {buffer, BEGIN, DT_ELEMENT_FLOAT32};
+    const int32_t number[COUNT] = {7, -1, 0, 3, 1 << 30};
+    const float value[COUNT] = {0.5f, -2, 1e30f, 0, 3};
+    int32_t number_back[COUNT];
+    float value_back[2 * BEGIN / sizeof(float)];
+    expect_ok(op->upload(backend, ints, number, COUNT));
+    expect_ok(op->upload(backend, floats, value, COUNT));
+    expect_ok(op->download(backend, number_back, ints, COUNT));
+    assert_memory_equal(number_back, number, sizeof number);
+    expect_ok(op->download(backend, value_back, dt_floats(buffer, 0), LENGTH(value_back)));
+    assert_memory_equal(value_back, number, sizeof number);
+    assert_memory_equal(value_back + BEGIN / sizeof(float), value, sizeof value);
+    assert_true(dt_tensor_at(floats, 3).offset == BEGIN + 12);
+    assert_int_equal(op->upload(backend, dt_tensor_at(floats, 12), value, COUNT), DT_ERR_INTERNAL);
+    dt_error_clear();
+    op->buffer_destroy(&buffer, backend);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_and_copied),
@@ -516,6 +592,8 @@ int main(void) {
         cmocka_unit_test(loss_of_large_logits_is_finite),
         cmocka_unit_test(loss_keeps_nan),
         cmocka_unit_test(a_tie_counts_for_the_lower_id),
+        cmocka_unit_test(other_elements_are_refused),
+        cmocka_unit_test(a_buffer_may_hold_several_types),
     };
     return cmocka_run_group_tests(tests, device_open, device_close);
 }

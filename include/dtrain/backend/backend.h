@@ -13,12 +13,45 @@
 typedef struct dt_backend dt_backend;
 typedef struct dt_buffer dt_buffer; /* a stretch of the device's memory; each backend has its own */
 
-/* Where a tensor starts: element `offset` (4-byte elements) of a buffer. Row-major, float32 unless
- * said. */
+/* What a tensor's elements are. */
+typedef enum { DT_ELEMENT_FLOAT32, DT_ELEMENT_INT32 } dt_element;
+
+/* "float32" */
+const char *dt_element_name(dt_element element);
+
+/* Bytes of so many elements. */
+static inline size_t dt_element_bytes(dt_element element, size_t count) {
+    switch (element) {
+    case DT_ELEMENT_FLOAT32: return count * sizeof(float);
+    case DT_ELEMENT_INT32: return count * sizeof(int32_t);
+    }
+    return 0;
+}
+
+/* Where a tensor starts: byte `offset` of a buffer, which may hold tensors of several types.
+ * Row-major, float32 unless said. An operation refuses elements that it does not compute with:
+ * DT_ERR_UNAVAILABLE. */
 typedef struct {
     dt_buffer *buffer;
     size_t offset;
+    dt_element element;
 } dt_tensor;
+
+static const dt_tensor DT_NO_TENSOR = {NULL, 0, DT_ELEMENT_FLOAT32};
+
+/* A tensor `count` elements further on. */
+static inline dt_tensor dt_tensor_at(dt_tensor tensor, size_t count) {
+    return (dt_tensor){tensor.buffer, tensor.offset + dt_element_bytes(tensor.element, count),
+                       tensor.element};
+}
+
+/* Element `first` of a buffer of float32, and of one of int32. */
+static inline dt_tensor dt_floats(dt_buffer *buffer, size_t first) {
+    return dt_tensor_at((dt_tensor){buffer, 0, DT_ELEMENT_FLOAT32}, first);
+}
+static inline dt_tensor dt_ints(dt_buffer *buffer, size_t first) {
+    return dt_tensor_at((dt_tensor){buffer, 0, DT_ELEMENT_INT32}, first);
+}
 
 typedef enum { DT_IDENTITY, DT_GELU } dt_activation;
 
@@ -82,16 +115,17 @@ typedef struct {
 
     /* -- memory -- */
 
-    /* Zeroed device memory of count 4-byte elements. */
-    dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t count,
+    /* Zeroed device memory. */
+    dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t bytes,
                                const char *what);
     /* A buffer whose truth is in host memory (a shared window): push copies host to device, pull
        device to host; both are no copies where the device can work on host memory itself. Until
        finish the host leaves that memory alone. It stays the caller's and must outlive the buffer.
      */
-    dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+    dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t bytes,
                                const char *what);
     void (*buffer_destroy)(dt_buffer **buffer, dt_backend *backend);
+    /* `count`, here and below: elements of the tensor's type. */
     dt_status (*push)(dt_backend *backend, dt_tensor tensor, size_t count);
     dt_status (*pull)(dt_backend *backend, dt_tensor tensor, size_t count);
     /* Waits until all that was queued is done. */
@@ -219,11 +253,5 @@ dt_status dt_backend_opencl_devices(dt_device **device, size_t *count);
  * compiler's log), or wrong products
  */
 dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank);
-
-/* A tensor `count` elements further on. */
-static inline dt_tensor dt_tensor_at(dt_tensor tensor, size_t count) {
-    return (dt_tensor){tensor.buffer, tensor.offset + count};
-}
-static const dt_tensor DT_NO_TENSOR = {NULL, 0};
 
 #endif

@@ -36,6 +36,7 @@ typedef struct {
     bool frozen;
     size_t offset; /* trained: first element in its blocks, a multiple of DT_ALIGNED_FLOATS; frozen:
                       that of the next trained one, or the end */
+    dt_element element;   /* of frozen weights; what is trained is float32 */
     size_t frozen_offset; /* frozen: first byte in the block of frozen weights, a multiple of
                              DT_ALIGNMENT */
     size_t count;
@@ -55,11 +56,11 @@ typedef struct {
     size_t weights;      /* elements of all parameters, without gaps */
 } dt_layout;
 
-/* All are trained. To freeze some: set their `frozen`, and arrange. */
+/* All are trained. To freeze some: set their `frozen` and `element`, and arrange. */
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
 void dt_layout_destroy(dt_layout *layout);
 
-/* Settle offsets and sizes by what is frozen. */
+/* Settle offsets and sizes by what is frozen, and how it is stored. */
 void dt_layout_arrange(dt_layout *layout);
 
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);

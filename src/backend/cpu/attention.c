@@ -184,6 +184,7 @@ static void head_forward(float *y, float *lse, const workspace *w, const float *
 
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                 const dt_packed *batch, size_t C, size_t H) {
+    CPU_FLOATS("attention_forward", y, lse, qkv);
     const size_t D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
@@ -248,6 +249,7 @@ static void head_backward(float *d_qkv, const workspace *w, const float *d_y, co
 dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                  dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
                                  size_t H) {
+    CPU_FLOATS("attention_backward", d_qkv, d_y, y, lse, qkv);
     const size_t D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
@@ -283,6 +285,8 @@ static void head_decode(float *y, float *score, const float *q, const float *key
 dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                size_t T, size_t C, size_t H) {
+    CPU_FLOATS("attention_decode", y, k_cache, v_cache, qkv);
+    CPU_INTS("attention_decode", length);
     const size_t D = C / H;
     workspace w;
     DT_TRY(reserve((cpu_backend *)backend, &w, T, D));

@@ -6,6 +6,7 @@
 
 #include "dtrain/backend/backend.h"
 #include "dtrain/core/memory.h"
+#include "element.h"
 
 /* Room that grows with what it is asked for. */
 typedef struct {
@@ -19,7 +20,8 @@ struct cpu_packing {
     cpu_scratch room;
     bool stays;  /* until it is forgotten; otherwise for one product */
     bool filled; /* has been packed, and stays */
-    /* of those that stay: where the side begins in its buffer, and the buffer's next one */
+    /* of those that stay: the byte where the side begins in its buffer, and the buffer's next one
+     */
     size_t offset;
     bool transposed;
     cpu_packing *next;
@@ -39,16 +41,24 @@ typedef struct cpu_backend {
 } cpu_backend;
 
 struct dt_buffer {
-    float *data;
-    size_t count;
+    void *data;
+    size_t bytes;
     bool owned;           /* otherwise attached: changes by what is pushed */
     cpu_packing *packing; /* of an attached one: its sides of products, since the last push */
 };
 
-static inline float *cpu_f32(dt_tensor tensor) {
-    return tensor.buffer ? tensor.buffer->data + tensor.offset : NULL;
+static inline void *cpu_bytes(dt_tensor tensor) {
+    return tensor.buffer ? (char *)tensor.buffer->data + tensor.offset : NULL;
 }
-static inline int32_t *cpu_i32(dt_tensor tensor) { return (int32_t *)(void *)cpu_f32(tensor); }
+static inline float *cpu_f32(dt_tensor tensor) { return cpu_bytes(tensor); }
+static inline int32_t *cpu_i32(dt_tensor tensor) { return cpu_bytes(tensor); }
+
+/* Raises where one of the tensors holds other elements. */
+#define CPU_EXPECT(operation, expected, ...)                                                       \
+    DT_TRY(element_expect("cpu", operation, expected, (const dt_tensor[]){__VA_ARGS__},            \
+                          sizeof((const dt_tensor[]){__VA_ARGS__}) / sizeof(dt_tensor)))
+#define CPU_FLOATS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_FLOAT32, __VA_ARGS__)
+#define CPU_INTS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_INT32, __VA_ARGS__)
 
 /* At least `count` floats of scratch, whose content nobody keeps. */
 static inline dt_status cpu_reserve(cpu_scratch *scratch, size_t count, const char *what) {
@@ -179,9 +189,9 @@ void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels);
 
 /* ---- the operations, one file per subject ---- */
 
-dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
+dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t bytes,
                             const char *what);
-dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t bytes,
                             const char *what);
 void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
 /* Where a right side is packed: in an attached buffer (weights) for all products until the next

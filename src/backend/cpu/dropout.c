@@ -5,6 +5,7 @@
 dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                       const dt_packed *batch, size_t C, const dt_dropout *dropout) {
     (void)backend;
+    CPU_FLOATS("dropout", y, x, residual);
     const float *from = cpu_f32(x), *add = cpu_f32(residual);
     float *to = cpu_f32(y);
     const float scale = 1.0f / (1.0f - dropout->probability);

@@ -18,6 +18,8 @@ dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *b
                             dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
                             size_t C) {
     (void)backend;
+    CPU_FLOATS("embed_forward", x, tok_embed, pos_embed, place_embed);
+    CPU_INTS("embed_forward", batch->token, batch->position, batch->place);
     gather(cpu_f32(x), batch, cpu_f32(tok_embed), cpu_f32(pos_embed), cpu_f32(place_embed), C);
     return DT_OK;
 }
@@ -50,6 +52,8 @@ dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tens
                              dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                              size_t C) {
     (void)backend;
+    CPU_FLOATS("embed_backward", d_tok_embed, d_pos_embed, d_place_embed, d_x);
+    CPU_INTS("embed_backward", batch->token, batch->position, batch->place);
     if (d_tok_embed.buffer && d_pos_embed.buffer && d_place_embed.buffer) {
         scatter(cpu_f32(d_tok_embed), cpu_f32(d_pos_embed), cpu_f32(d_place_embed), batch,
                 cpu_f32(d_x), C);

@@ -62,6 +62,7 @@ static void gelu_slope_rows(float *y, float *z, size_t count) {
 dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                              dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                              size_t in, size_t out, dt_activation activation) {
+    CPU_FLOATS("linear_forward", y, slope, x, weight, bias, residual);
     const bool wants_slope = activation == DT_GELU && slope.buffer;
     float *product = cpu_f32(wants_slope ? slope : y);
     const float *added = cpu_f32(residual);
@@ -115,6 +116,7 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
                               dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                               dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation) {
+    CPU_FLOATS("linear_backward", d_x, d_weight, d_bias, d_y, slope, x, weight);
     cpu_backend *cpu = (cpu_backend *)backend;
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));

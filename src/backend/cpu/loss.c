@@ -29,6 +29,8 @@ static double row_loss(float *logit, size_t V, int32_t target, bool want_gradien
 dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
                    const dt_packed *batch, size_t V, bool want_gradient) {
     (void)backend;
+    CPU_FLOATS("loss", logits);
+    CPU_INTS("loss", matched, batch->target);
     float *row = cpu_f32(logits);
     const int32_t *target = cpu_i32(batch->target);
     int32_t *match = cpu_i32(matched);

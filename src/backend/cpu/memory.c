@@ -2,26 +2,26 @@
  * packed for products until it is pushed. */
 #include "cpu.h"
 
-dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
+dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t bytes,
                             const char *what) {
     (void)backend;
-    float *data = NULL;
+    void *data = NULL;
     *buffer = NULL;
-    DT_TRY(dt_memory_alloc(&data, count, sizeof *data, what));
+    DT_TRY(dt_memory_alloc(&data, bytes, 1, what));
     const dt_status status = dt_memory_alloc(buffer, 1, sizeof **buffer, what);
     if (status != DT_OK) {
         dt_memory_free(&data);
         return status;
     }
-    **buffer = (dt_buffer){.data = data, .count = count, .owned = true};
+    **buffer = (dt_buffer){.data = data, .bytes = bytes, .owned = true};
     return DT_OK;
 }
 
-dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t bytes,
                             const char *what) {
     (void)backend;
     DT_TRY(dt_memory_alloc(buffer, 1, sizeof **buffer, what));
-    **buffer = (dt_buffer){.data = host, .count = count, .owned = false};
+    **buffer = (dt_buffer){.data = host, .bytes = bytes, .owned = false};
     return DT_OK;
 }
 
@@ -38,10 +38,11 @@ void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
 }
 
 static dt_status check_range(dt_tensor tensor, size_t count) {
-    DT_REQUIRE(tensor.buffer && tensor.offset <= tensor.buffer->count &&
-                   count <= tensor.buffer->count - tensor.offset,
-               DT_ERR_INTERNAL, "a copy of %zu elements at %zu leaves its buffer of %zu", count,
-               tensor.offset, tensor.buffer ? tensor.buffer->count : 0);
+    const size_t bytes = dt_element_bytes(tensor.element, count);
+    DT_REQUIRE(tensor.buffer && tensor.offset <= tensor.buffer->bytes &&
+                   bytes <= tensor.buffer->bytes - tensor.offset,
+               DT_ERR_INTERNAL, "a copy of %zu bytes at %zu leaves its buffer of %zu", bytes,
+               tensor.offset, tensor.buffer ? tensor.buffer->bytes : 0);
     return DT_OK;
 }
 
@@ -89,14 +90,14 @@ dt_status cpu_upload(dt_backend *backend, dt_tensor to, const void *from, size_t
     (void)backend;
     DT_TRY(check_range(to, count));
     forget_packed(to.buffer);
-    memcpy(cpu_f32(to), from, count * sizeof(float));
+    memcpy(cpu_bytes(to), from, dt_element_bytes(to.element, count));
     return DT_OK;
 }
 
 dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t count) {
     (void)backend;
     DT_TRY(check_range(from, count));
-    memcpy(to, cpu_f32(from), count * sizeof(float));
+    memcpy(to, cpu_bytes(from), dt_element_bytes(from.element, count));
     return DT_OK;
 }
 
@@ -104,6 +105,6 @@ dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count) {
     (void)backend;
     DT_TRY(check_range(tensor, count));
     forget_packed(tensor.buffer);
-    memset(cpu_f32(tensor), 0, count * sizeof(float));
+    memset(cpu_bytes(tensor), 0, dt_element_bytes(tensor.element, count));
     return DT_OK;
 }

@@ -150,6 +150,7 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     cpu_backend *cpu = (cpu_backend *)backend;
     const size_t count = rows * columns, r = dt_min_size(rows, columns);
     const bool transpose = rows > columns;
+    CPU_FLOATS("muon", weight, m, gradient);
     DT_REQUIRE(rows <= INT_MAX && columns <= INT_MAX, DT_ERR_ARG,
                "a matrix of (%zu,%zu) exceeds what BLAS can count; lower --width", rows, columns);
     DT_TRY(cpu_reserve(&cpu->scratch, 2 * count + 2 * r * r, "muon scratch"));
@@ -157,8 +158,8 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     double square;
     momentum_step(cpu_f32(m), cpu_f32(gradient), count, constants);
     direction(x, cpu_f32(m), cpu_f32(gradient), rows, columns, transpose, constants);
-    dt_buffer whole = {.data = x, .count = count};
-    DT_TRY(cpu_square_sum(backend, &square, (dt_tensor){&whole, 0}, count));
+    dt_buffer whole = {.data = x, .bytes = count * sizeof *x};
+    DT_TRY(cpu_square_sum(backend, &square, dt_floats(&whole, 0), count));
     /* Below 1 by a little: at 1 the polynomials are so steep that a matrix of rank 1 would show
        what was rounded. */
     scale_all(x, count, (float)(1.0 / (1.05 * sqrt(square) + 1e-12)));

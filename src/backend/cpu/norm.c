@@ -38,6 +38,7 @@ static void forward(float *restrict y, float *mean, float *rstd, const float *re
 dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
                            dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C) {
     (void)backend;
+    CPU_FLOATS("norm_forward", y, mean, rstd, x, scale, bias);
     forward(cpu_f32(y), cpu_f32(mean), cpu_f32(rstd), cpu_f32(x), cpu_f32(scale), cpu_f32(bias), N,
             C);
     return DT_OK;
@@ -81,6 +82,7 @@ static void backward(float *restrict d_x, float *restrict d_scale, float *restri
 dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias,
                             dt_tensor d_y, dt_tensor x, dt_tensor mean, dt_tensor rstd,
                             dt_tensor scale, size_t N, size_t C) {
+    CPU_FLOATS("norm_backward", d_x, d_scale, d_bias, d_y, x, mean, rstd, scale);
     cpu_backend *cpu = (cpu_backend *)backend;
     /* What is not wanted goes where it is not read: one loop serves all cases. */
     DT_TRY(cpu_reserve(&cpu->scratch, 2 * C, "norm scratch"));

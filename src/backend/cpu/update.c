@@ -18,6 +18,7 @@ static void adamw(float *restrict w, float *restrict m, float *restrict v, const
 dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                     dt_tensor gradient, size_t count, const dt_adamw *constants) {
     (void)backend;
+    CPU_FLOATS("adamw", weight, m, v, gradient);
     adamw(cpu_f32(weight), cpu_f32(m), cpu_f32(v), cpu_f32(gradient), count, constants);
     return DT_OK;
 }
@@ -29,6 +30,7 @@ static void average_of(float *restrict average, const float *restrict w, size_t 
 dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
                       float gain) {
     (void)backend;
+    CPU_FLOATS("average", average, weight);
     average_of(cpu_f32(average), cpu_f32(weight), count, gain);
     return DT_OK;
 }
@@ -47,6 +49,7 @@ static double square_sum(const float *x, size_t count) {
 
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count) {
     (void)backend;
+    CPU_FLOATS("square_sum", x);
     *sum = square_sum(cpu_f32(x), count);
     return DT_OK;
 }

@@ -43,7 +43,7 @@ static dt_status run(launch *l, const tiling *t, const dt_packed *batch, size_t 
 /* What the three kernels take last. */
 static void add_shape(launch *l, const tiling *t, const dt_packed *batch, size_t C, size_t H,
                       size_t tiles, size_t squares) {
-    launch_tensor(l, batch->offset);
+    launch_ids(l, batch->offset);
     launch_uint(l, C);
     launch_uint(l, H);
     launch_uint(l, t->rows);
@@ -115,7 +115,7 @@ dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_
     launch_tensor(&l, k_cache);
     launch_tensor(&l, v_cache);
     launch_tensor(&l, qkv);
-    launch_tensor(&l, length);
+    launch_ids(&l, length);
     launch_uint(&l, T);
     launch_uint(&l, C);
     launch_uint(&l, H);

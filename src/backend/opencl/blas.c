@@ -19,8 +19,8 @@ typedef struct {
 
 static dt_status test_product(const test_room *room, const product *p) {
     dt_backend *backend = &room->ocl->base;
-    const dt_tensor a = {room->device, 0}, b = {room->device, PRODUCT_MOST},
-                    c = {room->device, 2 * PRODUCT_MOST};
+    const dt_tensor a = dt_floats(room->device, 0), b = dt_floats(room->device, PRODUCT_MOST),
+                    c = dt_floats(room->device, 2 * PRODUCT_MOST);
     float *result = room->host + 2 * PRODUCT_MOST;
     for (size_t i = 0; i < p->M * p->N; i++) result[i] = 1;
     DT_TRY(opencl_upload(backend, c, result, p->M * p->N));
@@ -42,10 +42,10 @@ dt_status opencl_blas_test(opencl_backend *ocl) {
     test_room room = {.ocl = ocl};
     dt_status status;
     DT_TRY_DONE(dt_memory_alloc(&room.host, 3 * PRODUCT_MOST, sizeof *room.host, "CLBlast's test"));
-    DT_TRY_DONE(opencl_buffer_create(&room.device, &ocl->base, 3 * PRODUCT_MOST, "CLBlast's test"));
+    DT_TRY_DONE(opencl_buffer_create(&room.device, &ocl->base, 3 * PRODUCT_MOST * sizeof(float),
+                                     "CLBlast's test"));
     product_fill(room.host, room.host + PRODUCT_MOST);
-    DT_TRY_DONE(
-        opencl_upload(&ocl->base, (dt_tensor){room.device, 0}, room.host, 2 * PRODUCT_MOST));
+    DT_TRY_DONE(opencl_upload(&ocl->base, dt_floats(room.device, 0), room.host, 2 * PRODUCT_MOST));
     for (size_t i = 0; i < PRODUCT_COUNT; i++) DT_TRY_DONE(test_product(&room, &PRODUCTS[i]));
     for (size_t i = 0; i < sizeof LARGE / sizeof *LARGE; i++)
         DT_TRY_DONE(test_product(&room, &LARGE[i]));

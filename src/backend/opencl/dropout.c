@@ -8,7 +8,7 @@ dt_status opencl_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tenso
     launch_tensor(&l, y);
     launch_tensor(&l, x);
     launch_tensor(&l, residual);
-    launch_tensor(&l, batch->offset);
+    launch_ids(&l, batch->offset);
     launch_uint(&l, batch->tokens);
     launch_uint(&l, batch->problems);
     launch_uint(&l, C);

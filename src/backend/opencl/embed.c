@@ -6,9 +6,9 @@ dt_status opencl_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed
                                size_t C) {
     launch l = launch_begin(backend, KERNEL_EMBED_FORWARD);
     launch_tensor(&l, x);
-    launch_tensor(&l, batch->token);
-    launch_tensor(&l, batch->position);
-    launch_tensor(&l, batch->place);
+    launch_ids(&l, batch->token);
+    launch_ids(&l, batch->position);
+    launch_ids(&l, batch->place);
     launch_tensor(&l, tok_embed);
     launch_tensor(&l, pos_embed);
     launch_tensor(&l, place_embed);
@@ -25,7 +25,7 @@ dt_status opencl_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_t
         if (!table[i].buffer) continue;
         launch l = launch_begin(backend, KERNEL_EMBED_BACKWARD);
         launch_tensor(&l, table[i]);
-        launch_tensor(&l, id[i]);
+        launch_ids(&l, id[i]);
         launch_tensor(&l, d_x);
         launch_uint(&l, batch->tokens);
         launch_uint(&l, C);

@@ -5,11 +5,13 @@
 
 dt_status opencl_multiply(opencl_backend *ocl, dt_tensor c, opencl_matrix a, opencl_matrix b,
                           size_t M, size_t N, size_t K, float beta) {
-    const CLBlastStatusCode code =
-        CLBlastSgemm(CLBlastLayoutRowMajor, a.transposed ? CLBlastTransposeYes : CLBlastTransposeNo,
-                     b.transposed ? CLBlastTransposeYes : CLBlastTransposeNo, M, N, K, 1.0f,
-                     a.at.buffer->memory, a.at.offset, a.row, b.at.buffer->memory, b.at.offset,
-                     b.row, beta, c.buffer->memory, c.offset, N, &ocl->queue, NULL);
+    const dt_tensor operand[] = {a.at, b.at, c};
+    DT_TRY(element_expect("opencl", "a matrix product", DT_ELEMENT_FLOAT32, operand, 3));
+    const CLBlastStatusCode code = CLBlastSgemm(
+        CLBlastLayoutRowMajor, a.transposed ? CLBlastTransposeYes : CLBlastTransposeNo,
+        b.transposed ? CLBlastTransposeYes : CLBlastTransposeNo, M, N, K, 1.0f, a.at.buffer->memory,
+        a.at.offset / sizeof(float), a.row, b.at.buffer->memory, b.at.offset / sizeof(float), b.row,
+        beta, c.buffer->memory, c.offset / sizeof(float), N, &ocl->queue, NULL);
     return opencl_check(ocl, (cl_int)code, "a matrix product of CLBlast");
 }
 

@@ -15,7 +15,7 @@ static dt_status compute(token_result **result, opencl_backend *ocl, dt_tensor l
     launch l = launch_begin(&ocl->base, KERNEL_LOSS);
     launch_tensor(&l, scratch);
     launch_tensor(&l, logits);
-    launch_tensor(&l, batch->target);
+    launch_ids(&l, batch->target);
     launch_uint(&l, N);
     launch_uint(&l, V);
     launch_uint(&l, want_gradient);

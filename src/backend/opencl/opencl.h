@@ -7,6 +7,7 @@
 
 #include "dtrain/backend/backend.h"
 #include "dtrain/core/memory.h"
+#include "element.h"
 
 typedef enum {
     KERNEL_ADD_PARTIALS,
@@ -29,8 +30,8 @@ typedef enum {
 
 struct dt_buffer {
     cl_mem memory;
-    size_t count;
-    float *host; /* of an attached one */
+    size_t bytes;
+    void *host; /* of an attached one */
 };
 
 typedef struct {
@@ -100,11 +101,14 @@ typedef struct {
     opencl_backend *ocl;
     kernel_id kernel;
     cl_uint next;
-    cl_int error; /* the first one */
+    cl_int error;     /* the first one */
+    dt_status status; /* of the first tensor that is refused */
 } launch;
 
 launch launch_begin(dt_backend *backend, kernel_id kernel);
-void launch_tensor(launch *l, dt_tensor tensor); /* two arguments: buffer, first element */
+/* Two arguments: buffer, first element. Of float32, and of int32. */
+void launch_tensor(launch *l, dt_tensor tensor);
+void launch_ids(launch *l, dt_tensor tensor);
 void launch_uint(launch *l, size_t value);
 void launch_ulong(launch *l, uint64_t value);
 void launch_float(launch *l, float value);
@@ -124,7 +128,7 @@ typedef struct {
 dt_status opencl_multiply(opencl_backend *ocl, dt_tensor c, opencl_matrix a, opencl_matrix b,
                           size_t M, size_t N, size_t K, float beta);
 
-/* Scratch of at least `count` elements, whose content nobody keeps. */
+/* Scratch of at least `count` elements of float32, whose content nobody keeps. */
 dt_status opencl_reserve(dt_tensor *scratch, opencl_backend *ocl, size_t count);
 
 /* Rows that are added up one after the other before partial sums are; small enough for thousands of
@@ -138,9 +142,9 @@ dt_status opencl_add_partials(dt_backend *backend, dt_tensor to, dt_tensor parti
 
 /* ---- the operations, one file per subject ---- */
 
-dt_status opencl_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t count,
+dt_status opencl_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t bytes,
                                const char *what);
-dt_status opencl_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t count,
+dt_status opencl_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t bytes,
                                const char *what);
 void opencl_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
 dt_status opencl_push(dt_backend *backend, dt_tensor tensor, size_t count);

@@ -99,11 +99,17 @@ static void add(launch *l, size_t size, const void *value) {
     if (l->error == CL_SUCCESS) l->error = code;
 }
 
-void launch_tensor(launch *l, dt_tensor tensor) {
-    const cl_uint first = (cl_uint)tensor.offset;
+static void add_tensor(launch *l, dt_tensor tensor, dt_element element) {
+    const cl_uint first = (cl_uint)(tensor.offset / dt_element_bytes(element, 1));
+    if (l->status == DT_OK)
+        l->status = element_expect("opencl", NAME[l->kernel], element, &tensor, 1);
     add(l, sizeof(cl_mem), tensor.buffer ? &tensor.buffer->memory : NULL);
     add(l, sizeof first, &first);
 }
+
+void launch_tensor(launch *l, dt_tensor tensor) { add_tensor(l, tensor, DT_ELEMENT_FLOAT32); }
+
+void launch_ids(launch *l, dt_tensor tensor) { add_tensor(l, tensor, DT_ELEMENT_INT32); }
 
 void launch_uint(launch *l, size_t value) {
     const cl_uint number = (cl_uint)value;
@@ -122,6 +128,7 @@ void launch_local(launch *l, size_t floats) { add(l, floats * sizeof(float), NUL
 dt_status launch_run(launch *l, size_t x, size_t y, size_t z) {
     opencl_backend *ocl = l->ocl;
     const size_t global[3] = {dt_round_up(x, ocl->group), y, z}, local[3] = {ocl->group, 1, 1};
+    DT_TRY(l->status);
     CL_TRY(ocl, l->error, NAME[l->kernel]);
     CL_TRY(ocl,
            clEnqueueNDRangeKernel(ocl->queue, ocl->kernel[l->kernel], 3, NULL, global, local, 0,
