@@ -23,6 +23,15 @@ static dt_status join(char *path, size_t size, const char *folder, const char *n
     return DT_OK;
 }
 
+bool dt_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+dt_status dt_run_folder_of(char *folder, size_t size, const char *path) {
+    return dt_file_folder(folder, size, path);
+}
+
 /* ---- names of checkpoints ---- */
 
 enum { NAME_SIZE = 48 };

@@ -52,11 +52,7 @@ typedef struct {
     long process, ranks;
 } owner;
 
-static int64_t now_ms(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
+static int64_t now_ms(void) { return (int64_t)(1e3 * dt_seconds_now()); }
 
 static void pause_ms(long ms) {
     const struct timespec time = {ms / 1000, ms % 1000 * 1000000};

@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/folder/run_folder.h"
 #include "dtrain/picture/grid.h"
 #include "dtrain/picture/plot.h"
 #include "dtrain/run/newest.h"
@@ -25,18 +25,17 @@ typedef struct {
 } plot_options;
 
 /* RUN/plot.svg and RUN/grid.svg, or FILE.svg and FILE-grid.svg beside FILE.h5 or FILE.json. */
-static dt_status default_output(char *path, size_t size, const plot_options *options,
-                                bool is_folder) {
+static dt_status default_output(char *path, size_t size, const plot_options *options, bool folder) {
     static const char *const ends[] = {".h5", ".json"};
     size_t length = strlen(options->target);
-    for (size_t i = 0; !is_folder && i < sizeof ends / sizeof *ends; i++) {
+    for (size_t i = 0; !folder && i < sizeof ends / sizeof *ends; i++) {
         const size_t end = strlen(ends[i]);
         if (length <= end || strcmp(options->target + length - end, ends[i]) != 0) continue;
         length -= end;
         break;
     }
-    while (is_folder && length > 1 && options->target[length - 1] == '/') length--;
-    const char *name = is_folder ? options->grid ? "/grid" : "/plot" : options->grid ? "-grid" : "";
+    while (folder && length > 1 && options->target[length - 1] == '/') length--;
+    const char *name = folder ? options->grid ? "/grid" : "/plot" : options->grid ? "-grid" : "";
     const int written = snprintf(path, size, "%.*s%s.svg", (int)length, options->target, name);
     DT_REQUIRE(written > 0 && (size_t)written < size, DT_ERR_ARG,
                "the name %.80s... is too long; give another with --output FILE.svg",
@@ -56,14 +55,9 @@ static size_t output_columns(void) {
 
 /* Where the picture goes: --output, or beside what is drawn. beside: (DT_PATH_MAX) */
 static dt_status choose_output(const char **path, char *beside, const plot_options *options,
-                               bool is_folder) {
+                               bool folder) {
     *path = options->output ? options->output : beside;
-    return options->output ? DT_OK : default_output(beside, DT_PATH_MAX, options, is_folder);
-}
-
-static bool is_folder(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return options->output ? DT_OK : default_output(beside, DT_PATH_MAX, options, folder);
 }
 
 /* ---- the curves of a run ---- */
@@ -80,7 +74,7 @@ static dt_status write_picture(const dt_plot *plot, const plot_options *options,
 static dt_status plot_run(const plot_options *options) {
     char title[DT_PATH_MAX + 80], path[DT_PATH_MAX];
     dt_checkpoint c = {0};
-    const bool folder = is_folder(options->target);
+    const bool folder = dt_is_folder(options->target);
     dt_status status;
     DT_TRY_DONE(dt_newest_summary(&c, path, sizeof path, options->target));
     snprintf(title, sizeof title, "%s: step %lld of %lld", options->target, (long long)c.state.step,
@@ -112,7 +106,7 @@ static dt_status draw_grid(const int64_t *tally, const char *what, const plot_op
              (long long)(all.problems - all.right), (long long)all.problems);
     const dt_grid grid = {title, tally};
     if (options->ascii) return dt_grid_print(stdout, &grid, output_columns());
-    DT_TRY(choose_output(&path, beside, options, is_folder(options->target)));
+    DT_TRY(choose_output(&path, beside, options, dt_is_folder(options->target)));
     DT_TRY(dt_grid_write(path, &grid));
     printf("%s\n", path);
     return DT_OK;

@@ -130,8 +130,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     const verify_options *options = own;
     if (options->replay) return dt_replay(s, given, options->target, options->later, options->json);
     report r = {.json = options->json};
-    struct stat info;
-    if (stat(options->target, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (dt_is_folder(options->target)) {
         DT_TRY(verify_run(&r, options->target));
     } else {
         DT_TRY(verify_file(&r, options->target, -1));

@@ -2,8 +2,6 @@
 #include "dtrain/run/newest.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dtrain/core/log.h"
@@ -67,9 +65,8 @@ dt_status dt_newest_read(dt_checkpoint *checkpoint, char *path, size_t size, con
 }
 
 dt_status dt_newest_summary(dt_checkpoint *checkpoint, char *path, size_t size, const char *name) {
-    struct stat info;
     bool found = false;
-    if (stat(name, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (dt_is_folder(name)) {
         DT_TRY(dt_newest_read(checkpoint, path, size, name, INT64_MAX, DT_READ_SUMMARY, &found));
     }
     if (found) return DT_OK;

@@ -55,16 +55,6 @@ static dt_status set_aside(const char *path) {
     return DT_OK;
 }
 
-/* --resume FILE without --out goes on in the file's own folder. */
-static void folder_of(char *folder, size_t size, const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (slash) {
-        snprintf(folder, size, "%.*s", (int)(slash - path), path);
-    } else {
-        snprintf(folder, size, ".");
-    }
-}
-
 /* The step of the newest checkpoint in a folder, damaged or not; -1: there is none. */
 static dt_status find_newest(int64_t *newest, const char *folder) {
     int64_t *steps = NULL;
@@ -85,20 +75,13 @@ static dt_status check_no_newer(const char *folder, int64_t newest, int64_t step
     return DT_OK;
 }
 
-/* What is in the way of a folder is for dt_run_folder_open to complain about: it is an output that
- * cannot be created. */
-static bool is_folder(const char *path) {
-    struct stat there;
-    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
-}
-
 static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
                                  const dt_start_request *request, bool *found) {
     *found = false;
     plan->newest = -1;
     if (request->resume) {
         /* Of a folder, its newest one that is whole. */
-        if (is_folder(request->resume)) {
+        if (dt_is_folder(request->resume)) {
             DT_TRY(dt_newest_read(checkpoint, plan->path, sizeof plan->path, request->resume,
                                   INT64_MAX, DT_READ_ALL, found));
             DT_REQUIRE(*found, DT_ERR_NO_INPUT, "--resume %s: there is no checkpoint in it",
@@ -108,14 +91,17 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
             DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
             *found = true;
         }
+        /* Without --out it goes on in the file's own folder. */
         if (!dt_overrides_has(&request->given, "out"))
-            folder_of(plan->config.out, sizeof plan->config.out, plan->path);
-        if (!is_folder(plan->config.out)) return DT_OK;
+            DT_TRY(dt_run_folder_of(plan->config.out, sizeof plan->config.out, plan->path));
+        if (!dt_is_folder(plan->config.out)) return DT_OK;
         DT_TRY(find_newest(&plan->newest, plan->config.out));
         return check_no_newer(plan->config.out, plan->newest, checkpoint->state.step);
     }
     if (request->fresh) return request->check_gradients ? DT_OK : set_aside(plan->config.out);
-    if (!is_folder(plan->config.out)) return DT_OK;
+    /* What is in the way of a folder, dt_run_folder_open refuses: an output that cannot be created.
+     */
+    if (!dt_is_folder(plan->config.out)) return DT_OK;
     DT_TRY(find_newest(&plan->newest, plan->config.out));
     return dt_newest_read(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX,
                           DT_READ_ALL, found);

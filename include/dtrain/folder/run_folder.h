@@ -74,6 +74,12 @@ dt_status dt_run_rotate(const char *folder, int64_t keep);
  */
 dt_status dt_run_resolve(char *path, size_t size, const char *name);
 
+/* Whether a folder of that name is there. */
+bool dt_is_folder(const char *path);
+
+/* The folder that a file is in: "." where the path names none. DT_ERR_CREATE if it is too long. */
+dt_status dt_run_folder_of(char *folder, size_t size, const char *path);
+
 /* Write text to FOLDER/name, whole or not at all. */
 dt_status dt_run_write_text(const char *folder, const char *name, const char *text);
 
