@@ -11,8 +11,8 @@ typedef enum {
     OPTION_TEXT,  /* const char * */
     OPTION_COUNT, /* int64_t, from 0 on */
     OPTION_SPLIT, /* dt_split */
-    ARGUMENT,     /* const char *: the next word that belongs to no option */
-    ARGUMENTS,    /* command_words: all such words that remain */
+    ARGUMENT,     /* const char *: the next word that is no option */
+    ARGUMENTS,    /* command_words: all remaining words that are no options */
 } option_kind;
 
 typedef struct {
@@ -32,7 +32,7 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *usage;            /* the arguments, as --help shows them; "\n" between variants */
-    const char *help;             /* before the options; what stands behind "\v" comes after them */
+    const char *help;             /* before the options; the text after "\v": after them */
     const command_option *option; /* (options) arguments in their order */
     size_t options;
     bool reads_config;                    /* knows --config */

@@ -15,12 +15,12 @@ typedef struct {
     help_kind asks; /* what to print in the place of running the command */
     void *own;      /* the command's own options */
     dt_overrides given;
-    const char **argument; /* words that belong to no option */
+    const char **argument; /* words that are no options, and not their values */
     size_t arguments;
     char wrong[1600]; /* what options_parse found wrong */
 } command_line;
 
-/* DT_ERR_ARG with a sentence; `line` is as complete as can be also then. Prints nothing. */
+/* DT_ERR_ARG with a sentence; then `line` holds what was read up to there. Prints nothing. */
 dt_status options_parse(command_line *line, int argc, char **argv);
 
 /* Print what was asked for. */

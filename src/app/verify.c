@@ -20,10 +20,10 @@ typedef struct {
 typedef struct {
     bool json;
     size_t files, unusable;
-    char first[DT_PATH_MAX]; /* unusable one */
+    char first[DT_PATH_MAX]; /* the first unusable one */
 } report;
 
-/* ---- telling ---- */
+/* ---- printing ---- */
 
 static void print_text(const char *path, const dt_verdict *v) {
     if (v->faults == 0) {
@@ -56,14 +56,14 @@ static void print_json(const char *path, const dt_verdict *v) {
     printf("]}\n");
 }
 
-static void tell(report *r, const char *path, const dt_verdict *v) {
+static void print_verdict(report *r, const char *path, const dt_verdict *v) {
     (r->json ? print_json : print_text)(path, v);
     r->files++;
     if (v->faults == 0) return;
     if (r->unusable++ == 0) snprintf(r->first, sizeof r->first, "%s", path);
 }
 
-/* ---- looking ---- */
+/* ---- verifying ---- */
 
 static dt_status add_fault(dt_verdict *v, const char *part, const char *what) {
     DT_TRY(dt_memory_grow(&v->fault, &v->fault_capacity, v->faults + 1, sizeof *v->fault,
@@ -84,13 +84,13 @@ static dt_status verify_file(report *r, const char *path, int64_t named) {
                  (long long)named, (long long)v.step);
         status = add_fault(&v, "its name", what);
     }
-    if (status == DT_OK) tell(r, path, &v);
+    if (status == DT_OK) print_verdict(r, path, &v);
     dt_verdict_clear(&v);
     return status;
 }
 
-/* best.h5 and latest.h5 are links to what is verified anyway; a link to nothing is a fault, and a
- * file is a checkpoint like others. */
+/* best.h5 and latest.h5 are usually links to checkpoints that are verified anyway. A link to
+ * nothing is a fault; a file is a checkpoint like others. */
 static dt_status verify_link(report *r, const char *folder, const char *name) {
     char path[DT_PATH_MAX];
     struct stat itself;
@@ -98,7 +98,7 @@ static dt_status verify_link(report *r, const char *folder, const char *name) {
     if (dt_run_dangles(folder, name)) {
         dt_verdict v = {.step = -1};
         const dt_status status = add_fault(&v, "the link", "points to something that is not there");
-        if (status == DT_OK) tell(r, path, &v);
+        if (status == DT_OK) print_verdict(r, path, &v);
         dt_verdict_clear(&v);
         return status;
     }

@@ -1,4 +1,4 @@
-/* A line on the terminal that is written again and again. */
+/* A line on the terminal that is rewritten in place. */
 #include "dtrain/ui/bar.h"
 
 #include <math.h>

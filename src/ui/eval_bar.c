@@ -17,7 +17,7 @@ void dt_eval_bar_open(dt_eval_bar *bar, uint64_t problems, size_t ranks, dt_log_
 
 void dt_eval_bar_close(dt_eval_bar *bar) { dt_bar_close(&bar->bar); }
 
-/* The other ranks are taken to be as fast as this one. */
+/* Assumes that the other ranks are as fast as this one. */
 static uint64_t guess_done(const dt_eval_bar *bar) {
     const uint64_t done = bar->done + bar->own * bar->ranks;
     return done < bar->problems ? done : bar->problems;

@@ -11,8 +11,8 @@
 #include "dtrain/folder/run_folder.h"
 
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 5;
-/* After so many seconds, what was measured counts for a third. Validations must not show in the
-   time that is left as jumps. */
+/* What was measured so many seconds ago counts for a third. The time left is averaged for longer,
+   so that it does not jump at validations. */
 static const double LATELY_SECONDS = 10, LONGER_SECONDS = 120;
 
 /* ---- texts ---- */
@@ -51,7 +51,7 @@ void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_vi
     char part[PARTS][80], left[32];
     dt_progress_duration(left, sizeof left, v->left);
     dt_bar_brackets(part[BRACKETS], INNER_MIN, share_of(v));
-    /* As wide at the first step as at the last, so that nothing moves. */
+    /* As wide at the first step as at the last, so that the other parts stay where they are. */
     const int digits = snprintf(NULL, 0, "%lld", (long long)v->steps);
     snprintf(part[COUNT], sizeof *part, "%*lld/%lld", digits, (long long)v->step,
              (long long)v->steps);

@@ -1,4 +1,4 @@
-/* Finds the terminal that standard error ends at, also behind mpirun. */
+/* Finds the terminal that standard error is shown on, also under mpirun. */
 #include "dtrain/ui/terminal.h"
 
 #include <fcntl.h>
@@ -24,8 +24,8 @@ static bool read_word(char *word, size_t size, const char *path) {
     return read;
 }
 
-/* mpirun gives its ranks a pipe for standard error, whatever its own is, and passes every byte on
-   at once. Only a parent of that name does. */
+/* mpirun gives its ranks a pipe for standard error even where its own is a terminal, and passes
+   every byte on at once. Only launchers of these names do. */
 static int launcher_terminal(void) {
     static const char *const LAUNCHERS[] = {"mpirun", "mpiexec", "orterun", "prterun"};
     char path[64], name[32], terminal[64];
@@ -41,7 +41,7 @@ static int launcher_terminal(void) {
     const ssize_t length = readlink(path, terminal, sizeof terminal - 1);
     if (length <= 0) return -1;
     terminal[length] = '\0';
-    /* Nothing but a terminal is opened: opening a pipe or a device can have effects. */
+    /* Open terminals only: opening a pipe or another device can have effects. */
     if (strncmp(terminal, "/dev/pts/", 9) != 0 && strncmp(terminal, "/dev/tty", 8) != 0) return -1;
     const int file = open(terminal, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (file >= 0 && isatty(file)) return file;

@@ -8,7 +8,7 @@
 typedef struct {
     uint64_t problems, ranks;
     uint64_t done, wrong; /* of all ranks, up to the last exchange */
-    uint64_t own;         /* of this rank, since then */
+    uint64_t own;         /* of this rank, since that exchange */
     double start;         /* dt_seconds_now() */
     dt_bar bar;
 } dt_eval_bar;

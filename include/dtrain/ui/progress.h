@@ -6,7 +6,7 @@
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/bar.h"
 
-/* What has been done in some stretch of time. */
+/* What was done during some time. */
 typedef struct {
     double steps, tokens;
     double seconds; /* in steps */
@@ -30,22 +30,22 @@ typedef struct {
 /* Rank 0 only, like everything here. Just before the first step. */
 void dt_progress_open(dt_progress *p, const dt_config *config);
 
-/* After each step; one look at the clock while nothing is due. */
+/* After each step. Reads the clock once and returns while nothing is to be shown. */
 void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_times *times);
 
-/* A line that stays, with a mark when it is the best so far. */
+/* A line that is not overwritten; the best one so far is marked. */
 void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool best);
 
 /* One event for log.jsonl: a JSON object without its newline. A log that cannot be written is
- * reported, and no reason to end a run. */
+ * reported, and the run goes on. */
 void dt_progress_event(const dt_progress *p, const char *json);
 
-/* The bar gives way to what comes after it. Nothing happens the second time. */
+/* Clears the bar. Calling it again does nothing. */
 void dt_progress_close(dt_progress *p);
 
 /* ---- the texts, for tests ---- */
 
-/* "4:05", "1:02:03", "3d 04h"; "--:--" for what is not known. */
+/* "4:05", "1:02:03", "3d 04h"; "--:--" where it is not known. */
 void dt_progress_duration(char *text, size_t size, double seconds);
 
 /* What a bar or a line says. */
@@ -58,8 +58,8 @@ typedef struct {
 } dt_progress_view;
 
 /**
- * [=====>    ] 120/2500  loss 0.1234  … in at most `width` columns: what has no room is left out,
- * the least important first.
+ * "[=====>    ]  120/2500  loss 0.1234 …" in at most `width` columns. Where there is not enough
+ * room, the least important parts are left out.
  */
 void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_view *view);
 

@@ -1,4 +1,4 @@
-/* Terminals: whether somebody watches, and how wide the window is. */
+/* Terminals: whether there is one, and how wide its window is. */
 #ifndef DTRAIN_TERMINAL_H
 #define DTRAIN_TERMINAL_H
 
@@ -14,7 +14,7 @@
 bool dt_terminal_open(int *file);
 void dt_terminal_close(int *file);
 
-/* Columns of the terminal that a file is; 0 if it is none or does not know. As it is now. */
+/* The current number of columns of the terminal that a file is; 0: it is none, or does not know. */
 size_t dt_terminal_columns(int file);
 
 #endif
