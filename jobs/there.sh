@@ -3,6 +3,7 @@
 
 # is_there WAYS: whether something is there. The ways of packages.txt, with "and" or "or" between them, and:
 #   processor avx2 | avx512 | x86_64
+#   digests KERNELS              e2e.before knows the bits with these kernels
 #   ability root                 to be root
 #   ability mounts               to mount file systems, at least in a namespace of one's own
 #   ability namespaces           to make namespaces with their own host name and mounts
@@ -33,6 +34,7 @@ is_there() {
     module) pkg-config --exists "$name" 2>/dev/null ;;
     icd) [[ -e ${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}/$name.icd ]] ;;
     python) /usr/bin/python3 -c "import $name" 2>/dev/null ;;
+    digests) grep -qF "\"$name\": {" "$(dirname "${BASH_SOURCE[0]}")/../tests/e2e/before/expected.json" ;;
     processor) is_processor "$name" ;;
     ability) is_able "$name" ;;
     *)

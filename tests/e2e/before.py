@@ -1,0 +1,64 @@
+"""What a run ended with: digests of all that training computes, and its loss at each step.
+
+Usage: before.py keep FILE.json NAME KERNELS CHECKPOINT      add to what is expected
+       before.py compare FILE.json NAME KERNELS CHECKPOINT   same bytes; with kernels that are not known about the same loss
+
+What the file does not name may be in the checkpoint all the same: later programs write more.
+"""
+import hashlib
+import json
+import pathlib
+import sys
+
+import h5py
+import numpy
+from compare import contents
+
+GROUPS = ("tokenizer", "weights", "optimizer", "metrics/train", "metrics/validation", "state")
+# Of the losses, relative. Between the kernels known so far it is below 1e-8.
+TOLERANCE = 1e-5
+
+
+def digests(path):
+    return {name: hashlib.sha256(repr(found[:2]).encode() + found[2]).hexdigest()[:16]
+            for name, found in contents(path, GROUPS).items() if not name.endswith(": digest")}
+
+
+def losses(path):
+    with h5py.File(path, "r") as file:
+        return [float(loss) for loss in file["metrics/train/loss"][()]]
+
+
+def keep(expected, name, kernels, path):
+    expected.setdefault("loss", {}).setdefault(name, losses(path))
+    expected.setdefault("digests", {}).setdefault(kernels, {})[name] = digests(path)
+
+
+def compare(expected, name, kernels, path):
+    """What is different, in words."""
+    here, before = numpy.array(losses(path)), numpy.array(expected["loss"][name])
+    if here.shape != before.shape or not numpy.allclose(here, before, rtol=TOLERANCE, atol=0):
+        return f"the losses are {here}, and were {before}"
+    if kernels not in expected["digests"]:
+        print(f"SKIPPED: needs digests {kernels}")
+        print(f"{name}: the loss differs by {numpy.max(abs(here / before - 1)):.1e} at most; the bits with these kernels are not known")
+        return None
+    found = digests(path)
+    different = [each for each, digest in expected["digests"][kernels][name].items() if found.get(each) != digest]
+    return f"these differ: {', '.join(different)}" if different else None
+
+
+def main():
+    how, file, name, kernels, path = sys.argv[1:]
+    file = pathlib.Path(file)
+    expected = json.loads(file.read_text()) if file.exists() else {}
+    if how == "keep":
+        keep(expected, name, kernels, path)
+        file.write_text(json.dumps(expected, indent=0) + "\n")
+        return None
+    difference = compare(expected, name, kernels, path)
+    return f"{name}, {kernels}: {difference}" if difference else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
