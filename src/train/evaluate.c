@@ -223,7 +223,7 @@ static dt_status evaluate_round(dt_eval_result *result, evaluator *e, dt_comm *c
 static dt_status evaluator_open(evaluator *e, size_t units) {
     const dt_source_kind *kind = e->source->kind;
     DT_TRY(dt_batch_create(&e->batch, DT_EVAL_CHUNK,
-                           DT_EVAL_TOKENS + dt_source_size(&e->source->config).longest));
+                           DT_EVAL_TOKENS + kind->size(&e->source->config).longest));
     DT_TRY(dt_memory_alloc(&e->open, DT_EVAL_CHUNK * UNIT_MOST, sizeof *e->open, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->round, values_of(kind), sizeof *e->round, "evaluation"));
     DT_TRY(dt_memory_alloc(&e->unit_score, units, SCORES * sizeof(double), "evaluation"));

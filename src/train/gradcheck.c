@@ -95,7 +95,7 @@ dt_status dt_gradients_check(dt_session *s, dt_model *model, dt_buffer *device_w
     dt_score score = {0};
     dt_status status;
     DT_TRY_DONE(
-        dt_batch_create(&batch, PROBLEMS, PROBLEMS * dt_source_size(&source->config).longest));
+        dt_batch_create(&batch, PROBLEMS, PROBLEMS * source->kind->size(&source->config).longest));
     /* No more tokens than any trainer's model has room for. */
     size_t problems = 0;
     do {

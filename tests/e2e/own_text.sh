@@ -185,3 +185,20 @@ assert goes_on == "ea, と言った" and re.fullmatch(r"\d if by (land|sea, と�
 expect_exit 0 start 2 eval plain
 expect_text out "lines of the test split" "nats per token"
 say "plain text is gone on with"
+
+# ---- a line longer than any buffer ----
+
+/usr/bin/python3 -B -c '
+print("\n".join("ab" * (1 + i % 9) + f"\t{i}" for i in range(200)))
+print("x\t" + "".join(chr(97 + i * i % 23) for i in range(6000)))' >long.txt
+expect_exit 0 start 2 "${tiny[@]}" --train-file long.txt --steps 3 --eval-every 3 --out long
+expect_text err "context 6003"
+expect_exit 0 "$dtrain" data --train-file long.txt --count 200 --json
+/usr/bin/python3 -B -c '
+import json
+assert max(len(json.loads(line)["tokens"]) for line in open("out")) == 6003' || fail "the long line is not trained on"
+expect_exit 0 start 2 eval long --split train --count 200
+expect_text out "lines of the train split"
+expect_exit 65 start 2 "${tiny[@]}" --train-file long.txt --context 6002 --out short
+expect_text err "long.txt:201: the line needs 6003 tokens" "--context"
+say "a line of 6002 bytes is learned and evaluated"
