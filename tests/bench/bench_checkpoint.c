@@ -154,7 +154,7 @@ done:
     return status;
 }
 
-/* Whatever the runs have left in the folder. */
+/* All that the runs have left in the folder. */
 static void clean(const char *folder) {
     int64_t *steps = NULL;
     size_t count = 0;

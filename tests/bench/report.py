@@ -293,7 +293,7 @@ def peak_memory(machine, ranks, model, batch, steps):
 
 
 def activation_bytes(model, tokens):
-    """What one pass over so many tokens keeps: of each layer the stream twice, two norms, queries, keys and values, the
+    """What one pass over this many tokens keeps: of each layer the stream twice, two norms, queries, keys and values, the
     attended values, and the hidden layer before and after GELU; beside it logits, and gradients of the widest layer."""
     width, heads, layers, vocabulary = model["width"], model["heads"], model["layers"], 20
     return 4 * tokens * (layers * (16 * width + heads + 4) + 9 * width + vocabulary)
@@ -515,7 +515,7 @@ def main():
         if name not in SECTIONS:
             parser.error(f"--only {name}: the sections are {', '.join(SECTIONS)}")
     if options.into:
-        around_results(options.into)  # before minutes are spent in vain
+        around_results(options.into)  # before minutes are spent for nothing
     report = measure(Machine(options.build, options.quick, options.rounds, options.shared), chosen)
     text = io.StringIO()
     with contextlib.redirect_stdout(text):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whatever is wrong with the input: one sentence from rank 0, the right exit code, no hang, and no file harmed.
+# For each kind of wrong input: one sentence from rank 0, the right exit code, no hang, and no file harmed.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -32,16 +32,16 @@ say "Dear reader, this is a letter." >inputs/text.h5
 head -c 100000 /dev/zero >inputs/zeros.h5
 printf '[model]\nwidth = 32\nwidht = 64\n' >inputs/wrong_key.ini
 printf '[model]\nwidth = 32\nheads = three\n' >inputs/wrong_value.ini
-cp inputs/good.h5 inputs/other_signs.h5
+cp inputs/good.h5 inputs/other_vocabulary.h5
 cp inputs/good.h5 inputs/short_texts.h5
 PYTHONPATH=$(dirname "$0")/../io /usr/bin/python3 -B - <<'END'
 import re
 import h5py
 import signed
-with h5py.File("inputs/other_signs.h5", "r+") as file:
+with h5py.File("inputs/other_vocabulary.h5", "r+") as file:
     file["tokenizer/vocab"][-1] = "z"
     signed.sign(file)
-# As from a dtrain with other signs, whose texts were shorter.
+# As from a dtrain with another vocabulary, whose texts were shorter.
 with h5py.File("inputs/short_texts.h5", "r+") as file:
     file["tokenizer/vocab"][-1] = "z"
     settings = file["config/ini"][()]
@@ -100,9 +100,9 @@ done
 refuse $NO_INPUT inputs "$dtrain" info inputs # a folder without checkpoints
 for command in eval ask; do
     refuse $DATA inputs/other_shape.h5 "$dtrain" "$command" inputs/other_shape.h5
-    refuse $DATA "inputs/other_signs.h5: its model has another vocabulary" "$dtrain" "$command" inputs/other_signs.h5
+    refuse $DATA "inputs/other_vocabulary.h5: its model has another vocabulary" "$dtrain" "$command" inputs/other_vocabulary.h5
 done
-expect_exit 0 "$dtrain" info inputs/other_signs.h5
+expect_exit 0 "$dtrain" info inputs/other_vocabulary.h5
 for command in eval ask info; do
     refuse $DATA "its model has another vocabulary" "$dtrain" "$command" inputs/short_texts.h5
 done
@@ -113,7 +113,7 @@ for file in truncated foreign text; do
 done
 refuse $DATA inputs/other_shape.h5 start alone --resume inputs/other_shape.h5 --out new
 for how in --resume --init-from; do
-    refuse $DATA "inputs/other_signs.h5: its model has another vocabulary" start 3 $how inputs/other_signs.h5 --steps 12 --out new
+    refuse $DATA "inputs/other_vocabulary.h5: its model has another vocabulary" start 3 $how inputs/other_vocabulary.h5 --steps 12 --out new
 done
 
 # Another shape than the checkpoint's: the setting and both values are named.
@@ -140,7 +140,7 @@ refuse $USAGE 12345 "$dtrain" ask good 12345+1
 refuse $USAGE "cannot read \"12 plus 3\"" "$dtrain" ask good "12 plus 3"
 refuse $USAGE "999999999999999999999" "$dtrain" ask good 999999999999999999999+1
 
-# ---- places that cannot be written ----
+# ---- folders that cannot be written ----
 
 touch file
 refuse $CREATE file start 3 "${tiny[@]}" --out file

@@ -91,7 +91,7 @@ assert lines.pop() == "" and len(lines) == 5 and all(re.fullmatch(r"\d+", line) 
 printf '%s\n' "${questions[@]}" >asked
 expect_exit 0 "$dtrain" ask "$run" <asked
 cmp out by_argument || fail "the same questions have other answers from standard input"
-# Answers stay beside their questions, whatever cannot be answered; the last line needs no end.
+# Answers stay on the lines of their questions, also after one that has no answer; the last line needs no end.
 printf '3+4\n\nwhat?\n7*8\r\n1/0\n2+2' >asked
 expect_exit 64 "$dtrain" ask "$run" <asked
 check 'known = open("by_argument").read().split("\n")
@@ -123,7 +123,7 @@ def wait_for(text):
     until = time.monotonic() + 30
     while text not in seen:
         ready, _, _ = select.select([terminal], [], [], max(0, until - time.monotonic()))
-        assert ready, f"waited in vain for {text!r} after {seen!r}"
+        assert ready, f"{text!r} did not come in time after {seen!r}"
         seen += os.read(terminal, 4096).decode()
     before, seen = seen.split(text, 1)
     return before

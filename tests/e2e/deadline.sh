@@ -32,7 +32,7 @@ in_time 6 start 3 "${run[@]}" --eval-every 20 --out limited --time-limit 6s
 expect_text err "resuming limited from step $first "
 [[ $(history limited/latest.h5 stopped | grep -c '^time limit$') == 2 ]] || fail "not two starts in the history"
 
-# A limit that is over before it begins: a step is made all the same, or nobody would ever come further.
+# A limit that is over before it begins: a step is made all the same, or the run would never get any further.
 before=$(newest_step limited)
 expect_exit 75 start 2 "${run[@]}" --out limited --time-limit 1s
 (($(newest_step limited) == before + 1)) || fail "from step $before to $(newest_step limited) with no time at all"

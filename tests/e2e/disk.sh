@@ -133,7 +133,7 @@ expect_exit 0 "${plain[@]}" --steps 60 # moved to where links can be made
 [[ ! -L plain/best.h5 || ! -e plain/best.txt ]] || fail "best.h5 and best.txt"
 say "links come back where they can be made"
 
-# ---- nobody listens ----
+# ---- no reader ----
 
 set +o pipefail
 "$dtrain" "${run[@]}" --out unheard --steps 2000 --checkpoint-every 0 2>&1 | head -n 1 >/dev/null

@@ -37,7 +37,7 @@ expect_text err "warning: loss or gradient of step 12 is not finite: nothing was
 [[ $(attribute once/latest.h5 state skipped) == 1 ]] || fail "not counted: $(attribute once/latest.h5 state skipped)"
 [[ $(attribute once/latest.h5 state rollbacks) == 0 ]] || fail "went back for one bad step"
 all_finite once
-# All ranks leave the same update out, whichever has the fault and on whatever node.
+# All ranks leave the same update out, for a fault on any rank and any node.
 expect_exit 0 faulty "nan 2 12 13" 4 "${run[@]}" --out once4 --ranks-per-node 2
 compare_datasets once/latest.h5 once4/latest.h5 /weights /optimizer /state
 /usr/bin/python3 -B - whole/latest.h5 once/latest.h5 <<'END' || fail "the curve is wrong"

@@ -33,7 +33,7 @@ ENVIRONMENT = {**os.environ, "OMPI_MCA_ess_singleton_isolated": "1", "OPENBLAS_N
 
 
 def train(folder, steps, at=0, kind="", log=None):
-    # A place of its own for what MPI leaves when it is killed.
+    # A folder of its own for what MPI leaves when it is killed.
     temporary = folder.with_suffix(".tmp")
     temporary.mkdir(exist_ok=True)
     fault = {"LD_PRELOAD": SHIM, "FAULT_UNDER": str(folder), "FAULT_AT": str(at), "FAULT_KIND": kind}
@@ -144,7 +144,7 @@ def main(work):
         print(f"by {what}:", ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
     failures = [each[3] for each in done if each[3]]
     print(*failures, sep="\n")
-    print(f"{len(operations)} operations, {len(done)} faults: after {len(done) - len(failures)} of them all was well")
+    print(f"{len(operations)} operations, {len(done)} faults: after {len(done) - len(failures)} of them all held")
     return bool(failures)
 
 

@@ -20,7 +20,7 @@ print("exact match in words:", result["exact_match"])
 assert result["exact_match"] > 0.9 and result["add"]["problems"] == 500, result' || fail "sums in words were not learnt"
 
 # (So small a domain leaves nothing to judge by on the validation split: the best model is not the last.)
-# The answer to a formula is a number, and to a question a sentence in its language, whatever the model knows.
+# The answer to a formula is a number, and to a question a sentence in its language, also if the model has learnt little.
 expect_exit 0 "$dtrain" ask chat/latest.h5 4+5 'What is 4 plus 5?' 'ADD 4 and 5' '4足す5は？' '４に５を足すと？'
 /usr/bin/python3 -B -c '
 import re

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# same_as_alone NAME RANKS OPTION…: the options of $run on so many ranks, compared with one rank without mpirun.
+# same_as_alone NAME RANKS OPTION…: the options of $run on this many ranks, compared with one rank without mpirun.
 same_as_alone() {
     local name=$1 ranks=$2 link
     shift 2

@@ -16,7 +16,7 @@ kill_job() {
     local ranks process rank=$((RANDOM % $2))
     # A busy machine may not have started a rank that could be killed yet.
     [[ $1 != rank* ]] || wait_for 60 rank_process "$rank" >/dev/null
-    # Nobody knows the ranks any more when their launcher is gone, and it may be about to start them.
+    # Without their launcher the ranks cannot be found any more; and it may be about to start them.
     [[ $1 == rank* ]] || kill -STOP "$job"
     ranks=$(pgrep -P "$job" || true)
     case $1 in

@@ -37,7 +37,7 @@ MAY_INCLUDE = {
     "src/app": (set(ROOMS) - {"arithmetic", "text"}, set()),
 }
 OTHERS = set().union(*(libraries for _, libraries in MAY_INCLUDE.values()))
-# Where they were not there when it was built, nobody may.
+# If they were missing when this was built, no folder may include them.
 OPTIONAL = {"CL/cl.h", "clblast_c.h"}
 TOP_LEVEL = {"src", "include", "mpi", "io", "tests", "jobs", "CMakeLists.txt", "CMakePresets.json",
              "README.md", "LICENSE"}

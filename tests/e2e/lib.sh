@@ -32,7 +32,7 @@ trap 'finish "$?"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# Nobody types; mpirun would read what the script's caller types.
+# No input: mpirun would read what the caller of the script types.
 exec </dev/null
 
 # More ranks than cores, as root in containers, one BLAS thread each.
@@ -52,7 +52,7 @@ small=(--layers 2 --width 32 --heads 2 --batch 61 --micro-batch 3 --lr 2e-3 --wa
     --average 0.3 --eval-examples 128)
 
 # choose_random [SEED]: RANDOM begins the same way in every short run, so that a verdict does not change by itself, and another
-# way in every long one, which is to find what nobody thought of. SEED repeats one that was said.
+# way in every long one, which is to find new defects. SEED repeats one that was said.
 choose_random() {
     local seed=${1:-1}
     [[ -n ${1:-} || -z ${DTRAIN_LONG_TEST:-} ]] || seed=$((RANDOM * 32768 + RANDOM))
@@ -135,7 +135,7 @@ wait_for() {
     local until=$((SECONDS + $1))
     shift
     until "$@"; do
-        ((SECONDS < until)) || fail "waited in vain for: $*"
+        ((SECONDS < until)) || fail "it did not happen in time: $*"
         sleep 0.02
     done
 }

@@ -21,7 +21,7 @@ dt_e2e(patience 180)
 dt_e2e(change 180)
 dt_e2e(lost 240)
 
-# These tell how soon: other tests at their side would be in the way.
+# These measure times: no other test runs beside them.
 set_tests_properties(e2e.term e2e.term.long e2e.signals e2e.deadline PROPERTIES RUN_SERIAL TRUE)
 
 # Makes a rank calculate wrongly.

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Validation after every step: whichever one is stopped at, its row must not be lost.
+# Validation after every step: the row of the step at which it stops must not be lost.
 run=(--steps 200 --eval-every 1 --checkpoint-every 10 --keep 0 "${small[@]}" --eval-examples 32)
 
 newest_step() {

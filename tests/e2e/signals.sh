@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Signals are answered at once whatever the program is doing; USR2 is a checkpoint on the way; a second INT ends it immediately.
+# Signals are answered at once at any moment; USR2 asks for a checkpoint, and the run goes on; a second INT ends it immediately.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
@@ -89,7 +89,7 @@ for ranks in alone 3; do
     ((code == 75)) || fail "exit code $code after USR1 in a validation"
     [[ $(newest_step "judged$ranks") == 3 ]] || fail "step $(newest_step "judged$ranks") was saved"
 done
-# The validation is still owed, and made first.
+# The next start makes the missing validation first.
 expect_exit 0 start 2 "${small[@]}" --eval-every 3 --eval-examples 128 --steps 4 --out judged3
 expect_text err "validation at 3:" "validation at 4:"
 expect_exit 0 start alone "${small[@]}" --eval-every 3 --eval-examples 128 --steps 4 --out judged_whole --checkpoint-every 0
@@ -116,4 +116,4 @@ expect_exit 0 start 3 "${last[@]}"
 expect_text err "validation at 5:" "finished 5 steps"
 expect_exit 0 start 3 "${last[@]}"
 expect_text err "last is finished"
-say "the last validation is made up for"
+say "the next start makes the last validation"

@@ -1,4 +1,4 @@
-/* Fuzzes the loader of checkpoints: whatever a file holds, it is read, or refused with a sentence.
+/* Fuzzes the loader of checkpoints: any file is read, or refused with a sentence.
  */
 #define _GNU_SOURCE /* memfd_create, memmem */
 #include "fuzz.h"
@@ -39,7 +39,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-/* What a checkpoint that was read promises to whoever uses it. */
+/* What holds for every checkpoint that was read. */
 static void inspect(const dt_checkpoint *c) {
     MUST(c->tokenizer && dt_tokenizer_size(c->tokenizer) == c->shape.V);
     MUST(dt_config_check(&c->config) == DT_OK);

@@ -1,4 +1,4 @@
-/* Fuzzes the reading of settings from ini files: refused with a place, or understood, and then
+/* Fuzzes the reading of settings from ini files: refused with a location, or understood, and then
  * written so that the same is read again. */
 #include "fuzz.h"
 

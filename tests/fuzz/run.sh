@@ -6,7 +6,7 @@
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which make the files to begin with. FOLDER: where everything is kept
 # (PROGRAMS/fuzz): run it again, and it goes on from what it has found. An input that ends a target is kept in
-# FOLDER/TARGET.found, named by the kind of end; put it into tests/fuzz/regression/TARGET once it is mended.
+# FOLDER/TARGET.found, named by the kind of end; put it into tests/fuzz/regression/TARGET once the defect is repaired.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
@@ -108,7 +108,7 @@ fuzz() {
         "${corpora[@]}" >"$log" 2>&1 || code=$?
     local runs covered
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    covered=$(sed -n 's/.*cov: \([0-9]*\) ft: \([0-9]*\).*/\1 places, \2 features/p' "$log" | tail -n 1)
+    covered=$(sed -n 's/.*cov: \([0-9]*\) ft: \([0-9]*\).*/\1 locations, \2 features/p' "$log" | tail -n 1)
     echo "$target: ${runs:-0} executions in $seconds s, reaching ${covered:-nothing}"
     ((code == 0)) || {
         grep -vE '^#|NEW|REDUCE|pulse' "$log" | tail -n 40

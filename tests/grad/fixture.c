@@ -73,20 +73,20 @@ void fixture_batch_destroy(dt_batch *batch) {
 void fixture_expect_close(const char *what, const double *actual, const double *expected,
                           size_t count, double tolerance, const char *file, int line) {
     double largest = 0, worst = 0;
-    size_t place = 0;
+    size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs(expected[i]));
         /* A NaN must win, and stay. */
         const double difference = fabs(actual[i] - expected[i]);
         if (!(difference <= worst) && !isnan(worst)) {
             worst = difference;
-            place = i;
+            at = i;
         }
     }
     if (worst <= tolerance * largest) return;
     print_error("%s: element %zu of %zu is %.9g, should be %.9g; off by %.2g of the largest, %.2g "
                 "allowed\n",
-                what, place, count, actual[place], expected[place], worst / largest, tolerance);
+                what, at, count, actual[at], expected[at], worst / largest, tolerance);
     _fail(file, line);
 }
 

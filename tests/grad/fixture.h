@@ -35,7 +35,7 @@ void fixture_batch_create(dt_batch *batch, const fixture_lengths *lengths, size_
                           fixture_random *random);
 void fixture_batch_destroy(dt_batch *batch);
 
-/* ---- comparisons: a cmocka failure that names the tensor, the place and both values ---- */
+/* ---- comparisons: a cmocka failure that names the tensor, the index and both values ---- */
 
 /* max|actual - expected| <= tolerance * max|expected|. */
 #define expect_close(what, actual, expected, count, tolerance)                                     \

@@ -291,7 +291,7 @@ static void micro_batches_add_up(void **state) {
     }
 }
 
-/* Whatever another model computed before: the same batch gives the same bits. */
+/* The same batch gives the same bits, also after another model has computed. */
 static void the_same_batch_gives_the_same_bits(void **state) {
     rig_choice choice = CHOICES[5];
     choice.dropout = 0.1;
@@ -351,7 +351,7 @@ static void watchers_are_told_what_is_complete(void **state) {
     assert_true(w.calls >= 4 * r.shape.L);
     expect_ok(op->download(w.backend, complete, dt_floats(w.gradient, 0), count));
     assert_memory_equal(w.seen, complete, count * sizeof *complete);
-    /* Nobody is told any more. */
+    /* The listener is not called any more. */
     const size_t calls = w.calls;
     expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
     assert_true(w.calls == calls);

@@ -300,7 +300,7 @@ static void weights_check(dt_backend *backend, const char *what, dt_tensor at, c
     device_destroy(&x, &d_y, &d_weight, &y, &d_x, NULL);
 }
 
-/* Whatever a backend keeps of weights, a push replaces it: all matrices of a buffer, for both
+/* A push replaces all that a backend keeps of weights: all matrices of a buffer, for both
  * passes, also when it is only part of the buffer. */
 static void pushed_weights_count_from_then_on(void **state) {
     dt_backend *backend = *state;
@@ -372,7 +372,7 @@ static void gelu_stays_finite(void **state) {
     }
 }
 
-/* A weight that has become NaN shows, whatever it goes through. */
+/* A weight that has become NaN shows after each operation. */
 static void gelu_keeps_nan(void **state) {
     dt_backend *backend = *state;
     const double one = 1;

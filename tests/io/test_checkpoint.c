@@ -333,7 +333,7 @@ static void test_no_permission(void **state) {
     assert_untouched(s, 1);
 }
 
-/* The limit hits HDF5 at every kind of place; afterwards the same process writes a whole file. */
+/* The limit stops HDF5 in every kind of write; afterwards the same process writes a whole file. */
 static int write_limited(scene *s) {
     struct rlimit limit;
     signal(SIGXFSZ, SIG_IGN);

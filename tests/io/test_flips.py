@@ -13,7 +13,7 @@ except ImportError as missing:
     print("SKIPPED: needs python", missing.name)
     sys.exit(77)
 
-# So many positions of each region: of each dataset, each value of an attribute, each header …
+# How many positions of each region: of each dataset, each value of an attribute, each header …
 POSITIONS = collections.defaultdict(lambda: 12, {"superblock": 96, "attributes": 8, "headers": 6, "lists of links": 6})
 GAPS = 200  # positions in no region
 

@@ -89,7 +89,7 @@ def no_dataset_digest(file):
 
 @case()
 def unknown_extras(file):
-    """Kept out of the way, whatever is in them."""
+    """Ignored, with any contents."""
     notes = file.create_group("notes")
     notes.attrs["by"] = "someone"
     notes.create_dataset("picture", data=np.zeros((4, 4)), chunks=(2, 2), compression="gzip")

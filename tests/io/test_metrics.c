@@ -1,4 +1,4 @@
-/* Curves have no double point, whatever is measured again, and NaN is found wherever it hides. */
+/* Curves have no double point, also after a step is measured again; NaN is found in each column. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

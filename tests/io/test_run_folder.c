@@ -138,7 +138,7 @@ static void test_forgotten_files(void **state) {
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) assert_true(is_there(s, kept[i]));
     const struct timeval old[2] = {{1000000000, 0}, {1000000000, 0}};
     utimes(in(s, name[2]), old);
-    close(file); /* the number is a living process's, but nobody writes any more */
+    close(file); /* a process with that number lives, but it does not write any more */
     assert_int_equal(dt_run_folder_open(s->folder), DT_OK);
     assert_false(is_there(s, name[1]));
     assert_false(is_there(s, name[2]));

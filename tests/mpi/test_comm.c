@@ -3,7 +3,7 @@
 
 #include "internal.h"
 
-/* Every question about nodes has answers that fit together, whatever the node size is. */
+/* For each node size, all answers about nodes fit together. */
 static void check_nodes(size_t ranks_per_node) {
     CHECK(dt_comm_split_nodes(world, ranks_per_node) == DT_OK);
     const size_t size = dt_comm_size(world), rank = dt_comm_rank(world);

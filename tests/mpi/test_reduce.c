@@ -183,7 +183,7 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
-/* Ranks that stop in the middle of a step leave whatever their slots hold. */
+/* Ranks that stop in the middle of a step leave their slots as they are. */
 static void steps_that_are_given_up_end(void **state) {
     (void)state;
     enum { COUNT = 3000, SHARDS = 8 };

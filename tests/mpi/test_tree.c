@@ -97,7 +97,7 @@ static void plans_add_in_tree_order(void **state) {
     }
 }
 
-/* The sum of all nodes is written over whichever leaf is this node's. */
+/* The sum of all nodes is written over the leaf of this node. */
 static void a_single_root_may_lie_on_any_leaf(void **state) {
     (void)state;
     float *expected = subtree_sum((dt_subtree){3, 0});

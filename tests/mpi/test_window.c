@@ -1,4 +1,4 @@
-/* Windows: one zeroed, aligned block per node, seen by its ranks and by nobody else. */
+/* Windows: one zeroed, aligned block per node, seen by its ranks only. */
 #include "mpi_test.h"
 
 static bool is_zero(const unsigned char *bytes, size_t count) {

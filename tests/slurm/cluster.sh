@@ -7,8 +7,8 @@
 # TASK=none or affinity (binding; no more CPUS than there are), SLURMD_TIMEOUT=60 seconds until a silent node is lost.
 #
 # The cluster lives in namespaces of its own: processes, network, mounts. A node is one more of each but the network, with
-# a host name and a /dev/shm of its own (Open MPI takes processes that share these for neighbours). Thus every port is
-# free, all files lie in memory, and whatever ends the first process ends them all. A node's files are the cluster's.
+# a host name and a /dev/shm of its own (Open MPI takes processes that share these for processes of one node). So every port is
+# free, all files lie in memory, and the end of the first process is the end of all. A node's files are the cluster's.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -44,7 +44,7 @@ ClusterName=test
 SlurmctldHost=login(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
-# A job that is queued again waits for so many seconds; 5 are the least.
+# A job that is queued again waits for this many seconds; 5 is the minimum.
 AuthInfo=cred_expire=5,socket=$cluster/munge/socket
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/${TASK:-none}
@@ -90,7 +90,7 @@ until_true() {
     local end=$((SECONDS + 20))
     until "$@" >/dev/null 2>&1; do
         ((SECONDS < end)) || {
-            echo "cluster.sh: waited in vain for: $*" >&2
+            echo "cluster.sh: it did not happen in time: $*" >&2
             tail -n 5 "$cluster"/*.log "$cluster"/*/*.log >&2
             return 1
         }

@@ -45,7 +45,7 @@ wait_for() {
     local end=$((SECONDS + $1))
     shift
     until "$@"; do
-        ((SECONDS < end)) || fail "waited in vain for: $*"
+        ((SECONDS < end)) || fail "it did not happen in time: $*"
         sleep 0.02
     done
 }
@@ -102,7 +102,7 @@ expect_same() {
         /config /tokenizer /weights /optimizer /metrics/train /metrics/validation /state || fail "$1 and $2 differ"
 }
 
-# train_whole FOLDER OPTION…: the run as one process makes it that nobody stops, outside of Slurm.
+# train_whole FOLDER OPTION…: the same run by one process, without a stop, outside of Slurm.
 train_whole() {
     local folder=$1
     shift
@@ -120,7 +120,7 @@ signal_ranks() {
         fi
     done 2>/dev/null # some end meanwhile
 }
-# freeze STEP FOLDER…: in each, let the other ranks stand still as soon as there is a checkpoint after that step. Thus no test depends
+# freeze STEP FOLDER…: in each, let the other ranks stand still as soon as there is a checkpoint after that step. So no test depends
 # on how fast a machine is: the run cannot end before something has happened to it.
 freeze() {
     local step=$1 folder end=$((SECONDS + 60))
@@ -133,7 +133,7 @@ freeze() {
             signal_ranks STOP "$folder"
             unset "moving[$folder]"
         done
-        ((SECONDS < end)) || fail "waited in vain for step $step of ${!moving[*]}"
+        ((SECONDS < end)) || fail "no step $step in time of ${!moving[*]}"
         sleep 0.02
     done
 }

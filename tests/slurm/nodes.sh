@@ -7,10 +7,10 @@ if have "ability cores"; then export TASK=affinity CPUS=2; fi
 . "$(dirname "$0")/lib.sh"
 
 train_whole whole
-place="n1*2,n2*2; $(nproc) CPUs per rank"
+topology="n1*2,n2*2; $(nproc) CPUs per rank"
 if is_there "ability cores"; then
     unset BINDING
-    place="n1*2,n2*2; 1 CPU per rank"
+    topology="n1*2,n2*2; 1 CPU per rank"
 fi
 
 # A site with modules, and a container that is none.
@@ -31,9 +31,9 @@ for launcher in srun mpirun; do
     expect "dtrain-$job.out" "module load gcc openmpi" "$launcher" "4 ranks on 2 nodes" "finished 120 steps" "the run is finished"
     expect_history "$launcher" ranks 4
     expect_history "$launcher" nodes 2
-    expect_history "$launcher" host "$place"
+    expect_history "$launcher" host "$topology"
     expect_same whole "$launcher"
-    say "$launcher: $place"
+    say "$launcher: $topology"
 done
 
 job=$(CONTAINER=dtrain.sif submit --nodes=2 --ntasks-per-node=1 jobs/dtrain.sbatch "${run[@]}" --out boxed --steps 20)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Jobs that Slurm takes the nodes away from, TERM first: they write the last step, queue themselves again, and finish later.
 # One under srun where Slurm would requeue it anyway, one under mpirun where it would cancel it. (That one is on one node: on
-# several, the TERM ends Open MPI's daemons at once, and whether the last step is still written is a matter of luck.)
+# several, the TERM ends Open MPI's daemons at once, and the last step may or may not be written.)
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Jobs that Slurm warns before the end of their time: they write a checkpoint, queue themselves again and end with the bytes
-# of a run that nobody stopped. One of them sees its end coming by itself the second time, and dtrain does so without a script.
+# of a run that was not stopped. One of them knows its end by itself the second time; so does dtrain without a script.
 export CPUS=6
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scancel leaves a checkpoint of the last step, whichever launcher there is; the run goes on in allocations of other sizes.
+# scancel leaves a checkpoint of the last step, with each launcher; the run goes on in allocations of other sizes.
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 

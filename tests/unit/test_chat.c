@@ -232,7 +232,7 @@ static void phrasings_follow_from_the_number(void **state) {
         assert_int_equal(dt_chat_phrasing(i), first[i]);
 }
 
-/* One token a character, whatever the language. */
+/* One token a character, in each language. */
 static void all_phrasings_have_tokens(void **state) {
     (void)state;
     dt_tokenizer *tokenizer;

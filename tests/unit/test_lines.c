@@ -223,7 +223,7 @@ static void what_just_fits_is_taken(void **state) {
                                        "\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\n",
                                        "a b\x7f\r\r\n", "\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        /* Other lines beside it, lest there be none to train on. */
+        /* With other lines, so that there are some to train on. */
         char text[200];
         const int used = snprintf(text, sizeof text, "x\nyy\nzzz\nxx\n%s", good[i]);
         write_file(text, (size_t)used);

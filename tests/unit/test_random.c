@@ -112,10 +112,10 @@ static void check_permutation(uint64_t n, uint64_t seed, uint32_t epoch) {
     bool *seen = calloc(n, sizeof *seen);
     assert_non_null(seen);
     for (uint64_t i = 0; i < n; i++) {
-        const uint64_t place = dt_random_permute(i, n, seed, epoch);
-        assert_true(place < n);
-        assert_false(seen[place]);
-        seen[place] = true;
+        const uint64_t position = dt_random_permute(i, n, seed, epoch);
+        assert_true(position < n);
+        assert_false(seen[position]);
+        seen[position] = true;
     }
     free(seen);
 }
@@ -140,17 +140,17 @@ static void permute_reaches_the_largest_domains(void **state) {
     }
 }
 
-/* In many epochs each index stands at each place equally often, and every pair of places is taken
+/* In many epochs each index stands at each position equally often, and every pair of positions is taken
  * by neighbours. */
 static void orders_of_epochs_are_independent(void **state) {
     (void)state;
     enum { N = 5, EPOCHS = 4000 };
     size_t at[N][N] = {0}, next_to[N][N] = {0};
     for (uint32_t epoch = 0; epoch < EPOCHS; epoch++) {
-        uint64_t place[N];
-        for (uint64_t i = 0; i < N; i++) place[i] = dt_random_permute(i, N, 11, epoch);
-        for (size_t i = 0; i < N; i++) at[i][place[i]]++;
-        next_to[place[0]][place[1]]++;
+        uint64_t position[N];
+        for (uint64_t i = 0; i < N; i++) position[i] = dt_random_permute(i, N, 11, epoch);
+        for (size_t i = 0; i < N; i++) at[i][position[i]]++;
+        next_to[position[0]][position[1]]++;
     }
     double chi2_at = 0, chi2_pair = 0;
     for (size_t i = 0; i < N; i++) {
@@ -169,10 +169,10 @@ static void large_orders_differ_by_epoch_and_seed(void **state) {
     enum { N = 1000 };
     size_t same_epoch = 0, same_seed = 0, fixed = 0;
     for (uint64_t i = 0; i < N; i++) {
-        const uint64_t place = dt_random_permute(i, N, 1, 0);
-        same_epoch += place == dt_random_permute(i, N, 1, 1);
-        same_seed += place == dt_random_permute(i, N, 2, 0);
-        fixed += place == i;
+        const uint64_t position = dt_random_permute(i, N, 1, 0);
+        same_epoch += position == dt_random_permute(i, N, 1, 1);
+        same_seed += position == dt_random_permute(i, N, 2, 0);
+        fixed += position == i;
     }
     /* One on average; more than 8 has a probability of about 1e-6. */
     assert_true(same_epoch <= 8);

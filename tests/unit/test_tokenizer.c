@@ -139,7 +139,7 @@ static void what_does_not_fit_is_named(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
-/* However much of it stands there. */
+/* For every length of the beginning. */
 static void assert_places(const dt_tokenizer *tokenizer, const char *text, const int32_t *position,
                           const int32_t *place) {
     int32_t id[32], found_place[32], found_position[32];
