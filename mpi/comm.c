@@ -6,6 +6,7 @@
 
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "launch.h"
 
 dt_status dt_mpi_status(int code, const char *call, const char *file, int line) {
     if (code == MPI_SUCCESS) return DT_OK;
@@ -55,7 +56,11 @@ static dt_status start_mpi(dt_comm *comm, int *argc, char ***argv) {
         MPI_Query_thread(&threads);
     } else {
         /* Another thread may write a checkpoint; it calls MPI only while this one does not. */
-        DT_TRY(DT_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &threads)));
+        dt_launch launch;
+        dt_launch_prepare(&launch);
+        const int code = MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &threads);
+        dt_launch_restore(&launch);
+        DT_TRY(dt_mpi_status(code, "MPI_Init_thread", __FILE__, __LINE__));
         comm->started = true;
     }
     read_library(comm->library, sizeof comm->library);

@@ -1,8 +1,10 @@
 /* Draws pictures with gnuplot, without a shell, from a script that includes the data. */
+#define _GNU_SOURCE /* memfd_create */
 #include "gnuplot.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,12 +101,21 @@ static dt_status run_gnuplot(FILE *script, const dt_replacement *out) {
     return DT_OK;
 }
 
-/* From an open, unnamed file, rather than a pipe: gnuplot may end early without a SIGPIPE here. */
+/* An unnamed file: in memory, since /tmp may be full or read-only; NULL and errno. */
+static FILE *open_script(void) {
+    const int memory = memfd_create("gnuplot script", MFD_CLOEXEC);
+    FILE *script = memory >= 0 ? fdopen(memory, "w+") : NULL;
+    if (script) return script;
+    if (memory >= 0) close(memory);
+    return tmpfile();
+}
+
+/* From an open file rather than a pipe: gnuplot may end early without a SIGPIPE here. */
 static dt_status draw(const dt_replacement *out, dt_picture picture, dt_gnuplot_script *write,
                       const void *what) {
     char text[128];
     dt_status status = DT_OK;
-    FILE *script = tmpfile();
+    FILE *script = open_script();
     DT_REQUIRE(script, DT_ERR_CREATE, "no temporary file for gnuplot can be created: %s",
                dt_file_reason(errno, text));
     write(script, picture, what);
