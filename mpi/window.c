@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "dtrain/core/limit.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "internal.h"
@@ -34,8 +35,9 @@ size_t dt_window_space(void) {
     return (size_t)fs.f_bavail * fs.f_frsize;
 }
 
-/* Open MPI hangs when the folder of its windows is full, and touching what does not fit kills the
-   rank: so ask first. The nodes of one machine (when they are pretended) ask for it together. */
+/* Open MPI hangs when the folder of its windows is full or a rank cannot map them, and touching
+   what does not fit kills the rank: so ask first. The nodes of one machine (when they are
+   pretended) ask for it together. */
 static dt_status check_space(dt_comm *comm, size_t bytes, const char *what) {
     const bool asks = comm->local_rank == 0 && comm->local_size > 1;
     unsigned long long wanted = asks ? bytes + OVERHEAD : 0;
@@ -50,6 +52,12 @@ static dt_status check_space(dt_comm *comm, size_t bytes, const char *what) {
             "remount,size=…, docker run --shm-size=…), or start with --ranks-per-node 1, which "
             "shares nothing",
             what, (double)wanted / 1e6, window_folder(), (double)space / 1e6);
+    } else if (comm->local_size > 1 && !dt_limit_allows(bytes + OVERHEAD)) {
+        local = dt_error_raise(
+            DT_ERR_MEMORY, __FILE__, __LINE__,
+            "%s: %.1f MB cannot be mapped: the limit of address space leaves %.1f MB; raise it "
+            "(ulimit -v)",
+            what, (double)bytes / 1e6, dt_limit_address_space() / 1e6);
     }
     return dt_comm_agree(comm, local);
 }

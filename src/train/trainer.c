@@ -4,6 +4,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/train/trainer.h"
+#include "memory.h"
 #include "trainer_shared.h"
 
 static dt_status open_windows(dt_trainer *t) {
@@ -48,12 +49,19 @@ static dt_status attach(dt_trainer *t) {
     return DT_OK;
 }
 
+/* Texts of a pass, at most. */
+static size_t most_problems(const dt_trainer *t) {
+    return dt_min_size((size_t)t->config.micro_batch,
+                       (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
+}
+
+static size_t most_tokens(const dt_trainer *t) {
+    return dt_max_size(most_problems(t) * t->shape.T, DT_EVAL_TOKENS + t->shape.T);
+}
+
 /* What one rank can do alone. */
 static dt_status open_model(dt_trainer *t) {
-    const size_t problems =
-        dt_min_size((size_t)t->config.micro_batch,
-                    (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
-    const size_t tokens = dt_max_size(problems * t->shape.T, DT_EVAL_TOKENS + t->shape.T);
+    const size_t problems = most_problems(t), tokens = most_tokens(t);
     DT_TRY(attach(t));
     DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
                            dt_max_size(problems, DT_EVAL_CHUNK), tokens));
@@ -74,6 +82,7 @@ static dt_status shape_of(dt_trainer *t) {
 dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config) {
     *t = (dt_trainer){.s = s, .config = *config, .state = {.best = -1, .best_step = -1}};
     DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
+    DT_TRY(dt_trainer_check_memory(t, most_tokens(t)));
     DT_TRY(open_windows(t));
     return dt_comm_agree(s->comm, open_model(t));
 }

@@ -20,6 +20,8 @@ dt_e2e(cadence 180)
 dt_e2e(patience 180)
 dt_e2e(change 180)
 dt_e2e(lost 240)
+dt_e2e(alone 120)
+dt_e2e(memory 180)
 
 # These measure times: no other test runs beside them.
 set_tests_properties(e2e.term e2e.term.long e2e.signals e2e.deadline PROPERTIES RUN_SERIAL TRUE)

@@ -1,6 +1,8 @@
 /* The CPU's tables of operations, and which kernels they begin with. */
 #include "cpu.h"
 
+#include "dtrain/core/limit.h"
+
 static void cpu_close(dt_backend **backend) {
     cpu_backend *cpu = (cpu_backend *)*backend;
     if (!cpu) return;
@@ -73,8 +75,19 @@ void dt_backend_cpu_leave_to_blas(dt_backend *backend) {
     cpu_blas_describe(cpu);
 }
 
+/* OpenBLAS maps a buffer of 128 MiB at its first product, and tries for ever if it gets none. */
+static dt_status check_room(void) {
+    enum { BUFFER = 136 << 20 };
+    DT_REQUIRE(dt_limit_allows(BUFFER), DT_ERR_MEMORY,
+               "out of memory: OpenBLAS needs %d MB, and the limit of address space leaves %.0f "
+               "MB; raise it (ulimit -v)",
+               BUFFER / 1000000, dt_limit_address_space() / 1e6);
+    return DT_OK;
+}
+
 dt_status dt_backend_cpu_open(dt_backend **backend) {
     *backend = NULL;
+    DT_TRY(check_room());
     cpu_backend *cpu;
     DT_TRY(dt_memory_alloc(&cpu, 1, sizeof *cpu, "the CPU backend"));
     cpu->table = CPU_TABLE;

@@ -1,0 +1,118 @@
+/* Finds out how much memory the system leaves to this process. */
+#include "dtrain/core/limit.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+double dt_limit_address_space(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INFINITY;
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file) {
+        if (fscanf(file, "%lu", &pages) != 1) pages = 0;
+        fclose(file);
+    }
+    const double used = (double)pages * (double)sysconf(_SC_PAGESIZE);
+    return fmax(0, (double)limit.rlim_cur - used);
+}
+
+bool dt_limit_allows(size_t bytes) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (memory == MAP_FAILED) return false;
+    munmap(memory, bytes);
+    return true;
+}
+
+/* ---- control groups ---- */
+
+/* FOLDER/name; NULL: it cannot be opened. */
+static FILE *open_in(const char *folder, const char *name) {
+    char path[3 * PATH_SIZE];
+    const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && (size_t)length < sizeof path ? fopen(path, "r") : NULL;
+}
+
+/* The number in FOLDER/name; infinite: "max", or no such file. */
+static double read_number(const char *folder, const char *name) {
+    uint64_t number;
+    FILE *file = open_in(folder, name);
+    if (!file) return INFINITY;
+    const bool found = fscanf(file, "%" SCNu64, &number) == 1;
+    fclose(file);
+    return found ? (double)number : INFINITY;
+}
+
+/* What the page cache holds, and gives back as soon as it is needed. */
+static double read_cache(const char *folder, bool version1) {
+    char name[64];
+    double cache = 0, value;
+    FILE *file = open_in(folder, "memory.stat");
+    if (!file) return 0;
+    while (fscanf(file, "%63s %lf", name, &value) == 2) {
+        const char *kind = name;
+        if (version1 && strncmp(name, "total_", 6) == 0) kind += 6;
+        if (version1 == (kind == name)) continue;
+        if (strcmp(kind, "active_file") == 0 || strcmp(kind, "inactive_file") == 0) cache += value;
+    }
+    fclose(file);
+    return cache;
+}
+
+static double left_in(const char *folder, bool version1) {
+    const double limit = read_number(folder, version1 ? "memory.limit_in_bytes" : "memory.max");
+    const double used = read_number(folder, version1 ? "memory.usage_in_bytes" : "memory.current");
+    /* Version 1 writes a number near 2^63 where there is no limit. */
+    if (!isfinite(limit) || limit > 1e18) return INFINITY;
+    const double held = isfinite(used) ? used - read_cache(folder, version1) : 0;
+    return fmax(0, limit - fmax(0, held));
+}
+
+/* The least of a group and those above it. What is not visible in a container has no files here. */
+static double left_above(const char *root, const char *group, bool version1) {
+    char folder[2 * PATH_SIZE];
+    int length = snprintf(folder, sizeof folder, "%s%s", root, group);
+    if (length < 0 || (size_t)length >= sizeof folder) return INFINITY;
+    double left = INFINITY;
+    for (;;) {
+        left = fmin(left, left_in(folder, version1));
+        char *slash = strrchr(folder, '/');
+        if (!slash || (size_t)(slash - folder) < strlen(root)) return left;
+        *slash = '\0';
+    }
+}
+
+/* Whether "memory" is one of the words of a list with commas. */
+static bool has_memory(const char *list) {
+    const char *found = strstr(list, "memory");
+    return found && (found == list || found[-1] == ',') && (!found[6] || found[6] == ',');
+}
+
+double dt_limit_cgroup(const char *groups, const char *mount) {
+    char line[PATH_SIZE], root[PATH_SIZE];
+    double left = INFINITY;
+    FILE *file = fopen(groups, "r");
+    if (!file) return INFINITY;
+    while (fgets(line, sizeof line, file)) { /* "4:memory:/job/1", version 2: "0::/job/1" */
+        line[strcspn(line, "\n")] = '\0';
+        char *list = strchr(line, ':'), *group = list ? strchr(list + 1, ':') : NULL;
+        if (!group) continue;
+        *group++ = '\0';
+        list++;
+        const bool version1 = has_memory(list);
+        if (!version1 && *list) continue;
+        snprintf(root, sizeof root, "%.4000s%s", mount, version1 ? "/memory" : "");
+        left = fmin(left, left_above(root, group, version1));
+    }
+    fclose(file);
+    return left;
+}

@@ -1,0 +1,15 @@
+/* Whether there is room for a run, before it allocates. */
+#ifndef DTRAIN_TRAIN_MEMORY_H
+#define DTRAIN_TRAIN_MEMORY_H
+
+#include "dtrain/train/trainer.h"
+
+/**
+ * Estimate what the trainer will need, and compare it with the limits of the system. Collective.
+ *
+ * @param tokens  of a micro-batch, at most
+ * @return DT_ERR_MEMORY
+ */
+dt_status dt_trainer_check_memory(const dt_trainer *t, size_t tokens);
+
+#endif

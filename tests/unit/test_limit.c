@@ -1,0 +1,96 @@
+/* The memory limits of control groups, version 1 and 2, at any depth, as the kernel shows them. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "dtrain/core/limit.h"
+
+static char base[] = "/tmp/dtrain-limit.XXXXXX";
+
+static void store(const char *folder, const char *name, const char *text) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", base, folder);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/%s/%s", base, folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static double left(const char *groups) {
+    char path[512];
+    store(".", "groups", groups);
+    snprintf(path, sizeof path, "%s/groups", base);
+    return dt_limit_cgroup(path, base);
+}
+
+static void test_version2(void **state) {
+    (void)state;
+    assert_true(isinf(left("0::/job/step\n"))); /* no files at all */
+    store("job", "memory.max", "1000000\n");
+    store("job", "memory.current", "700000\n");
+    store("job", "memory.stat", "anon 1\nactive_file 100000\ninactive_file 200000\nfile 9\n");
+    assert_true(left("0::/job\n") == 600000); /* what the page cache holds is free */
+    store("job/step", "memory.max", "max\n");
+    store("job/step", "memory.current", "5\n");
+    assert_true(left("0::/job/step\n") == 600000); /* the limit of the group above */
+    store("job/step", "memory.max", "5000\n");
+    assert_true(left("0::/job/step\n") == 4995);
+    store("job/step", "memory.current", "6000\n");
+    assert_true(left("0::/job/step\n") == 0);
+    assert_true(left("0::/elsewhere/deep\n") == INFINITY); /* not visible here */
+    store(".", "memory.max", "300\n");                     /* a container's own */
+    assert_true(left("0::/elsewhere/deep\n") == 300);
+    assert_true(left("1:name=systemd:/\n") == INFINITY);
+}
+
+static void test_version1(void **state) {
+    (void)state;
+    store("memory", "memory.limit_in_bytes", "9223372036854771712\n"); /* none */
+    assert_true(isinf(left("4:memory:/\n")));
+    store("memory/job", "memory.limit_in_bytes", "1000000\n");
+    store("memory/job", "memory.usage_in_bytes", "400000\n");
+    store("memory/job", "memory.stat", "inactive_file 1\ntotal_inactive_file 50000\n");
+    assert_true(left("9:cpu,cpuacct:/job\n4:memory:/job\n") == 650000);
+    assert_true(left("4:hugetlb,memory:/job\n") == 650000);
+    assert_true(isinf(left("4:nomemory:/job\n")));
+    assert_true(dt_limit_cgroup("/nowhere/groups", base) == INFINITY);
+}
+
+static void test_address_space(void **state) {
+    (void)state;
+    const struct rlimit open = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit before, tight = {0};
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    if (before.rlim_max != open.rlim_max) skip();
+    assert_true(dt_limit_allows((size_t)1 << 30));
+    tight.rlim_max = before.rlim_max;
+    tight.rlim_cur = (rlim_t)1 << 28;
+    assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+    const double space = dt_limit_address_space();
+    const bool fits = dt_limit_allows((size_t)1 << 20),
+               too_large = dt_limit_allows((size_t)1 << 30);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_true(space > 0 && space < 268435456.0);
+    assert_true(fits && !too_large);
+}
+
+int main(void) {
+    if (!mkdtemp(base)) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_version1),
+                                       cmocka_unit_test(test_version2),
+                                       cmocka_unit_test(test_address_space)};
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", base);
+    return system(command) == 0 ? failed : 1;
+}
