@@ -212,7 +212,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     /* Every rank reads the file: evaluation has no other use for windows. */
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
     dt_config config = loaded.checkpoint.config;
-    /* The whole domain is that of training, if nobody says otherwise. */
+    /* The whole domain is that of training, unless settings say otherwise. */
     if (options->exhaustive) {
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }

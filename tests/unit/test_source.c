@@ -1,5 +1,4 @@
-/* Every kind of data keeps what its interface promises; and one that nobody knows goes through all
- * that texts go through. */
+/* Every kind of data keeps what its interface promises. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

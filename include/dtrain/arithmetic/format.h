@@ -48,7 +48,7 @@ enum { DT_PHRASINGS = 8 };
 size_t dt_chat_phrasing(uint64_t index);
 
 /* Read a question in any phrasing: "What is 12 plus 34?", "12足す34は？". False: it is none. Case,
- * spaces, the sign at the end, and full-width characters in the place of ASCII do not matter. */
+ * spaces, punctuation at the end, and full-width characters in the place of ASCII do not matter. */
 bool dt_chat_read(dt_problem *problem, size_t *phrasing, const char *text);
 
 /* An answer as dt_format_answer gives it, in the words that go with the question: "It is 46." */
@@ -61,7 +61,7 @@ void dt_chat_sentence(char *text, size_t size, const char *answer, dt_operation 
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format);
 
 /* Place ids go from 0 to this: the longest run of digits any problem of this configuration
- * contains, and the sign behind it. */
+ * contains, and the token behind it. */
 size_t dt_format_places(const dt_config *config);
 
 #endif

@@ -21,9 +21,9 @@ dt_character_kind dt_digit_run_take(dt_digit_run *run, char character);
  * A digit of a sum or difference in a working. Where it carries, or borrows, out of its place it is
  * a letter, j to t for 0 to 9, without r, which stands before a remainder.
  */
-char dt_digit_sign(unsigned digit, bool carries);
+char dt_digit_character(unsigned digit, bool carries);
 
 /* 0 to 9, whether it carries or not; -1: it is no digit. */
-int dt_digit_value(char sign);
+int dt_digit_value(char character);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct {
     uint64_t *index;   /* (B) the text's number in its split, for what is keyed by it */
     dt_note *note;     /* (B) */
     size_t problem_capacity, token_capacity;
-    dt_text text; /* for whoever fills the batch */
+    dt_text text; /* scratch: the text that is appended next */
 } dt_batch;
 
 /* Room for that many texts and tokens, once. */
@@ -34,7 +34,7 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
 /* Let the places of text b's digits begin at `offset` more. */
 void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset);
 
-/* The whole of text b, end sign included, and how much of it is given; its note. */
+/* The whole of text b, its end included, and how much of it is given; its note. */
 dt_status dt_batch_text(dt_text *text, const dt_batch *batch, size_t b,
                         const dt_tokenizer *tokenizer);
 

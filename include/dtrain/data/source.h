@@ -22,7 +22,7 @@ typedef struct {
 } dt_source;
 
 /* The longest text, in tokens, its end included; and the highest place of a digit, which is that of
- * the sign behind the longest number. 0: only the data can tell, and the settings do not say yet.
+ * the token behind the longest number. 0: only the data can tell, and the settings do not say yet.
  */
 typedef struct {
     size_t longest, places;

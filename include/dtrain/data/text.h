@@ -6,7 +6,7 @@
 
 #include "dtrain/core/status.h"
 
-/* A stretch of somebody else's text, without an end of its own. */
+/* A part of a text that belongs to others, not ended by NUL. */
 typedef struct {
     const char *at;
     size_t count;

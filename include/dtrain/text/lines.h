@@ -13,7 +13,7 @@ typedef struct {
     size_t lines[DT_SPLITS];
     size_t answers; /* lines with a prompt and an answer, of all splits */
     size_t longest; /* tokens of the longest text */
-    size_t places;  /* digits of the longest number, and one more for the sign behind */
+    size_t places;  /* digits of the longest number, and one more for the token behind */
 } dt_lines_facts;
 
 /**

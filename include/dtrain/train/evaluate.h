@@ -33,7 +33,7 @@ typedef struct {
     bool generate;
     bool list;    /* write a line for each wrong answer, in the order of the texts */
     FILE *errors; /* to this file, on rank 0 */
-    const dt_eval_progress *progress; /* NULL: nobody wants to know */
+    const dt_eval_progress *progress; /* NULL: none */
 } dt_eval_request;
 
 typedef struct {

@@ -162,8 +162,8 @@ bool dt_chat_take_answer(dt_draft *answer, dt_span sentence, dt_operation operat
 /* The longest question that is looked at, in bytes. */
 enum { QUESTION_SIZE = 256 };
 
-/* One character at `at` in its plain form: full-width signs, letters and digits become ASCII, and
- * the wide space a space. The bytes it takes. */
+/* One character at `at` in its plain form: full-width punctuation, letters and digits become ASCII,
+ * and the wide space a space. The bytes it takes. */
 static size_t plain_form(char plain[DT_UTF8_SIZE], const char *at) {
     size_t length = dt_utf8_length(at, strlen(at));
     if (length == 0) length = 1;
@@ -187,7 +187,7 @@ static bool ends_question(const char *character) {
 }
 
 /* What two ways of writing the same question have in common: small letters, no spaces but those
- * between digits, no signs at the end. False: too long. */
+ * between digits, no punctuation at the end. False: too long. */
 static bool reduce(char reduced[QUESTION_SIZE], const char *question) {
     dt_draft out = dt_draft_begin(reduced, QUESTION_SIZE);
     size_t end = 0; /* after the last character that ends no question */

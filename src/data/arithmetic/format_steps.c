@@ -17,7 +17,7 @@ static void put_sum(dt_draft *text, dt_number a, dt_number b, size_t width) {
     for (size_t i = 0; i < width; i++) {
         const unsigned sum = (unsigned)(a % 10 + b % 10) + carry;
         carry = sum / 10;
-        dt_draft_char(text, dt_digit_sign(sum % 10, carry > 0));
+        dt_draft_char(text, dt_digit_character(sum % 10, carry > 0));
         a /= 10;
         b /= 10;
     }
@@ -29,7 +29,7 @@ static void put_difference(dt_draft *text, dt_number a, dt_number b, size_t widt
     for (size_t i = 0; i < width; i++) {
         const unsigned from = (unsigned)(a % 10), taken = (unsigned)(b % 10) + borrow;
         borrow = from < taken;
-        dt_draft_char(text, dt_digit_sign(from + 10 * borrow - taken, borrow > 0));
+        dt_draft_char(text, dt_digit_character(from + 10 * borrow - taken, borrow > 0));
         a /= 10;
         b /= 10;
     }
@@ -108,7 +108,7 @@ static void put_quotient_digit(dt_draft *text, dt_number *rest, dt_number b, siz
 }
 
 /* The quotient so far, each digit in the place of the dividend's digit that it belongs to: so the
-   sign behind it has the place of the digit to be brought down, or of the end of the dividend. */
+   token behind it has the place of the digit to be brought down, or of the end of the dividend. */
 static void put_quotient(dt_draft *text, dt_number taken, dt_number b) {
     const size_t width = dt_digit_count(taken), digits = dt_digit_count(taken / b);
     for (size_t i = digits; i < width; i++) dt_draft_char(text, '0');

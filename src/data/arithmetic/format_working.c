@@ -28,15 +28,15 @@ static void put_stripped(dt_draft *text, dt_span padded) {
     for (size_t i = padded.count; i > 0; i--) {
         const int digit = dt_digit_value(padded.at[i - 1]);
         significant |= digit > 0 || i == 1;
-        if (significant) dt_draft_char(text, dt_digit_sign((unsigned)digit, false));
+        if (significant) dt_draft_char(text, dt_digit_character((unsigned)digit, false));
     }
 }
 
 /* "789 + 456 = ". */
 static void put_problem(dt_draft *text, const dt_problem *problem) {
-    const char sign[] = {' ', dt_operation_symbol(problem->operation), ' ', '\0'};
+    const char spaced[] = {' ', dt_operation_symbol(problem->operation), ' ', '\0'};
     dt_draft_number(text, problem->a);
-    dt_draft_string(text, sign);
+    dt_draft_string(text, spaced);
     dt_draft_number(text, problem->b);
     dt_draft_string(text, " = ");
 }
@@ -246,7 +246,7 @@ void dt_format_working(char *text, size_t size, const char *produced, const dt_p
     size_t end = steps.count;
     while (end > 0 && steps.at[end - 1] != '=') end--;
     if (end > 0) steps.count = end - 1;
-    /* The sign for the end of the dividend is no step. */
+    /* The "/" for the end of the dividend is no step. */
     if (end > 2 && strncmp(steps.at + end - 3, ";/", 2) == 0) steps.count -= 2;
     put_steps(&out, steps, problem);
 }

@@ -128,16 +128,16 @@ static const char *skip_spaces(const char *at) {
     return at;
 }
 
-/* The sign at `at`: its length in bytes, 0 if there is none. */
-static size_t read_sign(dt_operation *operation, const char *at) {
+/* The symbol at `at`: its length in bytes, 0 if there is none. */
+static size_t read_symbol(dt_operation *operation, const char *at) {
     static const struct {
-        const char *sign;
+        const char *symbol;
         dt_operation operation;
     } known[] = {{"+", DT_ADD},      {"-", DT_SUBTRACT}, {"−", DT_SUBTRACT}, {"*", DT_MULTIPLY},
                  {"×", DT_MULTIPLY}, {"·", DT_MULTIPLY}, {"/", DT_DIVIDE},   {"÷", DT_DIVIDE}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        const size_t length = strlen(known[i].sign);
-        if (strncmp(at, known[i].sign, length) == 0) {
+        const size_t length = strlen(known[i].symbol);
+        if (strncmp(at, known[i].symbol, length) == 0) {
             *operation = known[i].operation;
             return length;
         }
@@ -146,9 +146,9 @@ static size_t read_sign(dt_operation *operation, const char *at) {
 }
 
 static dt_status read_operand(dt_number *value, const char **at, const char *text) {
-    dt_operation sign;
+    dt_operation symbol;
     const char *digit = skip_spaces(*at);
-    if (read_sign(&sign, digit) > 0 && sign == DT_SUBTRACT) {
+    if (read_symbol(&symbol, digit) > 0 && symbol == DT_SUBTRACT) {
         return refuse(text, digit, "operands are natural numbers, but there is a minus sign");
     }
     if (!isdigit((unsigned char)*digit)) return refuse(text, digit, "a number is missing");
@@ -171,9 +171,9 @@ dt_status dt_problem_parse(dt_problem *problem, const char *text) {
     const char *at = text;
     DT_TRY(read_operand(&read.a, &at, text));
     at = skip_spaces(at);
-    const size_t sign = read_sign(&read.operation, at);
-    if (sign == 0) return refuse(text, at, "one of + - * / is missing");
-    at += sign;
+    const size_t symbol = read_symbol(&read.operation, at);
+    if (symbol == 0) return refuse(text, at, "one of + - * / is missing");
+    at += symbol;
     DT_TRY(read_operand(&read.b, &at, text));
     at = skip_spaces(at);
     if (*at == '=') at = skip_spaces(at + 1);

@@ -29,7 +29,7 @@ const char *dt_slip_name(dt_operation operation, size_t kind) {
     return kind < DT_SLIP_PARTS ? part_name[operation][kind] : NULL;
 }
 
-/* Of the sign at `at` in a working of division; begin: where its step begins. */
+/* Of the character at `at` in a working of division; begin: where its step begins. */
 static size_t division_part(const char *right, size_t begin, size_t at) {
     if (begin == 0) return MULTIPLE;
     if (right[at] >= 'A' && right[at] <= 'T') return DIGIT;
@@ -40,8 +40,8 @@ static size_t division_part(const char *right, size_t begin, size_t at) {
     return memchr(right + begin, ',', at - begin) ? DIFFERENCE : REST;
 }
 
-/* Of the sign at `at`: the sum behind the '+' of a product's step; the complement of a difference,
-   the only second step that has no '+'. */
+/* Of the character at `at`: the sum behind the '+' of a product's step; the complement of a
+   difference, the only second step that has no '+'. */
 static size_t other_part(const char *right, size_t begin, size_t at) {
     const char *step = right + begin;
     if (memchr(step, '+', at - begin)) return RUNNING_SUM;

@@ -4,25 +4,25 @@
 #include "chat.h"
 #include "dtrain/arithmetic/format.h"
 
-/* The signs of arithmetic, in the order of their ids: what all formats need, then the working's. */
-static const char *const sign[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+",
-                                   "-", "*", "/", "=", "r", ",", ";", "A", "B", "C", "D", "E",
-                                   "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q",
-                                   "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i",
-                                   "j", "k", "l", "m", "n", "o", "p", "q", "s", "t"};
-enum { SIGNS = sizeof sign / sizeof *sign, WORKING_SIGNS = 41 };
+/* The tokens of arithmetic, by id: what all formats need, then those of the working. */
+static const char *const known[] = {"$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+",
+                                    "-", "*", "/", "=", "r", ",", ";", "A", "B", "C", "D", "E",
+                                    "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q",
+                                    "R", "S", "T", "a", "b", "c", "d", "e", "f", "g", "h", "i",
+                                    "j", "k", "l", "m", "n", "o", "p", "q", "s", "t"};
+enum { KNOWN = sizeof known / sizeof *known, WORKING = 41 };
 
-/* The signs of the working, then every other character of the phrasings. */
+/* Those of the working, then every other character of the phrasings. */
 static dt_status create_chat(dt_tokenizer **tokenizer) {
     char character[DT_CHAT_CHARACTERS_MAX][DT_UTF8_SIZE];
-    const char *token[DT_CHAT_CHARACTERS_MAX + SIGNS];
+    const char *token[DT_CHAT_CHARACTERS_MAX + KNOWN];
     const size_t characters = dt_chat_characters(character);
-    size_t count = SIGNS;
-    memcpy(token, sign, sizeof sign);
+    size_t count = KNOWN;
+    memcpy(token, known, sizeof known);
     for (size_t i = 0; i < characters; i++) {
-        bool known = false;
-        for (size_t k = 0; k < SIGNS && !known; k++) known = strcmp(sign[k], character[i]) == 0;
-        if (!known) token[count++] = character[i];
+        bool found = false;
+        for (size_t k = 0; k < KNOWN && !found; k++) found = strcmp(known[k], character[i]) == 0;
+        if (!found) token[count++] = character[i];
     }
     return dt_tokenizer_restore(tokenizer, token, count);
 }
@@ -30,8 +30,8 @@ static dt_status create_chat(dt_tokenizer **tokenizer) {
 dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format) {
     switch (format) {
     case DT_FORMAT_PLAIN:
-    case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, sign, SIGNS - WORKING_SIGNS);
-    case DT_FORMAT_SCRATCHPAD: return dt_tokenizer_restore(tokenizer, sign, SIGNS);
+    case DT_FORMAT_REVERSE: return dt_tokenizer_restore(tokenizer, known, KNOWN - WORKING);
+    case DT_FORMAT_SCRATCHPAD: return dt_tokenizer_restore(tokenizer, known, KNOWN);
     case DT_FORMAT_CHAT: return create_chat(tokenizer);
     }
     *tokenizer = NULL;

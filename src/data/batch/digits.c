@@ -5,7 +5,7 @@
 
 static const char carrying_digit[] = "jklmnopqst";
 
-char dt_digit_sign(unsigned digit, bool carries) {
+char dt_digit_character(unsigned digit, bool carries) {
     return carries ? carrying_digit[digit] : (char)('0' + (int)digit);
 }
 

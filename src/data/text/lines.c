@@ -228,7 +228,7 @@ dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     DT_REQUIRE_DONE(lines->facts.lines[DT_TRAIN] > 0, DT_ERR_DATA,
                     "%s has no line to train on: of %zu lines none falls into the training split",
                     path, lines->facts.lines[DT_VALIDATION] + lines->facts.lines[DT_TEST]);
-    lines->facts.places++; /* the sign behind has one, too */
+    lines->facts.places++; /* the token behind has one, too */
     DT_TRY_DONE(dt_lines_check(lines));
     *out = lines;
     lines = NULL;

@@ -46,7 +46,7 @@ static dt_status check_whole(const dt_lines_facts *facts, const char *digest,
                "%s is being written to; start again when it is complete", config->train_file);
     DT_REQUIRE(config->places == 0 || (size_t)config->places >= facts->places, DT_ERR_ARG,
                "%s needs a model with --places %zu, for the digits of its longest number and the "
-               "sign behind, and this one has %lld; start another run with more places",
+               "token behind it, and this one has %lld; start another run with more places",
                config->train_file, facts->places, (long long)config->places);
     return DT_OK;
 }
