@@ -1,7 +1,6 @@
 /* Beats in a window of the node, and a thread that looks at them. */
 #include "dtrain/run/watchdog.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,6 +12,7 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "stall.h"
 
 /* One rank's, on a cache line of its own. */
 typedef struct {
@@ -23,16 +23,6 @@ typedef struct {
     _Atomic int kind; /* phase_kind */
     _Atomic int over; /* this rank has left the loop */
 } beat;
-
-/* What a watchdog knows of a rank: the counts last seen, and for how many seconds they have been
- * that. */
-typedef struct {
-    int64_t count, looks;
-    double still, gone;
-} observation;
-
-/* Seconds for which those that wait for another node leave it time to name the rank. */
-enum { PATIENCE_NODES = 3 };
 
 struct dt_watchdog {
     dt_comm *comm;
@@ -46,7 +36,7 @@ struct dt_watchdog {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     bool quit;
-    observation *seen; /* (ranks of the node) */
+    dt_stall_rank *seen; /* (ranks of the node) */
 };
 
 void dt_watchdog_beat(dt_watchdog *w) {
@@ -64,58 +54,17 @@ void dt_watchdog_enter(dt_watchdog *w, dt_phase_kind kind, int64_t step) {
     dt_watchdog_beat(w);
 }
 
-static bool works(const dt_watchdog *w, size_t r) {
-    return atomic_load(&w->beats[r].kind) == DT_PHASE_WORK;
-}
-
-/* Whether its process does not run at all. */
-static bool is_gone(const dt_watchdog *w, size_t r) {
-    return w->seen[r].looks > 0 && w->seen[r].gone > w->timeout / 2;
-}
-
 /* Take note of what the ranks have done in the `passed` seconds since the last look. */
 static void look(dt_watchdog *w, size_t ranks, double passed) {
     for (size_t r = 0; r < ranks; r++) {
-        observation *o = &w->seen[r];
-        const int64_t count = atomic_load_explicit(&w->beats[r].count, memory_order_acquire);
-        const int64_t looks = atomic_load_explicit(&w->beats[r].looks, memory_order_relaxed);
-        o->still = count == o->count ? o->still + passed : 0;
-        o->gone = looks == o->looks ? o->gone + passed : 0;
-        o->count = count;
-        o->looks = looks;
+        const beat *b = &w->beats[r];
+        dt_stall_beat now = {.count = atomic_load_explicit(&b->count, memory_order_acquire)};
+        now.looks = atomic_load_explicit(&b->looks, memory_order_relaxed);
+        now.phase = atomic_load_explicit(&b->phase, memory_order_relaxed);
+        now.kind = (dt_phase_kind)atomic_load_explicit(&b->kind, memory_order_relaxed);
+        now.over = atomic_load_explicit(&b->over, memory_order_relaxed) != 0;
+        dt_stall_look(&w->seen[r], &now, passed);
     }
-}
-
-/* Seconds for which nobody on this node has come further, or for which one rank has not in its own
- * work. */
-static double standstill(const dt_watchdog *w, size_t ranks) {
-    double least = INFINITY, longest = 0;
-    for (size_t r = 0; r < ranks; r++) {
-        if (atomic_load(&w->beats[r].over)) continue;
-        const double still = w->seen[r].still;
-        least = fmin(least, still);
-        if (works(w, r) || is_gone(w, r)) longest = fmax(longest, still);
-    }
-    return isfinite(least) ? fmax(least, longest) : 0;
-}
-
-/* The rank of this node that the others wait for, or -1 if it is on another node: one that does
- * nothing any more, or else the one that has come least far, be it working or lost on the way out
- * of a meeting of all. */
-static int culprit(const dt_watchdog *w, size_t ranks) {
-    int found = -1;
-    int64_t least = 0, most = 0;
-    for (size_t r = 0; r < ranks; r++) {
-        if (atomic_load(&w->beats[r].over)) continue;
-        if (is_gone(w, r) || (works(w, r) && w->seen[r].still > w->timeout)) return (int)r;
-        const int64_t phase = atomic_load(&w->beats[r].phase);
-        if (found < 0 || phase > most) most = phase;
-        if (found < 0 || phase < least) {
-            found = (int)r;
-            least = phase;
-        }
-    }
-    return least < most ? found : -1;
 }
 
 /* "rank 3 on n02", "ranks 2 to 3 on n02", or nothing if the others are on several hosts. */
@@ -135,7 +84,7 @@ static void name_others(char *text, size_t size, const dt_watchdog *w, size_t ra
 
 static void end_job(dt_watchdog *w, double still, size_t ranks) {
     const size_t rank = dt_comm_rank(w->comm), first = rank - dt_comm_local_rank(w->comm);
-    const int who = culprit(w, ranks);
+    const int who = dt_stall_culprit(w->seen, ranks, w->timeout);
     if (who >= 0) {
         fprintf(stderr,
                 "dtrain: error: rank %zu on %s has made no progress for %.0f s at step %lld, and "
@@ -156,18 +105,11 @@ static void end_job(dt_watchdog *w, double still, size_t ranks) {
     if (rank == 0 && w->save) w->save(w->context);
     /* Rank 0, which alone can save, hears nothing of this; it gives up waiting for this node soon.
      */
-    if (dt_comm_node(w->comm) > 0) sleep(PATIENCE_NODES + 5);
+    if (dt_comm_node(w->comm) > 0) sleep(DT_PATIENCE_NODES + 5);
     /* MPI may be stuck like everything else: then SIGALRM ends this process, and the launcher the
      * others. */
     alarm(5);
     dt_comm_abort(w->comm, dt_status_exit_code(DT_ERR_COMM));
-}
-
-/* How long this rank waits before it is the one to end the job. One reports; the next does so only
- * if that one has been stopped as well. */
-static double patience(const dt_watchdog *w, size_t ranks) {
-    const double later = 2.0 * (double)dt_comm_local_rank(w->comm);
-    return w->timeout + later + (culprit(w, ranks) < 0 ? PATIENCE_NODES : 0);
 }
 
 /* Wait for a while, or until there is nothing more to watch; whether that is so. */
@@ -196,8 +138,9 @@ static void *watch(void *argument) {
         before = now;
         atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
         look(w, ranks, passed);
-        const double still = standstill(w, ranks);
-        if (still > w->timeout && still > patience(w, ranks)) end_job(w, still, ranks);
+        const double still = dt_stall_seconds(w->seen, ranks, w->timeout);
+        const size_t number = dt_comm_local_rank(w->comm);
+        if (still > dt_stall_patience(w->seen, ranks, number, w->timeout)) end_job(w, still, ranks);
     }
     return NULL;
 }

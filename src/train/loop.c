@@ -8,6 +8,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/run/deadline.h"
+#include "dtrain/run/publish.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/run/topology.h"
 #include "dtrain/train/gradcheck.h"
@@ -398,7 +399,7 @@ static dt_status begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *
     if (leads) announce_run(t, plan, t->s);
     if (leads && plan->kind == DT_START_RESUME) mend(t, plan);
     dt_status status = begin_history(t, plan, leads);
-    if (status == DT_OK && leads) status = dt_writer_settings(&t->config);
+    if (status == DT_OK && leads) status = dt_publish_settings(&t->config);
     return dt_comm_agree(t->s->comm, status);
 }
 

@@ -11,14 +11,17 @@ typedef struct dt_writer dt_writer;
 #define DT_STILL_RUNNING "running"
 #define DT_FINISHED "finished"
 
-/* Fills *view with the state of the last completed step, by reference. Called with the state lock
- * held. */
+/* Fills *view with the state of the last completed step, by reference. Called by the writer's
+ * thread with the state lock held, or by the loop's thread with or without it. The layout, and
+ * which blocks of floats there are, stay as they are while the writer is open. */
 typedef void dt_writer_view(dt_checkpoint *view, void *context);
 
 /**
  * Start the thread. It answers signals from now on: the state of the last completed step is on disk
  * without waiting for the step in flight.
  *
+ * The thread that calls this is the loop's: it alone changes the state, and only with the state
+ * lock held. All functions here are for it, but for those that say otherwise.
  * @param view  how to see the state; `context` is passed to it
  */
 dt_status dt_writer_open(dt_writer **w, dt_writer_view *view, void *context);
@@ -26,13 +29,13 @@ dt_status dt_writer_open(dt_writer **w, dt_writer_view *view, void *context);
 /* Finishes what is being written. Leaves NULL. */
 void dt_writer_close(dt_writer **w);
 
-/* While a step's update and its bookkeeping change the state, nobody may take a snapshot. NULL:
+/* The state lock: while it is held the state changes, and the thread takes no snapshot. NULL:
  * nothing to do. */
 void dt_writer_lock(dt_writer *w);
 void dt_writer_unlock(dt_writer *w);
 
-/* The same for the update of a step, which may take long, or for ever if a rank dies in it: a copy
- * made before is what signals are answered with meanwhile, unless it would cost much. */
+/* The same for the update of a step, which may take long, or for ever if a rank dies in it: signals
+ * are answered meanwhile with a copy made before, unless that would cost much. */
 void dt_writer_begin_update(dt_writer *w);
 void dt_writer_end_update(dt_writer *w);
 
@@ -52,6 +55,7 @@ dt_status dt_writer_drain(dt_writer *w);
 
 /**
  * When the training loop is stuck: have the last completed step written, without the loop's help.
+ * For any thread.
  *
  * @param seconds  the most to wait
  * @return whether it is on disk; false also if the state is closed to snapshots
@@ -61,12 +65,10 @@ bool dt_writer_save(dt_writer *w, double seconds);
 /* The error of a write since the last call, as a sentence, or NULL. */
 const char *dt_writer_failure(dt_writer *w);
 
+/* For any thread: */
 int64_t dt_writer_written_step(dt_writer *w); /* -1: none */
 /* The longest so far; before the first, what a slow disk would need. */
 double dt_writer_write_seconds(dt_writer *w);
 double dt_writer_wait_seconds(dt_writer *w); /* that the training loop has spent on copies so far */
-
-/* config.ini in the folder of the run: the settings as resolved. */
-dt_status dt_writer_settings(const dt_config *config);
 
 #endif
