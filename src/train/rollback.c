@@ -113,7 +113,7 @@ dt_status dt_trainer_roll_back(dt_trainer *t, int64_t before) {
     DT_TRY_DONE(dt_comm_broadcast(t->s->comm, &found, sizeof found));
     dt_writer_lock(t->writer);
     /* Half of another state is none: on an error it stays closed, and the job ends. */
-    status = dt_trainer_forsake(restart_from(t, &checkpoint, found, leads));
+    status = dt_trainer_end_job(restart_from(t, &checkpoint, found, leads));
     if (status != DT_OK) goto done;
     dt_writer_unlock(t->writer);
     dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems",

@@ -10,7 +10,6 @@
 #include "dtrain/optim/optim.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/train/trainer.h"
-#include "trainer_shared.h"
 
 dt_status dt_trainer_fill_batch(dt_batch *batch, const dt_source *source, uint64_t position,
                                 size_t count) {
@@ -141,31 +140,36 @@ static dt_status own_shards(dt_trainer *t, const dt_step_request *request) {
             status = shard_backward(t, &score, &tokens, t->slot[slot], shard, shard + 1 == end);
         }
         dt_reducer_end_shard(t->reducer);
-        double *row = t->shared + shard * SHARED;
-        row[SHARED_LOSS] = score.loss;
-        row[SHARED_SCORED] = score.scored;
-        row[SHARED_TOKENS] = tokens;
-        row[SHARED_STOP] = dt_signals_stop() != 0;
-        row[SHARED_STOP_AFTER] = request->stop_after;
-        row[SHARED_CHECKPOINT] = request->checkpoint;
-        row[SHARED_ASKED] = request->asked;
-        row[SHARED_FAILED] = status != DT_OK;
+        t->report[shard] = (dt_shard_report){.loss = score.loss,
+                                             .scored = score.scored,
+                                             .tokens = tokens,
+                                             .stop = dt_signals_stop() != 0,
+                                             .stop_after = request->stop_after,
+                                             .checkpoint = request->checkpoint,
+                                             .asked = request->asked,
+                                             .failed = status != DT_OK};
     }
     return status;
 }
 
-/* Tell the others, and add up in the order of the shards. */
-static dt_status share(dt_trainer *t, double total[SHARED], dt_status mine) {
+/* Tell the others, and add up in the order of the shards; of flags and requests the most counts. */
+static dt_status share(dt_trainer *t, dt_shard_report *all, dt_status mine) {
     const size_t shards = (size_t)t->config.shards;
-    DT_TRY(dt_comm_share(t->s->comm, t->shared, shards, SHARED));
-    memset(total, 0, SHARED * sizeof *total);
+    DT_TRY(dt_comm_share(t->s->comm, (double *)t->report, shards,
+                         sizeof(dt_shard_report) / sizeof(double)));
+    *all = (dt_shard_report){0};
     for (size_t shard = 0; shard < shards; shard++) {
-        const double *row = t->shared + shard * SHARED;
-        const double asked = fmax(total[SHARED_ASKED], row[SHARED_ASKED]);
-        for (size_t k = 0; k < SHARED; k++) total[k] += row[k];
-        total[SHARED_ASKED] = asked;
+        const dt_shard_report *one = &t->report[shard];
+        all->loss += one->loss;
+        all->scored += one->scored;
+        all->tokens += one->tokens;
+        all->stop = fmax(all->stop, one->stop);
+        all->stop_after = fmax(all->stop_after, one->stop_after);
+        all->checkpoint = fmax(all->checkpoint, one->checkpoint);
+        all->asked = fmax(all->asked, one->asked);
+        all->failed = fmax(all->failed, one->failed);
     }
-    return total[SHARED_FAILED] > 0 ? dt_comm_agree(t->s->comm, mine) : DT_OK;
+    return all->failed > 0 ? dt_comm_agree(t->s->comm, mine) : DT_OK;
 }
 
 /* The sum of the gradients, for the slice of this rank. */
@@ -231,12 +235,12 @@ static dt_status update(dt_trainer *t, dt_train_row *row, const summed *sum, dou
 
 /* The update and all that is counted with it. Rank 0 has closed the state to snapshots. */
 static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum,
-                             const double total[SHARED], double start, bool *skipped) {
+                             const dt_shard_report *all, double start, bool *skipped) {
     row->step = t->state.step;
-    row->loss = total[SHARED_LOSS] / total[SHARED_SCORED];
+    row->loss = all->loss / all->scored;
     row->lr = dt_schedule_lr(&t->config, t->state.step);
-    row->tokens = (int64_t)total[SHARED_TOKENS];
-    DT_TRY(update(t, row, sum, total[SHARED_SCORED], skipped));
+    row->tokens = (int64_t)all->tokens;
+    DT_TRY(update(t, row, sum, all->scored, skipped));
     row->seconds = dt_seconds_now() - start;
     t->state.step++;
     t->state.tokens += row->tokens;
@@ -254,14 +258,14 @@ static dt_status refresh_device(dt_trainer *t) {
     return device == t->s->host ? status : dt_comm_agree(t->s->comm, status);
 }
 
-dt_status dt_trainer_forsake(dt_status status) {
+dt_status dt_trainer_end_job(dt_status status) {
     return status == DT_OK ? DT_OK
                            : dt_error_adopt(DT_ERR_COMM, dt_error_location(), dt_error_text());
 }
 
 dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *request) {
     const double start = dt_seconds_now();
-    double total[SHARED];
+    dt_shard_report all;
     summed sum = {0};
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
     const dt_status computed = own_shards(t, request);
@@ -271,21 +275,21 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
        while others of its node wait for another node. */
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     dt_status status;
-    DT_TRY_DONE(dt_trainer_forsake(sum_gradients(t, &sum)));
+    DT_TRY_DONE(dt_trainer_end_job(sum_gradients(t, &sum)));
     const double arrived = dt_seconds_now();
-    DT_TRY_DONE(share(t, total, computed));
+    DT_TRY_DONE(share(t, &all, computed));
     t->waiting += dt_seconds_now() - arrived;
-    request->stop = total[SHARED_STOP] > 0;
-    request->stop_after = total[SHARED_STOP_AFTER] > 0;
-    request->checkpoint = total[SHARED_CHECKPOINT] > 0;
-    request->asked = (int)total[SHARED_ASKED];
+    request->stop = all.stop > 0;
+    request->stop_after = all.stop_after > 0;
+    request->checkpoint = all.checkpoint > 0;
+    request->asked = (int)all.asked;
     request->skipped = false;
     *row = (dt_train_row){.step = t->state.step};
     if (request->stop) goto done;
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     dt_writer_begin_update(t->writer);
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
-    status = dt_trainer_forsake(finish_step(t, row, &sum, total, start, &request->skipped));
+    status = dt_trainer_end_job(finish_step(t, row, &sum, &all, start, &request->skipped));
     /* After an error the state is not whole: it stays closed. */
     if (status == DT_OK) {
         dt_writer_end_update(t->writer);

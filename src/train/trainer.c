@@ -5,7 +5,6 @@
 #include "dtrain/train/evaluate.h"
 #include "dtrain/train/trainer.h"
 #include "memory.h"
-#include "trainer_shared.h"
 
 static dt_status open_windows(dt_trainer *t) {
     const size_t bytes = t->layout.count * sizeof(float);
@@ -69,8 +68,8 @@ static dt_status open_model(dt_trainer *t) {
     /* Passes are at most as many as texts, and one for each shard that has none. */
     DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,
                           (size_t)(t->config.batch + t->config.shards)));
-    return dt_memory_alloc(&t->shared, (size_t)t->config.shards, SHARED * sizeof(double),
-                           "scores of shards");
+    return dt_memory_alloc(&t->report, (size_t)t->config.shards, sizeof *t->report,
+                           "what ranks say of shards");
 }
 
 static dt_status shape_of(dt_trainer *t) {
@@ -93,7 +92,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_model_destroy(&t->model);
     dt_batch_destroy(&t->batch);
     dt_deal_destroy(&t->deal);
-    dt_memory_free(&t->shared);
+    dt_memory_free(&t->report);
     for (size_t i = 0; t->slot && i < dt_reducer_slots(t->reducer); i++) {
         if (t->slot[i]) device->op->buffer_destroy(&t->slot[i], device);
     }

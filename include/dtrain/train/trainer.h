@@ -10,6 +10,17 @@
 #include "dtrain/run/watchdog.h"
 #include "dtrain/run/writer.h"
 
+/* What a rank tells the others about each of its shards in every step: one small message instead of
+ * several. All doubles, as dt_comm_share has them; flags are 0 or 1. */
+typedef struct {
+    double loss, scored, tokens; /* sums over the shard */
+    double stop;                 /* at once: this step's gradients are not whole */
+    double stop_after;           /* after this step */
+    double checkpoint;           /* it is time for one */
+    double asked;                /* how many checkpoints USR2 has asked this rank for so far */
+    double failed;
+} dt_shard_report;
+
 typedef struct {
     dt_session *s;
     dt_config config;
@@ -31,8 +42,8 @@ typedef struct {
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
     dt_model *model;
     dt_batch batch;
-    dt_deal deal;   /* of the step's texts to the passes over the shards */
-    double *shared; /* (shards, SHARED) what the ranks tell each other in every step */
+    dt_deal deal;            /* of the step's texts to the passes over the shards */
+    dt_shard_report *report; /* (shards) */
 
     /* Changed under the writer's lock: together they are what a checkpoint holds. */
     dt_metrics metrics; /* complete on rank 0 only */
@@ -69,7 +80,7 @@ dt_status dt_trainer_load(dt_trainer *t, dt_checkpoint *checkpoint, bool weights
 
 /* For an error of this rank alone, while the others wait for it: only the end of the whole job
  * helps. As DT_ERR_COMM it skips what all ranks do together, and main ends the job. */
-dt_status dt_trainer_forsake(dt_status status);
+dt_status dt_trainer_end_job(dt_status status);
 
 /* Forward and backward passes of a step, over all shards; where texts are few some are empty. */
 size_t dt_trainer_passes(const dt_config *config);
