@@ -65,7 +65,8 @@ static void a_process_that_does_not_run_is_to_blame(void **state) {
     (void)state;
     dt_stall_rank rank[RANKS];
     begin(rank);
-    rank[2].still = rank[2].gone = 11;
+    rank[2].still = 11;
+    rank[2].gone = 5.5;
     assert_true(seconds(rank) == 11);
     assert_int_equal(culprit(rank), 2);
     rank[2].gone = 5; /* half of the timeout is not long enough */
