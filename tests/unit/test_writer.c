@@ -175,7 +175,9 @@ static dt_writer *begin(void) {
     dt_writer *w;
     const dt_history_row row = {.stopped = DT_STILL_RUNNING};
     dt_metrics_clear(&run.metrics);
-    memset(run.floats, 0, sizeof run.floats);
+    for (size_t b = 0; b < 4; b++) {
+        for (size_t i = 0; i < COUNT; i++) run.floats[b][i] = float_at(0, b);
+    }
     run.averaged = true;
     run.state = (dt_run_state){.best_step = -1};
     run.loop = pthread_self();
