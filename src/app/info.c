@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "dtrain/backend/registry.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
@@ -95,48 +96,62 @@ static void print_json(const char *path, const dt_checkpoint *c) {
     printf("}}\n");
 }
 
-static void print_devices_text(const dt_session *s, const dt_device *device, size_t count) {
-    printf("cpu     %s\n", s->host->op->description);
-    for (size_t i = 0; i < count; i++) {
-        const dt_device *d = &device[i];
-        printf("opencl  %s, %s, %.1f GB (%s, driver %s)%s\n", d->name, d->gpu ? "GPU" : "CPU",
-               (double)d->memory / 1e9, d->platform, d->driver,
-               d->usable ? "" : "; not usable: it needs OpenCL 1.2 and a compiler");
-    }
-    if (count == 0) printf("opencl  no device, or built without OpenCL\n");
+static void print_device_text(const char *backend, const dt_device *d) {
+    printf("%-7s %s", backend, d->name);
+    if (*d->platform)
+        printf(", %s, %.1f GB (%s, driver %s)", d->gpu ? "GPU" : "CPU", (double)d->memory / 1e9,
+               d->platform, d->driver);
+    printf("%s\n", d->usable ? "" : "; not usable: it needs OpenCL 1.2 and a compiler");
 }
 
-static void print_devices_json(const dt_session *s, const dt_device *device, size_t count) {
-    printf("{\"devices\":[{\"backend\":\"cpu\",\"name\":");
-    dt_json_print_text(s->host->op->description);
-    printf("}");
-    for (size_t i = 0; i < count; i++) {
-        const dt_device *d = &device[i];
-        printf(",{\"backend\":\"opencl\",\"name\":");
-        dt_json_print_text(d->name);
+static void print_device_json(const char *backend, const dt_device *d, bool first) {
+    printf("%s{\"backend\":\"%s\",\"name\":", first ? "" : ",", backend);
+    dt_json_print_text(d->name);
+    if (*d->platform) {
         printf(",\"platform\":");
         dt_json_print_text(d->platform);
         printf(",\"driver\":");
         dt_json_print_text(d->driver);
-        printf(",\"memory\":%llu,\"gpu\":%s,\"usable\":%s}", (unsigned long long)d->memory,
+        printf(",\"memory\":%llu,\"gpu\":%s,\"usable\":%s", (unsigned long long)d->memory,
                d->gpu ? "true" : "false", d->usable ? "true" : "false");
     }
-    printf("]}\n");
+    printf("}");
 }
 
-static dt_status print_devices(const dt_session *s, bool json) {
-    dt_device *device;
-    size_t count;
-    DT_TRY(dt_backend_opencl_devices(&device, &count));
-    (json ? print_devices_json : print_devices_text)(s, device, count);
+static dt_status print_devices_of(const dt_backend_entry *entry, bool json, size_t *printed) {
+    dt_device *device = NULL;
+    size_t count = 0;
+    char why[128];
+    bool usable;
+    if (entry->devices) DT_TRY(entry->devices(&device, &count));
+    for (size_t i = 0; i < count; i++, ++*printed) {
+        if (json) {
+            print_device_json(entry->name, &device[i], *printed == 0);
+        } else {
+            print_device_text(entry->name, &device[i]);
+        }
+    }
     dt_memory_free(&device);
+    if (json || count > 0) return DT_OK;
+    DT_TRY(entry->probe(&usable, why, sizeof why));
+    printf("%-7s %s\n", entry->name, usable ? entry->help : why);
+    return DT_OK;
+}
+
+static dt_status print_devices(bool json) {
+    size_t printed = 0;
+    if (json) printf("{\"devices\":[");
+    for (size_t i = 0; i < dt_backend_count(); i++)
+        DT_TRY(print_devices_of(dt_backend_at(i), json, &printed));
+    if (json) printf("]}\n");
     return DT_OK;
 }
 
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    (void)s;
     (void)given;
     const info_options *options = own;
-    if (options->devices) return print_devices(s, options->json);
+    if (options->devices) return print_devices(options->json);
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
     dt_status status = dt_newest_summary(&checkpoint, path, sizeof path, options->target);

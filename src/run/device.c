@@ -1,36 +1,54 @@
 /* Which device a command's model runs on. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "dtrain/backend/registry.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/run/session.h"
 
-/* Whether every rank has a GPU: the same bits need the same device everywhere. Collective. */
-static dt_status find_gpus(bool *found, dt_session *s) {
-    dt_device *device;
-    size_t count;
-    dt_status status = dt_backend_opencl_devices(&device, &count);
-    int64_t missing = count == 0 || !device[0].usable || !device[0].gpu;
-    dt_memory_free(&device);
+/* Whether every rank has what a backend needs: the same bits need the same device everywhere.
+ * Collective. */
+static dt_status all_have(bool *all, const dt_session *s, const dt_backend_entry *entry) {
+    char why[128];
+    bool usable = false;
+    dt_status status = entry->probe(&usable, why, sizeof why);
+    int64_t missing = !usable;
     if (s->comm) {
         DT_TRY(dt_comm_agree(s->comm, status));
         status = dt_comm_max(s->comm, &missing);
     }
-    *found = !missing;
+    *all = !missing;
     return status;
+}
+
+/* What --backend auto takes. Collective. */
+static dt_status choose(const dt_backend_entry **chosen, const dt_session *s) {
+    *chosen = dt_backend_next(INT_MAX);
+    for (;;) {
+        bool all;
+        DT_TRY(all_have(&all, s, *chosen));
+        const dt_backend_entry *next = dt_backend_next((*chosen)->priority);
+        if (all || !next) return DT_OK;
+        dt_log_info("--backend auto: not every rank has %s, so %s is passed over", (*chosen)->needs,
+                    (*chosen)->name);
+        *chosen = next;
+    }
 }
 
 /* Drivers keep on disk what they have compiled: the first rank fills that for the others, and on
  * each node the first one where nodes have disks of their own. Collective. */
-static dt_status open_in_turn(dt_session *s) {
+static dt_status open_on_ranks(dt_backend **backend, const dt_session *s,
+                               const dt_backend_entry *entry) {
     enum { TURNS = 3 };
-    if (!s->comm) return dt_backend_opencl_open(&s->device, 0);
+    if (!s->comm) return dt_backend_open(backend, entry, 0);
     const size_t local = dt_comm_local_rank(s->comm);
     const int mine = dt_comm_rank(s->comm) == 0 ? 0 : local == 0 ? 1 : 2;
-    for (int turn = 0; turn < TURNS; turn++) {
+    const int turns = entry->in_turns ? TURNS : 1;
+    for (int turn = 0; turn < turns; turn++) {
         dt_status status = DT_OK;
-        if (turn == mine) status = dt_backend_opencl_open(&s->device, local);
+        if (turns == 1 || turn == mine) status = dt_backend_open(backend, entry, local);
         DT_TRY(dt_comm_agree(s->comm, status));
     }
     return DT_OK;
@@ -52,17 +70,32 @@ static dt_status compare_devices(const dt_session *s) {
     return DT_OK;
 }
 
-dt_status dt_session_open_device(dt_session *s, dt_backend_kind wanted) {
-    bool found = true;
-    if (wanted == DT_BACKEND_BLAS) dt_backend_cpu_leave_to_blas(s->host);
-    if (wanted == DT_BACKEND_CPU || wanted == DT_BACKEND_BLAS) return compare_devices(s);
-    if (wanted == DT_BACKEND_AUTO) DT_TRY(find_gpus(&found, s));
-    if (found) {
-        DT_TRY(open_in_turn(s));
-        return compare_devices(s);
-    }
-    dt_log_info("--backend auto: not every rank has a GPU, so the CPU computes");
+/* The entry that the setting names. Collective. */
+static dt_status find(const dt_backend_entry **entry, const dt_session *s, dt_backend_kind wanted) {
+    if (wanted == DT_BACKEND_AUTO) return choose(entry, s);
+    char name[32];
+    dt_config config;
+    dt_config_defaults(&config);
+    config.backend = wanted;
+    dt_config_text(name, sizeof name, &config, dt_setting_find("backend"));
+    *entry = dt_backend_find(name);
+    DT_REQUIRE(*entry, DT_ERR_INTERNAL, "there is no backend %s", name);
     return DT_OK;
+}
+
+dt_status dt_session_open_device(dt_session *s, dt_backend_kind wanted) {
+    const dt_backend_entry *entry;
+    DT_TRY(find(&entry, s, wanted));
+    if (entry == dt_backend_host()) return compare_devices(s); /* it is open */
+    if (entry->host) {
+        dt_backend *host = NULL;
+        DT_TRY(open_on_ranks(&host, s, entry));
+        s->host->op->close(&s->host);
+        s->device = s->host = host;
+    } else {
+        DT_TRY(open_on_ranks(&s->device, s, entry));
+    }
+    return compare_devices(s);
 }
 
 dt_status dt_session_open_device_given(dt_session *s, const dt_overrides *given) {

@@ -7,13 +7,14 @@
 
 #include "dtrain/run/session.h"
 
+#include "dtrain/backend/registry.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/run/topology.h"
 
 dt_status dt_session_open(dt_session *s) {
-    dt_status status = dt_backend_cpu_open(&s->host);
+    dt_status status = dt_backend_open(&s->host, dt_backend_host(), 0);
     if (s->comm) status = dt_comm_agree(s->comm, status);
     s->device = s->host;
     return status;

@@ -16,7 +16,7 @@ target_link_libraries(dtrain_allreduce PRIVATE ${linked} MPI::MPI_C)
 add_executable(dtrain_kernels chosen_kernels.c $<TARGET_OBJECTS:dtrain>)
 target_include_directories(dtrain_kernels PRIVATE "${CMAKE_SOURCE_DIR}/src/backend")
 target_link_libraries(dtrain_kernels PRIVATE ${linked})
-target_link_options(dtrain_kernels PRIVATE -Wl,--wrap=dt_backend_cpu_open)
+target_link_options(dtrain_kernels PRIVATE -Wl,--wrap=dt_backend_open)
 dt_e2e(before 240 $<TARGET_FILE:dtrain_kernels> "${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION} ${CMAKE_BUILD_TYPE}")
 
 dt_e2e(invariance 180)

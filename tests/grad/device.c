@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "cpu/cpu.h"
+#include "dtrain/backend/registry.h"
 #include "dtrain/core/memory.h"
 
 enum { GUARD = 16 }; /* floats: tensors keep the alignment of their buffer */
@@ -26,35 +27,35 @@ void device_expect_ok(dt_status status, const char *what, const char *file, int 
 /* SKIP_RETURN_CODE of ctest. */
 enum { SKIPPED = 77 };
 
-static dt_status open_chosen(dt_backend **backend) {
-    const char *name = getenv("DTRAIN_TEST_BACKEND");
-    if (!name || strcmp(name, "opencl") != 0) {
-        DT_TRY(dt_backend_cpu_open(backend));
-        if (name && strcmp(name, "blas") == 0) {
-            dt_backend_cpu_leave_to_blas(*backend);
-        } else if (name) {
-            const cpu_kernels *kernels = cpu_kernels_find(name);
-            const bool known = strcmp(name, "avx512") == 0 || strcmp(name, "avx2") == 0;
-            if (!kernels && known) {
-                print_message("SKIPPED: needs processor %s\n", name);
-                exit(SKIPPED);
-            }
-            DT_REQUIRE(kernels, DT_ERR_ARG, "DTRAIN_TEST_BACKEND: there is no backend %s", name);
-            cpu_kernels_use((cpu_backend *)*backend, kernels);
-            return cpu_products_test((cpu_backend *)*backend);
-        }
-        return DT_OK;
-    }
-    dt_device *devices;
-    size_t count;
-    DT_TRY(dt_backend_opencl_devices(&devices, &count));
-    const bool usable = count > 0 && devices[0].usable;
+/* A backend of the registry, if this machine has a device for it. */
+static dt_status open_entry(dt_backend **backend, const dt_backend_entry *entry) {
+    dt_device *devices = NULL;
+    size_t count = 0;
+    if (!entry->host && entry->devices) DT_TRY(entry->devices(&devices, &count));
+    const bool usable = entry->host || (count > 0 && devices[0].usable);
     dt_memory_free(&devices);
     if (!usable) {
         print_message("SKIPPED: needs header CL/cl.h and header clblast_c.h and icd pocl\n");
         exit(SKIPPED);
     }
-    return dt_backend_opencl_open(backend, 0);
+    return dt_backend_open(backend, entry, 0);
+}
+
+/* A backend by its name, or the CPU's with the kernels of one instruction set. */
+static dt_status open_chosen(dt_backend **backend) {
+    const char *name = getenv("DTRAIN_TEST_BACKEND");
+    const dt_backend_entry *entry = name ? dt_backend_find(name) : dt_backend_host();
+    if (entry) return open_entry(backend, entry);
+    const cpu_kernels *kernels = cpu_kernels_find(name);
+    const bool known = strcmp(name, "avx512") == 0 || strcmp(name, "avx2") == 0;
+    if (!kernels && known) {
+        print_message("SKIPPED: needs processor %s\n", name);
+        exit(SKIPPED);
+    }
+    DT_REQUIRE(kernels, DT_ERR_ARG, "DTRAIN_TEST_BACKEND: there is no backend %s", name);
+    DT_TRY(dt_backend_open(backend, dt_backend_host(), 0));
+    cpu_kernels_use((cpu_backend *)*backend, kernels);
+    return cpu_products_test((cpu_backend *)*backend);
 }
 
 int device_open(void **state) {

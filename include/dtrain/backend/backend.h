@@ -103,10 +103,10 @@ typedef struct {
     size_t T;               /* most tokens of a problem */
 } dt_dropout;
 
-/* Every entry must be there. Calls may be queued; download, score and finish wait for what they
-   read. An error of DT_ERR_DEVICE or DT_ERR_MEMORY may be that of an earlier call. "Accumulates":
-   adds to what the output holds instead of replacing it. Names: d_x is the gradient with respect to
-   x. */
+/* Every entry must be there: dt_backend_open looks. Calls may be queued; download, score and finish
+   wait for what they read. An error of DT_ERR_DEVICE or DT_ERR_MEMORY may be that of an earlier
+   call. "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the
+   gradient with respect to x. */
 typedef struct {
     const char *name;        /* "cpu" */
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
@@ -215,43 +215,5 @@ struct dt_backend {
     const dt_backend_table *op;
     const dt_update_table *update; /* NULL for a device: weights are updated in the host's memory */
 };
-
-/**
- * Open the CPU backend: products by a kernel of our own where the processor has AVX2 or AVX-512,
- * and by CBLAS with one thread.
- *
- * Tests both first: products of every kind the model uses, beside a plain double loop.
- * @return DT_ERR_UNAVAILABLE naming library, kernel and product if one computes wrongly
- */
-dt_status dt_backend_cpu_open(dt_backend **backend);
-
-/* Leave all matrix products to BLAS, also where the CPU backend has a kernel of its own. backend:
- * from dt_backend_cpu_open. */
-void dt_backend_cpu_leave_to_blas(dt_backend *backend);
-
-/* A device that the OpenCL backend can run on. */
-typedef struct {
-    char name[128];
-    char platform[128]; /* whose OpenCL it is */
-    char driver[64];    /* its version */
-    uint64_t memory;    /* bytes */
-    bool gpu;           /* or another accelerator: no CPU */
-    bool usable;        /* kernels can be built for it: OpenCL 1.2 with a compiler */
-} dt_device;
-
-/* All of this machine, usable GPUs first, then other usable ones; allocated: dt_memory_free. None
- * is no error. */
-dt_status dt_backend_opencl_devices(dt_device **device, size_t *count);
-
-/**
- * Open the OpenCL backend: kernels of our own, and CLBlast, which is tested first.
- *
- * The first device and those like it are dealt out by local rank. Kernels are compiled, which may
- * take 20 seconds where the driver has not yet kept them; opening and compiling may take signals
- * away.
- * @return DT_ERR_UNAVAILABLE: no device, built without OpenCL, kernels that do not build (with the
- * compiler's log), or wrong products
- */
-dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank);
 
 #endif

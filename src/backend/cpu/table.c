@@ -1,7 +1,9 @@
 /* The CPU's tables of operations, and which kernels they begin with. */
-#include "cpu.h"
+#include <stdio.h>
 
+#include "cpu.h"
 #include "dtrain/core/limit.h"
+#include "entries.h"
 
 static void cpu_close(dt_backend **backend) {
     cpu_backend *cpu = (cpu_backend *)*backend;
@@ -69,12 +71,6 @@ void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu_blas_describe(cpu);
 }
 
-void dt_backend_cpu_leave_to_blas(dt_backend *backend) {
-    cpu_backend *cpu = (cpu_backend *)backend;
-    cpu->own = false;
-    cpu_blas_describe(cpu);
-}
-
 /* OpenBLAS maps a buffer of 128 MiB at its first product, and tries for ever if it gets none. */
 static dt_status check_room(void) {
     enum { BUFFER = 136 << 20 };
@@ -85,7 +81,7 @@ static dt_status check_room(void) {
     return DT_OK;
 }
 
-dt_status dt_backend_cpu_open(dt_backend **backend) {
+static dt_status open_with(dt_backend **backend, bool blas) {
     *backend = NULL;
     DT_TRY(check_room());
     cpu_backend *cpu;
@@ -95,6 +91,10 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     cpu->table.description = cpu->description;
     cpu->base.op = &cpu->table;
     cpu->base.update = &cpu->update;
+    if (blas) {
+        cpu->own = false;
+        cpu_blas_describe(cpu);
+    }
     const dt_status status = cpu_products_test(cpu);
     if (status != DT_OK) {
         dt_memory_free(&cpu->packing.room.at);
@@ -104,3 +104,56 @@ dt_status dt_backend_cpu_open(dt_backend **backend) {
     *backend = &cpu->base;
     return DT_OK;
 }
+
+static dt_status cpu_open(dt_backend **backend, size_t local_rank) {
+    (void)local_rank;
+    return open_with(backend, false);
+}
+
+static dt_status blas_open(dt_backend **backend, size_t local_rank) {
+    (void)local_rank;
+    return open_with(backend, true);
+}
+
+static dt_status cpu_probe(bool *usable, char *why, size_t size) {
+    (void)why;
+    (void)size;
+    *usable = true;
+    return DT_OK;
+}
+
+/* The machine, as the backend describes itself on it. */
+static dt_status cpu_devices(dt_device **device, size_t *count) {
+    dt_backend *backend;
+    *device = NULL;
+    *count = 0;
+    DT_TRY(cpu_open(&backend, 0));
+    const dt_status status = dt_memory_alloc(device, 1, sizeof **device, "the list of devices");
+    if (status == DT_OK) {
+        snprintf((*device)->name, sizeof(*device)->name, "%s", backend->op->description);
+        (*device)->usable = true;
+        *count = 1;
+    }
+    cpu_close(&backend);
+    return status;
+}
+
+const dt_backend_entry entry_cpu = {
+    .name = "cpu",
+    .help = "the processor",
+    .priority = 10,
+    .needs = "a processor",
+    .host = true,
+    .probe = cpu_probe,
+    .devices = cpu_devices,
+    .open = cpu_open,
+};
+
+const dt_backend_entry entry_blas = {
+    .name = "blas",
+    .help = "the processor, with all products by BLAS",
+    .needs = "a processor",
+    .host = true,
+    .probe = cpu_probe,
+    .open = blas_open,
+};

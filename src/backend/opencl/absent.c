@@ -1,19 +1,30 @@
 /* In the place of the OpenCL backend where OpenCL or CLBlast was not there when dtrain was built.
  */
-#include "dtrain/backend/backend.h"
+#include <stdio.h>
 
-dt_status dt_backend_opencl_devices(dt_device **device, size_t *count) {
-    *device = NULL;
-    *count = 0;
+#include "entries.h"
+
+static dt_status probe(bool *usable, char *why, size_t size) {
+    *usable = false;
+    snprintf(why, size, "this dtrain was built without OpenCL");
     return DT_OK;
 }
 
-dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank) {
+static dt_status open_absent(dt_backend **backend, size_t local_rank) {
     (void)local_rank;
     *backend = NULL;
     DT_RAISE(
         DT_ERR_UNAVAILABLE,
         "this dtrain was built without OpenCL; install OpenCL's headers and loader and CLBlast "
-        "(Debian: "
-        "ocl-icd-opencl-dev libclblast-dev), and build it again with cmake -DDTRAIN_OPENCL=ON");
+        "(Debian: ocl-icd-opencl-dev libclblast-dev), and build it again with cmake "
+        "-DDTRAIN_OPENCL=ON");
 }
+
+const dt_backend_entry entry_opencl = {
+    .name = "opencl",
+    .help = "a device by OpenCL and CLBlast; not built",
+    .priority = 20,
+    .needs = "a GPU",
+    .probe = probe,
+    .open = open_absent,
+};

@@ -91,7 +91,7 @@ dt_status opencl_devices_find(opencl_device **device, size_t *count) {
     return DT_OK;
 }
 
-dt_status dt_backend_opencl_devices(dt_device **device, size_t *count) {
+dt_status opencl_devices(dt_device **device, size_t *count) {
     opencl_device *found;
     *device = NULL;
     DT_TRY(opencl_devices_find(&found, count));

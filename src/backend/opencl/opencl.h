@@ -5,7 +5,7 @@
 
 #include <CL/cl.h>
 
-#include "dtrain/backend/backend.h"
+#include "dtrain/backend/registry.h"
 #include "dtrain/core/memory.h"
 #include "element.h"
 
@@ -75,9 +75,10 @@ typedef struct {
     dt_device about;
 } opencl_device;
 
-/* All devices, as dt_backend_opencl_devices has them; allocated: dt_memory_free. None is no
+/* All devices, usable GPUs first, then other usable ones; allocated: dt_memory_free. None is no
  * error. */
 dt_status opencl_devices_find(opencl_device **device, size_t *count);
+dt_status opencl_devices(dt_device **device, size_t *count); /* the same without handles */
 
 /* ---- the program ---- */
 

@@ -5,6 +5,7 @@
 
 #include <clblast_c.h>
 
+#include "entries.h"
 #include "opencl.h"
 
 static void opencl_close(dt_backend **backend) {
@@ -118,7 +119,7 @@ static void describe(opencl_backend *ocl) {
     ocl->table.description = ocl->description;
 }
 
-dt_status dt_backend_opencl_open(dt_backend **backend, size_t local_rank) {
+static dt_status opencl_open(dt_backend **backend, size_t local_rank) {
     opencl_device device = {0};
     opencl_backend *ocl = NULL;
     dt_status status;
@@ -139,3 +140,24 @@ done:
     if (ocl) opencl_close(&(dt_backend *){&ocl->base});
     return status;
 }
+
+static dt_status opencl_probe(bool *usable, char *why, size_t size) {
+    opencl_device *device;
+    size_t count;
+    DT_TRY(opencl_devices_find(&device, &count));
+    *usable = count > 0 && device[0].about.usable && device[0].about.gpu;
+    snprintf(why, size, "%s", count > 0 ? "no usable GPU" : "no device");
+    dt_memory_free(&device);
+    return DT_OK;
+}
+
+const dt_backend_entry entry_opencl = {
+    .name = "opencl",
+    .help = "a device by OpenCL and CLBlast",
+    .priority = 20,
+    .needs = "a GPU",
+    .in_turns = true,
+    .probe = opencl_probe,
+    .devices = opencl_devices,
+    .open = opencl_open,
+};
