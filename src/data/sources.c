@@ -5,14 +5,14 @@
 #include "dtrain/data/source.h"
 #include "dtrain/text/source.h"
 
-/* The first is learned where no other is asked for. */
+/* The first is learned where none of the others is asked for. */
 const dt_source_kind *const dt_source_kinds[] = {&dt_arithmetic_source, &dt_lines_source, NULL};
 
 const dt_source_kind *dt_source_kind_of(const dt_config *config) {
     for (size_t i = 1; dt_source_kinds[i]; i++) {
         if (dt_source_kinds[i]->wanted(config)) return dt_source_kinds[i];
     }
-    return dt_source_kinds[0];
+    return &dt_arithmetic_source;
 }
 
 /* ---- settings ---- */

@@ -305,7 +305,7 @@ dt_status dt_lines_read(dt_text *text, const dt_lines *lines, dt_split split, ui
     uint64_t offset = lines->index[split].offset[index / stride[split]];
     for (size_t skip = index % stride[split];;) {
         size_t length;
-        dt_span line;
+        dt_span line = {"", 0};
         DT_TRY(read_line(&line, &length, text, lines, offset));
         offset += length;
         if (split_of(line) != split || skip-- > 0) continue;

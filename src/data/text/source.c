@@ -194,12 +194,11 @@ static dt_status count(uint64_t *texts, const dt_source *source, dt_split split)
 
 /* ---- answers ---- */
 
+/* What follows the prompt, without the end of the line, which is not generated. */
 static bool is_rest(const dt_text *text, const char *produced) {
-    const char *rest = text->bytes + text->prompt_length;
     const size_t length = strlen(produced);
-    /* with the end of the line or without */
-    return strcmp(produced, rest) == 0 ||
-           (strncmp(produced, rest, length) == 0 && strcmp(rest + length, "\n") == 0);
+    return text->bytes && text->prompt_length + length + 1 == text->length &&
+           memcmp(text->bytes + text->prompt_length, produced, length) == 0;
 }
 
 /* The one right answer is generated if, and only if, each token is the likeliest after those before
