@@ -35,7 +35,7 @@ dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_
             const bool mine = (work + size / 2) * workers / whole_work == worker;
             work += size;
             if (!mine) continue;
-            /* Gives the update the size that AdamW's has, so that one learning rate serves both.
+            /* Gives the update the size that AdamW's has, so that both take one learning rate.
                Source: Liu et al. 2025, arXiv:2502.16982, section 2.2. */
             constants.scale = 0.2f * sqrtf((float)(rows > p->extent[1] ? rows : p->extent[1]));
             DT_TRY(host->update->muon(host, dt_floats(weights, at), dt_floats(m, at),

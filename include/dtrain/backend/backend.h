@@ -118,7 +118,7 @@ typedef struct {
     /* Zeroed device memory. */
     dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t bytes,
                                const char *what);
-    /* A buffer whose truth is in host memory (a shared window): push copies host to device, pull
+    /* A buffer that copies host memory (a shared window): push copies host to device, pull
        device to host; both are no copies where the device can work on host memory itself. Until
        finish the host leaves that memory alone. It stays the caller's and must outlive the buffer.
      */

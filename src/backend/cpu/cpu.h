@@ -60,7 +60,7 @@ static inline int32_t *cpu_i32(dt_tensor tensor) { return cpu_bytes(tensor); }
 #define CPU_FLOATS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_FLOAT32, __VA_ARGS__)
 #define CPU_INTS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_INT32, __VA_ARGS__)
 
-/* At least `count` floats of scratch, whose content nobody keeps. */
+/* At least `count` floats of scratch, whose content is not kept. */
 static inline dt_status cpu_reserve(cpu_scratch *scratch, size_t count, const char *what) {
     if (count <= scratch->count) return DT_OK;
     dt_memory_free(&scratch->at);

@@ -129,7 +129,7 @@ typedef struct {
 dt_status opencl_multiply(opencl_backend *ocl, dt_tensor c, opencl_matrix a, opencl_matrix b,
                           size_t M, size_t N, size_t K, float beta);
 
-/* Scratch of at least `count` elements of float32, whose content nobody keeps. */
+/* Scratch of at least `count` elements of float32, whose content is not kept. */
 dt_status opencl_reserve(dt_tensor *scratch, opencl_backend *ocl, size_t count);
 
 /* Rows that are added up one after the other before partial sums are; small enough for thousands of
