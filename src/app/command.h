@@ -8,7 +8,7 @@
 /* What an option or argument becomes in the command's own options. */
 typedef enum {
     OPTION_FLAG,  /* bool: true */
-    OPTION_TEXT,  /* const char * */
+    OPTION_PATH,  /* const char *: of a file; ~/ at its beginning is the home folder */
     OPTION_COUNT, /* int64_t, from 0 on */
     OPTION_SPLIT, /* dt_split */
     ARGUMENT,     /* const char *: the next word that is no option */

@@ -242,11 +242,11 @@ static const command_option OPTIONS[] = {
     {OPTION_FLAG, offsetof(eval_options, json), "json", NULL, "print JSON"},
     {OPTION_SPLIT, offsetof(eval_options, split), "split", "NAME", "train, validation or test"},
     {OPTION_COUNT, offsetof(eval_options, count), "count", "N", "how many problems"},
-    {OPTION_TEXT, offsetof(eval_options, dump_logits), "dump-logits", "FILE",
+    {OPTION_PATH, offsetof(eval_options, dump_logits), "dump-logits", "FILE",
      "write the logits of the first problems as JSON, for checking by other programs"},
     {OPTION_FLAG, offsetof(eval_options, exhaustive), "exhaustive", NULL,
      "every problem of the domain the model was trained on, or of --ops alone, of all splits"},
-    {OPTION_TEXT, offsetof(eval_options, errors), "errors", "FILE",
+    {OPTION_PATH, offsetof(eval_options, errors), "errors", "FILE",
      "list each wrong answer in this file: a table, separated by tabs, with a heading"},
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "dtrain/core/log.h"
+#include "dtrain/run/launcher.h"
 #include "options.h"
 
 /* The level given on the command line counts from the first message on; a wrong one is reported
@@ -55,6 +56,11 @@ int main(int argc, char **argv) {
     /* A file that may not grow (ulimit -f) is an error like a full disk. */
     signal(SIGXFSZ, SIG_IGN);
     const dt_status parsed = options_parse(&line, argc, argv);
+    /* What needs no ranks is done once, however many processes mpirun has started. */
+    if (!needs_ranks(&line) && dt_launcher_repeats(argv[0])) {
+        options_destroy(&line);
+        return dt_status_exit_code(DT_OK);
+    }
     dt_status status = needs_ranks(&line) ? dt_comm_open(&s.comm, &argc, &argv) : DT_OK;
     if (s.comm) rank = (int)dt_comm_rank(s.comm);
     open_log(&line.given, rank);

@@ -8,6 +8,8 @@
 
 #include "commands.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/core/nearest.h"
+#include "dtrain/core/path.h"
 #include "dtrain/data/split.h"
 
 enum { LINE_MAX_BYTES = 1200, NAME_MAX_BYTES = 64 };
@@ -26,7 +28,7 @@ typedef struct {
 } known_option;
 
 static const known_option GENERAL[] = {
-    {"help", NULL, "give this help list", '?', -1, NULL, TO_HELP, 0},
+    {"help", NULL, "give this help list", 'h', -1, NULL, TO_HELP, 0},
     {"usage", NULL, "give a short usage message", 0, -1, NULL, TO_USAGE, 0},
     {"version", NULL, "print the version of dtrain", 'V', -1, NULL, TO_VERSION, 0},
 };
@@ -100,11 +102,22 @@ static dt_status read_split(dt_split *split, const char *text, const char *optio
     DT_RAISE(DT_ERR_ARG, "--%s: \"%s\" is none of train, validation, test", option, text);
 }
 
+/* Keeps the memory of the name in the command line. */
+static dt_status read_path(const char **path, command_line *line, const char *text,
+                           const char *option) {
+    char where[NAME_MAX_BYTES], *room;
+    snprintf(where, sizeof where, "--%s", option);
+    DT_TRY(dt_memory_alloc(&room, DT_PATH_MAX, 1, "options"));
+    line->path[line->paths++] = room;
+    *path = room;
+    return dt_path_expand(room, DT_PATH_MAX, text, where);
+}
+
 static dt_status take_own(command_line *line, const command_option *option, const char *text) {
     void *to = (char *)line->own + option->offset;
     switch (option->kind) {
     case OPTION_FLAG: *(bool *)to = true; return DT_OK;
-    case OPTION_TEXT:
+    case OPTION_PATH: return read_path(to, line, text, option->name);
     case ARGUMENT: *(const char **)to = text; return DT_OK;
     case OPTION_COUNT: return read_count(to, text, option->name);
     case OPTION_SPLIT: return read_split(to, text, option->name);
@@ -118,7 +131,7 @@ static dt_status take_option(command_line *line, const known_option *option, con
     case TO_HELP: line->asks = ASKS_HELP; return DT_OK;
     case TO_USAGE: line->asks = ASKS_USAGE; return DT_OK;
     case TO_VERSION: line->asks = ASKS_VERSION; return DT_OK;
-    case TO_CONFIG: line->given.config_file = text; return DT_OK;
+    case TO_CONFIG: return read_path(&line->given.config_file, line, text, option->name);
     case TO_OWN: return take_own(line, &line->command->option[option->index], text);
     case TO_SETTING: line->given.setting[option->index] = text; return DT_OK;
     }
@@ -126,6 +139,17 @@ static dt_status take_option(command_line *line, const known_option *option, con
 }
 
 /* ---- words ---- */
+
+static dt_status raise_unknown(const known_option *known, size_t count, const char *name,
+                               size_t length) {
+    char meant[NAME_MAX_BYTES];
+    snprintf(meant, sizeof meant, "%.*s", (int)length, name);
+    dt_nearest nearest = {.meant = meant};
+    for (size_t i = 0; i < count; i++) dt_nearest_try(&nearest, known[i].name);
+    DT_REQUIRE(nearest.nearest, DT_ERR_ARG, "unrecognized option '--%.*s'", (int)length, name);
+    DT_RAISE(DT_ERR_ARG, "unrecognized option '--%.*s'; did you mean --%s?", (int)length, name,
+             nearest.nearest);
+}
 
 /* The option of this name, which may be shortened as long as only one begins like that. */
 static dt_status find_long(known_option *found, const known_option *known, size_t count,
@@ -141,7 +165,7 @@ static dt_status find_long(known_option *found, const known_option *known, size_
             snprintf(possible + used, sizeof possible - used, " '--%s'", known[i].name);
         used = dt_min_size(used + (size_t)written, sizeof possible - 1);
     }
-    DT_REQUIRE(fitting > 0, DT_ERR_ARG, "unrecognized option '--%.*s'", (int)length, name);
+    if (fitting == 0) return raise_unknown(known, count, name, length);
     DT_REQUIRE(fitting == 1, DT_ERR_ARG, "option '--%.*s' is ambiguous; possibilities:%s",
                (int)length, name, possible);
     return DT_OK;
@@ -163,30 +187,44 @@ static dt_status take_long(command_line *line, int *i, int argc, char **argv,
     return take_option(line, &option, text);
 }
 
-static dt_status take_letters(command_line *line, const char *letter) {
+/* "-h"; one dash before the name of a long option is a common slip. */
+static dt_status take_letters(command_line *line, const char *letter, const known_option *known,
+                              size_t count) {
+    const size_t length = strcspn(letter, "=");
+    for (size_t i = 0; length > 1 && i < count; i++) {
+        DT_REQUIRE(strncmp(known[i].name, letter, length) != 0 || known[i].name[length], DT_ERR_ARG,
+                   "'-%.*s' has one dash too few; did you mean --%s?", (int)length, letter, letter);
+    }
     for (; *letter && line->asks == ASKS_NOTHING; letter++) {
         size_t i = 0;
         while (i < GENERALS && GENERAL[i].letter != *letter) i++;
+        if (*letter == '?') i = 0;
         DT_REQUIRE(i < GENERALS, DT_ERR_ARG, "invalid option -- '%c'", *letter);
         DT_TRY(take_option(line, &GENERAL[i], NULL));
     }
     return DT_OK;
 }
 
+/* A negative number is no option. */
+static bool is_option(const char *word) {
+    return word[0] == '-' && word[1] != '\0' && !strchr("0123456789.(", word[1]);
+}
+
 /* Options count wherever they stand; the first that asks for help ends the search. */
 static dt_status take_words(command_line *line, int argc, char **argv, const known_option *known,
                             size_t count) {
     bool options_end = false;
-    for (int i = line->named ? 2 : 1; i < argc && line->asks == ASKS_NOTHING; i++) {
+    for (int i = 1; i < argc && line->asks == ASKS_NOTHING; i++) {
         const char *word = argv[i];
-        if (options_end || word[0] != '-' || word[1] == '\0') {
+        if (i == line->name_at) continue;
+        if (options_end || !is_option(word)) {
             line->argument[line->arguments++] = word;
         } else if (strcmp(word, "--") == 0) {
             options_end = true;
         } else if (word[1] == '-') {
             DT_TRY(take_long(line, &i, argc, argv, known, count));
         } else {
-            DT_TRY(take_letters(line, word + 1));
+            DT_TRY(take_letters(line, word + 1, known, count));
         }
     }
     return DT_OK;
@@ -202,6 +240,18 @@ static void list_commands(char *text, size_t size, const command *except) {
     }
 }
 
+static dt_status raise_no_command(const char *word) {
+    char names[LINE_MAX_BYTES];
+    dt_nearest nearest = {.meant = word};
+    list_commands(names, sizeof names, NULL);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) dt_nearest_try(&nearest, COMMANDS[i]->name);
+    DT_REQUIRE(!nearest.nearest, DT_ERR_ARG,
+               "\"%s\" is neither a command nor an option; did you mean %s? The commands are %s",
+               word, nearest.nearest, names);
+    DT_RAISE(DT_ERR_ARG, "\"%s\" is neither a command nor an option; the commands are %s", word,
+             names);
+}
+
 static dt_status take_arguments(command_line *line) {
     size_t taken = 0;
     for (size_t i = 0; i < line->command->options; i++) {
@@ -215,38 +265,89 @@ static dt_status take_arguments(command_line *line) {
         }
     }
     if (taken == line->arguments) return DT_OK;
-    char names[LINE_MAX_BYTES];
-    list_commands(names, sizeof names, NULL);
-    const bool first = line->command == COMMANDS[0];
-    DT_RAISE(DT_ERR_ARG, "\"%s\" is neither a command nor an option%s%s", line->argument[taken],
-             first ? "; the commands are " : "", first ? names : "");
+    if (line->command == COMMANDS[0]) return raise_no_command(line->argument[taken]);
+    DT_RAISE(DT_ERR_ARG, "\"%s\" is neither a command nor an option", line->argument[taken]);
 }
 
-static void choose_command(command_line *line, int argc, char **argv) {
-    line->command = COMMANDS[0];
-    for (size_t i = 0; argc > 1 && i < COMMAND_COUNT; i++) {
-        if (strcmp(argv[1], COMMANDS[i]->name) != 0) continue;
-        line->command = COMMANDS[i];
-        line->named = true;
+/* ---- the command: the first word that is no option and no option's value ---- */
+
+/* Whether the word is an option of any command, and whether the next word is its value. */
+static dt_status look_up(bool *is_known, bool *takes, const char *word) {
+    const char *name = word + strlen("--");
+    const size_t length = strcspn(word + 1, "=") - 1;
+    *is_known = *takes = false;
+    if (word[1] != '-') return DT_OK;
+    for (size_t c = 0; c < COMMAND_COUNT; c++) {
+        known_option *known;
+        size_t count;
+        DT_TRY(list_known(&known, &count, COMMANDS[c]));
+        for (size_t i = 0; i < count; i++) {
+            if (strncmp(known[i].name, name, length) != 0) continue;
+            *is_known = true;
+            *takes = *takes || (known[i].value && !name[length]);
+        }
+        dt_memory_free(&known);
     }
+    return DT_OK;
+}
+
+static const command *command_of(const char *word) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(word, COMMANDS[i]->name) == 0) return COMMANDS[i];
+    }
+    return NULL;
+}
+
+/* "help eval" is "eval --help". */
+static dt_status choose_command(command_line *line, int argc, char **argv) {
+    bool all_known = true;
+    line->command = COMMANDS[0];
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (is_option(argv[i])) {
+            bool is_known, takes;
+            DT_TRY(look_up(&is_known, &takes, argv[i]));
+            all_known = all_known && is_known;
+            i += takes;
+            continue;
+        }
+        const command *named = command_of(argv[i]);
+        if (!named && strcmp(argv[i], "help") == 0 && line->asks == ASKS_NOTHING) {
+            line->asks = ASKS_HELP;
+            continue;
+        }
+        if (!named && line->asks == ASKS_HELP) return raise_no_command(argv[i]);
+        if (!named) {
+            /* Its own options would be wrong, too: the name is what is to be mended. */
+            if (all_known) line->stray = argv[i];
+            return DT_OK;
+        }
+        line->command = named;
+        line->named = true;
+        line->name_at = i;
+        return DT_OK;
+    }
+    return DT_OK;
 }
 
 dt_status options_parse(command_line *line, int argc, char **argv) {
     known_option *known = NULL;
     size_t count = 0;
     *line = (command_line){0};
-    choose_command(line, argc, argv);
-    const command *command = line->command;
     dt_status status;
+    DT_TRY_DONE(choose_command(line, argc, argv));
+    if (line->asks != ASKS_NOTHING) goto done;
+    const command *command = line->command;
     DT_TRY_DONE(dt_memory_alloc(&line->given.setting, dt_setting_count(),
                                 sizeof *line->given.setting, "options"));
     DT_TRY_DONE(
         dt_memory_alloc(&line->argument, (size_t)argc + 1, sizeof *line->argument, "options"));
+    DT_TRY_DONE(dt_memory_alloc(&line->path, (size_t)argc + 1, sizeof *line->path, "options"));
     DT_TRY_DONE(dt_memory_alloc(&line->own, 1, command->own_size + 1, "options"));
     if (command->initial) memcpy(line->own, command->initial, command->own_size);
     DT_TRY_DONE(list_known(&known, &count, command));
-    DT_TRY_DONE(take_words(line, argc, argv, known, count));
-    if (line->asks != ASKS_NOTHING) goto done;
+    status = take_words(line, argc, argv, known, count);
+    if (status == DT_ERR_ARG && line->stray) status = raise_no_command(line->stray);
+    if (status != DT_OK || line->asks != ASKS_NOTHING) goto done;
     DT_TRY_DONE(take_arguments(line));
     if (command->check) DT_TRY_DONE(command->check(line->own));
 done:
@@ -256,6 +357,8 @@ done:
 }
 
 void options_destroy(command_line *line) {
+    for (size_t i = 0; i < line->paths; i++) dt_memory_free(&line->path[i]);
+    dt_memory_free(&line->path);
     dt_memory_free(&line->own);
     dt_memory_free(&line->argument);
     dt_memory_free(&line->given.setting);
@@ -272,7 +375,7 @@ static void print_name(char *name, size_t size, const command_line *line) {
 static dt_status print_help(const command_line *line, const known_option *known, size_t count,
                             unsigned flags) {
     struct argp_option *list;
-    DT_TRY(dt_memory_alloc(&list, 2 * count + 1, sizeof *list, "options"));
+    DT_TRY(dt_memory_alloc(&list, 2 * count + 2, sizeof *list, "options"));
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         const known_option *o = &known[i];
@@ -283,6 +386,8 @@ static dt_status print_help(const command_line *line, const known_option *known,
                                          .arg = o->value,
                                          .doc = o->help,
                                          .group = o->group};
+        if (o->to == TO_HELP)
+            list[n++] = (struct argp_option){.key = '?', .flags = OPTION_ALIAS, .group = o->group};
     }
     char others[LINE_MAX_BYTES], help[4096], name[NAME_MAX_BYTES];
     list_commands(others, sizeof others, COMMANDS[0]);

@@ -11,12 +11,16 @@ typedef enum { ASKS_NOTHING, ASKS_HELP, ASKS_USAGE, ASKS_VERSION } help_kind;
 /* The command line as given; strings belong to argv. */
 typedef struct {
     const command *command;
-    bool named;     /* whether the command was named */
-    help_kind asks; /* what to print in the place of running the command */
-    void *own;      /* the command's own options */
+    bool named;        /* whether the command was named */
+    const char *stray; /* the word that stands where a command would; NULL: none */
+    int name_at;       /* by this word of argv; 0: it was not */
+    help_kind asks;    /* what to print in the place of running the command */
+    void *own;         /* the command's own options */
     dt_overrides given;
     const char **argument; /* words that are no options, and not their values */
     size_t arguments;
+    char **path; /* names of files, in full */
+    size_t paths;
     char wrong[1600]; /* what options_parse found wrong */
 } command_line;
 

@@ -183,7 +183,7 @@ static const command_option OPTIONS[] = {
     {ARGUMENT, offsetof(plot_options, target), "CHECKPOINT", NULL, NULL},
     {OPTION_SPLIT, offsetof(plot_options, split), "split", "NAME", "train, validation or test"},
     {OPTION_COUNT, offsetof(plot_options, count), "count", "N", "how many problems"},
-    {OPTION_TEXT, offsetof(plot_options, output), "output", "FILE",
+    {OPTION_PATH, offsetof(plot_options, output), "output", "FILE",
      "the picture, .svg or .png; without it RUN/plot.svg, or beside the checkpoint"},
     {OPTION_FLAG, offsetof(plot_options, ascii), "ascii", NULL,
      "draw in the terminal, as wide as it is; needs no gnuplot"},

@@ -76,9 +76,9 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
 /* ---- the command ---- */
 
 static const command_option OPTIONS[] = {
-    {OPTION_TEXT, offsetof(train_options, resume), "resume", "FILE",
+    {OPTION_PATH, offsetof(train_options, resume), "resume", "FILE",
      "go on from this checkpoint, rather than from the newest of --out"},
-    {OPTION_TEXT, offsetof(train_options, init_from), "init-from", "FILE",
+    {OPTION_PATH, offsetof(train_options, init_from), "init-from", "FILE",
      "begin a new run with the weights of this checkpoint"},
     {OPTION_FLAG, offsetof(train_options, fresh), "fresh", NULL,
      "start over; a folder that is there is renamed, never deleted"},
@@ -101,10 +101,12 @@ static bool needs_ranks(const void *own) {
 const command TRAIN = {
     .name = "train",
     .usage = "",
-    .help = "Train a small Transformer on arithmetic, or on lines of text, alone or under mpirun, "
-            "the same bits on any number of ranks."
-            "\vWithout options it trains the default job in runs/default, and goes on where that "
-            "folder stands.",
+    .help =
+        "Train a small Transformer on arithmetic, or on lines of text, alone or under mpirun, "
+        "the same bits on any number of ranks."
+        "\vWithout options it trains the default job in runs/default, and goes on where that "
+        "folder stands. ~/ at the beginning of a file's or folder's name is the home folder, in "
+        "files of settings, too.",
     .option = OPTIONS,
     .options = sizeof OPTIONS / sizeof *OPTIONS,
     .reads_config = true,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtrain/core/path.h"
+
 static void *field_at(dt_config *config, const dt_setting *setting) {
     return (char *)config + setting->offset;
 }
@@ -84,6 +86,13 @@ static dt_status read_text(char *value, const dt_setting *setting, const char *t
     memset(value, 0, (size_t)setting->max + 1); /* configurations are compared as bytes */
     memcpy(value, text, length + 1);
     return DT_OK;
+}
+
+static dt_status read_path(char *value, const dt_setting *setting, const char *text,
+                           const char *where) {
+    char path[DT_PATH_MAX];
+    DT_TRY(dt_path_expand(path, sizeof path, text, where));
+    return read_text(value, setting, path, where);
 }
 
 static dt_status read_choice(int64_t *value, const dt_setting *setting, const char *text,
@@ -165,6 +174,7 @@ dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char
     case DT_SETTING_INT: return read_int(field, setting, text, where);
     case DT_SETTING_REAL: return read_real(field, setting, text, where);
     case DT_SETTING_TEXT: return read_text(field, setting, text, where);
+    case DT_SETTING_PATH: return read_path(field, setting, text, where);
     case DT_SETTING_CHOICE: return read_choice(field, setting, text, where);
     case DT_SETTING_CADENCE: return read_cadence(field, setting, text, where);
     case DT_SETTING_DURATION: return read_duration(field, text, where);
@@ -218,7 +228,8 @@ void dt_config_text(char *text, size_t size, const dt_config *config, const dt_s
     switch (setting->type) {
     case DT_SETTING_INT: snprintf(text, size, "%lld", (long long)*(const int64_t *)field); break;
     case DT_SETTING_REAL: real_text(text, size, *(const double *)field); break;
-    case DT_SETTING_TEXT: snprintf(text, size, "%s", (const char *)field); break;
+    case DT_SETTING_TEXT:
+    case DT_SETTING_PATH: snprintf(text, size, "%s", (const char *)field); break;
     case DT_SETTING_CHOICE:
         choice_text(text, size, setting->choices, *(const int64_t *)field);
         break;

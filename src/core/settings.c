@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/nearest.h"
 
 /* 2^53 - 1: whole numbers up to here survive JSON and double. */
 #define EXACT 9007199254740991.0
@@ -24,6 +25,11 @@ enum { OUT_MAX = 180 };
     { SETTING(REAL, setting, group, reach, field, __VA_ARGS__), RANGE(least, most), .value = "X" }
 #define TEXT(setting, group, reach, field, what, most, ...)                                        \
     { SETTING(TEXT, setting, group, reach, field, __VA_ARGS__), RANGE(1, most), .value = (what) }
+#define PATH(setting, group, reach, field, what, least, most, ...)                                 \
+    {                                                                                              \
+        SETTING(PATH, setting, group, reach, field, __VA_ARGS__), RANGE(least, most),              \
+            .value = (what)                                                                        \
+    }
 #define OPTIONAL(setting, group, reach, field, what, most, ...)                                    \
     { SETTING(TEXT, setting, group, reach, field, __VA_ARGS__), RANGE(0, most), .value = (what) }
 #define CHOICE(setting, group, reach, field, what, names, ...)                                     \
@@ -40,7 +46,7 @@ enum { OUT_MAX = 180 };
     { SETTING(DURATION, setting, group, reach, field, __VA_ARGS__), .value = "TIME", .max = 1e9 }
 
 static const dt_setting table[] = {
-    TEXT("out", "run", LOCAL, out, "DIR", OUT_MAX, "runs/default",
+    PATH("out", "run", LOCAL, out, "DIR", 1, OUT_MAX, "runs/default",
          "folder of the run: its checkpoints and logs"),
     WHOLE("seed", "run", FIXED, seed, 0, EXACT, "1", "what all random choices start from"),
     WHOLE("steps", "run", FREE, steps, 1, STEPS, "4800", "updates in all"),
@@ -80,9 +86,9 @@ static const dt_setting table[] = {
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
 
-    OPTIONAL("train-file", "data", FREE, train_file, "FILE", OUT_MAX, "",
-             "learn the lines of this text instead of arithmetic: prompt, tab and answer, or plain "
-             "text"),
+    PATH("train-file", "data", FREE, train_file, "FILE", 0, OUT_MAX, "",
+         "learn the lines of this text instead of arithmetic: prompt, tab and answer, or plain "
+         "text"),
     OPTIONAL("train-digest", "data", FIXED, train_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
              "what that file holds, as kept in a checkpoint: its size in bytes and XXH3-128"),
 
@@ -158,48 +164,8 @@ const dt_setting *dt_setting_find(const char *name) {
     return NULL;
 }
 
-/* Longer names than this are not guessed at. */
-enum { NAME_MAX_GUESSED = 31 };
-
-static size_t least(size_t a, size_t b, size_t c) {
-    const size_t ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/* Letters to insert, delete, replace or swap with their neighbour to come from a to b; both at most
-   NAME_MAX_GUESSED long. Source: Damerau 1964, restricted to one edit per position. */
-static size_t edit_distance(const char *a, const char *b) {
-    size_t distance[NAME_MAX_GUESSED + 1][NAME_MAX_GUESSED + 1];
-    const size_t rows = strlen(a), columns = strlen(b);
-    for (size_t i = 0; i <= rows; i++) {
-        for (size_t j = 0; j <= columns; j++) {
-            if (i == 0 || j == 0) {
-                distance[i][j] = i + j;
-                continue;
-            }
-            distance[i][j] = least(distance[i - 1][j] + 1, distance[i][j - 1] + 1,
-                                   distance[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                distance[i - 2][j - 2] + 1 < distance[i][j]) {
-                distance[i][j] = distance[i - 2][j - 2] + 1;
-            }
-        }
-    }
-    return distance[rows][columns];
-}
-
 const char *dt_setting_nearest(const char *name) {
-    const size_t length = strlen(name);
-    if (length > NAME_MAX_GUESSED) return NULL;
-    const char *nearest = NULL;
-    size_t nearest_distance = length / 3 + 1; /* farther away it is another word */
-    for (size_t i = 0; i < SETTINGS; i++) {
-        const size_t distance = edit_distance(name, table[i].name);
-        if (distance > length / 3 + 1 || distance >= strlen(table[i].name)) continue;
-        if (!nearest || distance < nearest_distance) {
-            nearest = table[i].name;
-            nearest_distance = distance;
-        }
-    }
-    return nearest;
+    dt_nearest nearest = {.meant = name};
+    for (size_t i = 0; i < SETTINGS; i++) dt_nearest_try(&nearest, table[i].name);
+    return nearest.nearest;
 }

@@ -9,35 +9,20 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "dtrain/run/launcher.h"
+
 size_t dt_terminal_columns(int file) {
     struct winsize size;
     return file >= 0 && ioctl(file, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
-/* The first line of a file under /proc. */
-static bool read_word(char *word, size_t size, const char *path) {
-    FILE *in = fopen(path, "re");
-    if (!in) return false;
-    const bool read = fgets(word, (int)size, in) != NULL;
-    fclose(in);
-    word[strcspn(word, "\n")] = '\0';
-    return read;
 }
 
 /* mpirun gives its ranks a pipe for standard error even where its own is a terminal, and passes
    every byte on at once. Only launchers of these names do. */
 static int launcher_terminal(void) {
     static const char *const LAUNCHERS[] = {"mpirun", "mpiexec", "orterun", "prterun"};
-    char path[64], name[32], terminal[64];
-    const long parent = (long)getppid();
-    snprintf(path, sizeof path, "/proc/%ld/comm", parent);
-    if (!read_word(name, sizeof name, path)) return -1;
-    bool launched = false;
-    for (size_t i = 0; i < sizeof LAUNCHERS / sizeof *LAUNCHERS; i++) {
-        launched = launched || strcmp(name, LAUNCHERS[i]) == 0;
-    }
-    if (!launched) return -1;
-    snprintf(path, sizeof path, "/proc/%ld/fd/2", parent);
+    char path[64], terminal[64];
+    if (!dt_launcher_is_parent(LAUNCHERS, sizeof LAUNCHERS / sizeof *LAUNCHERS)) return -1;
+    snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
     const ssize_t length = readlink(path, terminal, sizeof terminal - 1);
     if (length <= 0) return -1;
     terminal[length] = '\0';

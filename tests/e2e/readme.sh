@@ -38,8 +38,8 @@ commands=$(tr '\n' ' ' <help | sed -nE 's/.*Other commands: dtrain ([a-z, ]+);.*
 for command in $commands; do "$dtrain" "$command" --help >>help; done
 grep -oE '`--[a-z0-9-]+' "$readme" | tr -d '`' | sort -u >named
 grep '^|' "$readme" | grep -oE '`--[a-z0-9-]+' | tr -d '`' | sort -u >listed
-# An option begins its line of the help, perhaps behind its letter.
-grep -oE '^ +(-., )?--[a-z0-9-]+' help | grep -oE -e '--[a-z0-9-]+' | sort -u >options
+# An option begins its line of the help, perhaps after its letters.
+grep -oE '^ +(-., )*--[a-z0-9-]+' help | grep -oE -e '--[a-z0-9-]+' | sort -u >options
 (($(wc -l <options) >= 60)) || fail "only $(wc -l <options) options found in dtrain --help"
 unknown=$(comm -23 named options | tr '\n' ' ')
 [[ -z $unknown ]] || fail "README.md names what dtrain --help does not: $unknown"

@@ -11,7 +11,7 @@ typedef struct {
     const char *target, *later;
     command_words rest;
     bool flag;
-    const char *text;
+    const char *path;
     int64_t count;
     dt_split split;
 } fuzz_own;
@@ -19,7 +19,7 @@ typedef struct {
 static const command_option OPTIONS[] = {
     {ARGUMENT, offsetof(fuzz_own, target), "CHECKPOINT", NULL, NULL},
     {OPTION_FLAG, offsetof(fuzz_own, flag), "json", NULL, "a flag"},
-    {OPTION_TEXT, offsetof(fuzz_own, text), "resume", "FILE", "a text"},
+    {OPTION_PATH, offsetof(fuzz_own, path), "resume", "FILE", "a path"},
     {OPTION_COUNT, offsetof(fuzz_own, count), "count", "N", "a number"},
     {OPTION_SPLIT, offsetof(fuzz_own, split), "split", "NAME", "a split"},
     {ARGUMENT, offsetof(fuzz_own, later), "LATER", NULL, NULL},
@@ -60,6 +60,7 @@ static void check_own(const command_line *line, int words) {
     const fuzz_own *own = line->own;
     MUST(line->command != &ALL || own->target);
     MUST(own->count >= 0);
+    MUST(!own->path || own->path[0] != '~' || !strchr(own->path, '/'));
     MUST((int)own->split >= 0 && own->split < DT_SPLITS);
     MUST(own->target || !own->later);
     MUST(own->later || own->rest.count == 0);

@@ -84,7 +84,8 @@ seeds() {
         printf '%s\n' ask x y z --count 10 --split test --json --seed 3 >"$to.new/more"
         printf '%s\n' verify --count 7 --json --resume x --digits 4 --usage >"$to.new/usage"
         printf '%s\n' verify a b --ranks-per-node 2 >"$to.new/two"
-        printf '%s\n' ask x --log-level debug -? >"$to.new/help"
+        printf '%s\n' --log-level debug ask x -? -5+3 --resume=~/y >"$to.new/help"
+        printf '%s\n' help vreify -steps=3 >"$to.new/slips"
         ;;
     text)
         for name in 90s 23h50m 2e 1e-3 0.5 runs/default '+-*/' cosine '273*274;2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470' \

@@ -90,6 +90,7 @@ typedef enum {
     DT_SETTING_INT,
     DT_SETTING_REAL,
     DT_SETTING_TEXT,
+    DT_SETTING_PATH, /* a text; ~/ at its beginning is the home folder */
     DT_SETTING_CHOICE,
     DT_SETTING_CADENCE,
     DT_SETTING_DURATION
