@@ -80,18 +80,18 @@ static void print_text(const char *path, const dt_checkpoint *c) {
 }
 
 static void print_json(const char *path, const dt_checkpoint *c) {
-    char metric[32];
+    char metric[32], best[DT_JSON_NUMBER];
     dt_config_text(metric, sizeof metric, &c->config, dt_setting_find("metric"));
     printf("{\"checkpoint\":");
     dt_json_print_text(path);
     printf(",\"step\":%lld,\"tokens\":%lld,\"problems\":%lld,\"seconds\":%."
-           "3f,\"metric\":\"%s\",\"best\":%.9g,\"best_step\":%lld,"
+           "3f,\"metric\":\"%s\",\"best\":%s,\"best_step\":%lld,"
            "\"parameters\":%zu,\"layers\":%zu,\"width\":%zu,\"heads\":%zu,\"vocabulary\":%zu,"
            "\"context\":%zu,\"starts\":%zu,\"settings\":{",
            (long long)c->state.step, (long long)c->state.tokens, (long long)c->state.problems,
-           c->state.seconds, metric, c->state.best, (long long)c->state.best_step,
-           c->layout.weights, c->shape.L, c->shape.C, c->shape.H, c->shape.V, c->shape.T,
-           c->metrics->history_count);
+           c->state.seconds, metric, dt_json_number(best, 9, c->state.best),
+           (long long)c->state.best_step, c->layout.weights, c->shape.L, c->shape.C, c->shape.H,
+           c->shape.V, c->shape.T, c->metrics->history_count);
     print_settings(&c->config, true);
     printf("}}\n");
 }

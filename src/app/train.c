@@ -48,10 +48,10 @@ static void print_end(void *context, const dt_train_end *end) {
     printf(",\"finished\":%s,\"step\":%lld,\"steps\":%lld", end->finished ? "true" : "false",
            (long long)state->step, (long long)end->config->steps);
     if (state->best_step >= 0) {
-        char metric[32];
+        char metric[32], best[DT_JSON_NUMBER];
         dt_config_text(metric, sizeof metric, end->config, dt_setting_find("metric"));
-        printf(",\"metric\":\"%s\",\"best\":%.9g,\"best_step\":%lld", metric, state->best,
-               (long long)state->best_step);
+        printf(",\"metric\":\"%s\",\"best\":%s,\"best_step\":%lld", metric,
+               dt_json_number(best, 9, state->best), (long long)state->best_step);
     }
     printf("}\n");
 }

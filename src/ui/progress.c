@@ -9,6 +9,7 @@
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
+#include "perplexity.h"
 
 static const double BAR_SECONDS = 0.1, LINE_SECONDS = 5;
 /* What was measured so many seconds ago counts for a third. The time left is averaged for longer,
@@ -208,6 +209,7 @@ void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_tim
 
 void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool best) {
     char parts[160] = "", json[160] = "", line[512], loss[32];
+    char perplexity[DT_PERPLEXITY_SIZE];
     size_t used = 0, json_used = 0;
     for (size_t i = 0; i < p->source->kinds; i++) {
         const dt_text_kind *kind = &p->source->kind[i];
@@ -218,9 +220,9 @@ void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool b
         json_used += (size_t)snprintf(json + json_used, sizeof json - json_used,
                                       ",\"exact_match_%s\":%.6f", kind->name, value);
     }
-    dt_log_info("validation at %lld: loss %.4f  perplexity %.3f  tokens %.2f%%  exact %.2f%% %s%s",
-                (long long)row->step, row->loss, row->perplexity, 100 * row->token_accuracy,
-                100 * row->exact_match, parts, best ? "  (best)" : "");
+    dt_log_info("validation at %lld: loss %.4f  perplexity %s  tokens %.2f%%  exact %.2f%% %s%s",
+                (long long)row->step, row->loss, dt_perplexity_text(perplexity, 3, row->perplexity),
+                100 * row->token_accuracy, 100 * row->exact_match, parts, best ? "  (best)" : "");
     snprintf(line, sizeof line,
              "{\"event\":\"validation\",\"step\":%lld,\"loss\":%s,\"token_accuracy\":%.6f,"
              "\"exact_match\":%.6f%s}",

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "dtrain/core/json.h"
+#include "perplexity.h"
 
 static double share_of(int64_t part, int64_t whole) { return (double)part / (double)whole; }
 
@@ -23,8 +24,9 @@ void dt_report_text(const dt_eval_result *result, const dt_eval_problems *proble
         printf("%s at step %" PRId64 ", %" PRId64 " %s of the %s split\n", of->checkpoint, of->step,
                all.problems, kind->texts, dt_split_name(problems->split));
     }
-    printf("loss            %.5f nats per token (perplexity %.4f)\n", t->loss / t->scored,
-           exp(t->loss / t->scored));
+    char perplexity[DT_PERPLEXITY_SIZE];
+    printf("loss            %.5f nats per token (perplexity %s)\n", t->loss / t->scored,
+           dt_perplexity_text(perplexity, 4, exp(t->loss / t->scored)));
     printf("token accuracy  %.4f %%\n", 100 * t->correct / t->scored);
     printf("exact match     %.3f %%", 100 * share_of(all.right, all.problems));
     if (kind->answers)
@@ -37,14 +39,18 @@ dt_status dt_report_json(const dt_eval_result *result, const dt_eval_problems *p
                          const dt_report_subject *of) {
     const dt_score *t = &result->total;
     const dt_count all = result->count[0];
+    char number[5][DT_JSON_NUMBER];
+    const double loss = t->loss / t->scored;
     printf("{\"checkpoint\":");
     dt_json_print_text(of->checkpoint);
     printf(",\"step\":%" PRId64 ",\"split\":\"%s\",\"problems\":%" PRId64
-           ",\"loss\":%.17g,\"perplexity\":%.17g,\"token_accuracy\":%.17g,\"exact_match\":%.17g,"
-           "\"exact_text\":%.17g",
-           of->step, dt_split_name(problems->split), all.problems, t->loss / t->scored,
-           exp(t->loss / t->scored), t->correct / t->scored, share_of(all.right, all.problems),
-           share_of(all.text, all.problems));
+           ",\"loss\":%s,\"perplexity\":%s,\"token_accuracy\":%s,\"exact_match\":%s,"
+           "\"exact_text\":%s",
+           of->step, dt_split_name(problems->split), all.problems,
+           dt_json_number(number[0], 17, loss), dt_json_number(number[1], 17, exp(loss)),
+           dt_json_number(number[2], 17, t->correct / t->scored),
+           dt_json_number(number[3], 17, share_of(all.right, all.problems)),
+           dt_json_number(number[4], 17, share_of(all.text, all.problems)));
     if (result->kind->tally_write) DT_TRY(result->kind->tally_write(stdout, result->tally));
     printf("}\n");
     return DT_OK;

@@ -273,16 +273,20 @@ static void messages_take_the_place_of_the_bar(void **state) {
     heard(&r, text);
     dt_log_warn("something happened");
     assert_string_equal(heard(&r, text), "\r\033[Kdtrain: warning: something happened\n");
-    const dt_validation_row row = {.step = 1,
-                                   .loss = 0.25,
-                                   .perplexity = 1.284,
-                                   .token_accuracy = 0.9,
-                                   .exact_match = 0.5,
-                                   .exact_match_of = {1, NAN, 0.25, 0}};
+    dt_validation_row row = {.step = 1,
+                             .loss = 0.25,
+                             .perplexity = 1.284,
+                             .token_accuracy = 0.9,
+                             .exact_match = 0.5,
+                             .exact_match_of = {1, NAN, 0.25, 0}};
     dt_progress_validation(&r.p, &row, true);
     assert_string_equal(heard(&r, text),
                         "\r\033[Kdtrain: validation at 1: loss 0.2500  perplexity 1.284  tokens "
                         "90.00%  exact 50.00%   + 100.00%  * 25.00%  / 0.00%  (best)\n");
+    row.loss = 168.2; /* diverged: the perplexity has 73 digits */
+    row.perplexity = exp(row.loss);
+    dt_progress_validation(&r.p, &row, false);
+    assert_non_null(strstr(heard(&r, text), "perplexity 1.12e+73  tokens"));
     run_step(&r, 0.2);
     assert_true(heard(&r, text)[0] == '\r');
     dt_progress_close(&r.p);
