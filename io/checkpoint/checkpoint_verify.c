@@ -71,5 +71,6 @@ dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path) {
 
 void dt_verdict_clear(dt_verdict *verdict) {
     dt_memory_free(&verdict->fault);
+    dt_memory_free(&verdict->remark);
     *verdict = (dt_verdict){.step = -1};
 }

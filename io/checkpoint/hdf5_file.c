@@ -65,6 +65,17 @@ dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status) {
     return DT_OK;
 }
 
+dt_status dt_hdf5_remark(const dt_hdf5_file *in, const char *part, const char *what) {
+    if (!in->notes || in->notes->verdict->remarks == DT_FAULTS_MAX) return DT_OK;
+    dt_verdict *verdict = in->notes->verdict;
+    DT_TRY(dt_memory_grow(&verdict->remark, &verdict->remark_capacity, verdict->remarks + 1,
+                          sizeof *verdict->remark, "the list of remarks"));
+    dt_fault *remark = &verdict->remark[verdict->remarks++];
+    snprintf(remark->part, sizeof remark->part, "%s", part);
+    snprintf(remark->what, sizeof remark->what, "%s", what);
+    return DT_OK;
+}
+
 /* ---- bytes ---- */
 
 dt_status dt_hdf5_read_at(void *bytes, const dt_hdf5_file *in, uint64_t offset, size_t size,

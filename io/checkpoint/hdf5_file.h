@@ -21,7 +21,8 @@
 typedef struct {
     const char *name;
     dt_stored_type type;
-    const unsigned char *bytes; /* type.size of them */
+    const unsigned char *bytes; /* type.size of them; NULL: it cannot be read, see foreign */
+    bool foreign;               /* of /, and none that this dtrain writes */
 } dt_hdf5_attribute;
 
 typedef struct {
@@ -44,7 +45,9 @@ typedef struct {
 typedef struct {
     const char *path; /* the caller's */
     int file;
-    dt_fault_notes *notes; /* the caller's; NULL: the first fault is an error */
+    dt_fault_notes *notes;  /* the caller's; NULL: the first fault is an error */
+    const char *const *own; /* names of the attributes of / that must be readable */
+    size_t own_count;
     uint64_t size;
     uint64_t unread;        /* bytes that may still be read: an honest file holds each byte once */
     size_t reads;           /* of metadata so far */
@@ -71,6 +74,9 @@ dt_status dt_hdf5_unusable(const dt_hdf5_file *in, const char *part, const char 
  * it is entered in the notes and is no longer an error.
  */
 dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status);
+
+/* Something that is not wrong: kept if the file is being verified. */
+dt_status dt_hdf5_remark(const dt_hdf5_file *in, const char *part, const char *what);
 
 /* How many faults have been noted. */
 size_t dt_hdf5_faults(const dt_hdf5_file *in);

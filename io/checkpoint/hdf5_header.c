@@ -99,42 +99,82 @@ static dt_status read_space(size_t *rank, size_t extent[DT_STORED_RANK_MAX], con
 
 /* ---- messages ---- */
 
+/* The parts of an attribute: its name, type and shape; the value follows. */
+typedef struct {
+    unsigned version, flags;
+    bytes_left part[3];
+    bytes_left value;
+} attribute_parts;
+
 /* Before version 3 each part of an attribute is padded to 8 bytes, and before version 2 its start
  * is too. */
-static dt_status read_attribute(header *h, bytes_left message) {
+static dt_status split_attribute(attribute_parts *a, const header *h, bytes_left message) {
     const char *part = h->object->path;
     const unsigned char *start = take(&message, 8);
     DT_USABLE(start, h->in, part, "an attribute is cut off");
-    const unsigned version = start[0];
-    DT_USABLE(version >= 1 && version <= 3 && (version == 1 || start[1] == 0), h->in, part,
-              "an attribute that dtrain does not write (version %u)", version);
-    size_t size[3]; /* of name, type and shape */
-    bytes_left piece[3];
-    DT_USABLE(version < 3 || take(&message, 1), h->in, part, "an attribute is cut off");
+    a->version = start[0];
+    a->flags = a->version == 1 ? 0 : start[1];
+    DT_USABLE(a->version >= 1 && a->version <= 3, h->in, part,
+              "an attribute that dtrain does not write (version %u)", a->version);
+    DT_USABLE(a->version < 3 || take(&message, 1), h->in, part, "an attribute is cut off");
     for (size_t i = 0; i < 3; i++) {
-        size[i] = load16(start + 2 + 2 * i);
-        const size_t padded = version == 1 ? dt_round_up(size[i], 8) : size[i];
-        piece[i] = (bytes_left){take(&message, padded), size[i]};
-        DT_USABLE(piece[i].at, h->in, part, "an attribute is cut off");
+        const size_t size = load16(start + 2 + 2 * i);
+        const size_t padded = a->version == 1 ? dt_round_up(size, 8) : size;
+        a->part[i] = (bytes_left){take(&message, padded), size};
+        DT_USABLE(a->part[i].at, h->in, part, "an attribute is cut off");
     }
-    const char *name = (const char *)piece[0].at;
-    DT_USABLE(is_name(name, size[0]), h->in, part, "an attribute without a proper name");
+    a->value = message;
+    return DT_OK;
+}
 
-    dt_hdf5_attribute attribute = {.name = name};
+static dt_status read_value(dt_hdf5_attribute *attribute, const header *h, attribute_parts *a) {
     size_t rank = 0, extent[DT_STORED_RANK_MAX];
     char where[2 * DT_STORED_PATH_MAX];
-    describe(where, sizeof where, part, name);
-    DT_TRY(read_type(&attribute.type, h->in, where, piece[1]));
-    DT_TRY(read_space(&rank, extent, h->in, where, piece[2]));
+    describe(where, sizeof where, h->object->path, attribute->name);
+    DT_USABLE(a->flags == 0, h->in, h->object->path,
+              "an attribute that dtrain does not write (version %u)", a->version);
+    DT_TRY(read_type(&attribute->type, h->in, where, a->part[1]));
+    DT_TRY(read_space(&rank, extent, h->in, where, a->part[2]));
     DT_USABLE(rank == 0, h->in, where, "not a single value");
-    DT_USABLE(attribute.type.size <= VALUE_MAX && h->object->attributes < ATTRIBUTES_MAX, h->in,
-              where, "more, or longer, attributes than dtrain writes");
-    attribute.bytes = take(&message, attribute.type.size);
-    DT_USABLE(attribute.bytes, h->in, where, "its value is cut off");
+    DT_USABLE(attribute->type.size <= VALUE_MAX, h->in, where,
+              "more, or longer, attributes than dtrain writes");
+    attribute->bytes = take(&a->value, attribute->type.size);
+    DT_USABLE(attribute->bytes, h->in, where, "its value is cut off");
+    return DT_OK;
+}
 
+static bool is_own(const dt_hdf5_file *in, const char *name) {
+    for (size_t i = 0; i < in->own_count; i++) {
+        if (strcmp(in->own[i], name) == 0) return true;
+    }
+    return false;
+}
+
+/* People add attributes to /, of any type and name: those are kept unread. */
+static dt_status read_attribute(header *h, bytes_left message) {
+    static const char UNUSUAL[] = "(a name that is not plain)";
     dt_hdf5_file *in = h->in;
-    for (size_t i = h->object->first_attribute; i < in->attributes; i++) {
-        DT_USABLE(strcmp(in->attribute[i].name, name) != 0, in, where, "is there twice");
+    const char *part = h->object->path;
+    attribute_parts a = {0};
+    DT_TRY(split_attribute(&a, h, message));
+    const bool root = in->objects == 0;
+    const bool proper = is_name((const char *)a.part[0].at, a.part[0].left);
+    DT_USABLE(proper || root, in, part, "an attribute without a proper name");
+    dt_hdf5_attribute attribute = {.name = proper ? (const char *)a.part[0].at : UNUSUAL};
+    attribute.foreign = root && !is_own(in, attribute.name);
+    DT_USABLE(h->object->attributes < ATTRIBUTES_MAX, in, part,
+              "more, or longer, attributes than dtrain writes");
+    const dt_status status = proper ? read_value(&attribute, h, &a) : DT_OK;
+    if (status == DT_ERR_DATA && attribute.foreign) {
+        dt_error_clear();
+        attribute.bytes = NULL;
+    } else {
+        DT_TRY(status);
+    }
+    for (size_t i = h->object->first_attribute; proper && i < in->attributes; i++) {
+        char where[2 * DT_STORED_PATH_MAX];
+        describe(where, sizeof where, part, attribute.name);
+        DT_USABLE(strcmp(in->attribute[i].name, attribute.name) != 0, in, where, "is there twice");
     }
     DT_TRY(dt_memory_grow(&in->attribute, &in->attribute_capacity, in->attributes + 1,
                           sizeof *in->attribute, "attributes"));

@@ -8,10 +8,13 @@
 #include "hdf5_bytes.h"
 #include "hdf5_header.h"
 #include "manifest.h"
+#include "schema.h"
 
 dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path, dt_fault_notes *notes) {
     uint64_t root = 0;
     DT_TRY(dt_hdf5_file_open(in, &root, path, notes));
+    in->own = dt_root_attribute;
+    in->own_count = DT_ROOT_ATTRIBUTES;
     DT_TRY(dt_hdf5_header(in, root, "/"));
     DT_USABLE(in->object[0].group, in, "/", "not a group");
     return DT_OK;
@@ -43,7 +46,7 @@ dt_status dt_hdf5_value(void *value, const dt_hdf5_file *in, const char *path, c
     const dt_hdf5_attribute *attribute = dt_hdf5_find_attribute(in, object, name);
     char where[2 * DT_STORED_PATH_MAX];
     describe(where, sizeof where, path, name);
-    DT_USABLE(attribute, in, where, "is missing");
+    DT_USABLE(attribute && attribute->bytes, in, where, "is missing");
     DT_USABLE(dt_stored_equal(attribute->type, type), in, where, "has another type than it should");
     memcpy(value, attribute->bytes, type.size);
     return DT_OK;
@@ -95,8 +98,9 @@ done:
     return status;
 }
 
+/* Foreign attributes are listed if `foreign`: a newer dtrain may have written them. */
 static dt_status list_object(dt_manifest *manifest, const dt_hdf5_file *in,
-                             const dt_hdf5_object *object) {
+                             const dt_hdf5_object *object, bool foreign) {
     char digest[DT_DIGEST_LENGTH + 1] = "";
     const bool root = object == &in->object[0];
     if (!object->group) {
@@ -109,31 +113,51 @@ static dt_status list_object(dt_manifest *manifest, const dt_hdf5_file *in,
     for (size_t i = 0; i < object->attributes; i++) {
         const dt_hdf5_attribute *attribute = &in->attribute[object->first_attribute + i];
         if ((root || !object->group) && strcmp(attribute->name, "digest") == 0) continue;
+        if (attribute->foreign && !(foreign && attribute->bytes)) continue;
         DT_TRY(dt_manifest_add_attribute(manifest, object->path, attribute->name, attribute->type,
                                          attribute->bytes));
     }
     return DT_OK;
 }
 
-dt_status dt_hdf5_verify(const dt_hdf5_file *in) {
+static dt_status digest_of(dt_digest *found, const dt_hdf5_file *in, bool foreign) {
     dt_status status = DT_OK;
     dt_manifest manifest = {0};
-    char expected[DT_DIGEST_LENGTH];
-    dt_digest found;
-    DT_TRY(dt_hdf5_value(expected, in, "/", "digest", DT_TEXT(DT_DIGEST_LENGTH)));
     for (size_t i = 0; i < in->objects; i++) {
-        DT_TRY_DONE(dt_hdf5_note(in, list_object(&manifest, in, &in->object[i])));
+        DT_TRY_DONE(dt_hdf5_note(in, list_object(&manifest, in, &in->object[i], foreign)));
     }
-    if (dt_hdf5_faults(in) > 0) goto done;
-    DT_TRY_DONE(dt_manifest_digest(&found, &manifest));
-    if (in->notes) memcpy(in->notes->verdict->digest, found.text, sizeof found.text);
-    if (memcmp(found.text, expected, DT_DIGEST_LENGTH) != 0) {
-        status =
-            dt_hdf5_unusable(in, "/", __FILE__, __LINE__,
-                             "names, types or attributes are damaged: their digest is %s, not %.*s",
-                             found.text, DT_DIGEST_LENGTH, expected);
-    }
+    DT_TRY_DONE(dt_manifest_digest(found, &manifest));
 done:
     dt_manifest_clear(&manifest);
     return status;
+}
+
+/* Attributes that the digest does not cover. */
+static dt_status remark_foreign(const dt_hdf5_file *in, bool covered) {
+    char part[2 * DT_STORED_PATH_MAX];
+    for (size_t i = 0; i < in->object[0].attributes; i++) {
+        const dt_hdf5_attribute *attribute = &in->attribute[in->object[0].first_attribute + i];
+        if (!attribute->foreign || (covered && attribute->bytes)) continue;
+        describe(part, sizeof part, "/", attribute->name);
+        DT_TRY(dt_hdf5_remark(in, part, "was not written by dtrain, and has no digest"));
+    }
+    return DT_OK;
+}
+
+dt_status dt_hdf5_verify(const dt_hdf5_file *in) {
+    char expected[DT_DIGEST_LENGTH];
+    dt_digest found;
+    DT_TRY(dt_hdf5_value(expected, in, "/", "digest", DT_TEXT(DT_DIGEST_LENGTH)));
+    bool whole = false;
+    for (int foreign = 1; !whole && foreign >= 0; foreign--) {
+        DT_TRY(digest_of(&found, in, foreign));
+        if (dt_hdf5_faults(in) > 0) return DT_OK;
+        whole = memcmp(found.text, expected, DT_DIGEST_LENGTH) == 0;
+        if (whole) DT_TRY(remark_foreign(in, foreign));
+    }
+    if (in->notes) memcpy(in->notes->verdict->digest, found.text, sizeof found.text);
+    DT_USABLE(whole, in, "/",
+              "names, types or attributes are damaged: their digest is %s, not %.*s", found.text,
+              DT_DIGEST_LENGTH, expected);
+    return DT_OK;
 }

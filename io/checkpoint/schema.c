@@ -11,6 +11,10 @@
 const char *const dt_checkpoint_group[DT_CHECKPOINT_GROUPS] = {"config",    "tokenizer", "weights",
                                                                "optimizer", "metrics",   "state"};
 
+const char *const dt_root_attribute[DT_ROOT_ATTRIBUTES] = {
+    "format", "format_version", "dtrain_version", "created", "step",
+    "tokens", "seed",           "shards",         "digest"};
+
 const char *const dt_block_path[DT_BLOCKS] = {"/weights", "/optimizer/m", "/optimizer/v",
                                               "/optimizer/iterate"};
 

@@ -13,6 +13,10 @@ enum { DT_CHECKPOINT_VERSION = 1 };
 enum { DT_CHECKPOINT_GROUPS = 6 };
 extern const char *const dt_checkpoint_group[DT_CHECKPOINT_GROUPS];
 
+/* The attributes of / that dtrain writes; others there are of people or of a newer dtrain. */
+enum { DT_ROOT_ATTRIBUTES = 9 };
+extern const char *const dt_root_attribute[DT_ROOT_ATTRIBUTES];
+
 /* One attribute and its value. */
 typedef struct {
     const char *path; /* of the group it belongs to */

@@ -25,11 +25,26 @@ typedef struct {
 
 /* ---- printing ---- */
 
+static void print_list_json(const char *name, const dt_fault *list, size_t count) {
+    printf(",\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        printf("%s{\"part\":", i ? "," : "");
+        dt_json_print_text(list[i].part);
+        printf(",\"what\":");
+        dt_json_print_text(list[i].what);
+        printf("}");
+    }
+    printf("]");
+}
+
 static void print_text(const char *path, const dt_verdict *v) {
     if (v->faults == 0) {
         printf("%s: whole: step %lld, %zu datasets and %zu attributes in %llu bytes, digest %s\n",
                path, (long long)v->step, v->datasets, v->attributes, (unsigned long long)v->bytes,
                v->digest);
+        for (size_t i = 0; i < v->remarks; i++) {
+            printf("  remark: %s: %s\n", v->remark[i].part, v->remark[i].what);
+        }
         return;
     }
     printf("%s: unusable: %zu fault%s%s\n", path, v->faults, v->faults == 1 ? "" : "s",
@@ -43,17 +58,12 @@ static void print_json(const char *path, const dt_verdict *v) {
     printf("{\"checkpoint\":");
     dt_json_print_text(path);
     printf(",\"whole\":%s,\"step\":%lld,\"digest\":\"%s\",\"datasets\":%zu,\"attributes\":%zu,"
-           "\"bytes\":%llu,\"faults\":[",
+           "\"bytes\":%llu",
            v->faults ? "false" : "true", (long long)v->step, v->digest, v->datasets, v->attributes,
            (unsigned long long)v->bytes);
-    for (size_t i = 0; i < v->faults; i++) {
-        printf("%s{\"part\":", i ? "," : "");
-        dt_json_print_text(v->fault[i].part);
-        printf(",\"what\":");
-        dt_json_print_text(v->fault[i].what);
-        printf("}");
-    }
-    printf("]}\n");
+    print_list_json("faults", v->fault, v->faults);
+    print_list_json("remarks", v->remark, v->remarks);
+    printf("}\n");
 }
 
 static void print_verdict(report *r, const char *path, const dt_verdict *v) {

@@ -91,6 +91,57 @@ expect_exit $DATA "$dtrain" verify short.h5
 expect_text out "the file is cut off"
 say "faults are named"
 
+# What people add to / in a notebook is a remark: of any type, under any name. What dtrain wrote is covered as before.
+# note FILE STATEMENT…: change a checkpoint with h5py, and do not sign it.
+note() {
+    local file=$1
+    shift
+    /usr/bin/python3 -B -c 'import h5py, numpy, sys
+with h5py.File(sys.argv[1], "r+") as file:
+    for statement in sys.argv[2:]: exec(statement)' "$file" "$@"
+}
+mkdir noted
+cp "$to" noted
+noted=noted/${to##*/}
+note "$noted" 'file.attrs["note"] = "x"' 'file.attrs["my tag"] = 3' 'file.attrs["list"] = numpy.arange(5)' \
+    'file.attrs["gr\u00f6\u00dfe"] = 1.5' 'file.attrs["exact"] = numpy.int64(5)' 'file.attrs["long"] = "y" * 10000'
+expect_exit 0 "$dtrain" verify "$noted"
+expect_text out "whole: step 40" "remark: /: attribute note: was not written by dtrain" "remark: /: attribute exact:" \
+    "remark: /: attribute (a name that is not plain)"
+expect_exit 0 "$dtrain" verify --json "$noted"
+/usr/bin/python3 -B -c 'import json
+row = json.load(open("out"))
+assert row["whole"] and not row["faults"] and len(row["remarks"]) == 6, row' || fail "verify --json of remarks"
+expect_exit 0 "$dtrain" info "$noted"
+expect_exit 0 "$dtrain" eval "$noted" --count 8
+expect_exit 0 "$dtrain" "${run[@]}" --out noted --steps 41
+expect_text err "resuming noted from step 40"
+cp "$to" newer.h5 # as a newer dtrain would write and sign it
+edit newer.h5 'file.attrs["newer"] = numpy.int64(1)'
+expect_exit 0 "$dtrain" verify newer.h5
+! grep -q remark out || fail "a signed attribute is a remark"
+note newer.h5 'file.attrs["newer"] = numpy.int64(2)'
+expect_exit $DATA "$dtrain" verify newer.h5
+for change in 'file.attrs["created"] = numpy.bytes_(b"2026-01-01T00:00:00Z")' 'del file.attrs["dtrain_version"]' \
+    'file["weights"].attrs["note"] = "x"' 'file.attrs["seed"] = numpy.int64(9)' 'file.attrs["step"] = "forty"'; do
+    cp "$noted" changed.h5
+    note changed.h5 "$change"
+    expect_exit $DATA "$dtrain" verify changed.h5
+done
+say "attributes that people add are remarks"
+
+# Names that are not UTF-8, as on old disks: JSON is JSON all the same.
+odd=$'odd\xff\xe2\x82'
+mkdir "$odd"
+cp "$to" "$odd"
+for command in verify info; do
+    expect_exit 0 "$dtrain" $command --json "$odd"
+    /usr/bin/python3 -B -c 'import json
+row = json.loads(open("out", "rb").read().decode())
+assert row["checkpoint"].startswith("odd\ufffd\ufffd\ufffd/"), row' || fail "$command --json of a name that is not UTF-8"
+done
+say "JSON of any name"
+
 # Bits all over the file, through the whole program: noticed, or the same contents.
 /usr/bin/python3 -B - "$dtrain" "$to" <<'END' || fail "a flipped bit got by"
 import json, pathlib, random, subprocess, sys

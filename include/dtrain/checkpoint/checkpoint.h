@@ -88,6 +88,8 @@ typedef struct {
     uint64_t bytes; /* of the file */
     dt_fault *fault;
     size_t faults, fault_capacity;
+    dt_fault *remark; /* not wrong, but not of dtrain: attributes that people have added to / */
+    size_t remarks, remark_capacity;
 } dt_verdict;
 
 /**
