@@ -2,8 +2,11 @@
  * are. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "dtrain/core/clock.h"
@@ -141,12 +144,33 @@ static dt_status choose_texts(dt_eval_problems *texts, const eval_options *optio
     return DT_OK;
 }
 
+/* What is shown while it goes on. */
+typedef struct {
+    dt_eval_bar bar;
+    bool prints; /* all its results go to standard output */
+} watcher;
+
+/* Results that cannot be delivered are not calculated. */
+static void chunk_done(void *context, uint64_t done) {
+    watcher *w = context;
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    if (w->prints && !dt_signals_stop() && poll(&output, 1, 0) == 1 && (output.revents & POLLERR))
+        dt_signals_raise(SIGPIPE);
+    dt_eval_bar_chunk(&w->bar, done);
+}
+
+static void round_done(void *context, uint64_t done, uint64_t wrong) {
+    watcher *w = context;
+    dt_eval_bar_round(&w->bar, done, wrong);
+}
+
 static dt_status report_stop(const dt_eval_result *result, const dt_eval_request *request,
                              const error_list *list) {
     dt_log_warn(
         "stopped by %s after %" PRIu64 " of %" PRIu64 " problems, %" PRIu64 " of them wrong%s%s",
         dt_signals_name(dt_signals_stop()), result->done, request->problems.count, result->wrong,
         list->path ? "; they are listed in " : "", list->path ? list->partial : "");
+    DT_REQUIRE(dt_signals_stop() != SIGPIPE, DT_ERR_IO, "standard output cannot be written");
     DT_RAISE(DT_ERR_STOPPED, "the evaluation was stopped");
 }
 
@@ -170,11 +194,10 @@ static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const ev
                                 const dt_source *source, const char *part) {
     const bool speaks = dt_comm_rank(s->comm) == 0;
     const double start = dt_seconds_now();
-    dt_eval_bar bar = {0};
+    watcher w = {.prints = !options->errors && !options->dump_logits};
     error_list list = {0};
     dt_eval_result result = {0};
-    dt_eval_progress progress = {
-        .chunk = dt_eval_bar_chunk, .round = dt_eval_bar_round, .context = &bar};
+    dt_eval_progress progress = {.chunk = chunk_done, .round = round_done, .context = &w};
     dt_eval_request request = {.generate = true, .list = options->errors != NULL};
     dt_status status;
     status = choose_texts(&request.problems, options, source);
@@ -184,12 +207,12 @@ static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const ev
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     request.errors = list.file;
     if (speaks) {
-        dt_eval_bar_open(&bar, request.problems.count, dt_comm_size(s->comm),
+        dt_eval_bar_open(&w.bar, request.problems.count, dt_comm_size(s->comm),
                          (dt_log_level)source->config.log_level);
         request.progress = &progress;
     }
     status = dt_evaluate(&result, s, loaded->model, source, &request);
-    if (speaks) dt_eval_bar_close(&bar);
+    if (speaks) dt_eval_bar_close(&w.bar);
     if (status == DT_OK && speaks) {
         status = report(&result, &request, &list, options, &loaded->checkpoint, part,
                         dt_seconds_now() - start);

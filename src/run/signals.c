@@ -59,6 +59,7 @@ void dt_signals_catch(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 
+void dt_signals_raise(int number) { on_signal(number); }
 int dt_signals_stop(void) { return stop_number; }
 double dt_signals_stop_age(void) {
     return stop_number ? ((milliseconds() - stop_ms) & 0x3fffffff) / 1000.0 : 0;
@@ -72,6 +73,7 @@ const char *dt_signals_name(int number) {
     case SIGTERM: return "signal TERM";
     case SIGUSR1: return "signal USR1";
     case SIGHUP: return "signal HUP";
+    case SIGPIPE: return "the end of the program that reads the output";
     default: return "signal to another rank";
     }
 }

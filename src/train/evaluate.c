@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "dtrain/core/memory.h"
@@ -35,6 +36,8 @@ typedef struct {
     int64_t *round;             /* (values_of) as those of the result, of this round */
     double *unit_score;         /* (units of a round, SCORES) */
     dt_text errors;             /* lines about wrong answers of this round */
+    dt_window *window;          /* holds `stop` */
+    atomic_int *stop;           /* set by the rank of this node that a signal has reached */
 } evaluator;
 
 /* Counts and tally stand in one block, which ranks add up. */
@@ -46,6 +49,13 @@ static dt_count *counts_in(int64_t *values) { return (dt_count *)(void *)values;
 
 static int64_t *tally_in(int64_t *values) {
     return values + (1 + DT_KINDS_MAX) * sizeof(dt_count) / sizeof(int64_t);
+}
+
+/* A signal may reach one rank alone; those of its node see it at once, others after the round. */
+static bool is_stopped(const evaluator *e) {
+    const bool stopped = dt_signals_stop() != 0;
+    if (stopped && e->stop) atomic_store(e->stop, 1);
+    return stopped || (e->stop && atomic_load(e->stop));
 }
 
 /* Texts first, first + 1 …, as many as one forward pass takes. */
@@ -101,7 +111,7 @@ static dt_status answer_some(evaluator *e, size_t first) {
 /* Texts that were not reproduced are answered in full: a slip in the working need not spoil the
  * answer. */
 static dt_status answer_open(evaluator *e) {
-    for (size_t i = 0; e->generator && i < e->opened && !dt_signals_stop(); i += DT_EVAL_ANSWERS) {
+    for (size_t i = 0; e->generator && i < e->opened && !is_stopped(e); i += DT_EVAL_ANSWERS) {
         DT_TRY(answer_some(e, i));
     }
     for (size_t i = 0; !e->generator && i < e->opened; i++) {
@@ -133,13 +143,13 @@ static dt_status evaluate_unit(evaluator *e, double *unit_score, uint64_t first,
     const dt_eval_progress *progress = e->request->progress;
     dt_score sum = {0};
     e->opened = e->wrong = 0;
-    for (uint64_t at = first; at < end && !dt_signals_stop(); at += e->batch.problems) {
+    for (uint64_t at = first; at < end && !is_stopped(e); at += e->batch.problems) {
         DT_TRY(evaluate_chunk(e, &sum, at, end));
         if (progress && progress->chunk) progress->chunk(progress->context, e->batch.problems);
     }
     DT_TRY(answer_open(e));
-    const double score[SCORES] = {sum.loss,  sum.scored,       sum.correct,           sum.problems,
-                                  sum.exact, (double)e->wrong, dt_signals_stop() != 0};
+    const double score[SCORES] = {sum.loss,  sum.scored,       sum.correct,  sum.problems,
+                                  sum.exact, (double)e->wrong, is_stopped(e)};
     memcpy(unit_score, score, sizeof score);
     return DT_OK;
 }
@@ -233,6 +243,15 @@ static dt_status evaluator_open(evaluator *e, size_t units) {
     return dt_generator_create(&e->generator, e->model, DT_EVAL_ANSWERS);
 }
 
+/* Without shared memory each rank finds out at the end of the round. Collective. */
+static void share_stop(evaluator *e, dt_comm *comm) {
+    if (dt_window_create(&e->window, comm, sizeof *e->stop, "the signal to stop") == DT_OK) {
+        e->stop = dt_window_memory(e->window);
+    } else {
+        dt_error_clear();
+    }
+}
+
 static void destroy_texts(dt_text **text) {
     for (size_t i = 0; *text && i < DT_EVAL_ANSWERS; i++) dt_text_destroy(&(*text)[i]);
     dt_memory_free(text);
@@ -283,6 +302,7 @@ dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
     const uint64_t unit = unit_of(request, texts);
     DT_TRY_DONE(dt_comm_agree(s->comm, result_open(result, source->kind)));
     DT_TRY_DONE(dt_comm_agree(s->comm, evaluator_open(&e, units)));
+    if (request->generate) share_stop(&e, s->comm);
     while (result->done < texts && !result->interrupted) {
         eval_round r = {.first = result->done, .unit = unit, .units = units};
         r.end = texts - r.first < units * unit ? texts : r.first + units * unit;
@@ -291,6 +311,8 @@ dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
     }
     DT_TRY_DONE(dt_comm_sum(s->comm, (int64_t *)(void *)result->count, values_of(source->kind)));
 done:
+    /* Freeing it is collective: it would wait for ranks that are gone. */
+    if (status != DT_ERR_COMM) dt_window_destroy(&e.window);
     evaluator_close(&e);
     return status;
 }

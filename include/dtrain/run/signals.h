@@ -14,6 +14,10 @@ void dt_signals_catch(void);
 int dt_signals_stop(void);
 const char *dt_signals_name(int number);
 
+/* As if this signal had come, of this process alone: PIPE where the reader of its output has gone.
+ */
+void dt_signals_raise(int number);
+
 /* Seconds since the first one came. */
 double dt_signals_stop_age(void);
 
