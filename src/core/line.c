@@ -33,6 +33,15 @@ bool dt_line_cut(dt_line *line, size_t *length, const char *text, size_t size, b
     return true;
 }
 
+bool dt_line_is_blank(const dt_line *line) {
+    for (size_t at = 0; at < line->length;) {
+        const size_t length = dt_utf8_length(line->text + at, line->length - at);
+        if (length == 0 || !dt_utf8_is_space(dt_utf8_code(line->text + at, length))) return false;
+        at += length;
+    }
+    return true;
+}
+
 static bool begins_as_utf16(const dt_line *line) {
     return line->number <= 1 && line->length >= 2 &&
            (memcmp(line->text, "\xff\xfe", 2) == 0 || memcmp(line->text, "\xfe\xff", 2) == 0);

@@ -137,7 +137,7 @@ cmp before after || fail "a damaged run was touched"
 
 refuse $USAGE "division by zero" "$dtrain" ask good 12/0
 refuse $USAGE 12345 "$dtrain" ask good 12345+1
-refuse $USAGE "cannot read \"12 plus 3\"" "$dtrain" ask good "12 plus 3"
+refuse $USAGE "one of + - * / is missing" "$dtrain" ask good "12 und 3"
 refuse $USAGE "999999999999999999999" "$dtrain" ask good 999999999999999999999+1
 
 # ---- folders that cannot be written ----

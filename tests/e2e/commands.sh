@@ -96,7 +96,17 @@ printf '3+4\n\nwhat?\n7*8\r\n1/0\n2+2' >asked
 expect_exit 64 "$dtrain" ask "$run" <asked
 check 'known = open("by_argument").read().split("\n")
 assert out.split("\n") == [known[0], "", "", known[1], "", known[4], ""], out
-assert "line 3: " in err and "line 5: " in err and "line 4" not in err, err'
+assert "standard input:3:1: " in err and "standard input:5:1: 1/0" in err and "input:4" not in err, err'
+# However people and other systems write the same problem; a \r alone ends a line, too.
+printf '\xef\xbb\xbf3+4\n３＋４\r\n\xc2\xa03\xe3\x80\x80+ 4=?\r\r\n3 plus 4\rWhat is 3+4？\n \xc2\xa0\n3+4\0005\n\x1b[31m3+4\n' >asked
+expect_exit 65 "$dtrain" ask "$run" <asked
+check 'known = open("by_argument").read().split("\n")
+assert out.split("\n") == [known[0]] * 5 + [""] * 4, out
+assert "standard input:7:4: byte 4 (0x00)" in err and "\n  3+4?5\n     ^\n" in err, err
+assert "standard input:8:1: a number is missing" in err and "\n  ?[31m3+4\n  ^\n" in err and "\x1b" not in err, err'
+expect_exit 0 "$dtrain" ask "$run" $'\xef\xbb\xbf3+4\r\n7*8\n' 2+2
+check 'known = open("by_argument").read().split("\n")
+assert out.split("\n") == [known[0], known[1], known[4], ""], out'
 expect_exit 0 "$dtrain" ask "$run" --show-work 7*8 3+4
 check 'known = open("by_argument").read().split("\n")
 lines = out.splitlines()
@@ -132,7 +142,7 @@ def ask(line):
     return wait_for("\r\n> ").split("\r\n", 1)[1]
 assert "such as" in wait_for("> ")
 assert ask("3+4") == known[0]
-assert "cannot read" in ask("three")
+assert "a number is missing" in ask("three")
 assert "zero" in ask("1/0")
 assert ask("7*8") == known[1]
 os.write(terminal, b"\n")

@@ -78,8 +78,13 @@ expect_exit 64 start 2 eval words --ops +
 expect_text err "--ops is for problems" "words.txt"
 expect_exit 64 start 2 eval words --train-file ""
 expect_text err "--train-file is empty" "words.txt"
-expect_exit 65 "$dtrain" ask words "xyz"
-expect_text err "begins no token"
+expect_exit 65 "$dtrain" ask words "abxy"
+expect_text err "\"x\" begins no token" "  abxy" "    ^"
+! grep -qF 'ab\t' err || fail "an error quotes what was not asked"
+printf '\xef\xbb\xbfab\nba\0b\n\n猫ab\n' >questions.txt
+expect_exit 65 "$dtrain" ask words <questions.txt
+expect_text err "standard input:2:3: byte 3 (0x00)" "  ba?b" "standard input:4:1: \"猫\" begins no token" "some lines have no answer"
+(($(wc -l <out) == 4)) || fail "four lines have $(wc -l <out) answers"
 expect_exit 64 "$dtrain" ask words "abcabcabcabcabcabcabcabcabcabcabcabc"
 expect_text err "37 tokens"
 
@@ -156,11 +161,41 @@ bad() {
     expect_text err "$@"
     [[ ! -e bad ]] || fail "a bad file makes a folder"
 }
-bad 'a\tb\n\nb\n' "bad.txt:3: the line is empty"
-bad 'a\tb\tc\n' "bad.txt:2: 2 tabs"
-bad 'caf\xe9\tx\n' "bad.txt:2: byte 4 (0xe9)" "UTF-8"
-bad 'a\tb\nabcde\tedcba\n' "bad.txt:3: the line needs 12 tokens" "--context"
-say "bad lines are named"
+bad 'a\tb\tc\n' "bad.txt:2:4: 2 tabs" "  a b c" "     ^"
+bad 'caf\xe9\tx\n' "bad.txt:2:4: byte 4 (0xe9)" "UTF-8" "  caf? x" "     ^"
+bad 'ab\0\n' "bad.txt:2:3: byte 3 (0x00)" "  ab?"
+bad 'a\tb\nabcde\tedcba\n' "bad.txt:3:8: the line needs 12 tokens" "--context" "  abcde edcba" "         ^"
+bad '\x1b[31m\t\n' "bad.txt:2:7: there is no answer" "  ?[31m "
+say "bad lines are shown"
+
+# Ends and marks as other systems leave them, and empty lines: the same lines.
+seq 10 59 | sed 's/.*/&\tx&/' >numbers.txt
+expect_exit 0 "$dtrain" data --train-file numbers.txt --count 60 --json
+mv out wanted
+for end in '\r\n' '\r\r\n' '\r' '\n\n'; do
+    {
+        printf '\xef\xbb\xbf'
+        while read -r line; do printf '%s%b' "$line" "$end"; done <numbers.txt
+    } >ends.txt
+    expect_exit 0 "$dtrain" data --train-file ends.txt --count 60 --json
+    cmp out wanted || fail "with lines that end with $end there are others"
+done
+expect_exit 0 start alone "${tiny[@]}" --train-file ends.txt --out empty
+expect_text err "50 empty lines left out"
+
+# More of the same lines would not help.
+seq 1000 | sed 's/.*/same/' >same.txt
+expect_exit 64 start alone "${tiny[@]}" --eval-every 1 --train-file same.txt --out bad
+expect_text err "all are equal" "more different lines"
+printf '%s\n' d d1 d2 >letters.txt
+expect_exit 64 start alone "${tiny[@]}" --eval-every 1 --train-file letters.txt --out bad
+expect_text err "more different lines"
+printf '%s\n' {a..z} {A..Z} >letters.txt # one character a line
+expect_exit 0 start alone "${tiny[@]}" --eval-every 1 --train-file letters.txt --out letters
+iconv -f UTF-8 -t UTF-16 <letters.txt >utf16.txt
+expect_exit 65 start alone "${tiny[@]}" --train-file utf16.txt --out bad
+expect_text err "utf16.txt:1:1: byte 1" "iconv -f UTF-16"
+say "ends of lines, empty ones, and equal ones"
 
 seq 10 59 | sed 's/.*/&\tx&/' >numbers.txt
 expect_exit 64 start 2 "${tiny[@]}" --places 2 --train-file numbers.txt --out bad

@@ -72,8 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_settings(text);
     dt_problem problem;
     size_t phrasing;
-    MUST(!dt_chat_read(&problem, &phrasing, text) || phrasing < DT_PHRASINGS);
-    const dt_status status = dt_problem_parse(&problem, text);
+    const dt_line line = dt_line_of(text);
+    MUST(!dt_chat_read(&problem, &phrasing, &line) || phrasing < DT_PHRASINGS);
+    const dt_status status = dt_problem_parse(&problem, &line);
     MUST(status == DT_OK || status == DT_ERR_ARG);
     if (status == DT_OK) {
         solve(&problem);

@@ -103,10 +103,15 @@ static void every_phrasing_is_written(void **state) {
     }
 }
 
+static bool read_words(dt_problem *problem, size_t *phrasing, const char *text) {
+    const dt_line line = dt_line_of(text);
+    return dt_chat_read(problem, phrasing, &line);
+}
+
 static void assert_read(const char *text, const dt_problem *problem, size_t phrasing) {
     dt_problem read = {DT_ADD, 0, 0};
     size_t as = DT_PHRASINGS;
-    if (!dt_chat_read(&read, &as, text)) fail_msg("not understood: %s", text);
+    if (!read_words(&read, &as, text)) fail_msg("not understood: %s", text);
     assert_int_equal(read.operation, problem->operation);
     assert_int_equal(read.a, problem->a);
     assert_int_equal(read.b, problem->b);
@@ -127,6 +132,9 @@ static void people_may_write_as_they_like(void **state) {
     assert_read("what is 12 plus 34", &sum, 0);
     assert_read("  WHAT  IS 12 PLUS 0034 ??\n", &sum, 0);
     assert_read("add 12 and 34!", &sum, 2);
+    assert_read("12 plus 34", &sum, 0);
+    assert_read("2060 divided by 71?", &quotient, 0);
+    assert_read("12\343\200\200plus\302\24034", &sum, 0);
     assert_read("１２足す３４は？", &sum, 4);
     assert_read("12 足す 34 は", &sum, 4);
     assert_read("12　足す　34は?", &sum, 4);
@@ -160,7 +168,7 @@ static void other_text_is_no_question(void **state) {
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         dt_problem problem = {DT_DIVIDE, 1, 2};
         size_t phrasing = 77;
-        if (dt_chat_read(&problem, &phrasing, other[i])) fail_msg("understood: %s", other[i]);
+        if (read_words(&problem, &phrasing, other[i])) fail_msg("understood: %s", other[i]);
         assert_int_equal(problem.b, 2);
         assert_int_equal(phrasing, 77);
     }
@@ -169,7 +177,7 @@ static void other_text_is_no_question(void **state) {
     long_text[sizeof long_text - 1] = '\0';
     dt_problem problem;
     size_t phrasing;
-    assert_false(dt_chat_read(&problem, &phrasing, long_text));
+    assert_false(read_words(&problem, &phrasing, long_text));
 }
 
 static void sentences_are_read_strictly(void **state) {

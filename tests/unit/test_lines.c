@@ -181,6 +181,71 @@ static void the_vocabulary_is_what_occurs(void **state) {
     dt_lines_close(&lines);
 }
 
+/* Ends of all systems, mixed, and empty lines, which are no texts: the lines are those of the same
+ * file with one kind of end. */
+static void ends_and_empty_lines(void **state) {
+    (void)state;
+    enum { LINES = 400 };
+    static char mixed[LINES * 16], plain[LINES * 16];
+    static const char *const end[] = {"\n",   "\r\n",     "\r\r\n",      "\r",
+                                      "\n\n", "\r\n\r\n", "\r\r\n\r\r\n"};
+    enum { ENDS = sizeof end / sizeof *end };
+    size_t mixed_size = 0, plain_size = 0, empty = 0;
+    for (size_t i = 0; i < LINES; i++) {
+        const size_t kind = i * 7919 % 31 % ENDS;
+        mixed_size += (size_t)sprintf(mixed + mixed_size, "line %zu%s", i, end[kind]);
+        plain_size += (size_t)sprintf(plain + plain_size, "line %zu\n", i);
+        empty += kind >= 4;
+    }
+    dt_lines *lines[2];
+    dt_text text[2] = {{0}};
+    write_file(plain, plain_size);
+    lines[0] = open_lines(0);
+    char *const kept = strdup(path);
+    snprintf(path, sizeof path, "/tmp/dtrain-lines.XXXXXX");
+    assert_int_equal(make_file(NULL), 0);
+    write_file(mixed, mixed_size);
+    lines[1] = open_lines(0);
+    assert_int_equal(dt_lines_about(lines[0])->empty, 0);
+    assert_int_equal(dt_lines_about(lines[1])->empty, empty);
+    assert_true(empty > 0 && dt_lines_about(lines[1])->differ);
+    assert_int_equal(all_lines(lines[1]), LINES);
+    for (int split = 0; split < DT_SPLITS; split++) {
+        const size_t count = dt_lines_about(lines[0])->lines[split];
+        assert_int_equal(dt_lines_about(lines[1])->lines[split], count);
+        for (size_t i = 0; i < count; i++) {
+            for (int k = 0; k < 2; k++)
+                assert_int_equal(dt_lines_read(&text[k], lines[k], (dt_split)split, i), DT_OK);
+            assert_string_equal(text[0].bytes, text[1].bytes);
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        dt_text_destroy(&text[k]);
+        dt_lines_close(&lines[k]);
+    }
+    unlink(path);
+    memcpy(path, kept, sizeof path);
+    free(kept);
+}
+
+static void equal_lines_are_noticed(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool differ;
+    } cases[] = {{"x\n", false},
+                 {"x\nx\r\nx", false},
+                 {"x\n\n\nx\n", false},
+                 {"x\nc\n", true},
+                 {"x\nxx\n", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_file(cases[i].text, strlen(cases[i].text));
+        dt_lines *lines = open_lines(0);
+        assert_int_equal(dt_lines_about(lines)->differ, cases[i].differ);
+        dt_lines_close(&lines);
+    }
+}
+
 /* ---- bad ones ---- */
 
 static void bad_lines_are_named(void **state) {
@@ -188,23 +253,20 @@ static void bad_lines_are_named(void **state) {
     static const struct {
         const char *text, *says;
     } bad[] = {
-        {"a\nb\n\nc\n", ":3: the line is empty"},
-        {"a\n\r\nc\n", ":2: the line is empty"},
-        {"a\nb\n\n", ":3: the line is empty"},
-        {"a\nb\tc\td\n", ":2: 2 tabs"},
-        {"a\n\tb\n", ":2: there is no prompt"},
-        {"a\nb\t\n", ":2: there is no answer"},
-        {"a\nb\t\r\n", ":2: there is no answer"},
-        {"ab\xff\n", ":1: byte 3 (0xff)"},
-        {"a\n猫\xe7\x8c\n", ":2: byte 4 (0xe7)"},
-        {"a\n\xc0\x80\n", ":2: byte 1 (0xc0)"},      /* overlong NUL */
-        {"\xe0\x9f\xbf\n", ":1: byte 1 (0xe0)"},     /* overlong U+07FF */
-        {"\xed\xa0\x80\n", ":1: byte 1 (0xed)"},     /* a surrogate */
-        {"\xf4\x90\x80\x80\n", ":1: byte 1 (0xf4)"}, /* behind U+10FFFF */
-        {"\xf0\x8f\xbf\xbf\n", ":1: byte 1 (0xf0)"}, /* overlong U+FFFF */
-        {"\xf5\x80\x80\x80\n", ":1: byte 1 (0xf5)"},
-        {"x\x80\n", ":1: byte 2 (0x80)"},
-        {"123456789\n", ":1: the line needs 11 tokens, and --context has room for 10"},
+        {"a\nb\tc\td\n", ":2:4: 2 tabs"},
+        {"a\n\tb\n", ":2:1: there is no prompt"},
+        {"a\nb\t\n", ":2:3: there is no answer"},
+        {"a\nb\t\r\n", ":2:3: there is no answer"},
+        {"ab\xff\n", ":1:3: byte 3 (0xff)"},
+        {"a\n猫\xe7\x8c\n", ":2:2: byte 4 (0xe7)"},
+        {"a\n\xc0\x80\n", ":2:1: byte 1 (0xc0)"},      /* overlong NUL */
+        {"\xe0\x9f\xbf\n", ":1:1: byte 1 (0xe0)"},     /* overlong U+07FF */
+        {"\xed\xa0\x80\n", ":1:1: byte 1 (0xed)"},     /* a surrogate */
+        {"\xf4\x90\x80\x80\n", ":1:1: byte 1 (0xf4)"}, /* behind U+10FFFF */
+        {"\xf0\x8f\xbf\xbf\n", ":1:1: byte 1 (0xf0)"}, /* overlong U+FFFF */
+        {"\xf5\x80\x80\x80\n", ":1:1: byte 1 (0xf5)"},
+        {"x\x80\n", ":1:2: byte 2 (0x80)"},
+        {"123456789\n", ":1:9: the line needs 11 tokens, and --context has room for 10"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         dt_lines *lines;
@@ -242,12 +304,12 @@ static void files_that_cannot_be_learned_are_refused(void **state) {
     assert_non_null(strstr(dt_error_text(), "no line to train on"));
     write_file("ab\0c\n", 5);
     assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
-    assert_non_null(strstr(dt_error_text(), ":1: byte 3 (0x00)"));
+    assert_non_null(strstr(dt_error_text(), ":1:3: byte 3 (0x00)"));
     memset(block, 'x', sizeof block);
     memcpy(block, "a\nb\n", 4);
     write_file(block, 65535 + 4);
     assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
-    assert_non_null(strstr(dt_error_text(), ":3: the line needs 65537 tokens"));
+    assert_non_null(strstr(dt_error_text(), ":3:65535: the line needs 65537 tokens"));
     write_file(block, 65534 + 4);
     lines = open_lines(0);
     dt_lines_close(&lines);
@@ -372,6 +434,8 @@ int main(void) {
         cmocka_unit_test(every_line_is_in_one_split),
         cmocka_unit_test(facts_are_counted),
         cmocka_unit_test(the_vocabulary_is_what_occurs),
+        cmocka_unit_test(ends_and_empty_lines),
+        cmocka_unit_test(equal_lines_are_noticed),
         cmocka_unit_test(bad_lines_are_named),
         cmocka_unit_test(what_just_fits_is_taken),
         cmocka_unit_test(files_that_cannot_be_learned_are_refused),

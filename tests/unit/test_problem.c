@@ -21,6 +21,11 @@ static dt_config config_of(const char *ops, int64_t digits) {
     return config;
 }
 
+static dt_status parse(dt_problem *problem, const char *text) {
+    const dt_line line = dt_line_of(text);
+    return dt_problem_parse(problem, &line);
+}
+
 static dt_problem sample(const dt_config *config, dt_split split, uint64_t index) {
     dt_problem problem;
     assert_int_equal(dt_problem_sample(&problem, config, split, index), DT_OK);
@@ -303,7 +308,7 @@ static void long_numbers_are_read_as_they_are_written(void **state) {
     dt_problem problem;
     char written[DT_PROBLEM_TEXT_MAX];
     size_t given;
-    assert_int_equal(dt_problem_parse(&problem, text), DT_OK);
+    assert_int_equal(parse(&problem, text), DT_OK);
     assert_int_equal(dt_format_write(written, sizeof written, &given, &problem, DT_FORMAT_PLAIN),
                      DT_OK);
     assert_string_equal(written, "123456789012345678901234567890123456+"
@@ -367,10 +372,23 @@ static void people_s_problems_are_read(void **state) {
         {"8÷2", {DT_DIVIDE, 8, 2}},
         {"8−2", {DT_SUBTRACT, 8, 2}},
         {"999999999999999999/0000000000000000000000001", {DT_DIVIDE, 999999999999999999, 1}},
+        {"１２＋３４＝？", {DT_ADD, 12, 34}},
+        {"1２／３", {DT_DIVIDE, 12, 3}},
+        {"\302\24012\342\200\257*\343\200\20034\342\200\213", {DT_MULTIPLY, 12, 34}}, /* spaces */
+        {"12*34=?", {DT_MULTIPLY, 12, 34}},
+        {"12*34 = ??", {DT_MULTIPLY, 12, 34}},
+        {"12*34.", {DT_MULTIPLY, 12, 34}},
+        {"12–34", {DT_SUBTRACT, 12, 34}},
+        {"12 ∗ 34", {DT_MULTIPLY, 12, 34}},
+        {"12 ⋅ 34", {DT_MULTIPLY, 12, 34}},
+        {"12∕34", {DT_DIVIDE, 12, 34}},
+        {"What is 12 + 34?", {DT_ADD, 12, 34}},
+        {"what's 12+34", {DT_ADD, 12, 34}},
+        {"HOW MUCH IS 12/34", {DT_DIVIDE, 12, 34}},
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         dt_problem problem;
-        assert_int_equal(dt_problem_parse(&problem, good[i].text), DT_OK);
+        assert_int_equal(parse(&problem, good[i].text), DT_OK);
         assert_int_equal(problem.operation, good[i].problem.operation);
         assert_int_equal(problem.a, good[i].problem.a);
         assert_int_equal(problem.b, good[i].problem.b);
@@ -381,33 +399,41 @@ static void what_is_no_problem_is_refused_with_a_sentence(void **state) {
     (void)state;
     static const struct {
         const char *text, *says;
+        int column; /* of the caret */
     } bad[] = {
-        {"", "a number is missing at its end"},
-        {"   ", "a number is missing at its end"},
-        {"12", "one of + - * / is missing at its end"},
-        {"12 +", "a number is missing at its end"},
-        {"x", "a number is missing at character 1, \"x\""},
-        {"1 2", "one of + - * / is missing at character 3, \"2\""},
-        {"1.5+2", "one of + - * / is missing at character 2, \".\""},
-        {"-3+4", "operands are natural numbers"},
-        {"3*-4", "operands are natural numbers"},
-        {"3--4", "operands are natural numbers"},
-        {"3×−4", "minus sign at character 3, \"−\""},
-        {"3+4+5", "something follows the problem at character 4, \"+\""},
-        {"3+4==", "something follows the problem at character 5, \"=\""},
-        {"3+4=7", "something follows the problem at character 5, \"7\""},
-        {"1000000000000000000000000000000000000+1", "more than the 36 digits"},
-        {"1*9999999999999999999999999999999999999", "more than the 36 digits"},
-        {"3\x1b+4", "one of + - * / is missing at character 2, \"?\""},
-        {"3\xff", "one of + - * / is missing at character 2"},
-        {"3\xc3", "one of + - * / is missing at character 2"},
-        {"ääääääääääääääääääääääääääääääääääääääää",
-         "...\": a number is missing at character 1, \"ä\""},
+        {"", "a number is missing", 0},
+        {"   ", "a number is missing", 3},
+        {"12", "one of + - * / is missing", 2},
+        {"12 +", "a number is missing", 4},
+        {"x", "a number is missing", 0},
+        {"1 2", "one of + - * / is missing", 2},
+        {"1.5+2", "one of + - * / is missing", 1},
+        {"-3+4", "operands are natural numbers", 0},
+        {"3*-4", "operands are natural numbers", 2},
+        {"3--4", "operands are natural numbers", 2},
+        {"3×−4", "minus sign", 2},
+        {"3+4+5", "something follows the problem", 3},
+        {"3+4==", "something follows the problem", 4},
+        {"3+4=7", "something follows the problem", 4},
+        {"3+4?7", "something follows the problem", 4},
+        {"1000000000000000000000000000000000000+1", "more than the 36 digits", 36},
+        {"1*9999999999999999999999999999999999999", "more than the 36 digits", 38},
+        {"3\x1b+4", "one of + - * / is missing", 1},
+        {"3\xff", "one of + - * / is missing", 1},
+        {"3\xc3", "one of + - * / is missing", 1},
+        {"３＋\xa0", "a number is missing", 4}, /* two columns each */
+        {"What was 3+4", "a number is missing", 0},
+        {"What is x", "a number is missing", 0},
+        {"ääääääääääääääääääääääääääääääääääääääää", "a number is missing", 0},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         dt_problem problem = {DT_DIVIDE, 1, 2};
-        assert_int_equal(dt_problem_parse(&problem, bad[i].text), DT_ERR_ARG);
-        if (!strstr(dt_error_text(), bad[i].says)) fail_msg("%s: %s", bad[i].text, dt_error_text());
+        char caret[64];
+        assert_int_equal(parse(&problem, bad[i].text), DT_ERR_ARG);
+        snprintf(caret, sizeof caret, "\n  %*s^", bad[i].column, "");
+        const char *said = dt_error_text(), *last = strrchr(said, '\n');
+        if (!strstr(said, bad[i].says) || strcmp(last, caret) != 0)
+            fail_msg("%s: %s", bad[i].text, said);
         assert_int_equal(problem.b, 2);
     }
 }

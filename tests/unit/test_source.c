@@ -190,12 +190,13 @@ static void questions_become_prompts(const dt_source *opened) {
     int32_t id[64];
     size_t count;
     assert_true(strlen(source.kind->hint) > 0);
-    assert_int_equal(source.kind->ask(&prompt, &source, "12+34"), DT_OK);
+    const int32_t last = (int32_t)dt_tokenizer_size(source.tokenizer) - 1;
+    const dt_line typed =
+        dt_line_of(opened->data ? dt_tokenizer_token(source.tokenizer, last) : "12+34");
+    assert_int_equal(source.kind->ask(&prompt, &source, &typed), DT_OK);
     assert_true(prompt.length > 0 && prompt.length == strlen(prompt.bytes));
-    if (!opened->data)
-        assert_int_equal(dt_tokenizer_encode(id, 64, &count, source.tokenizer, prompt.bytes),
-                         DT_OK);
-    const dt_status status = source.kind->reply(&reply, &source, &prompt, "12+34", "?!", false);
+    assert_int_equal(dt_tokenizer_encode(id, 64, &count, source.tokenizer, prompt.bytes), DT_OK);
+    const dt_status status = source.kind->reply(&reply, &source, &prompt, &typed, "?!", false);
     assert_true(status == DT_ERR_DATA || strcmp(reply.bytes, "?!\n") == 0);
     dt_text_destroy(&prompt);
     dt_text_destroy(&reply);

@@ -49,7 +49,7 @@ size_t dt_chat_phrasing(uint64_t index);
 
 /* Read a question in any phrasing: "What is 12 plus 34?", "12足す34は？". False: it is none. Case,
  * spaces, punctuation at the end, and full-width characters in the place of ASCII do not matter. */
-bool dt_chat_read(dt_problem *problem, size_t *phrasing, const char *text);
+bool dt_chat_read(dt_problem *problem, size_t *phrasing, const dt_line *typed);
 
 /* An answer as dt_format_answer gives it, in the words that go with the question: "It is 46." */
 void dt_chat_sentence(char *text, size_t size, const char *answer, dt_operation operation,

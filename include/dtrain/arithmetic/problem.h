@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/line.h"
 #include "dtrain/core/metrics.h"
 #include "dtrain/data/split.h"
 
@@ -75,10 +76,11 @@ dt_status dt_problem_train(dt_problem *problem, const dt_config *config, uint64_
 dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem);
 
 /**
- * Read "273*274", "2060 / 71", "12 - 3 =": spaces allowed, × · ÷ and − understood.
+ * Read "273*274", "2060 / 71", "12 - 3 = ?", "What is 12 + 34?": with any spaces, full-width digits
+ * and signs, and × · ÷ −.
  * @return DT_ERR_ARG, with a sentence that shows where it stopped making sense
  */
-dt_status dt_problem_parse(dt_problem *problem, const char *text);
+dt_status dt_problem_parse(dt_problem *problem, const dt_line *typed);
 
 /* Whether this problem lies in the domain the configuration trains or evaluates on; if not,
  * DT_ERR_ARG says why.

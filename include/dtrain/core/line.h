@@ -30,6 +30,9 @@ size_t dt_line_mark(const char *text, size_t size);
  */
 bool dt_line_cut(dt_line *line, size_t *length, const char *text, size_t size, bool last);
 
+/* Whether people see nothing in it. */
+bool dt_line_is_blank(const dt_line *line);
+
 /* Whether all of it is text in UTF-8, without NUL. DT_ERR_DATA with the location. */
 dt_status dt_line_check(const dt_line *line);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/line.h"
 #include "dtrain/core/metrics.h"
 #include "dtrain/data/pack.h"
 #include "dtrain/data/split.h"
@@ -121,11 +122,11 @@ struct dt_source_kind {
     /* ---- asking, and showing texts ---- */
     const char *hint; /* "Type … ; an empty line ends" */
     /* What a person typed as a prompt for the model. DT_ERR_ARG. */
-    dt_status (*ask)(dt_text *prompt, const dt_source *source, const char *typed);
+    dt_status (*ask)(dt_text *prompt, const dt_source *source, const dt_line *typed);
     /* What the model wrote after that prompt, for the person, each line ended; with its working.
      * DT_ERR_DATA if there is no answer in it. */
     dt_status (*reply)(dt_text *reply, const dt_source *source, const dt_text *prompt,
-                       const char *typed, const char *produced, bool working);
+                       const dt_line *typed, const char *produced, bool working);
     const char *columns; /* of a table of texts: "op\ta\tb\tanswer\ttext" */
     /* A text as these columns, as members of a JSON object, each with a comma behind it, or for
      * people. */

@@ -22,6 +22,9 @@ bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);
 dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
                               const dt_tokenizer *tokenizer, const char *text);
 
+/* How many bytes of a text are tokens, up to the first that begins none. */
+size_t dt_tokenizer_reach(const dt_tokenizer *tokenizer, const char *text, size_t length);
+
 /* Append the text of these ids. */
 dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, const int32_t *id,
                               size_t count);

@@ -11,6 +11,8 @@ typedef struct dt_lines dt_lines;
 typedef struct {
     uint64_t bytes;
     size_t lines[DT_SPLITS];
+    size_t empty;   /* lines without a character, which are passed over */
+    bool differ;    /* not all lines are equal */
     size_t answers; /* lines with a prompt and an answer, of all splits */
     size_t longest; /* tokens of the longest text */
     size_t places;  /* digits of the longest number, and one more for the token behind */
@@ -25,8 +27,8 @@ typedef struct {
  * stand, so that the file may be larger than memory and ranks share nothing but the disk's cache.
  *
  * @param context  most tokens of a text; 0: any
- * @return DT_ERR_NO_INPUT; DT_ERR_DATA naming file and line: not UTF-8, empty, more than one tab,
- * too long
+ * @return DT_ERR_NO_INPUT; DT_ERR_DATA that shows the location: not UTF-8, more than one tab, too
+ * long
  */
 dt_status dt_lines_open(dt_lines **lines, const char *path, size_t context);
 void dt_lines_close(dt_lines **lines);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dtrain/core/random.h"
+#include "typed.h"
 
 /* %a and %b: the operands; %n: sum, difference, product or quotient; %r: the remainder. */
 typedef struct {
@@ -162,40 +163,16 @@ bool dt_chat_take_answer(dt_draft *answer, dt_span sentence, dt_operation operat
 /* The longest question that is looked at, in bytes. */
 enum { QUESTION_SIZE = 256 };
 
-/* One character at `at` in its plain form: full-width punctuation, letters and digits become ASCII,
- * and the wide space a space. The bytes it takes. */
-static size_t plain_form(char plain[DT_UTF8_SIZE], const char *at) {
-    size_t length = dt_utf8_length(at, strlen(at));
-    if (length == 0) length = 1;
-    memcpy(plain, at, length);
-    plain[length] = '\0';
-    const unsigned char *byte = (const unsigned char *)at;
-    if (length == 3 && byte[0] == 0xef && (byte[1] == 0xbc || byte[1] == 0xbd)) {
-        const unsigned code = (byte[1] & 0x3fu) << 6 | (byte[2] & 0x3fu);
-        const unsigned ascii = code + 0x20 - 0xf00; /* U+FF00 stands for the space */
-        if (ascii > 0x20 && ascii < 0x7f) plain[0] = (char)ascii;
-        if (ascii > 0x20 && ascii < 0x7f) plain[1] = '\0';
-    } else if (strcmp(plain, "　") == 0) {
-        memcpy(plain, " ", 2);
-    }
-    return length;
-}
-
-static bool ends_question(const char *character) {
-    return strcmp(character, "?") == 0 || strcmp(character, ".") == 0 ||
-           strcmp(character, "!") == 0 || strcmp(character, "。") == 0;
-}
-
 /* What two ways of writing the same question have in common: small letters, no spaces but those
  * between digits, no punctuation at the end. False: too long. */
-static bool reduce(char reduced[QUESTION_SIZE], const char *question) {
+static bool reduce(char reduced[QUESTION_SIZE], const dt_line *question) {
     dt_draft out = dt_draft_begin(reduced, QUESTION_SIZE);
     size_t end = 0; /* after the last character that ends no question */
     bool space = false;
-    while (*question) {
+    for (size_t at = 0; at < question->length && !out.full;) {
         char plain[DT_UTF8_SIZE];
-        question += plain_form(plain, question);
-        if (isspace((unsigned char)plain[0])) {
+        at += dt_typed_character(plain, question, at);
+        if (plain[0] == ' ') {
             space = true;
             continue;
         }
@@ -206,7 +183,7 @@ static bool reduce(char reduced[QUESTION_SIZE], const char *question) {
         space = false;
         if (plain[1] == '\0') plain[0] = (char)tolower((unsigned char)plain[0]);
         dt_draft_string(&out, plain);
-        if (!ends_question(plain)) end = out.length;
+        if (!dt_typed_ends_question(plain)) end = out.length;
     }
     if (out.full) return false;
     dt_draft_rewind(&out, end);
@@ -229,17 +206,30 @@ static bool read_operand(dt_number *value, dt_span number) {
 static bool reads_as(dt_problem *problem, const char *asked, const char *question) {
     char words[QUESTION_SIZE];
     dt_span number[2] = {{0}};
-    return reduce(words, question) && take_filled(number, (dt_span){asked, strlen(asked)}, words) &&
+    const dt_line line = dt_line_of(question);
+    return reduce(words, &line) && take_filled(number, (dt_span){asked, strlen(asked)}, words) &&
            read_operand(&problem->a, number[0]) && read_operand(&problem->b, number[1]);
 }
 
-bool dt_chat_read(dt_problem *problem, size_t *phrasing, const char *text) {
+/* "12 divided by 5" is short for the first phrasing. */
+static const char *without_beginning(const char *question) {
+    static const char beginning[] = "What is ";
+    const size_t length = strlen(beginning);
+    const bool begins = strncmp(question, beginning, length) == 0 && question[length] == '%';
+    return begins ? question + length : question;
+}
+
+bool dt_chat_read(dt_problem *problem, size_t *phrasing, const dt_line *typed) {
     char asked[QUESTION_SIZE];
-    if (!reduce(asked, text)) return false;
+    if (!reduce(asked, typed)) return false;
     for (int operation = 0; operation < DT_OPERATIONS; operation++) {
         for (size_t i = 0; i < DT_PHRASINGS; i++) {
+            const char *question = table[operation][i].question;
             dt_problem read = {.operation = (dt_operation)operation};
-            if (!reads_as(&read, asked, table[operation][i].question)) continue;
+            if (!reads_as(&read, asked, question) &&
+                !reads_as(&read, asked, without_beginning(question))) {
+                continue;
+            }
             *problem = read;
             *phrasing = i;
             return true;

@@ -1,5 +1,5 @@
-/* What a problem is: its names, its answer, the split it belongs to, and how people type it. */
-#include <ctype.h>
+/* What a problem is: its names, its answer, the split it belongs to, and whether a model can know
+ * it. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -77,108 +77,6 @@ dt_status dt_problem_answer(char *text, size_t size, const dt_problem *problem) 
     case DT_OPERATIONS: break;
     }
     DT_REQUIRE(!answer.full, DT_ERR_INTERNAL, "an answer does not fit into %zu bytes", size);
-    return DT_OK;
-}
-
-/* ---- what people type ---- */
-
-/* Text for an error message: one line, without control characters, cut where it is long. */
-typedef struct {
-    char text[64];
-} excerpt;
-
-static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
-
-static excerpt excerpt_of(const char *from, size_t count) {
-    enum { KEPT = 48 };
-    excerpt shown = {0};
-    size_t length = strnlen(from, count);
-    const bool cut = length > KEPT;
-    if (cut) {
-        length = KEPT;
-        while (length > 0 && is_continuation(from[length])) length--;
-    }
-    for (size_t i = 0; i < length; i++)
-        shown.text[i] = iscntrl((unsigned char)from[i]) ? '?' : from[i];
-    if (cut) memcpy(shown.text + length, "...", 3);
-    return shown;
-}
-
-/* Where in `text` reading stopped, and what would have been right there. */
-static dt_status refuse(const char *text, const char *at, const char *why) {
-    size_t place = 1, length = *at ? 1 : 0;
-    for (const char *c = text; c < at; c++) place += !is_continuation(*c);
-    while (*at && is_continuation(at[length])) length++;
-    const excerpt all = excerpt_of(text, SIZE_MAX), one = excerpt_of(at, length);
-    if (*at) {
-        DT_RAISE(
-            DT_ERR_ARG,
-            "cannot read \"%s\": %s at character %zu, \"%s\"; write it like 273*274 or 2060/71, or "
-            "ask \"What is 12 plus 34?\"",
-            all.text, why, place, one.text);
-    }
-    DT_RAISE(DT_ERR_ARG,
-             "cannot read \"%s\": %s at its end; write it like 273*274 or 2060/71, or "
-             "ask \"What is 12 plus 34?\"",
-             all.text, why);
-}
-
-static const char *skip_spaces(const char *at) {
-    while (isspace((unsigned char)*at)) at++;
-    return at;
-}
-
-/* The symbol at `at`: its length in bytes, 0 if there is none. */
-static size_t read_symbol(dt_operation *operation, const char *at) {
-    static const struct {
-        const char *symbol;
-        dt_operation operation;
-    } known[] = {{"+", DT_ADD},      {"-", DT_SUBTRACT}, {"−", DT_SUBTRACT}, {"*", DT_MULTIPLY},
-                 {"×", DT_MULTIPLY}, {"·", DT_MULTIPLY}, {"/", DT_DIVIDE},   {"÷", DT_DIVIDE}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        const size_t length = strlen(known[i].symbol);
-        if (strncmp(at, known[i].symbol, length) == 0) {
-            *operation = known[i].operation;
-            return length;
-        }
-    }
-    return 0;
-}
-
-static dt_status read_operand(dt_number *value, const char **at, const char *text) {
-    dt_operation symbol;
-    const char *digit = skip_spaces(*at);
-    if (read_symbol(&symbol, digit) > 0 && symbol == DT_SUBTRACT) {
-        return refuse(text, digit, "operands are natural numbers, but there is a minus sign");
-    }
-    if (!isdigit((unsigned char)*digit)) return refuse(text, digit, "a number is missing");
-    while (*digit == '0') digit++;
-    const char *first = digit;
-    dt_number read = 0;
-    for (; isdigit((unsigned char)*digit); digit++) {
-        if (digit - first == DT_DIGITS_MAX) {
-            return refuse(text, digit, "a number has more than the 36 digits that can be read,");
-        }
-        read = read * 10 + (unsigned)(*digit - '0');
-    }
-    *value = read;
-    *at = digit;
-    return DT_OK;
-}
-
-dt_status dt_problem_parse(dt_problem *problem, const char *text) {
-    dt_problem read = {0};
-    const char *at = text;
-    DT_TRY(read_operand(&read.a, &at, text));
-    at = skip_spaces(at);
-    const size_t symbol = read_symbol(&read.operation, at);
-    if (symbol == 0) return refuse(text, at, "one of + - * / is missing");
-    at += symbol;
-    DT_TRY(read_operand(&read.b, &at, text));
-    at = skip_spaces(at);
-    if (*at == '=') at = skip_spaces(at + 1);
-    if (*at) return refuse(text, at, "something follows the problem");
-    *problem = read;
     return DT_OK;
 }
 

@@ -177,11 +177,12 @@ static dt_status judge(bool *right, int64_t *values, dt_text *errors, const dt_s
 
 /* ---- asking ---- */
 
-static dt_status ask(dt_text *prompt, const dt_source *source, const char *typed) {
+static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     known k = {0};
     k.in_words = dt_chat_read(&k.problem, &k.phrasing, typed);
     if (!k.in_words) DT_TRY(dt_problem_parse(&k.problem, typed));
-    DT_TRY(dt_problem_in_domain(&k.problem, &source->config));
+    const dt_status status = dt_problem_in_domain(&k.problem, &source->config);
+    if (status != DT_OK) DT_LINE_RAISE(status, typed, 0, "%s", dt_error_text());
     DT_TRY(write_known(prompt, &k, format_of(source)));
     prompt->length = prompt->prompt_length;
     prompt->bytes[prompt->length] = '\0';
@@ -209,15 +210,17 @@ static dt_status append_answer(dt_text *reply, const known *k, const char *answe
 }
 
 static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
-                          const char *typed, const char *produced, bool working) {
+                          const dt_line *typed, const char *produced, bool working) {
     const known k = known_of(&prompt->note);
     const dt_format format = format_of(source);
     char answer[64];
     dt_text_clear(reply);
     if (working) DT_TRY(append_working(reply, &k, produced, format));
-    DT_REQUIRE(
-        dt_format_answer(answer, sizeof answer, produced, &k.problem, format) == DT_OK, DT_ERR_DATA,
-        "%s: the model wrote \"%s\", which is no answer; it needs more training", typed, produced);
+    if (dt_format_answer(answer, sizeof answer, produced, &k.problem, format) != DT_OK) {
+        DT_LINE_RAISE(DT_ERR_DATA, typed, typed->length,
+                      "the model wrote \"%s\", which is no answer; it needs more training",
+                      produced);
+    }
     return append_answer(reply, &k, answer, format);
 }
 

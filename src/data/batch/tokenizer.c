@@ -114,12 +114,13 @@ bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y) {
     return true;
 }
 
-/* The longest token that `text` begins with; NULL if there is none. */
-static const candidate *longest_match(const dt_tokenizer *tokenizer, const char *text) {
+/* The longest token that a text begins with; NULL if there is none. */
+static const candidate *longest_match(const dt_tokenizer *tokenizer, const char *text,
+                                      size_t length) {
     const unsigned char byte = (unsigned char)text[0];
     for (size_t i = tokenizer->first[byte]; i < tokenizer->first[byte + 1]; i++) {
         const candidate *known = &tokenizer->sorted[i];
-        if (strncmp(text, known->token, known->length) == 0) return known;
+        if (known->length <= length && memcmp(text, known->token, known->length) == 0) return known;
     }
     return NULL;
 }
@@ -127,8 +128,9 @@ static const candidate *longest_match(const dt_tokenizer *tokenizer, const char 
 dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
                               const dt_tokenizer *tokenizer, const char *text) {
     size_t written = 0;
+    const char *const end = text + strlen(text);
     for (const char *at = text; *at;) {
-        const candidate *found = longest_match(tokenizer, at);
+        const candidate *found = longest_match(tokenizer, at, (size_t)(end - at));
         DT_REQUIRE(found, DT_ERR_DATA,
                    "\"%.60s\": byte %zu (0x%02x) begins no token of this vocabulary", text,
                    (size_t)(at - text) + 1, (unsigned)(unsigned char)*at);
@@ -139,6 +141,16 @@ dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
     }
     *count = written;
     return DT_OK;
+}
+
+size_t dt_tokenizer_reach(const dt_tokenizer *tokenizer, const char *text, size_t length) {
+    size_t at = 0;
+    while (at < length) {
+        const candidate *found = longest_match(tokenizer, text + at, length - at);
+        if (!found) break;
+        at += found->length;
+    }
+    return at;
 }
 
 dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, const int32_t *id,

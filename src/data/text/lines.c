@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/line.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
@@ -44,17 +45,18 @@ struct dt_lines {
     dt_lines_facts facts;
     line_index index[DT_SPLITS];
     uint8_t *used; /* (CODE_POINTS) which characters occur */
+    dt_text first; /* the first line */
 };
 
 /* ---- one line ---- */
 
 /* A line, wherever it stands: duplicates fall into one split. */
-static dt_split split_of(dt_span line) {
-    uint64_t state = line.count;
+static dt_split split_of(const dt_line *line) {
+    uint64_t state = line->length;
     uint32_t word[4] = {0};
-    for (size_t at = 0; at < line.count; at += 12) {
+    for (size_t at = 0; at < line->length; at += 12) {
         unsigned char bytes[12] = {0};
-        memcpy(bytes, line.at + at, dt_min_size(sizeof bytes, line.count - at));
+        memcpy(bytes, line->text + at, dt_min_size(sizeof bytes, line->length - at));
         uint64_t low = 0;
         uint32_t high = 0;
         for (size_t i = 8; i-- > 0;) low = low << 8 | bytes[i];
@@ -69,61 +71,59 @@ static dt_split split_of(dt_span line) {
     }
 }
 
-static uint32_t code_point(const char *at, size_t length) {
-    static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t code = (unsigned char)at[0] & first_bits[length];
-    for (size_t i = 1; i < length; i++) code = code << 6 | ((unsigned char)at[i] & 0x3fu);
-    return code;
-}
-
 /* What a line consists of. */
 typedef struct {
     size_t characters, tabs, run; /* run: digits in a row, at most */
     size_t tab;                   /* bytes before the last tab */
 } line_facts;
 
-static dt_status read_characters(line_facts *facts, dt_lines *lines, dt_span line, int64_t number) {
+static line_facts read_characters(uint8_t *used, const dt_line *line) {
+    line_facts facts = {0};
     size_t run = 0;
-    *facts = (line_facts){0};
-    for (size_t at = 0; at < line.count;) {
-        const char *c = line.at + at;
-        const size_t length = dt_utf8_length(c, line.count - at);
-        DT_REQUIRE(length > 0 && *c != '\0', DT_ERR_DATA,
-                   "%s:%" PRId64 ": byte %zu (0x%02x) belongs to no text in UTF-8; convert the "
-                   "file, for example with iconv",
-                   lines->path, number, at + 1, (unsigned)(unsigned char)*c);
-        if (*c == '\t') facts->tab = at;
-        facts->tabs += *c == '\t';
+    for (size_t at = 0; at < line->length;) {
+        const char *c = line->text + at;
+        const size_t length = dt_utf8_length(c, line->length - at);
+        if (*c == '\t') facts.tab = at;
+        facts.tabs += *c == '\t';
         run = *c >= '0' && *c <= '9' ? run + 1 : 0;
-        facts->run = dt_max_size(facts->run, run);
-        lines->used[code_point(c, length)] = 1;
-        facts->characters++;
+        facts.run = dt_max_size(facts.run, run);
+        used[dt_utf8_code(c, length)] = 1;
+        facts.characters++;
         at += length;
     }
-    return DT_OK;
+    return facts;
 }
 
-static dt_status check_line(const line_facts *facts, const dt_lines *lines, dt_span line,
-                            int64_t number, size_t context) {
-    const char *path = lines->path;
-    DT_REQUIRE(line.count > 0, DT_ERR_DATA,
-               "%s:%" PRId64 ": the line is empty; each line is a text to learn", path, number);
-    DT_REQUIRE(facts->tabs <= 1, DT_ERR_DATA,
-               "%s:%" PRId64 ": %zu tabs; one between prompt and answer is the most", path, number,
-               facts->tabs);
-    DT_REQUIRE(facts->tabs == 0 || facts->tab > 0, DT_ERR_DATA,
-               "%s:%" PRId64 ": there is no prompt before the tab", path, number);
-    DT_REQUIRE(facts->tabs == 0 || facts->tab + 1 < line.count, DT_ERR_DATA,
-               "%s:%" PRId64 ": there is no answer behind the tab", path, number);
-    const size_t tokens = facts->characters + FRAME - facts->tabs;
-    DT_REQUIRE(tokens <= CONTEXT_MAX, DT_ERR_DATA,
-               "%s:%" PRId64
-               ": the line needs %zu tokens, and --context is %d at most; break it up",
-               path, number, tokens, CONTEXT_MAX);
-    DT_REQUIRE(context == 0 || tokens <= context, DT_ERR_DATA,
-               "%s:%" PRId64 ": the line needs %zu tokens, and --context has room for %zu; break "
-               "it up, or train a model with a longer --context",
-               path, number, tokens, context);
+/* Where the character of a number stands, in bytes. */
+static size_t find_character(const dt_line *line, size_t number) {
+    size_t at = 0;
+    while (number-- > 0 && at < line->length)
+        at += dt_utf8_length(line->text + at, line->length - at);
+    return at;
+}
+
+static dt_status check_line(const line_facts *facts, const dt_line *line, size_t context) {
+    if (facts->tabs > 1) {
+        DT_LINE_RAISE(DT_ERR_DATA, line, facts->tab,
+                      "%zu tabs; one between prompt and answer is the most", facts->tabs);
+    }
+    if (facts->tabs == 1 && facts->tab == 0)
+        DT_LINE_RAISE(DT_ERR_DATA, line, 0, "there is no prompt before the tab");
+    if (facts->tabs == 1 && facts->tab + 1 == line->length)
+        DT_LINE_RAISE(DT_ERR_DATA, line, line->length, "there is no answer behind the tab");
+    const size_t frame = FRAME - facts->tabs, tokens = facts->characters + frame;
+    if (tokens > CONTEXT_MAX) {
+        DT_LINE_RAISE(DT_ERR_DATA, line, find_character(line, CONTEXT_MAX - frame),
+                      "the line needs %zu tokens, and --context is %d at most; break it up", tokens,
+                      CONTEXT_MAX);
+    }
+    if (context > 0 && tokens > context) {
+        DT_LINE_RAISE(DT_ERR_DATA, line,
+                      find_character(line, context - dt_min_size(context, frame)),
+                      "the line needs %zu tokens, and --context has room for %zu; break it up, or "
+                      "train a model with a longer --context",
+                      tokens, context);
+    }
     return DT_OK;
 }
 
@@ -134,12 +134,24 @@ static dt_status append_offset(line_index *index, uint64_t offset) {
     return DT_OK;
 }
 
-static dt_status take_line(dt_lines *lines, dt_span line, uint64_t offset, int64_t number,
-                           size_t context) {
+/* Whether all lines so far are equal. */
+static dt_status compare_with_first(dt_lines *lines, const dt_line *line) {
     dt_lines_facts *all = &lines->facts;
-    line_facts facts;
-    DT_TRY(read_characters(&facts, lines, line, number));
-    DT_TRY(check_line(&facts, lines, line, number, context));
+    if (all->differ) return DT_OK;
+    if (!lines->first.bytes) return dt_text_append(&lines->first, line->text, line->length);
+    all->differ = line->length != lines->first.length ||
+                  memcmp(line->text, lines->first.bytes, line->length) != 0;
+    return DT_OK;
+}
+
+static dt_status take_line(dt_lines *lines, const dt_line *line, uint64_t offset, size_t context) {
+    dt_lines_facts *all = &lines->facts;
+    all->empty += line->length == 0;
+    if (line->length == 0) return DT_OK;
+    DT_TRY(dt_line_check(line));
+    const line_facts facts = read_characters(lines->used, line);
+    DT_TRY(check_line(&facts, line, context));
+    DT_TRY(compare_with_first(lines, line));
     const dt_split split = split_of(line);
     if (all->lines[split] % stride[split] == 0) DT_TRY(append_offset(&lines->index[split], offset));
     all->lines[split]++;
@@ -165,38 +177,22 @@ static dt_status read_at(size_t *got, char *to, size_t size, const dt_lines *lin
     return DT_OK;
 }
 
-/* The line that `text` begins with, without its end; *length: with it. False: its end is not there.
- */
-static bool cut_line(dt_span *line, size_t *length, const char *text, size_t size, bool last) {
-    const char *end = memchr(text, '\n', size);
-    if (!end && !last) return false;
-    *line = (dt_span){text, end ? (size_t)(end - text) : size};
-    *length = line->count + (end != NULL);
-    if (line->count > 0 && text[line->count - 1] == '\r') line->count--;
-    return true;
-}
-
-static bool begins_with_mark(const char *text, size_t size) {
-    return size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0; /* some editors put it there */
-}
-
 static dt_status look_through(dt_lines *lines, char *block, size_t context) {
     const uint64_t size = (uint64_t)lines->info.st_size;
-    uint64_t offset = 0;
-    for (int64_t number = 1; offset < size;) {
+    dt_line line = {.name = lines->path, .number = 1};
+    for (uint64_t offset = 0; offset < size;) {
         size_t got, at = 0, length;
-        dt_span line;
         DT_TRY(read_at(&got, block, BLOCK, lines, offset));
         DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has become shorter while it was read", lines->path);
-        if (offset == 0 && begins_with_mark(block, got)) at = 3;
+        if (offset == 0) at = dt_line_mark(block, got);
         const bool last = offset + got >= size;
-        while (at < got && cut_line(&line, &length, block + at, got - at, last)) {
-            DT_TRY(take_line(lines, line, offset + at, number, context));
+        while (at < got && dt_line_cut(&line, &length, block + at, got - at, last)) {
+            DT_TRY(take_line(lines, &line, offset + at, context));
             at += length;
-            number++;
+            line.number++;
         }
         DT_REQUIRE(at > 0, DT_ERR_DATA, "%s:%" PRId64 ": the line has more than %d bytes",
-                   lines->path, number, BLOCK);
+                   lines->path, line.number, BLOCK);
         offset += at;
     }
     return DT_OK;
@@ -226,8 +222,9 @@ dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
     DT_TRY_DONE(look_through(lines, block, context));
     DT_REQUIRE_DONE(lines->facts.lines[DT_TRAIN] > 0, DT_ERR_DATA,
-                    "%s has no line to train on: of %zu lines none falls into the training split",
-                    path, lines->facts.lines[DT_VALIDATION] + lines->facts.lines[DT_TEST]);
+                    "%s has no line to train on: of %zu lines%s none falls into the training split",
+                    path, lines->facts.lines[DT_VALIDATION] + lines->facts.lines[DT_TEST],
+                    lines->facts.differ ? "" : ", all of them equal,");
     lines->facts.places++; /* the token behind has one, too */
     DT_TRY_DONE(dt_lines_check(lines));
     *out = lines;
@@ -244,6 +241,7 @@ void dt_lines_close(dt_lines **lines) {
     for (size_t split = 0; split < DT_SPLITS; split++) {
         dt_memory_free(&(*lines)->index[split].offset);
     }
+    dt_text_destroy(&(*lines)->first);
     dt_memory_free(&(*lines)->used);
     dt_memory_free(lines);
 }
@@ -267,7 +265,7 @@ dt_status dt_lines_check(const dt_lines *lines) {
 /* ---- reading one ---- */
 
 /* The line at `offset`, read to text->bytes + 1, and how far the next one is. */
-static dt_status read_line(dt_span *line, size_t *length, dt_text *text, const dt_lines *lines,
+static dt_status read_line(dt_line *line, size_t *length, dt_text *text, const dt_lines *lines,
                            uint64_t offset) {
     enum { USUAL = 4096 };
     *length = 0;
@@ -279,7 +277,7 @@ static dt_status read_line(dt_span *line, size_t *length, dt_text *text, const d
         DT_TRY(read_at(&got, block, size, lines, offset));
         DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has changed while it was trained on", lines->path);
         const bool last = offset + got >= lines->facts.bytes;
-        if (cut_line(line, length, block, got, last)) return DT_OK;
+        if (dt_line_cut(line, length, block, got, last)) return DT_OK;
         DT_REQUIRE(size <= BLOCK, DT_ERR_DATA, "%s has changed while it was trained on",
                    lines->path);
     }
@@ -287,12 +285,12 @@ static dt_status read_line(dt_span *line, size_t *length, dt_text *text, const d
 
 /* As the model sees the line that stands at text->bytes + 1: "\nplain text\n", where all is to be
  * produced, or "prompt\tanswer\n". */
-static void frame_line(dt_text *text, dt_span line) {
-    const char *tab = memchr(line.at, '\t', line.count);
-    text->length = line.count + 1 + (tab == NULL);
-    text->prompt_length = tab ? (size_t)(tab - line.at) + 1 : 1;
+static void frame_line(dt_text *text, const dt_line *line) {
+    const char *tab = memchr(line->text, '\t', line->length);
+    text->length = line->length + 1 + (tab == NULL);
+    text->prompt_length = tab ? (size_t)(tab - line->text) + 1 : 1;
     text->bytes[0] = '\n';
-    if (tab) memmove(text->bytes, line.at, line.count);
+    if (tab) memmove(text->bytes, line->text, line->length);
     text->bytes[text->length - 1] = '\n';
     text->bytes[text->length] = '\0';
 }
@@ -305,11 +303,11 @@ dt_status dt_lines_read(dt_text *text, const dt_lines *lines, dt_split split, ui
     uint64_t offset = lines->index[split].offset[index / stride[split]];
     for (size_t skip = index % stride[split];;) {
         size_t length;
-        dt_span line = {"", 0};
+        dt_line line = {0};
         DT_TRY(read_line(&line, &length, text, lines, offset));
         offset += length;
-        if (split_of(line) != split || skip-- > 0) continue;
-        frame_line(text, line);
+        if (line.length == 0 || split_of(&line) != split || skip-- > 0) continue;
+        frame_line(text, &line);
         return DT_OK;
     }
 }

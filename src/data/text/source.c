@@ -66,9 +66,10 @@ static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const
     if (config->context == 0) config->context = (int64_t)facts->longest;
     if (config->places == 0) config->places = (int64_t)facts->places;
     DT_REQUIRE(config->eval_every == 0 || facts->lines[DT_VALIDATION] > 0, DT_ERR_ARG,
-               "none of the lines of %s falls into the validation split, a twentieth of all; give "
-               "more lines, or --eval-every 0",
-               config->train_file);
+               "none of the lines of %s falls into the validation split, a twentieth of all%s; "
+               "give more different lines, or --eval-every 0",
+               config->train_file,
+               facts->differ ? "" : ": all are equal, and equal lines stay together");
     const int64_t lines = (int64_t)facts->lines[DT_TRAIN];
     if (config->train_examples == 0 || config->train_examples > lines)
         config->train_examples = lines;
@@ -135,10 +136,15 @@ static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *con
 
 static void announce(const dt_source *source) {
     const dt_lines_facts *facts = dt_lines_about(source->data);
+    char empty[64] = "";
+    if (facts->empty) {
+        snprintf(empty, sizeof empty, "; %zu empty line%s left out", facts->empty,
+                 facts->empty == 1 ? "" : "s");
+    }
     dt_log_info("text: %s, %llu bytes: %zu lines to train on, %zu for validation, %zu for tests; "
-                "%zu with an answer",
+                "%zu with an answer%s",
                 source->config.train_file, (unsigned long long)facts->bytes, facts->lines[DT_TRAIN],
-                facts->lines[DT_VALIDATION], facts->lines[DT_TEST], facts->answers);
+                facts->lines[DT_VALIDATION], facts->lines[DT_TEST], facts->answers, empty);
 }
 
 /* ---- texts ---- */
@@ -219,20 +225,37 @@ static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_so
 
 /* ---- asking, and showing ---- */
 
+/* What of a prompt is no token of the model's. */
+static dt_status check_characters(const dt_tokenizer *tokenizer, const dt_line *typed) {
+    const size_t known = dt_tokenizer_reach(tokenizer, typed->text, typed->length);
+    if (known == typed->length) return DT_OK;
+    char character[DT_UTF8_SIZE] = "";
+    const size_t length = dt_utf8_length(typed->text + known, typed->length - known);
+    memcpy(character, typed->text + known, length);
+    dt_utf8_make_printable(character, "");
+    DT_LINE_RAISE(DT_ERR_DATA, typed, known,
+                  "\"%s\" begins no token of the model's vocabulary: it occurs nowhere in the text "
+                  "that it has learned",
+                  character);
+}
+
 /* A vocabulary with the tab answers after it; others go on with a text from its beginning. */
-static dt_status ask(dt_text *prompt, const dt_source *source, const char *typed) {
+static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     const dt_tokenizer *tokenizer = source->tokenizer;
     bool answers = false;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && !answers; i++)
         answers = strcmp(dt_tokenizer_token(tokenizer, (int32_t)i), "\t") == 0;
+    DT_TRY(check_characters(tokenizer, typed));
     dt_text_clear(prompt);
-    DT_TRY(dt_text_format(prompt, "%s%s%s", answers ? "" : "\n", typed, answers ? "\t" : ""));
+    if (!answers) DT_TRY(dt_text_append(prompt, "\n", 1));
+    DT_TRY(dt_text_append(prompt, typed->text, typed->length));
+    if (answers) DT_TRY(dt_text_append(prompt, "\t", 1));
     prompt->prompt_length = prompt->length;
     return DT_OK;
 }
 
 static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
-                          const char *typed, const char *produced, bool working) {
+                          const dt_line *typed, const char *produced, bool working) {
     (void)source, (void)prompt, (void)typed, (void)working;
     dt_text_clear(reply);
     return dt_text_format(reply, "%s\n", produced);
