@@ -53,7 +53,9 @@ static dt_status read_config(dt_config *config, const dt_hdf5_file *in) {
     }
     if (status == DT_OK) {
         dt_config_defaults(config);
-        config->average = 0; /* in files from before the setting existed */
+        /* in files from before the settings existed */
+        config->average = 0;
+        config->precision = DT_PRECISION_FLOAT32;
         status = dt_config_parse(config, ini, "line");
         if (status == DT_OK) status = dt_config_check(config);
         if (status == DT_OK) status = dt_source_check(config);

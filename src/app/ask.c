@@ -134,7 +134,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     asking a = {.show_work = options->show_work};
     dt_status status;
     DT_TRY_DONE(dt_session_open_device_given(s, given));
-    DT_TRY_DONE(dt_loaded_open(&a.loaded, s, options->target, 1));
+    DT_TRY_DONE(dt_loaded_open(&a.loaded, s, given, options->target, 1));
     a.source = dt_source_for_asking(&a.loaded.checkpoint.config, a.loaded.checkpoint.tokenizer);
     DT_TRY_DONE(dt_generator_create(&a.generator, a.loaded.model, 1));
     if (!options->expressions.count) DT_TRY_DONE(answer_input(&a));
@@ -159,7 +159,7 @@ static const command_option OPTIONS[] = {
 };
 
 static bool knows(const dt_setting *setting) {
-    static const char *const known[] = {"log-level", "backend"};
+    static const char *const known[] = {"log-level", "backend", "precision"};
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 

@@ -233,7 +233,8 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
     /* Every rank reads the file: evaluation has no other use for windows. */
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, given, options->target, DT_EVAL_CHUNK)));
     dt_config config = loaded.checkpoint.config;
     /* The whole domain is that of training, unless settings say otherwise. */
     if (options->exhaustive) {
@@ -274,15 +275,9 @@ static const command_option OPTIONS[] = {
 };
 
 static bool knows(const dt_setting *setting) {
-    static const char *const known[] = {"log-level",
-                                        "backend",
-                                        "ranks-per-node",
-                                        "seed",
-                                        "ops",
-                                        "train-file",
-                                        "eval-digits",
-                                        "eval-dividend-digits",
-                                        "eval-divisor-digits"};
+    static const char *const known[] = {
+        "log-level", "backend",    "precision",   "ranks-per-node",       "seed",
+        "ops",       "train-file", "eval-digits", "eval-dividend-digits", "eval-divisor-digits"};
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 

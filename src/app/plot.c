@@ -142,7 +142,8 @@ static dt_status plot_model(dt_session *s, const dt_overrides *given, const plot
     dt_status status;
     DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
-    DT_TRY_DONE(dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, options->target, DT_EVAL_CHUNK)));
+    DT_TRY_DONE(
+        dt_comm_agree(s->comm, dt_loaded_open(&loaded, s, given, options->target, DT_EVAL_CHUNK)));
     DT_TRY_DONE(measure(&result, s, &loaded, options));
     DT_REQUIRE_DONE(!result.interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
     snprintf(what, sizeof what, ", step %lld, %s split", (long long)loaded.checkpoint.state.step,

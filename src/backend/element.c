@@ -5,6 +5,7 @@ const char *dt_element_name(dt_element element) {
     switch (element) {
     case DT_ELEMENT_FLOAT32: return "float32";
     case DT_ELEMENT_INT32: return "int32";
+    case DT_ELEMENT_BFLOAT16: return "bfloat16";
     }
     return "unknown";
 }

@@ -53,6 +53,9 @@ static const dt_setting table[] = {
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto|blas", "cpu",
            "what computes: cpu, opencl, auto: GPUs if there are some, or blas: cpu with all "
            "products by BLAS"),
+    CHOICE("precision", "run", FREE, precision, "TYPE", "float32|bfloat16|auto", "float32",
+           "operands of matrix products: float32, bfloat16 (sums, weights and gradients stay "
+           "float32), or auto: bfloat16 where the processor has it"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
     DURATION("time-limit", "run", LOCAL, time_limit, "0",

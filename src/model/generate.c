@@ -32,10 +32,13 @@ static dt_status create_rows(dt_generator *g) {
     dt_tensor stream, normed, mean, rstd, qkv, attended, hidden, logits;
     const size_t width[] = {s->C, s->C, 1, 1, 3 * s->C, s->C, s->F, s->V};
     dt_tensor *const part[] = {&stream, &normed, &mean, &rstd, &qkv, &attended, &hidden, &logits};
+    const bool is_operand[] = {false, true, false, false, true, true, true, false};
     size_t used = 0;
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
-        *part[i] = (dt_tensor){NULL, used, DT_ELEMENT_FLOAT32};
-        used += dt_round_up(g->B * width[i] * sizeof(float), DT_ALIGNMENT);
+        const dt_element element =
+            s->bfloat16 && is_operand[i] ? DT_ELEMENT_BFLOAT16 : DT_ELEMENT_FLOAT32;
+        *part[i] = (dt_tensor){NULL, used, element};
+        used += dt_round_up(dt_element_bytes(element, g->B * width[i]), DT_ALIGNMENT);
     }
     DT_TRY(g->model->backend->op->buffer_create(&g->rows, g->model->backend, used, "generation"));
     for (size_t i = 0; i < sizeof width / sizeof *width; i++) part[i]->buffer = g->rows;

@@ -54,10 +54,11 @@ struct dt_model {
     dt_buffer *activations;
     layer_activations *layer; /* (L) */
     final_activations final;
-    dt_tensor branch;                     /* (N,C) a branch before dropout */
-    dt_buffer *gradients;                 /* of activations: */
-    dt_tensor d_stream, d_branch, d_wide; /* (N,C) (N,C) (N,F), which also holds (N,3C) */
-    dt_tensor matched;                    /* (B) int32 */
+    dt_tensor branch;             /* (N,C) a branch before dropout */
+    dt_buffer *gradients;         /* of activations: */
+    dt_tensor d_stream, d_branch; /* (N,C) */
+    dt_tensor d_attended, d_wide; /* (N,C) (N,F), which also holds (N,3C) */
+    dt_tensor matched;            /* (B) int32 */
 
     dt_model_watcher *watcher; /* of backward passes; NULL: none */
     void *watcher_context;

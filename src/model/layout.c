@@ -77,6 +77,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .P = (config->places ? (size_t)config->places : places) + 1,
         .dropout = config->dropout,
         .no_positions = config->positions == DT_POSITIONS_NONE,
+        .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
     };
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);

@@ -17,6 +17,11 @@ static dt_tensor take_elements(arena *a, dt_element element, size_t count) {
 static dt_tensor take(arena *a, size_t count) {
     return take_elements(a, DT_ELEMENT_FLOAT32, count);
 }
+/* What products read. */
+static dt_tensor take_operand(const dt_model *model, arena *a, size_t count) {
+    return take_elements(a, model->shape.bfloat16 ? DT_ELEMENT_BFLOAT16 : DT_ELEMENT_FLOAT32,
+                         count);
+}
 static dt_tensor take_ids(arena *a, size_t count) {
     return take_elements(a, DT_ELEMENT_INT32, count);
 }
@@ -39,23 +44,23 @@ static void lay_out_activations(dt_model *model, arena *a) {
     for (size_t l = 0; l < model->shape.L; l++) {
         model->layer[l] = (layer_activations){
             .input = take(a, N * C),
-            .attn_normed = take(a, N * C),
+            .attn_normed = take_operand(model, a, N * C),
             .attn_mean = take(a, N),
             .attn_rstd = take(a, N),
-            .qkv = take(a, N * 3 * C),
+            .qkv = take_operand(model, a, N * 3 * C),
             .lse = take(a, N * model->shape.H),
-            .attended = take(a, N * C),
+            .attended = take_operand(model, a, N * C),
             .middle = take(a, N * C),
-            .mlp_normed = take(a, N * C),
+            .mlp_normed = take_operand(model, a, N * C),
             .mlp_mean = take(a, N),
             .mlp_rstd = take(a, N),
-            .hidden_slope = take(a, N * model->shape.F),
-            .hidden = take(a, N * model->shape.F),
+            .hidden_slope = take_operand(model, a, N * model->shape.F),
+            .hidden = take_operand(model, a, N * model->shape.F),
         };
     }
     model->final = (final_activations){
         .input = take(a, N * C),
-        .normed = take(a, N * C),
+        .normed = take_operand(model, a, N * C),
         .mean = take(a, N),
         .rstd = take(a, N),
         .logits = take(a, N * model->shape.V),
@@ -67,7 +72,9 @@ static void lay_out_gradients(dt_model *model, arena *a) {
     const size_t N = model->tokens, C = model->shape.C;
     model->d_stream = take(a, N * C);
     model->d_branch = take(a, N * C);
-    model->d_wide = take(a, N * dt_max_size(model->shape.F, 3 * C));
+    /* In float32 one after the other; where it is an operand, its type is another. */
+    model->d_attended = model->shape.bfloat16 ? take_operand(model, a, N * C) : model->d_branch;
+    model->d_wide = take_operand(model, a, N * dt_max_size(model->shape.F, 3 * C));
 }
 
 /* Count, create, lay out. */

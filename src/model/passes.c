@@ -161,10 +161,10 @@ static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
     const size_t C = model->shape.C;
     dt_tensor d_end;
     DT_TRY(open_branch(model, &d_end, dropout_site(l, false), key));
-    DT_TRY(linear_backward(model, gradient, model->d_branch, d_end, DT_NO_TENSOR, a->attended, l,
+    DT_TRY(linear_backward(model, gradient, model->d_attended, d_end, DT_NO_TENSOR, a->attended, l,
                            ATTN_OUT_WEIGHT, C, C));
     if (is_lowest(model_parameter(model, l, ATTN_OUT_WEIGHT))) return DT_OK;
-    RUN(model, attention_backward, model->d_wide, model->d_branch, a->attended, a->lse, a->qkv,
+    RUN(model, attention_backward, model->d_wide, model->d_attended, a->attended, a->lse, a->qkv,
         &model->packed, C, model->shape.H);
     DT_TRY(tell(model, model_parameter(model, l, ATTN_OUT_WEIGHT)));
     DT_TRY(linear_backward(model, gradient, model->d_branch, model->d_wide, DT_NO_TENSOR,

@@ -55,8 +55,11 @@ static dt_status open_on_ranks(dt_backend **backend, const dt_session *s,
 }
 
 /* Ranks of one node have processors and devices alike; nodes may not. Collective. */
-static dt_status compare_devices(const dt_session *s) {
+static dt_status compare_devices(dt_session *s) {
     char first[512];
+    int64_t lacks = DT_FAST_BFLOAT16 - (int64_t)s->device->op->bfloat16;
+    if (s->comm) DT_TRY(dt_comm_max(s->comm, &lacks));
+    s->bfloat16 = (dt_bfloat16_support)(DT_FAST_BFLOAT16 - lacks);
     if (!s->comm) return DT_OK;
     snprintf(first, sizeof first, "%s", s->device->op->description);
     DT_TRY(dt_comm_broadcast(s->comm, first, sizeof first));
@@ -107,5 +110,23 @@ dt_status dt_session_open_device_given(dt_session *s, const dt_overrides *given)
     DT_TRY(dt_session_open_device(s, (dt_backend_kind)config.backend));
     if (s->device != s->host)
         dt_log_info("backend %s: %s", s->device->op->name, s->device->op->description);
+    return DT_OK;
+}
+
+dt_status dt_session_settle_precision(const dt_session *s, dt_config *config) {
+    if (config->precision == DT_PRECISION_AUTO) {
+        config->precision =
+            s->bfloat16 == DT_FAST_BFLOAT16 ? DT_PRECISION_BFLOAT16 : DT_PRECISION_FLOAT32;
+    }
+    if (config->precision == DT_PRECISION_FLOAT32) return DT_OK;
+    DT_REQUIRE(s->bfloat16 != DT_NO_BFLOAT16, DT_ERR_ARG,
+               "--precision bfloat16: the backend %s computes in float32; give --precision "
+               "float32, or --backend cpu",
+               s->device->op->name);
+    if (s->bfloat16 == DT_SLOW_BFLOAT16) {
+        dt_log_warn("bfloat16: not every processor here has an instruction for it: the products "
+                    "have the same bits, but take several times as long; --precision float32 is "
+                    "faster");
+    }
     return DT_OK;
 }

@@ -91,14 +91,33 @@ static void tell_file(const char *name, const char *path, const dt_run_state *st
                 lost ? "; it is the newest, since there is no best.h5" : "");
 }
 
-dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const char *name,
-                         size_t problems) {
+/* What the model is looked at in: that of its run, unless another is given. A backend without
+ * bfloat16 is reason to refuse it only if it is given. */
+static dt_status choose_precision(dt_checkpoint *c, const dt_session *s,
+                                  const dt_overrides *given) {
+    dt_config config = c->config;
+    DT_TRY(dt_overrides_apply(&config, given));
+    if (config.precision == DT_PRECISION_BFLOAT16 && s->bfloat16 == DT_NO_BFLOAT16 &&
+        !dt_overrides_has(given, "precision")) {
+        dt_log_info("the model was trained in bfloat16; the backend %s computes in float32",
+                    s->device->op->name);
+        config.precision = DT_PRECISION_FLOAT32;
+    }
+    DT_TRY(dt_session_settle_precision(s, &config));
+    c->config.precision = config.precision;
+    c->shape.bfloat16 = config.precision == DT_PRECISION_BFLOAT16;
+    return DT_OK;
+}
+
+dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
+                         const char *name, size_t problems) {
     *loaded = (dt_loaded_model){.problems = problems};
     char path[DT_PATH_MAX];
     dt_status status = dt_run_resolve(path, sizeof path, name);
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
     const dt_checkpoint *c = &loaded->checkpoint;
     if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
+    if (status == DT_OK) status = choose_precision(&loaded->checkpoint, s, given);
     if (status == DT_OK) tell_file(name, path, &c->state);
     if (status == DT_OK) {
         status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,

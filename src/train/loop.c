@@ -521,6 +521,9 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     }
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
     dt_signals_catch(); /* again: OpenCL's compilers take signals */
+    /* Rounded to bfloat16, a loss does not change with weights smoothly. */
+    if (request->check_gradients) plan.config.precision = DT_PRECISION_FLOAT32;
+    DT_TRY_DONE(dt_session_settle_precision(s, &plan.config));
     DT_TRY_DONE(dt_session_announce(s));
     DT_TRY_DONE(dt_trainer_create(&t, s, &plan.config));
     if (request->check_gradients) {

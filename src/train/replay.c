@@ -212,6 +212,12 @@ static bool validated(const dt_trainer *t, const replay_plan *plan) {
     return every > 0 && step > 0 && (step % every == 0 || step == t->config.steps);
 }
 
+/* Go on with these settings. */
+static dt_status use(dt_trainer *t, const dt_config *config) {
+    t->config = *config;
+    return dt_trainer_use_precision(t, (dt_precision)config->precision);
+}
+
 /* Where the settings changed, the original was validated with those from before if it came that
  * far, and otherwise by the next start; to: rank 0's, which knows what came out. Collective. */
 static dt_status validate(dt_trainer *t, const replay_plan *plan, const dt_checkpoint *to) {
@@ -220,11 +226,11 @@ static dt_status validate(dt_trainer *t, const replay_plan *plan, const dt_check
     if (t->state.step != plan->change || plan->change == plan->begin)
         return dt_trainer_validate(t, &row, &improved, &interrupted);
     const dt_run_state state = t->state;
-    t->config = plan->before;
+    DT_TRY(use(t, &plan->before));
     DT_TRY(dt_trainer_validate(t, &row, &improved, &interrupted));
     int64_t other = dt_comm_rank(t->s->comm) == 0 && !is_row(t, to->metrics, &row);
     DT_TRY(dt_comm_max(t->s->comm, &other));
-    t->config = plan->after;
+    DT_TRY(use(t, &plan->after));
     if (other) t->state = state;
     dt_start_measure_anew(&t->state, &plan->before, &plan->after);
     if (!other) return DT_OK;
@@ -235,7 +241,7 @@ static dt_status walk(dt_trainer *t, const replay_plan *plan, const dt_checkpoin
     double told = dt_seconds_now();
     for (;;) {
         const int64_t step = t->state.step;
-        t->config = step < plan->change ? plan->before : plan->after;
+        DT_TRY(use(t, step < plan->change ? &plan->before : &plan->after));
         const bool measured = validated(t, plan);
         if (step == plan->change && (!measured || plan->change == plan->begin))
             dt_start_measure_anew(&t->state, &plan->before, &plan->after);
@@ -398,6 +404,8 @@ dt_status dt_replay(dt_session *s, const dt_overrides *given, const char *from_n
     DT_TRY_DONE(dt_comm_broadcast(s->comm, &plan, sizeof plan));
     DT_TRY_DONE(dt_comm_split_nodes(s->comm, (size_t)plan.after.ranks_per_node));
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.after.backend));
+    DT_TRY_DONE(dt_session_settle_precision(s, &plan.before));
+    DT_TRY_DONE(dt_session_settle_precision(s, &plan.after));
     DT_TRY_DONE(dt_session_announce(s));
     const dt_config room = roomy(&plan);
     DT_TRY_DONE(dt_trainer_create(&t, s, &room));

@@ -58,12 +58,16 @@ static size_t most_tokens(const dt_trainer *t) {
     return dt_max_size(most_problems(t) * t->shape.T, DT_EVAL_TOKENS + t->shape.T);
 }
 
+static dt_status create_model(dt_trainer *t) {
+    return dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
+                           dt_max_size(most_problems(t), DT_EVAL_CHUNK), most_tokens(t));
+}
+
 /* What one rank can do alone. */
 static dt_status open_model(dt_trainer *t) {
-    const size_t problems = most_problems(t), tokens = most_tokens(t);
+    const size_t problems = most_problems(t);
     DT_TRY(attach(t));
-    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
-                           dt_max_size(problems, DT_EVAL_CHUNK), tokens));
+    DT_TRY(create_model(t));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
     /* Passes are at most as many as texts, and one for each shard that has none. */
     DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,
@@ -84,6 +88,14 @@ dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *confi
     DT_TRY(dt_trainer_check_memory(t, most_tokens(t)));
     DT_TRY(open_windows(t));
     return dt_comm_agree(s->comm, open_model(t));
+}
+
+dt_status dt_trainer_use_precision(dt_trainer *t, dt_precision precision) {
+    const bool bfloat16 = precision == DT_PRECISION_BFLOAT16;
+    if (t->shape.bfloat16 == bfloat16) return DT_OK;
+    t->shape.bfloat16 = bfloat16;
+    dt_model_destroy(&t->model);
+    return create_model(t);
 }
 
 void dt_trainer_destroy(dt_trainer *t) {

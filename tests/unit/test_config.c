@@ -231,6 +231,7 @@ static void fill_unusual(dt_config *config) {
         {"seed", "9007199254740991"},
         {"steps", "4294967295"},
         {"backend", "auto"},
+        {"precision", "bfloat16"},
         {"log-level", "error"},
         {"time-limit", "90s"},
         {"stall-timeout", "0"},

@@ -14,7 +14,8 @@ typedef struct dt_backend dt_backend;
 typedef struct dt_buffer dt_buffer; /* a stretch of the device's memory; each backend has its own */
 
 /* What a tensor's elements are. */
-typedef enum { DT_ELEMENT_FLOAT32, DT_ELEMENT_INT32 } dt_element;
+/* bfloat16: the upper half of a float32. */
+typedef enum { DT_ELEMENT_FLOAT32, DT_ELEMENT_INT32, DT_ELEMENT_BFLOAT16 } dt_element;
 
 /* "float32" */
 const char *dt_element_name(dt_element element);
@@ -24,6 +25,7 @@ static inline size_t dt_element_bytes(dt_element element, size_t count) {
     switch (element) {
     case DT_ELEMENT_FLOAT32: return count * sizeof(float);
     case DT_ELEMENT_INT32: return count * sizeof(int32_t);
+    case DT_ELEMENT_BFLOAT16: return count * sizeof(uint16_t);
     }
     return 0;
 }
@@ -54,6 +56,9 @@ static inline dt_tensor dt_ints(dt_buffer *buffer, size_t first) {
 }
 
 typedef enum { DT_IDENTITY, DT_GELU } dt_activation;
+
+/* Not at all, by plain code, or by an instruction of the processor's own. */
+typedef enum { DT_NO_BFLOAT16, DT_SLOW_BFLOAT16, DT_FAST_BFLOAT16 } dt_bfloat16_support;
 
 /* A packed batch on the device; int32 tensors as in dt_batch. */
 typedef struct {
@@ -90,6 +95,7 @@ typedef struct {
     float lr, momentum, decay;
     float gradient_scale; /* multiplies the summed gradient */
     float scale;          /* size of the update beside that of AdamW */
+    bool bfloat16;        /* the operands of its products */
 } dt_muon;
 
 /* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,
@@ -110,6 +116,8 @@ typedef struct {
 typedef struct {
     const char *name;        /* "cpu" */
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
+    /* Whether norms, linear layers and attention take bfloat16 where they are said to. */
+    dt_bfloat16_support bfloat16;
 
     void (*close)(dt_backend **backend);
 
@@ -145,7 +153,8 @@ typedef struct {
                                 dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                                 size_t C);
 
-    /* -- layer norm -- y (N,C); mean, rstd (N) are kept for the backward pass */
+    /* -- layer norm -- y (N,C), which may be bfloat16; mean, rstd (N) are kept for the backward
+     * pass */
     dt_status (*norm_forward)(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
                               dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
     /* Accumulates into d_x (the residual stream's gradient), d_scale and d_bias. */
@@ -153,14 +162,17 @@ typedef struct {
                                dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
-    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). With DT_GELU, slope
+    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). If x is bfloat16 the
+       weights are rounded to it, and sums are float32; y may be bfloat16, and the slope is; with
+       DT_GELU y has to be. With DT_GELU, slope
        (N,out) keeps the activation's derivative (slope.buffer NULL: not wanted); with
        DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer
        NULL: none. */
     dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);
-    /* d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y
+    /* If x is bfloat16, d_y is rounded to it for the products; d_x and d_y may be bfloat16.
+     * d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y
      * is overwritten by the gradient of what went into the activation.
      */
     dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
@@ -168,7 +180,8 @@ typedef struct {
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
 
-    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C), heads of D = C/H, scaled
+    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C), both may be bfloat16,
+       and then their gradients are; heads of D = C/H, scaled
        by 1/sqrt(D); lse (N,H) keeps log(sum(exp(score))) for the backward pass. */
     dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                    const dt_packed *batch, size_t C, size_t H);

@@ -17,6 +17,7 @@ typedef enum {
     DT_BACKEND_AUTO,
     DT_BACKEND_BLAS
 } dt_backend_kind;
+typedef enum { DT_PRECISION_FLOAT32, DT_PRECISION_BFLOAT16, DT_PRECISION_AUTO } dt_precision;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
 /* How often: every so many steps, or seconds, or epochs; all 0: never. */
@@ -36,6 +37,7 @@ typedef struct {
     int64_t seed;
     int64_t steps;
     int64_t backend;   /* dt_backend_kind */
+    int64_t precision; /* dt_precision */
     int64_t log_level; /* dt_log_level */
     double time_limit; /* seconds for this start; 0: none but the batch system's */
     double

@@ -11,6 +11,7 @@ typedef struct {
     size_t L, C, H, F, V, T, P;
     double dropout;
     bool no_positions; /* pos_embed has one row, for all tokens */
+    bool bfloat16;     /* the operands of products; otherwise float32 */
 } dt_model_shape;
 
 /* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit,

@@ -184,12 +184,15 @@ static void head_forward(float *y, float *lse, const workspace *w, const float *
 
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                 const dt_packed *batch, size_t C, size_t H) {
-    CPU_FLOATS("attention_forward", y, lse, qkv);
     const size_t D = C / H;
+    cpu_backend *cpu = (cpu_backend *)backend;
+    if (qkv.element == DT_ELEMENT_BFLOAT16)
+        return cpu->bf16->attention_forward(cpu, y, lse, qkv, batch, C, H);
+    CPU_FLOATS("attention_forward", y, lse, qkv);
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
         workspace w;
-        DT_TRY(reserve((cpu_backend *)backend, &w, (size_t)batch->host_offset[b + 1] - first, D));
+        DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
         for (size_t h = 0; h < H; h++) {
             head_forward(cpu_f32(y) + first * C + h * D, cpu_f32(lse) + first * H + h, &w,
                          cpu_f32(qkv) + first * 3 * C + h * D, C, H);
@@ -249,12 +252,15 @@ static void head_backward(float *d_qkv, const workspace *w, const float *d_y, co
 dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                  dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
                                  size_t H) {
-    CPU_FLOATS("attention_backward", d_qkv, d_y, y, lse, qkv);
     const size_t D = C / H;
+    cpu_backend *cpu = (cpu_backend *)backend;
+    if (qkv.element == DT_ELEMENT_BFLOAT16)
+        return cpu->bf16->attention_backward(cpu, d_qkv, d_y, y, lse, qkv, batch, C, H);
+    CPU_FLOATS("attention_backward", d_qkv, d_y, y, lse, qkv);
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
         workspace w;
-        DT_TRY(reserve((cpu_backend *)backend, &w, (size_t)batch->host_offset[b + 1] - first, D));
+        DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
         for (size_t h = 0; h < H; h++) {
             const size_t one = first * C + h * D, three = first * 3 * C + h * D;
             head_backward(cpu_f32(d_qkv) + three, &w, cpu_f32(d_y) + one, cpu_f32(y) + one,
@@ -285,11 +291,14 @@ static void head_decode(float *y, float *score, const float *q, const float *key
 dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                size_t T, size_t C, size_t H) {
-    CPU_FLOATS("attention_decode", y, k_cache, v_cache, qkv);
     CPU_INTS("attention_decode", length);
     const size_t D = C / H;
+    cpu_backend *cpu = (cpu_backend *)backend;
     workspace w;
-    DT_TRY(reserve((cpu_backend *)backend, &w, T, D));
+    if (qkv.element == DT_ELEMENT_BFLOAT16)
+        return cpu->bf16->attention_decode(cpu, y, k_cache, v_cache, qkv, length, B, T, C, H);
+    CPU_FLOATS("attention_decode", y, k_cache, v_cache, qkv);
+    DT_TRY(reserve(cpu, &w, T, D));
     for (size_t b = 0; b < B; b++) {
         const size_t at = (size_t)cpu_i32(length)[b];
         DT_REQUIRE(at < T, DT_ERR_INTERNAL,

@@ -24,27 +24,59 @@ static sigjmp_buf escape;
 
 static void on_crash(int signal_number) { siglongjmp(escape, signal_number); }
 
-/* By our own kernel, or by BLAS. */
-static dt_status test_product(cpu_backend *cpu, bool own, const product *p, float *a, float *b,
-                              float *c) {
+typedef enum { BY_BLAS, BY_OWN, BY_BFLOAT16, MULTIPLIERS } multiplier;
+
+/* c = 1 + a b. */
+static dt_status multiply(cpu_backend *cpu, multiplier by, const product *p, const float *a,
+                          const float *b, float *c) {
     cpu_right right;
     for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
-    DT_TRY(cpu->kernels->right_open(&right, own ? &cpu->packing : NULL, b, p->transpose_b, p->K,
-                                    p->N));
+    if (by == BY_BFLOAT16) {
+        const size_t row = (p->K + 1) / 2;
+        DT_TRY(cpu_reserve(&cpu->padded, p->M * row, "the test of products"));
+        uint32_t *words = (uint32_t *)(void *)cpu->padded.at;
+        if (p->transpose_a) cpu->bf16->pair_rows(words, a, p->K, p->M);
+        if (!p->transpose_a) cpu->bf16->round_rows((cpu_bfloat16 *)(void *)words, a, p->M, p->K);
+        DT_TRY(cpu->bf16->right_open(&right, &cpu->packing, b, false, p->transpose_b, p->K, p->N));
+        cpu->bf16->multiply(c, (cpu_addend){.rows = c},
+                            p->transpose_a ? (cpu_left_words){words, 1, p->M}
+                                           : (cpu_left_words){words, row, 1},
+                            &right, p->M);
+        return DT_OK;
+    }
+    DT_TRY(cpu->kernels->right_open(&right, by == BY_OWN ? &cpu->packing : NULL, b, p->transpose_b,
+                                    p->K, p->N));
     const cpu_left left = p->transpose_a ? (cpu_left){a, 1, p->M} : (cpu_left){a, p->K, 1};
     cpu->kernels->multiply(c, (cpu_addend){.rows = c}, left, &right, p->M);
+    return DT_OK;
+}
+
+static dt_status test_product(cpu_backend *cpu, multiplier by, const product *p, float *a, float *b,
+                              float *c) {
+    DT_TRY(multiply(cpu, by, p, a, b, c));
     const double worst = product_error(p, a, b, c);
-    DT_REQUIRE(worst < 20 || own, DT_ERR_UNAVAILABLE,
+    DT_REQUIRE(worst < 20 || by != BY_BLAS, DT_ERR_UNAVAILABLE,
                "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %zu "
                "%zu %zu, is off by %.1e of the terms' size; choose other kernels, for example "
                "OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
                openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
     DT_REQUIRE(worst < 20, DT_ERR_UNAVAILABLE,
-               "dtrain's own %s kernel calculates wrongly on this machine: %s, sizes %zu %zu "
+               "dtrain's own %s kernel%s calculates wrongly on this machine: %s, sizes %zu %zu "
                "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
                "jobs/quickstart.sh takes?",
-               cpu->kernels->name, p->what, p->M, p->N, p->K, worst * 1e-6);
+               cpu->kernels->name, by == BY_BFLOAT16 ? " for bfloat16" : "", p->what, p->M, p->N,
+               p->K, worst * 1e-6);
     return DT_OK;
+}
+
+/* Numbers that bfloat16 holds exactly, so that all multipliers have the same to do. */
+static void shorten(float *x) {
+    for (size_t i = 0; i < PRODUCT_MOST; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0xffff0000;
+        memcpy(&x[i], &bits, sizeof bits);
+    }
 }
 
 dt_status cpu_products_test(cpu_backend *cpu) {
@@ -57,14 +89,16 @@ dt_status cpu_products_test(cpu_backend *cpu) {
     DT_TRY_DONE(dt_memory_alloc(&b, PRODUCT_MOST, sizeof *b, "the test of products"));
     DT_TRY_DONE(dt_memory_alloc(&c, PRODUCT_MOST, sizeof *c, "the test of products"));
     product_fill(a, b);
+    shorten(a);
+    shorten(b);
     for (int i = 0; i < COUNT; i++) {
         struct sigaction action = {.sa_handler = on_crash};
         sigaction(SIGNALS[i], &action, &before[i]);
     }
     const product *volatile at = PRODUCTS;
-    volatile bool own = false;
+    volatile multiplier by = BY_BLAS;
     const int crashed = sigsetjmp(escape, 1);
-    if (crashed && own) {
+    if (crashed && by != BY_BLAS) {
         status = dt_error_raise(
             DT_ERR_UNAVAILABLE, __FILE__, __LINE__,
             "dtrain's own %s kernel crashes on this machine (signal %d): %s, sizes %zu %zu "
@@ -79,11 +113,13 @@ dt_status cpu_products_test(cpu_backend *cpu) {
             crashed, openblas_get_corename(), at->what, at->M, at->N, at->K);
     } else {
         for (status = DT_OK; status == DT_OK && at < PRODUCTS + PRODUCT_COUNT; at++) {
-            own = false;
-            status = test_product(cpu, false, at, a, b, c);
-            if (status != DT_OK || !cpu->own) continue;
-            own = true;
-            status = test_product(cpu, true, at, a, b, c);
+            for (int k = 0; status == DT_OK && k < MULTIPLIERS; k++) {
+                by = (multiplier)k;
+                /* Without the instruction bfloat16 is plain code, and slow. */
+                if ((by == BY_OWN && !cpu->own) || (by == BY_BFLOAT16 && !cpu->bf16->fast))
+                    continue;
+                status = test_product(cpu, by, at, a, b, c);
+            }
         }
     }
     for (int i = 0; i < COUNT; i++) sigaction(SIGNALS[i], &before[i], NULL);

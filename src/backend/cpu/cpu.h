@@ -19,6 +19,7 @@ typedef struct cpu_packing cpu_packing;
 struct cpu_packing {
     cpu_scratch room;
     bool stays;  /* until it is forgotten; otherwise for one product */
+    bool bf16;   /* in words of two, rounded */
     bool filled; /* has been packed, and stays */
     /* of those that stay: the byte where the side begins in its buffer, and the buffer's next one
      */
@@ -28,6 +29,7 @@ struct cpu_packing {
 };
 
 typedef struct cpu_kernels cpu_kernels;
+typedef struct cpu_bf16_kernels cpu_bf16_kernels;
 
 typedef struct cpu_backend {
     dt_backend base;
@@ -35,7 +37,9 @@ typedef struct cpu_backend {
     dt_update_table update; /* likewise */
     char description[160];
     const cpu_kernels *kernels;
+    const cpu_bf16_kernels *bf16;
     bool own;            /* products by our own kernel, otherwise by BLAS */
+    cpu_scratch padded;  /* rows of bfloat16 in whole words */
     cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
     cpu_packing packing; /* of the product in hand, if its right side may change unseen */
 } cpu_backend;
@@ -53,11 +57,16 @@ static inline void *cpu_bytes(dt_tensor tensor) {
 static inline float *cpu_f32(dt_tensor tensor) { return cpu_bytes(tensor); }
 static inline int32_t *cpu_i32(dt_tensor tensor) { return cpu_bytes(tensor); }
 
+/* bfloat16: the upper half of a float. */
+typedef uint16_t cpu_bfloat16;
+static inline cpu_bfloat16 *cpu_bf16(dt_tensor tensor) { return cpu_bytes(tensor); }
+
 /* Raises where one of the tensors holds other elements. */
 #define CPU_EXPECT(operation, expected, ...)                                                       \
     DT_TRY(element_expect("cpu", operation, expected, (const dt_tensor[]){__VA_ARGS__},            \
                           sizeof((const dt_tensor[]){__VA_ARGS__}) / sizeof(dt_tensor)))
 #define CPU_FLOATS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_FLOAT32, __VA_ARGS__)
+#define CPU_HALVES(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_BFLOAT16, __VA_ARGS__)
 #define CPU_INTS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_INT32, __VA_ARGS__)
 
 /* At least `count` floats of scratch, whose content is not kept. */
@@ -90,6 +99,13 @@ typedef struct {
                     in the cache */
 } cpu_right;
 
+/* The left side of a product of bfloat16, in words of two along the depth: word (i, k) is at
+ * p[i * row + k * step]. */
+typedef struct {
+    const uint32_t *p;
+    size_t row, step;
+} cpu_left_words;
+
 /* What a product is added to: `rows` (M,N), each with `bias` (N); NULL stands for zeros. */
 typedef struct {
     const float *rows, *bias;
@@ -109,6 +125,16 @@ typedef struct {
 #define cpu_attention_decode CPU_OF(cpu_attention_decode)
 #define cpu_attention_forward CPU_OF(cpu_attention_forward)
 #define cpu_average CPU_OF(cpu_average)
+#define cpu_bf16_attention_backward CPU_OF(cpu_bf16_attention_backward)
+#define cpu_bf16_attention_decode CPU_OF(cpu_bf16_attention_decode)
+#define cpu_bf16_attention_forward CPU_OF(cpu_bf16_attention_forward)
+#define cpu_bf16_linear_backward CPU_OF(cpu_bf16_linear_backward)
+#define cpu_bf16_linear_forward CPU_OF(cpu_bf16_linear_forward)
+#define cpu_bf16_multiply CPU_OF(cpu_bf16_multiply)
+#define cpu_bf16_norm_forward CPU_OF(cpu_bf16_norm_forward)
+#define cpu_bf16_pair_rows CPU_OF(cpu_bf16_pair_rows)
+#define cpu_bf16_right_open CPU_OF(cpu_bf16_right_open)
+#define cpu_bf16_round_rows CPU_OF(cpu_bf16_round_rows)
 #define cpu_embed_backward CPU_OF(cpu_embed_backward)
 #define cpu_embed_forward CPU_OF(cpu_embed_forward)
 #define cpu_kernel_suits CPU_OF(cpu_kernel_suits)
@@ -132,6 +158,42 @@ dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b,
 
 /* c (M,N) = addend + a b, K > 0. The addend's rows may be c itself. */
 void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
+
+/* ---- bfloat16 ---- */
+
+/* Pack b, floats (K,N) or their transpose (N,K), or bfloat16 (K,N), in words of two along the
+ * depth. DT_ERR_MEMORY. */
+dt_status cpu_bf16_right_open(cpu_right *right, cpu_packing *packing, const void *b, bool is_bf16,
+                              bool transposed, size_t K, size_t N);
+
+/* to (M,K) = from rounded; each row padded to whole words. */
+void cpu_bf16_round_rows(cpu_bfloat16 *to, const float *from, size_t M, size_t K);
+
+/* to (K/2,M), words: the left side of a product whose transpose is stored, from (K,M). */
+void cpu_bf16_pair_rows(uint32_t *to, const float *from, size_t K, size_t M);
+
+/* c (M,N) = addend + a b, sums in float32. The addend's rows may be c itself. */
+void cpu_bf16_multiply(float *c, cpu_addend addend, cpu_left_words a, const cpu_right *right,
+                       size_t M);
+
+/* The operations of the table whose operands are bfloat16. */
+dt_status cpu_bf16_norm_forward(cpu_backend *cpu, dt_tensor y, dt_tensor mean, dt_tensor rstd,
+                                dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
+dt_status cpu_bf16_linear_forward(cpu_backend *cpu, dt_tensor y, dt_tensor slope, dt_tensor x,
+                                  dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                                  size_t in, size_t out, dt_activation activation);
+dt_status cpu_bf16_linear_backward(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_weight,
+                                   dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
+                                   dt_tensor weight, size_t N, size_t in, size_t out,
+                                   dt_activation activation);
+dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                     const dt_packed *batch, size_t C, size_t H);
+dt_status cpu_bf16_attention_backward(cpu_backend *cpu, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
+                                      dt_tensor lse, dt_tensor qkv, const dt_packed *batch,
+                                      size_t C, size_t H);
+dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
+                                    dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                                    size_t T, size_t C, size_t H);
 
 dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch,
                             dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
@@ -168,10 +230,41 @@ dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, 
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 #endif
 
+/* Those whose operands are bfloat16. */
+struct cpu_bf16_kernels {
+    bool fast; /* by an instruction of the processor's own */
+    dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const void *b, bool is_bf16,
+                            bool transposed, size_t K, size_t N);
+    void (*round_rows)(cpu_bfloat16 *to, const float *from, size_t M, size_t K);
+    void (*pair_rows)(uint32_t *to, const float *from, size_t K, size_t M);
+    void (*multiply)(float *c, cpu_addend addend, cpu_left_words a, const cpu_right *right,
+                     size_t M);
+    dt_status (*norm_forward)(cpu_backend *cpu, dt_tensor y, dt_tensor mean, dt_tensor rstd,
+                              dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
+    dt_status (*linear_forward)(cpu_backend *cpu, dt_tensor y, dt_tensor slope, dt_tensor x,
+                                dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                                size_t in, size_t out, dt_activation activation);
+    dt_status (*linear_backward)(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_weight,
+                                 dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
+                                 dt_tensor weight, size_t N, size_t in, size_t out,
+                                 dt_activation activation);
+    dt_status (*attention_forward)(cpu_backend *cpu, dt_tensor y, dt_tensor lse, dt_tensor qkv,
+                                   const dt_packed *batch, size_t C, size_t H);
+    dt_status (*attention_backward)(cpu_backend *cpu, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
+                                    dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
+                                    size_t H);
+    dt_status (*attention_decode)(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
+                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
+                                  size_t T, size_t C, size_t H);
+};
+extern const cpu_bf16_kernels cpu_bf16_kernels_native, cpu_bf16_kernels_avx512,
+    cpu_bf16_kernels_avx2, cpu_bf16_kernels_base;
+
 /* Those of one instruction set. */
 struct cpu_kernels {
     const char *name; /* in words */
     bool products;    /* has a kernel of our own for them */
+    const cpu_bf16_kernels *bf16;
     void (*enter)(dt_backend_table *table, dt_update_table *update);
     bool (*suits)(size_t in, size_t out, bool weight_gradient);
     dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
@@ -196,7 +289,8 @@ dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host,
 void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
 /* Where a right side is packed: in an attached buffer (weights) for all products until the next
  * push, otherwise (activations) for one. DT_ERR_MEMORY. */
-dt_status cpu_packing_of(cpu_packing **packing, cpu_backend *cpu, dt_tensor b, bool transposed);
+dt_status cpu_packing_of(cpu_packing **packing, cpu_backend *cpu, dt_tensor b, bool transposed,
+                         bool bf16);
 dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count);
 dt_status cpu_pull(dt_backend *backend, dt_tensor tensor, size_t count);
 dt_status cpu_finish(dt_backend *backend);

@@ -43,6 +43,7 @@ static void enter(dt_backend_table *table, dt_update_table *update) {
 const cpu_kernels CPU_OF(cpu_kernels) = {
     .name = NAME,
     .products = OWN,
+    .bf16 = &CPU_OF(cpu_bf16_kernels),
     .enter = enter,
     .suits = cpu_kernel_suits,
     .right_open = cpu_right_open,

@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "cpu.h"
+#include "gelu.h"
 #include "vector.h"
 
 static dt_status check_sizes(size_t N, size_t in, size_t out) {
@@ -17,20 +18,8 @@ static dt_status check_sizes(size_t N, size_t in, size_t out) {
 static dt_status open_right(cpu_right *right, cpu_backend *cpu, dt_tensor b, bool transposed,
                             size_t K, size_t N, bool suits) {
     cpu_packing *packing = NULL;
-    if (cpu->own && suits) DT_TRY(cpu_packing_of(&packing, cpu, b, transposed));
+    if (cpu->own && suits) DT_TRY(cpu_packing_of(&packing, cpu, b, transposed, false));
     return cpu_right_open(right, packing, cpu_f32(b), transposed, K, N);
-}
-
-/* 2 (sqrt(2/pi)) (x + 0.044715 x^3): GELU is x / (1 + exp(-this)). Source: Hendrycks and Gimpel,
- * arXiv:1606.08415. */
-static const float GELU_LINEAR = 1.5957691216f, GELU_CUBIC = 0.0713548163f;
-
-/* The value, and the slope there: both from one exponential. */
-CPU_INLINE vec gelu(vec *slope, vec x) {
-    const vec u = x * (GELU_LINEAR + GELU_CUBIC * x * x);
-    const vec s = 1.0f / (1.0f + vec_exp(-u));
-    *slope = s + x * s * (1.0f - s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * x * x);
-    return x * s;
 }
 
 /* y = gelu(y). */
@@ -62,12 +51,17 @@ static void gelu_slope_rows(float *y, float *z, size_t count) {
 dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                              dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                              size_t in, size_t out, dt_activation activation) {
-    CPU_FLOATS("linear_forward", y, slope, x, weight, bias, residual);
     const bool wants_slope = activation == DT_GELU && slope.buffer;
     float *product = cpu_f32(wants_slope ? slope : y);
     const float *added = cpu_f32(residual);
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
+    if (x.element == DT_ELEMENT_BFLOAT16) {
+        cpu_backend *cpu = (cpu_backend *)backend;
+        return cpu->bf16->linear_forward(cpu, y, slope, x, weight, bias, residual, N, in, out,
+                                         activation);
+    }
+    CPU_FLOATS("linear_forward", y, slope, x, weight, bias, residual);
     DT_TRY(open_right(&right, (cpu_backend *)backend, weight, true, in, out,
                       cpu_kernel_suits(in, out, false)));
     for (size_t i = 0, rows; i < N; i += rows) {
@@ -116,10 +110,14 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
                               dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                               dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation) {
-    CPU_FLOATS("linear_backward", d_x, d_weight, d_bias, d_y, slope, x, weight);
     cpu_backend *cpu = (cpu_backend *)backend;
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
+    if (x.element == DT_ELEMENT_BFLOAT16) {
+        return cpu->bf16->linear_backward(cpu, d_x, d_weight, d_bias, d_y, slope, x, weight, N, in,
+                                          out, activation);
+    }
+    CPU_FLOATS("linear_backward", d_x, d_weight, d_bias, d_y, slope, x, weight);
     if (d_x.buffer)
         DT_TRY(open_right(&right, cpu, weight, false, out, in, cpu_kernel_suits(in, out, false)));
     for (size_t i = 0, rows; i < N; i += rows) {

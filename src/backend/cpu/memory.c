@@ -46,18 +46,23 @@ static dt_status check_range(dt_tensor tensor, size_t count) {
     return DT_OK;
 }
 
-dt_status cpu_packing_of(cpu_packing **out, cpu_backend *cpu, dt_tensor b, bool transposed) {
+dt_status cpu_packing_of(cpu_packing **out, cpu_backend *cpu, dt_tensor b, bool transposed,
+                         bool bf16) {
     *out = &cpu->packing;
     if (b.buffer->owned) return DT_OK;
     for (cpu_packing *packing = b.buffer->packing; packing; packing = packing->next) {
-        if (packing->offset == b.offset && packing->transposed == transposed) {
+        if (packing->offset == b.offset && packing->transposed == transposed &&
+            packing->bf16 == bf16) {
             *out = packing;
             return DT_OK;
         }
     }
     DT_TRY(dt_memory_alloc(out, 1, sizeof **out, "the packed side of a product"));
-    **out = (cpu_packing){
-        .stays = true, .offset = b.offset, .transposed = transposed, .next = b.buffer->packing};
+    **out = (cpu_packing){.stays = true,
+                          .offset = b.offset,
+                          .transposed = transposed,
+                          .bf16 = bf16,
+                          .next = b.buffer->packing};
     b.buffer->packing = *out;
     return DT_OK;
 }

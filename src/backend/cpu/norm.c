@@ -1,30 +1,6 @@
 /* Layer norm. Source: Ba et al. 2016, arXiv:1607.06450. */
-#include <math.h>
-
+#include "norm.h"
 #include "cpu.h"
-#include "vector.h"
-
-static const float VARIANCE_FLOOR = 1e-5f; /* as in GPT-2 */
-
-/* Mean and 1/deviation of a row, in two passes: the second over differences, so that nothing
- * cancels. */
-CPU_INLINE void row_moments(float *mean, float *rstd, const float *x, size_t C) {
-    const size_t whole = C / LANES * LANES;
-    vec sum = vec_all(0);
-    for (size_t c = 0; c < whole; c += LANES) sum += vec_load(x + c);
-    float total = vec_sum(sum);
-    for (size_t c = whole; c < C; c++) total += x[c];
-    const float mu = total / (float)C;
-    vec square = vec_all(0);
-    for (size_t c = 0; c < whole; c += LANES) {
-        const vec d = vec_load(x + c) - mu;
-        square += d * d;
-    }
-    float variance = vec_sum(square);
-    for (size_t c = whole; c < C; c++) variance += (x[c] - mu) * (x[c] - mu);
-    *mean = mu;
-    *rstd = 1.0f / sqrtf(variance / (float)C + VARIANCE_FLOOR);
-}
 
 static void forward(float *restrict y, float *mean, float *rstd, const float *restrict x,
                     const float *restrict scale, const float *restrict bias, size_t N, size_t C) {
@@ -37,8 +13,11 @@ static void forward(float *restrict y, float *mean, float *rstd, const float *re
 
 dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
                            dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C) {
-    (void)backend;
-    CPU_FLOATS("norm_forward", y, mean, rstd, x, scale, bias);
+    cpu_backend *cpu = (cpu_backend *)backend;
+    CPU_FLOATS("norm_forward", mean, rstd, x, scale, bias);
+    if (y.element == DT_ELEMENT_BFLOAT16)
+        return cpu->bf16->norm_forward(cpu, y, mean, rstd, x, scale, bias, N, C);
+    CPU_FLOATS("norm_forward", y);
     forward(cpu_f32(y), cpu_f32(mean), cpu_f32(rstd), cpu_f32(x), cpu_f32(scale), cpu_f32(bias), N,
             C);
     return DT_OK;

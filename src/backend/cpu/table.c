@@ -9,6 +9,7 @@ static void cpu_close(dt_backend **backend) {
     cpu_backend *cpu = (cpu_backend *)*backend;
     if (!cpu) return;
     dt_memory_free(&cpu->scratch.at);
+    dt_memory_free(&cpu->padded.at);
     dt_memory_free(&cpu->packing.room.at);
     dt_memory_free(&cpu);
     *backend = NULL;
@@ -44,6 +45,15 @@ static bool runs_avx512(void) {
 }
 #endif
 
+/* The instruction for bfloat16, or what computes the same bits. */
+static const cpu_bf16_kernels *find_bf16(const cpu_kernels *kernels) {
+#ifdef DT_BFLOAT16_KERNELS
+    if (kernels == &cpu_kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
+        return &cpu_bf16_kernels_native;
+#endif
+    return kernels->bf16;
+}
+
 /* The widest ones first. */
 static const struct {
     const char *name;
@@ -67,6 +77,8 @@ const cpu_kernels *cpu_kernels_find(const char *name) {
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu->kernels = kernels;
     cpu->own = kernels->products;
+    cpu->bf16 = find_bf16(kernels);
+    cpu->table.bfloat16 = cpu->bf16->fast ? DT_FAST_BFLOAT16 : DT_SLOW_BFLOAT16;
     kernels->enter(&cpu->table, &cpu->update);
     cpu_blas_describe(cpu);
 }

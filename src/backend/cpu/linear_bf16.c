@@ -1,0 +1,212 @@
+/* Linear layers whose operands are bfloat16: the weights are rounded when they are packed, the
+ * gradient of the output on its way in, and what other layers read of the result is stored rounded.
+ */
+#include "bfloat16.h"
+#include "cpu.h"
+#include "gelu.h"
+
+/* Scratch of one call. */
+typedef struct {
+    float *sums;      /* (rows at once, wide) */
+    bfloat16 *rows;   /* (rows at once, out) rounded, each padded to whole words */
+    uint32_t *paired; /* (tokens / 2, pair_row) words of two tokens */
+    size_t pair_row;
+} workspace;
+
+static dt_status reserve(workspace *w, cpu_backend *cpu, size_t rows, size_t N, size_t wide,
+                         size_t out, bool paired) {
+    /* One line more than the words, whose number is often a power of two: columns would all fall on
+     * the same few lines of the cache. */
+    w->pair_row = dt_round_up(out, DT_ALIGNED_FLOATS) + DT_ALIGNED_FLOATS;
+    const size_t sums = dt_round_up(rows * wide, DT_ALIGNED_FLOATS);
+    const size_t rounded = paired ? dt_round_up(rows * ((out + 1) / 2), DT_ALIGNED_FLOATS) : 0;
+    const size_t pairs = paired ? (N + 1) / 2 * w->pair_row : 0;
+    DT_TRY(cpu_reserve(&cpu->scratch, sums + rounded + pairs, "scratch of a linear layer"));
+    w->sums = cpu->scratch.at;
+    w->rows = (bfloat16 *)(void *)(w->sums + sums);
+    w->paired = (uint32_t *)(void *)(w->sums + sums + rounded);
+    return DT_OK;
+}
+
+/* y = v rounded. */
+static void round_rows(bfloat16 *y, const float *v, size_t count) {
+    const size_t whole = count / LANES * LANES;
+    for (size_t i = 0; i < whole; i += LANES) bfloat16_store(y + i, vec_load(v + i));
+    if (whole < count)
+        bfloat16_store_part(y + whole, vec_load_part(v + whole, count - whole), count - whole);
+}
+
+/* GELU and its slope, as gelu() has them, of what will be rounded. */
+CPU_INLINE vec short_gelu(vec *slope, vec x) {
+    const float log2_e = 1.44269504f;
+    const vec square = x * x;
+    const vec u = x * (-log2_e * GELU_LINEAR - log2_e * GELU_CUBIC * square);
+    const vec s = 1.0f / (1.0f + bfloat16_exp2(u));
+    const vec y = x * s;
+    *slope = s + (y - y * s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * square);
+    return y;
+}
+
+/* y = gelu(z), and its slope where somebody wants it, both rounded. */
+static void gelu_rows(bfloat16 *y, bfloat16 *slope, const float *z, size_t count) {
+    const size_t whole = count / LANES * LANES;
+    vec s;
+    for (size_t i = 0; i < whole; i += LANES) {
+        bfloat16_store(y + i, short_gelu(&s, vec_load(z + i)));
+        if (slope) bfloat16_store(slope + i, s);
+    }
+    if (whole < count) {
+        const size_t part = count - whole;
+        bfloat16_store_part(y + whole, short_gelu(&s, vec_load_part(z + whole, part)), part);
+        if (slope) bfloat16_store_part(slope + whole, s, part);
+    }
+}
+
+/* The rows of x as words, where it stands if they are whole. */
+static dt_status left_of(cpu_left_words *left, cpu_backend *cpu, const bfloat16 *x, size_t N,
+                         size_t in) {
+    const size_t row = (in + 1) / 2;
+    *left = (cpu_left_words){(const uint32_t *)(const void *)x, row, 1};
+    if (in % 2 == 0) return DT_OK;
+    DT_TRY(cpu_reserve(&cpu->padded, N * row, "rows padded to whole words"));
+    bfloat16 *to = (bfloat16 *)(void *)cpu->padded.at;
+    for (size_t i = 0; i < N; i++, to += 2 * row) {
+        memcpy(to, x + i * in, in * sizeof *to);
+        to[in] = 0;
+    }
+    left->p = (const uint32_t *)(const void *)cpu->padded.at;
+    return DT_OK;
+}
+
+dt_status cpu_bf16_linear_forward(cpu_backend *cpu, dt_tensor y, dt_tensor slope, dt_tensor x,
+                                  dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
+                                  size_t in, size_t out, dt_activation activation) {
+    CPU_HALVES("linear_forward", x, slope);
+    CPU_FLOATS("linear_forward", weight, bias, residual);
+    if (activation == DT_GELU) CPU_HALVES("linear_forward", y);
+    const bool direct = y.element == DT_ELEMENT_FLOAT32 && activation == DT_IDENTITY;
+    const float *added = cpu_f32(residual);
+    cpu_packing *packing;
+    cpu_right right;
+    cpu_left_words left;
+    workspace w;
+    DT_TRY(cpu_packing_of(&packing, cpu, weight, true, true));
+    DT_TRY(cpu_bf16_right_open(&right, packing, cpu_f32(weight), false, true, in, out));
+    DT_TRY(left_of(&left, cpu, cpu_bf16(x), N, in));
+    DT_TRY(reserve(&w, cpu, right.rows, N, out, out, false));
+    for (size_t i = 0, rows; i < N; i += rows, left.p += rows * left.row) {
+        rows = dt_min_size(right.rows, N - i);
+        float *sums = direct ? cpu_f32(y) + i * out : w.sums;
+        const cpu_addend addend = {added ? added + i * out : NULL, cpu_f32(bias)};
+        cpu_bf16_multiply(sums, addend, left, &right, rows);
+        if (activation == DT_GELU) {
+            bfloat16 *to_slope = slope.buffer ? cpu_bf16(slope) + i * out : NULL;
+            gelu_rows(cpu_bf16(y) + i * out, to_slope, sums, rows * out);
+        } else if (!direct) {
+            round_rows(cpu_bf16(y) + i * out, sums, rows * out);
+        }
+    }
+    return DT_OK;
+}
+
+/* Where a row of gradients is: float32 or bfloat16. */
+typedef struct {
+    const float *f32;
+    const bfloat16 *bf16;
+} gradient_row;
+
+static gradient_row gradient_at(dt_tensor d_y, size_t at) {
+    return d_y.element == DT_ELEMENT_BFLOAT16 ? (gradient_row){.bf16 = cpu_bf16(d_y) + at}
+                                              : (gradient_row){.f32 = cpu_f32(d_y) + at};
+}
+
+/* What flows into the products of the backward pass: gradients from column j on, through the
+ * activation if slope is given, added to the gradient of the bias if that is wanted; rounded. */
+CPU_INLINE ivec take_vector(gradient_row from, const bfloat16 *slope, float *d_bias, size_t j,
+                            const size_t count) {
+    vec d;
+    if (from.f32) {
+        d = count == LANES ? vec_load(from.f32 + j) : vec_load_part(from.f32 + j, count);
+    } else {
+        d = count == LANES ? bfloat16_load(from.bf16 + j)
+                           : bfloat16_load_part(from.bf16 + j, count);
+    }
+    if (slope)
+        d = d * (count == LANES ? bfloat16_load(slope + j) : bfloat16_load_part(slope + j, count));
+    if (d_bias && count == LANES) vec_store(d_bias + j, vec_load(d_bias + j) + d);
+    if (d_bias && count < LANES)
+        vec_store_part(d_bias + j, vec_load_part(d_bias + j, count) + d, count);
+    return bfloat16_round(d);
+}
+
+/* Two tokens: their gradients rounded, as rows, and as words of pairs. */
+CPU_INLINE void take_pair(bfloat16 *to, size_t row, uint32_t *paired, float *d_bias,
+                          const gradient_row from[2], const bfloat16 *const slope[2], bool both,
+                          size_t j, const size_t count) {
+    const ivec a = take_vector(from[0], slope[0], d_bias, j, count),
+               b = both ? take_vector(from[1], slope[1], d_bias, j, count) : ivec_all(0),
+               pair = a | (b << 16);
+    if (count == LANES) {
+        bfloat16_store_bits(to + j, a);
+        if (both) bfloat16_store_bits(to + row + j, b);
+        ivec_store(paired + j, pair);
+    } else {
+        bfloat16_store_bits_part(to + j, a, count);
+        if (both) bfloat16_store_bits_part(to + row + j, b, count);
+        memcpy(paired + j, &pair, count * sizeof *paired);
+    }
+}
+
+static void take_gradients(const workspace *w, size_t first, float *d_bias, dt_tensor d_y,
+                           dt_tensor slope, size_t tokens, size_t out) {
+    const size_t row = (out + 1) / 2 * 2, whole = out / LANES * LANES;
+    const bfloat16 *slopes = cpu_bf16(slope);
+    for (size_t i = 0; i < tokens; i += 2) {
+        const size_t at = (first + i) * out;
+        const bool both = i + 1 < tokens;
+        const gradient_row from[2] = {gradient_at(d_y, at), gradient_at(d_y, at + out)};
+        const bfloat16 *const of[2] = {slopes ? slopes + at : NULL,
+                                       slopes ? slopes + at + out : NULL};
+        bfloat16 *to = w->rows + i * row;
+        uint32_t *paired = w->paired + (first + i) / 2 * w->pair_row;
+        for (size_t j = 0; j < whole; j += LANES)
+            take_pair(to, row, paired, d_bias, from, of, both, j, LANES);
+        if (whole < out) take_pair(to, row, paired, d_bias, from, of, both, whole, out - whole);
+        if (row > out) to[out] = to[row + out] = 0;
+    }
+}
+
+dt_status cpu_bf16_linear_backward(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_weight,
+                                   dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
+                                   dt_tensor weight, size_t N, size_t in, size_t out,
+                                   dt_activation activation) {
+    CPU_HALVES("linear_backward", x, slope);
+    CPU_FLOATS("linear_backward", weight, d_weight, d_bias);
+    cpu_packing *packing;
+    cpu_right right = {.rows = SIZE_MAX};
+    workspace w;
+    if (d_x.buffer) {
+        DT_TRY(cpu_packing_of(&packing, cpu, weight, false, true));
+        DT_TRY(cpu_bf16_right_open(&right, packing, cpu_f32(weight), false, false, out, in));
+    }
+    const bool direct = d_x.element == DT_ELEMENT_FLOAT32;
+    const size_t at_once = dt_min_size(right.rows, N);
+    DT_TRY(reserve(&w, cpu, at_once + 1, N, dt_max_size(in, out), out, true));
+    const cpu_left_words left = {(const uint32_t *)(const void *)w.rows, (out + 1) / 2, 1};
+    for (size_t i = 0, rows; i < N; i += rows) {
+        rows = dt_min_size(at_once, N - i);
+        take_gradients(&w, i, cpu_f32(d_bias), d_y, activation == DT_GELU ? slope : DT_NO_TENSOR,
+                       rows, out);
+        if (!d_x.buffer) continue;
+        float *sums = direct ? cpu_f32(d_x) + i * in : w.sums;
+        cpu_bf16_multiply(sums, (cpu_addend){0}, left, &right, rows);
+        if (!direct) round_rows(cpu_bf16(d_x) + i * in, sums, rows * in);
+    }
+    if (!d_weight.buffer) return DT_OK;
+    DT_TRY(cpu_packing_of(&packing, cpu, x, false, true));
+    DT_TRY(cpu_bf16_right_open(&right, packing, cpu_bf16(x), true, false, N, in));
+    float *sum = cpu_f32(d_weight);
+    cpu_bf16_multiply(sum, (cpu_addend){.rows = sum}, (cpu_left_words){w.paired, 1, w.pair_row},
+                      &right, out);
+    return DT_OK;
+}

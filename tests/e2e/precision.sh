@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Products of bfloat16: the same bits on any number of ranks and over a resume with another number, a change of precision on
+# the way that the history keeps and a replay follows, and results that are those of float32 but for rounding.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+run=("${small[@]}" --eval-every 6)
+
+# ---- the same bits ----
+for optimizer in muon adamw; do
+    half=("${run[@]}" --precision bfloat16 --optimizer "$optimizer" --steps 12)
+    expect_exit 0 start alone "${half[@]}" --out alone --fresh
+    for ranks in 2 3 8; do
+        expect_exit 0 start "$ranks" "${half[@]}" --out many --fresh --ranks-per-node 2
+        compare_runs alone/latest.h5 many/latest.h5
+    done
+    expect_exit 0 start 3 "${half[@]}" --steps 5 --out parts --fresh
+    expect_exit 0 start 2 --out parts --steps 12
+    compare_datasets alone/latest.h5 parts/latest.h5 /weights /optimizer /metrics/train
+    say "$optimizer: the same bytes"
+done
+grep -q '^precision = bfloat16$' alone/config.ini || fail "config.ini does not tell the precision"
+
+# Other bytes than those of float32, and nearly the same losses.
+expect_exit 0 start 2 "${half[@]}" --precision float32 --out whole
+! /usr/bin/python3 -B "$here/compare.py" alone/latest.h5 whole/latest.h5 /weights 2>err || fail "bfloat16 changed nothing"
+/usr/bin/python3 -B - <<'PYTHON' || fail "the losses of bfloat16 are not those of float32"
+import h5py
+with h5py.File("alone/latest.h5") as half, h5py.File("whole/latest.h5") as whole:
+    a, b = (f["metrics/train/loss"][:] for f in (half, whole))
+    assert len(a) == len(b) == 12 and abs(a / b - 1).max() < 0.01, (a, b)
+PYTHON
+
+# ---- a change on the way ----
+expect_exit 0 start 2 "${run[@]}" --steps 9 --checkpoint-every 3 --keep 0 --out change
+expect_exit 0 start 3 --out change --steps 18 --precision bfloat16
+expect_text err "precision float32 -> bfloat16"
+expect_exit 0 "$dtrain" info change
+expect_text out "precision float32 -> bfloat16"
+expect_exit 0 start 2 verify --replay change/checkpoint-00000006.h5 change/checkpoint-00000018.h5
+expect_text out "the same bytes"
+expect_exit 0 start 2 verify --replay change/checkpoint-00000012.h5 change/checkpoint-00000018.h5
+
+# ---- auto: whatever this processor is fast with ----
+if grep -q avx512_bf16 /proc/cpuinfo; then fast=bfloat16; else fast=float32; fi
+expect_exit 0 start 2 "${run[@]}" --steps 2 --precision auto --out auto
+grep -q "^precision = $fast\$" auto/config.ini || fail "auto is not $fast on this processor"
+if [[ $fast == float32 ]]; then
+    expect_exit 0 start 2 "${run[@]}" --steps 2 --precision bfloat16 --out slow
+    expect_text err "several times as slow"
+fi
+
+# ---- looking at a model in either precision ----
+for command in eval ask; do
+    for precision in float32 bfloat16 auto; do
+        case $command in
+        eval) expect_exit 0 start 2 eval alone --precision "$precision" --count 200 --json ;;
+        ask) "$dtrain" ask alone --precision "$precision" 1+2 >out 2>err || [[ $? == 65 ]] || fail "ask in $precision" ;;
+        esac
+        [[ $command != eval ]] || mv out "$precision.json"
+    done
+done
+/usr/bin/python3 -B - <<'PYTHON' || fail "an evaluation in bfloat16 is not that in float32"
+import json
+loss = {name: json.load(open(f"{name}.json"))["loss"] for name in ("float32", "bfloat16", "auto")}
+assert loss["float32"] != loss["bfloat16"] and abs(loss["float32"] / loss["bfloat16"] - 1) < 0.01, loss
+assert loss["auto"] in (loss["float32"], loss["bfloat16"]), loss
+PYTHON
+
+# ---- options ----
+expect_exit 64 start 1 "${run[@]}" --precision half --out never
+expect_text err '--precision: "half" is none of float32|bfloat16|auto'
