@@ -5,21 +5,26 @@
 
 #include "dtrain/core/log.h"
 #include "dtrain/run/launcher.h"
+#include "dtrain/run/startup.h"
 #include "options.h"
 
-/* The level given on the command line counts from the first message on; a wrong one is reported
- * later, with the other settings. */
-static void open_log(const dt_overrides *given, int rank) {
+/* Settings of the command line that count before all others are known; wrong ones are reported
+ * later.
+ */
+static dt_config early_settings(const dt_overrides *given) {
+    static const char *const NAME[] = {"log-level", "stall-timeout"};
     dt_config config;
     dt_config_defaults(&config);
-    const dt_setting *setting = dt_setting_find("log-level");
     for (size_t i = 0; given->setting && i < dt_setting_count(); i++) {
-        if (dt_setting_at(i) == setting && given->setting[i] &&
-            dt_config_set(&config, setting, given->setting[i], "--log-level") != DT_OK) {
-            dt_error_clear();
+        const dt_setting *setting = dt_setting_at(i);
+        for (size_t k = 0; k < sizeof NAME / sizeof *NAME; k++) {
+            if (!given->setting[i] || setting != dt_setting_find(NAME[k])) continue;
+            if (dt_config_set(&config, setting, given->setting[i], NAME[k]) != DT_OK) {
+                dt_error_clear();
+            }
         }
     }
-    dt_log_open((dt_log_level)config.log_level, rank);
+    return config;
 }
 
 static void report(dt_status status) {
@@ -36,7 +41,10 @@ static bool needs_ranks(const command_line *line) {
 
 static dt_status run(dt_session *s, const command_line *line) {
     if (line->asks != ASKS_NOTHING) return options_help(line);
-    DT_TRY(dt_session_open(s));
+    dt_startup_enter(DT_STARTUP_KERNELS);
+    const dt_status opened = dt_session_open(s);
+    dt_startup_end();
+    DT_TRY(opened);
     return line->command->run(s, &line->given, line->own);
 }
 
@@ -61,9 +69,16 @@ int main(int argc, char **argv) {
         options_destroy(&line);
         return dt_status_exit_code(DT_OK);
     }
-    dt_status status = needs_ranks(&line) ? dt_comm_open(&s.comm, &argc, &argv) : DT_OK;
+    const dt_config early = early_settings(&line.given);
+    dt_startup_limit(early.stall_timeout);
+    dt_status status = DT_OK;
+    if (needs_ranks(&line)) {
+        dt_startup_enter(DT_STARTUP_MPI);
+        status = dt_comm_open(&s.comm, &argc, &argv);
+        dt_startup_end();
+    }
     if (s.comm) rank = (int)dt_comm_rank(s.comm);
-    open_log(&line.given, rank);
+    dt_log_open((dt_log_level)early.log_level, rank);
     if (status != DT_OK) {
         report(status);
     } else if (parsed != DT_OK) {

@@ -10,6 +10,7 @@
 #include "dtrain/run/deadline.h"
 #include "dtrain/run/publish.h"
 #include "dtrain/run/signals.h"
+#include "dtrain/run/startup.h"
 #include "dtrain/run/topology.h"
 #include "dtrain/train/gradcheck.h"
 #include "dtrain/train/loop.h"
@@ -512,6 +513,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     end_kind end = END_STEPS;
     dt_status status;
     dt_signals_catch();
+    dt_startup_enter(DT_STARTUP_FOLDER);
     DT_TRY_DONE(dt_start_decide(&plan, &checkpoint, &lock, s, request));
     if (plan.kind == DT_START_FINISHED && !request->check_gradients) {
         if (leads) mend_links(&plan);
@@ -519,7 +521,10 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         if (leads) observe_end(observer, &plan.config, &plan.state, true);
         goto done;
     }
+    dt_startup_limit(plan.config.stall_timeout);
+    dt_startup_enter(DT_STARTUP_DEVICE);
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
+    dt_startup_enter(DT_STARTUP_STATE);
     dt_signals_catch(); /* again: OpenCL's compilers take signals */
     /* Rounded to bfloat16, a loss does not change with weights smoothly. */
     if (request->check_gradients) plan.config.precision = DT_PRECISION_FLOAT32;
@@ -527,6 +532,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     DT_TRY_DONE(dt_session_announce(s));
     DT_TRY_DONE(dt_trainer_create(&t, s, &plan.config));
     if (request->check_gradients) {
+        dt_startup_end();
         DT_TRY_DONE(dt_trainer_initialise(&t));
         /* One rank does: the weights it moves are everybody's. */
         if (leads) {
@@ -537,12 +543,14 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         goto done;
     }
     DT_TRY_DONE(begin(&t, &plan, &checkpoint));
+    dt_startup_end();
     const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
     DT_TRY_DONE(train(&t, &until, observer, &end));
     const bool finished = end == END_STEPS || end == END_PATIENCE;
     if (leads) observe_end(observer, &t.config, &t.state, finished);
     if (!finished) status = DT_ERR_STOPPED;
 done:
+    dt_startup_end();
     if (status != DT_ERR_COMM) dt_trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);
     dt_run_lock_release(&lock);

@@ -74,3 +74,12 @@ kill -USR1 "$job"
 end_of_job
 ((code == 75)) || fail "exit code $code after it had been suspended"
 say "suspended for longer than the timeout, and on"
+
+# ---- a rank that never starts ----
+
+# The other program never calls MPI: the ranks of dtrain would wait for it for ever in the start of MPI.
+expect_exit 71 timeout -k 5 60 "$mpirun" -np 2 "$dtrain" --steps 5 --out never --stall-timeout 3s : -np 1 sleep 100
+[[ $(grep -c 'dtrain: error' err) == 1 ]] || fail "not one sentence"
+expect_text err "rank 0 on $(hostname)" "for 20 s while starting MPI"
+[[ ! -e never ]] || fail "a folder was made before the ranks were there"
+say "a start that hangs is ended"

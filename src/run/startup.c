@@ -1,0 +1,85 @@
+/* Ends a start that hangs, by a timer whose signal reaches a process wherever it is. */
+#include "dtrain/run/startup.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* A phase is counted in ticks: of those that fall into a suspension only one arrives. */
+enum { TICKS = 16, SECONDS_MIN = 20 };
+
+/* Ranks other than 0 leave it the time to say it: one sentence is enough. */
+enum { LATER_TICKS = 2 };
+
+static const char *const DOES[DT_STARTUP_PHASES] = {
+    [DT_STARTUP_MPI] = "starting MPI",
+    [DT_STARTUP_KERNELS] = "testing the processor's kernels",
+    [DT_STARTUP_FOLDER] = "looking into the run's folder and reading its checkpoint",
+    [DT_STARTUP_DEVICE] = "opening the backend",
+    [DT_STARTUP_STATE] = "sharing memory and loading the state",
+};
+
+/* For the handler of the signal. */
+static volatile sig_atomic_t ticks, last_tick;
+static char sentence[512];
+static double limit;
+
+static void tick(int number) {
+    (void)number;
+    if (++ticks < last_tick) return;
+    const ssize_t written = write(STDERR_FILENO, sentence, strlen(sentence));
+    (void)written;
+    _exit(EX_OSERR);
+}
+
+/* As launchers tell it, since MPI may not have started; -1: nothing has launched this process. */
+static long launched_rank(void) {
+    static const char *const NAME[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                       "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
+        const char *text = getenv(NAME[i]);
+        if (text && *text) return strtol(text, NULL, 10);
+    }
+    return -1;
+}
+
+static void set_timer(double seconds) {
+    const double whole = floor(seconds);
+    const struct timeval pause = {(time_t)whole, (suseconds_t)(1e6 * (seconds - whole))};
+    const struct itimerval timer = {.it_interval = pause, .it_value = pause};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void dt_startup_limit(double seconds) { limit = seconds > 0 ? fmax(seconds, SECONDS_MIN) : 0; }
+
+void dt_startup_enter(dt_startup_phase phase) {
+    set_timer(0);
+    if (limit <= 0) return;
+    char host[64] = "this host", who[96];
+    const long rank = launched_rank();
+    if (gethostname(host, sizeof host) != 0) snprintf(host, sizeof host, "this host");
+    host[sizeof host - 1] = '\0';
+    snprintf(who, sizeof who, "rank %ld on %s", rank, host);
+    snprintf(sentence, sizeof sentence,
+             "dtrain: error: %s has not come further for %.0f s while %s: the job is ended "
+             "(--stall-timeout); %s\n",
+             rank >= 0 ? who : "the start", limit, DOES[phase],
+             rank >= 0 ? "look for a rank or host that does not answer, or for too little memory"
+                       : "is there too little memory, or a disk that does not answer?");
+    ticks = 0;
+    last_tick = TICKS + (rank > 0 ? LATER_TICKS : 0);
+    struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    set_timer(limit / TICKS);
+}
+
+void dt_startup_end(void) {
+    set_timer(0);
+    signal(SIGALRM, SIG_DFL);
+}
