@@ -9,24 +9,9 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
-#include "dtrain/data/source.h"
 #include "dtrain/run/newest.h"
 #include "dtrain/train/start.h"
-#include "dtrain/train/trainer.h"
-
-/* May these settings go on with that checkpoint? Lists what is different. */
-static dt_status compare_settings(char *changed, size_t size, const dt_config *before,
-                                  const dt_config *now, const char *path) {
-    changed[0] = '\0';
-    for (dt_setting_change c = {0}; dt_config_next_change(&c, before, now);) {
-        DT_REQUIRE(c.setting->scope == DT_SETTING_FREE, DT_ERR_ARG,
-                   "%s was trained with --%s %s, which cannot become %s on the way; leave the "
-                   "option out, or start another run with --out DIR or --fresh",
-                   path, c.setting->name, c.was, c.is);
-        dt_setting_change_append(changed, size, &c);
-    }
-    return DT_OK;
-}
+#include "plan.h"
 
 /* A name beside the folder that is still free: runs/default.20260131-120000. */
 static dt_status set_aside(const char *path) {
@@ -78,7 +63,6 @@ static dt_status check_no_newer(const char *folder, int64_t newest, int64_t step
 static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
                                  const dt_start_request *request, bool *found) {
     *found = false;
-    plan->newest = -1;
     if (request->resume) {
         /* Of a folder, its newest one that is whole. */
         if (dt_is_folder(request->resume)) {
@@ -107,131 +91,23 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
                           DT_READ_ALL, found);
 }
 
-/* Weights of another run: the model's settings are that one's, everything else is new. */
-static dt_status take_weights(dt_start_plan *plan, dt_checkpoint *checkpoint,
-                              const dt_start_request *request) {
-    DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, request->init_from));
-    DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
-    DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
-    dt_config next;
-    dt_config_defaults(&next);
-    for (size_t i = 0; i < dt_setting_count(); i++) {
-        const dt_setting *setting = dt_setting_at(i);
-        if (strcmp(setting->section, "model") != 0 && strcmp(setting->section, "data") != 0)
-            continue;
-        char was[DT_PATH_MAX];
-        dt_config_text(was, sizeof was, &checkpoint->config, setting);
-        DT_TRY(dt_config_set(&next, setting, was, setting->name));
-    }
-    /* What the old run's data has decided, the new one's decides anew. */
-    DT_TRY(dt_source_forget(&next));
-    DT_TRY(dt_overrides_apply(&next, &request->given));
-    for (dt_setting_change c = {0}; dt_config_next_change(&c, &checkpoint->config, &next);) {
-        const dt_setting *setting = c.setting;
-        const bool shapes =
-            setting->scope == DT_SETTING_FIXED &&
-            !dt_source_settles(&checkpoint->config, setting) &&
-            !dt_source_settles(&next, setting) &&
-            (strcmp(setting->section, "model") == 0 || strcmp(setting->section, "data") == 0);
-        DT_REQUIRE(!shapes, DT_ERR_ARG,
-                   "the weights of %s are those of a model with --%s %s; they do not fit --%s %s",
-                   plan->path, setting->name, c.was, setting->name, c.is);
-    }
-    memcpy(next.out, plan->config.out, sizeof next.out);
-    plan->config = next;
-    plan->kind = DT_START_FROM_WEIGHTS;
-    snprintf(plan->changed, sizeof plan->changed, "weights from %.150s, step %lld", plan->path,
-             (long long)checkpoint->state.step);
-    return DT_OK;
-}
-
-/* Lengths that follow from the data at first become part of the run: later data has to fit them. */
-static dt_status settle_shape(dt_config *config) {
-    dt_model_shape shape;
-    DT_TRY(dt_model_shape_from(&shape, config, 1));
-    config->context = (int64_t)shape.T;
-    config->places = (int64_t)shape.P - 1;
-    return DT_OK;
-}
-
-/* Whether the start that wrote this came to its end, the last validation included; the last step
- * alone is not the end. */
-static bool has_ended(const dt_checkpoint *checkpoint) {
-    const dt_metrics *metrics = checkpoint->metrics;
-    const dt_history_row *row =
-        metrics->history_count ? &metrics->history[metrics->history_count - 1] : NULL;
-    return row && strncmp(row->stopped, DT_FINISHED, strlen(DT_FINISHED)) == 0;
-}
-
-/* Whether values of validations mean the same: the same metric on the same problems. If not, the
- * best one so far says nothing about those to come. */
-static bool same_measure(const dt_config *x, const dt_config *y) {
-    return x->metric == y->metric && x->eval_examples == y->eval_examples &&
-           dt_source_same_texts(x, y);
-}
-
-void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now) {
-    if (same_measure(before, now)) return;
-    state->best = -1;
-    state->best_step = -1;
-    state->stale = 0;
-}
-
+/* Look at what there is, and decide. */
 static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
                             const dt_start_request *request, size_t ranks) {
-    dt_config_defaults(&plan->config);
-    DT_TRY(dt_overrides_apply(&plan->config, &request->given));
-    DT_REQUIRE(!(request->fresh && request->resume), DT_ERR_ARG,
-               "--fresh and --resume contradict each other; leave one out");
-    DT_REQUIRE(!(request->init_from && request->resume), DT_ERR_ARG,
-               "--init-from begins a new run and --resume goes on with an old one; leave one out");
-    DT_TRY(dt_config_check(&plan->config));
-    DT_TRY(dt_source_check(&plan->config));
     bool found;
+    DT_TRY(dt_plan_begin(plan, request));
     DT_TRY(find_checkpoint(plan, checkpoint, request, &found));
-    plan->kind = DT_START_NEW;
-    if (!found && request->init_from) DT_TRY(take_weights(plan, checkpoint, request));
-    if (!found) DT_TRY(dt_source_settle(&plan->config));
-    if (!found) DT_TRY(settle_shape(&plan->config));
-    if (found) {
-        dt_config next = checkpoint->config;
-        DT_TRY(dt_overrides_apply(&next, &request->given));
-        memcpy(next.out, plan->config.out, sizeof next.out);
-        const dt_source_kind *was = dt_source_kind_of(&checkpoint->config);
-        const dt_source_kind *is = dt_source_kind_of(&next);
-        DT_REQUIRE(is == was, DT_ERR_ARG,
-                   "%s was trained on %s, and that cannot become %s on the way; start another run "
-                   "with --out DIR or --fresh",
-                   plan->path, was->subject(&checkpoint->config), is->subject(&next));
-        DT_TRY(dt_config_check(&next));
-        DT_TRY(dt_source_check(&next));
-        DT_TRY(dt_source_settle(&next));
-        DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
-                                plan->path));
-        dt_run_state state = checkpoint->state;
-        dt_start_measure_anew(&state, &checkpoint->config, &next);
-        const bool finished = state.step >= next.steps || dt_trainer_patience_over(&next, &state);
-        plan->kind = finished && has_ended(checkpoint) ? DT_START_FINISHED : DT_START_RESUME;
-        if (plan->kind == DT_START_RESUME) {
-            DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
-            checkpoint->state = state;
-        }
-        plan->config = next;
-        plan->state = checkpoint->state;
-        if (request->init_from) {
-            dt_log_info("%s has checkpoints already and goes on from those: --init-from is for the "
-                        "start of a run (give it an --out DIR of its own, or --fresh)",
-                        plan->config.out);
-        }
+    const bool weights = !found && request->init_from;
+    if (weights) {
+        DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, request->init_from));
+        DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
     }
-    DT_TRY(dt_config_check(&plan->config));
-    DT_TRY(dt_source_check(&plan->config));
-    dt_model_shape shape;
-    DT_TRY(dt_model_shape_from(&shape, &plan->config, 1)); /* do the problems fit? */
-    DT_REQUIRE(ranks <= (size_t)plan->config.shards, DT_ERR_ARG,
-               "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s",
-               ranks, (long long)plan->config.shards, (long long)plan->config.shards,
-               found ? "" : ", or give a larger power of two with --shards");
+    DT_TRY(dt_plan_decide(plan,
+                          found     ? DT_FOUND_CHECKPOINT
+                          : weights ? DT_FOUND_WEIGHTS
+                                    : DT_FOUND_NOTHING,
+                          checkpoint, request, ranks));
+    if (found) checkpoint->state = plan->state;
     return DT_OK;
 }
 
@@ -246,7 +122,6 @@ static void warn_of_links(const dt_start_plan *plan) {
 static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
                         const dt_start_request *request, size_t ranks) {
     for (;;) {
-        memset(plan, 0, sizeof *plan);
         DT_TRY(plan_start(plan, checkpoint, request, ranks));
         if (plan->kind == DT_START_FINISHED || request->check_gradients) return DT_OK;
         DT_TRY(dt_run_folder_open(plan->config.out));
