@@ -34,8 +34,9 @@ dt_status dt_lines_open(dt_lines **lines, const char *path, size_t context);
 void dt_lines_close(dt_lines **lines);
 const dt_lines_facts *dt_lines_about(const dt_lines *lines);
 
-/* Whether the file has not been touched since: DT_ERR_DATA if it has. Reading a line asks, too. */
-dt_status dt_lines_check(const dt_lines *lines);
+/* Whether the file still holds what was looked through: DT_ERR_DATA if not. Reads all of it again
+ * where its time is another one. Reading a line asks, too. */
+dt_status dt_lines_check(dt_lines *lines);
 
 /**
  * A line as the model sees it: "prompt\tanswer\n", or "\nplain text\n", where all but the first
@@ -43,7 +44,7 @@ dt_status dt_lines_check(const dt_lines *lines);
  *
  * @param index  of the split's lines, in the order of the file
  */
-dt_status dt_lines_read(dt_text *text, const dt_lines *lines, dt_split split, uint64_t index);
+dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t index);
 
 /* Every character of the file is a token, by code point; id 0 is the end, "\n". DT_ERR_DATA if they
  * are more than 65535. */

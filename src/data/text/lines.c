@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/digest.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
@@ -41,7 +42,8 @@ typedef struct {
 struct dt_lines {
     char path[DT_PATH_MAX];
     int file;
-    struct stat info; /* when it was looked through */
+    struct stat info; /* when it was known to hold what was looked through */
+    dt_digest digest; /* of that */
     dt_lines_facts facts;
     line_index index[DT_SPLITS];
     uint8_t *used; /* (CODE_POINTS) which characters occur */
@@ -177,7 +179,7 @@ static dt_status read_at(size_t *got, char *to, size_t size, const dt_lines *lin
     return DT_OK;
 }
 
-static dt_status look_through(dt_lines *lines, char *block, size_t context) {
+static dt_status look_through(dt_lines *lines, char *block, dt_digester *digester, size_t context) {
     const uint64_t size = (uint64_t)lines->info.st_size;
     dt_line line = {.name = lines->path, .number = 1};
     for (uint64_t offset = 0; offset < size;) {
@@ -193,6 +195,7 @@ static dt_status look_through(dt_lines *lines, char *block, size_t context) {
         }
         DT_REQUIRE(at > 0, DT_ERR_DATA, "%s:%" PRId64 ": the line has more than %d bytes",
                    lines->path, line.number, BLOCK);
+        dt_digester_add(digester, block, at);
         offset += at;
     }
     return DT_OK;
@@ -213,6 +216,7 @@ static dt_status open_file(dt_lines *lines, const char *path) {
 dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     dt_lines *lines = NULL;
     char *block = NULL;
+    dt_digester *digester = NULL;
     dt_status status;
     *out = NULL;
     DT_TRY_DONE(dt_memory_alloc(&lines, 1, sizeof *lines, "the lines of a file"));
@@ -220,7 +224,10 @@ dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     DT_TRY_DONE(open_file(lines, path));
     DT_TRY_DONE(dt_memory_alloc(&lines->used, CODE_POINTS, 1, "the characters of a file"));
     DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
-    DT_TRY_DONE(look_through(lines, block, context));
+    DT_TRY_DONE(dt_digester_create(&digester));
+    dt_digester_start(digester);
+    DT_TRY_DONE(look_through(lines, block, digester, context));
+    lines->digest = dt_digester_finish(digester);
     DT_REQUIRE_DONE(lines->facts.lines[DT_TRAIN] > 0, DT_ERR_DATA,
                     "%s has no line to train on: of %zu lines%s none falls into the training split",
                     path, lines->facts.lines[DT_VALIDATION] + lines->facts.lines[DT_TEST],
@@ -230,6 +237,7 @@ dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     *out = lines;
     lines = NULL;
 done:
+    dt_digester_destroy(&digester);
     dt_memory_free(&block);
     dt_lines_close(&lines);
     return status;
@@ -248,17 +256,44 @@ void dt_lines_close(dt_lines **lines) {
 
 const dt_lines_facts *dt_lines_about(const dt_lines *lines) { return &lines->facts; }
 
-dt_status dt_lines_check(const dt_lines *lines) {
+/* Whether the file still holds what was looked through. */
+static dt_status compare_bytes(bool *same, const dt_lines *lines) {
+    char *block = NULL;
+    dt_digester *digester = NULL;
+    dt_status status;
+    DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
+    DT_TRY_DONE(dt_digester_create(&digester));
+    dt_digester_start(digester);
+    for (uint64_t offset = 0; offset < lines->facts.bytes;) {
+        size_t got;
+        DT_TRY_DONE(read_at(&got, block, BLOCK, lines, offset));
+        if (got == 0) break; /* the digest will be another one */
+        dt_digester_add(digester, block, got);
+        offset += got;
+    }
+    *same = strcmp(dt_digester_finish(digester).text, lines->digest.text) == 0;
+done:
+    dt_digester_destroy(&digester);
+    dt_memory_free(&block);
+    return status;
+}
+
+dt_status dt_lines_check(dt_lines *lines) {
     struct stat now;
     DT_REQUIRE(fstat(lines->file, &now) == 0, DT_ERR_IO, "%s cannot be read: %s", lines->path,
                strerror(errno));
     const struct stat *then = &lines->info;
-    DT_REQUIRE(now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
-                   now.st_mtim.tv_nsec == then->st_mtim.tv_nsec,
-               DT_ERR_DATA,
+    bool same = now.st_size == then->st_size;
+    if (same && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+        return DT_OK;
+    /* Perhaps only its time is another one. */
+    if (same) DT_TRY(compare_bytes(&same, lines));
+    DT_REQUIRE(same, DT_ERR_DATA,
                "%s has been written to while it was trained on; put it back as it was and start "
                "again, or begin a new run with another --out DIR or --fresh",
                lines->path);
+    lines->info = now;
     return DT_OK;
 }
 
@@ -295,7 +330,7 @@ static void frame_line(dt_text *text, const dt_line *line) {
     text->bytes[text->length] = '\0';
 }
 
-dt_status dt_lines_read(dt_text *text, const dt_lines *lines, dt_split split, uint64_t index) {
+dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t index) {
     DT_REQUIRE(index < lines->facts.lines[split], DT_ERR_INTERNAL,
                "%s has %zu lines of the %s split, and none with number %" PRIu64, lines->path,
                lines->facts.lines[split], dt_split_name(split), index);
