@@ -28,14 +28,17 @@ typedef struct {
     bool pending;              /* a checkpoint is due and could not be taken yet */
     int asked;                 /* for checkpoints by USR2, so far */
     int skipped_in_a_row;
+    bool nodes_differ;                      /* they hold different weights */
     int rollbacks_here;                     /* to about the same step */
     int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
     const dt_observer *observer;            /* on rank 0 */
+    dt_status error;                        /* of END_ERROR, on which all ranks agree */
+    char error_location[96], error_text[1600];
 } loop_state;
 
 /* Why the loop ended. */
 #define DEVICE_FAILED "device failed"
-typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME, END_DEVICE } end_kind;
+typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME, END_DEVICE, END_ERROR } end_kind;
 
 /* Enter this start; rank 0 keeps the history. Collective. */
 static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool leads) {
@@ -188,6 +191,12 @@ static void tell_step(const dt_trainer *t, loop_state *loop, const dt_train_row 
     loop->observer->step(loop->observer->context, row, &times);
 }
 
+static dt_status compare_nodes(dt_trainer *t, loop_state *loop) {
+    const dt_status same = dt_trainer_compare_nodes(t);
+    loop->nodes_differ = same == DT_ERR_UNAVAILABLE;
+    return same;
+}
+
 /* After a step: measure, write, tell. Collective. */
 static dt_status after_step(dt_trainer *t, loop_state *loop, const dt_train_row *row,
                             const dt_step_request *request, bool *interrupted) {
@@ -197,8 +206,7 @@ static dt_status after_step(dt_trainer *t, loop_state *loop, const dt_train_row 
     if (loop->leads) tell_step(t, loop, row);
     /* Nothing is kept that the nodes do not agree on. */
     const bool asked = request->checkpoint || request->asked > loop->asked;
-    if (ends || asked || checkpoint_due(t) || validation_due(t))
-        DT_TRY(dt_trainer_compare_nodes(t));
+    if (ends || asked || checkpoint_due(t) || validation_due(t)) DT_TRY(compare_nodes(t, loop));
     if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
     /* The last one is written with the reason for the end. */
     if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
@@ -283,16 +291,25 @@ static dt_status steps(dt_trainer *t, loop_state *loop, end_kind *end) {
     return DT_OK;
 }
 
-/* A device that fails takes nothing along: the last completed step is in the host's memory, and
- * another start may have more luck. One that fails before this start has come anywhere would fail
- * the next as well. */
+/* After an error on which all ranks agree the last completed step is whole in the host's memory,
+ * and is written before the error ends the run. Not so after a message that failed: other ranks may
+ * know nothing of it. Collective but then. */
 static dt_status train_loop(dt_trainer *t, loop_state *loop, end_kind *end) {
     const int64_t first = t->state.step;
     const dt_status status = steps(t, loop, end);
-    if (status != DT_ERR_DEVICE || t->state.step <= first) return status;
-    dt_log_warn("%s", dt_error_text());
+    if (status == DT_OK || status == DT_ERR_COMM || t->state.step <= first) return status;
+    loop->error = status;
+    snprintf(loop->error_location, sizeof loop->error_location, "%s", dt_error_location());
+    snprintf(loop->error_text, sizeof loop->error_text, "%s", dt_error_text());
+    const dt_status same = compare_nodes(t, loop);
+    if (same == DT_ERR_COMM) return same;
+    *end = END_ERROR;
+    if (status == DT_ERR_DEVICE && same == DT_OK) {
+        /* Another start may have more luck. */
+        dt_log_warn("%s", loop->error_text);
+        *end = END_DEVICE;
+    }
     dt_error_clear();
-    *end = END_DEVICE;
     return DT_OK;
 }
 
@@ -312,14 +329,36 @@ static dt_status write_last(dt_trainer *t) {
     return status;
 }
 
+/* Whether the state is fit to be gone on from: not if something was not finite in its last step, or
+ * if the nodes do not agree on it. Then the checkpoints from before are better. */
+static bool is_healthy(const loop_state *loop) {
+    return loop->skipped_in_a_row == 0 && !loop->nodes_differ;
+}
+
+/* The last completed step, before an error ends the run, which is the error that people are told.
+ * Rank 0 only. */
+static void save_before_error(dt_trainer *t, const loop_state *loop) {
+    if (!is_healthy(loop)) return;
+    if (write_last(t) == DT_OK) {
+        dt_log_info("the last completed step, %lld, has been saved", (long long)t->state.step);
+    } else {
+        dt_log_warn("the last completed step, %lld, could not be saved: %s",
+                    (long long)t->state.step, dt_error_text());
+    }
+    dt_error_clear();
+}
+
 /* The last checkpoint, with the reason for the end. Rank 0 only. */
 static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
+    char failed[32];
+    snprintf(failed, sizeof failed, "error, exit code %d", dt_status_exit_code(loop->error));
     const char *reason[] = {
         [END_STEPS] = DT_FINISHED,
         [END_PATIENCE] = (DT_FINISHED " (early stopping)"),
         [END_SIGNAL] = dt_signals_name(dt_signals_stop()),
         [END_TIME] = loop->until.what,
         [END_DEVICE] = DEVICE_FAILED,
+        [END_ERROR] = failed,
     };
     dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
     const dt_status before =
@@ -330,6 +369,10 @@ static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
     dt_writer_lock(t->writer);
     snprintf(row->stopped, sizeof row->stopped, "%s", reason[end]);
     dt_writer_unlock(t->writer);
+    if (end == END_ERROR) {
+        save_before_error(t, loop);
+        return DT_OK;
+    }
     DT_TRY(write_last(t));
     /* Until now the one before the last was kept, too. */
     return end == END_STEPS || end == END_PATIENCE ? dt_run_rotate(t->config.out, t->config.keep)
@@ -439,7 +482,8 @@ static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
                 state->seconds, best, model);
 }
 
-/* The others are stuck: save the last completed step, if it is whole, before the job is ended. */
+/* The others are stuck or lost: save the last completed step, if it is whole, before the job is
+ * ended. */
 static void save_last(void *context) {
     dt_trainer *t = context;
     const double patience = 2 + 2 * dt_writer_write_seconds(t->writer);
@@ -463,13 +507,20 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     if (loop.leads) status = dt_writer_open(&t->writer, dt_trainer_view, t);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(dt_watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
-    DT_TRY_DONE(train_loop(t, &loop, end));
+    status = train_loop(t, &loop, end);
+    /* Nothing can be done together any more, but what is in memory may be whole. */
+    if (status == DT_ERR_COMM && loop.leads) save_last(t);
+    if (status != DT_OK) goto done;
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
     if (loop.leads) observer->close(observer->context);
     if (loop.leads) status = finish(t, &loop, *end);
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
-    tell_end(t, *end, loop.until.what);
+    if (*end == END_ERROR) {
+        status = dt_error_adopt(loop.error, loop.error_location, loop.error_text);
+    } else {
+        tell_end(t, *end, loop.until.what);
+    }
 done:
     if (loop.leads) observer->close(observer->context);
     /* What ranks do together, such as closing windows, cannot be done any more. */
