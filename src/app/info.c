@@ -20,7 +20,7 @@ static void print_settings(const dt_config *config, bool json) {
         const dt_setting *setting = dt_setting_at(i);
         if (setting->scope == DT_SETTING_LOCAL) continue;
         char value[DT_PATH_MAX];
-        dt_config_text(value, sizeof value, config, setting);
+        dt_config_shown(value, sizeof value, config, setting);
         const bool number = setting->type == DT_SETTING_INT || setting->type == DT_SETTING_REAL;
         if (json) {
             printf("%s\"%s\":", *section ? "," : "", setting->name);

@@ -10,8 +10,8 @@ bool dt_config_next_change(dt_setting_change *change, const dt_config *before,
     while (change->next < dt_setting_count()) {
         const dt_setting *setting = dt_setting_at(change->next++);
         if (setting->scope == DT_SETTING_LOCAL) continue;
-        dt_config_text(change->was, sizeof change->was, before, setting);
-        dt_config_text(change->is, sizeof change->is, now, setting);
+        dt_config_shown(change->was, sizeof change->was, before, setting);
+        dt_config_shown(change->is, sizeof change->is, now, setting);
         change->setting = setting;
         if (strcmp(change->was, change->is) != 0) return true;
     }

@@ -138,11 +138,15 @@ dt_status dt_duration_parse(double *seconds, const char *text, const char *where
     return DT_OK;
 }
 
+static const char NEVER[] = "never";
+
 static dt_status read_cadence(dt_cadence *value, const dt_setting *setting, const char *text,
                               const char *where) {
     const size_t length = strlen(text), digits = strspn(text, "0123456789");
     dt_cadence cadence = {0};
-    if (digits > 0 && strcmp(text + digits, "e") == 0) {
+    if (strcmp(text, NEVER) == 0) {
+        cadence.seconds = DT_CADENCE_NEVER;
+    } else if (digits > 0 && strcmp(text + digits, "e") == 0) {
         char number[32];
         snprintf(number, sizeof number, "%.*s", (int)digits, text);
         DT_TRY(read_int(&cadence.epochs, setting, number, where));
@@ -151,7 +155,7 @@ static dt_status read_cadence(dt_cadence *value, const dt_setting *setting, cons
     } else {
         DT_REQUIRE(length > 0 && !text[strspn(text, "+-0123456789")], DT_ERR_ARG,
                    "%s: \"%s\" is neither a number of steps, nor a time such as 10m, nor epochs "
-                   "such as 2e",
+                   "such as 2e, nor never",
                    where, text);
         DT_TRY(read_int(&cadence.steps, setting, text, where));
     }
@@ -238,6 +242,17 @@ void dt_config_text(char *text, size_t size, const dt_config *config, const dt_s
         cadence_text(text, size, (dt_cadence){.seconds = *(const double *)field});
         break;
     }
+}
+
+void dt_config_shown(char *text, size_t size, const dt_config *config, const dt_setting *setting) {
+    dt_config_text(text, size, config, setting);
+    if (setting->type != DT_SETTING_CADENCE) return;
+    const dt_cadence *cadence = const_field_at(config, setting);
+    if (cadence->seconds >= DT_CADENCE_NEVER) snprintf(text, size, "%s", NEVER);
+}
+
+double dt_cadence_most_seconds(const dt_cadence *cadence) {
+    return cadence->seconds > 0 ? cadence->seconds : DT_CADENCE_SECONDS;
 }
 
 /* ---- all together ---- */

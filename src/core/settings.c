@@ -149,8 +149,10 @@ static const dt_setting table[] = {
     REAL("min-delta", "evaluation", FREE, min_delta, 0, 1e9, "0",
          "by how much a value must be better to count"),
 
-    CADENCE("checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",
-            "steps, time such as 10m, or epochs such as 2e, between checkpoints; 0: only the last"),
+    CADENCE(
+        "checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",
+        "steps or epochs such as 2e between checkpoints, and never more than 5 minutes; or a time "
+        "such as 10m; 0: every 5 minutes; never: only the last"),
     WHOLE("keep", "checkpoints", FREE, keep, 0, 1000000, "3", "newest checkpoints to keep; 0: all"),
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "begin.h"
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
@@ -40,27 +41,6 @@ typedef struct {
 #define DEVICE_FAILED "device failed"
 typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME, END_DEVICE, END_ERROR } end_kind;
 
-/* Enter this start; rank 0 keeps the history. Collective. */
-static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool leads) {
-    dt_history_row row = {
-        .step = t->state.step,
-        .ranks = (int64_t)dt_comm_size(t->s->comm),
-        .nodes = (int64_t)dt_comm_nodes(t->s->comm),
-    };
-    DT_TRY(dt_topology_describe(row.host, sizeof row.host, t->s->comm));
-    if (!leads) return DT_OK;
-    const dt_backend_table *device = t->s->device->op;
-    if (t->s->device != t->s->host) {
-        const size_t used = strlen(row.host);
-        snprintf(row.host + used, sizeof row.host - used, "; %s: %s", device->name,
-                 device->description);
-    }
-    dt_utc_now(row.time, sizeof row.time);
-    snprintf(row.stopped, sizeof row.stopped, DT_STILL_RUNNING);
-    snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
-    return dt_metrics_add_history(&t->metrics, &row);
-}
-
 /* ---- checkpoints ---- */
 
 static bool validation_due(const dt_trainer *t) {
@@ -82,8 +62,8 @@ static bool checkpoint_due(const dt_trainer *t) {
 
 /* By the clock: rank 0's. */
 static bool checkpoint_time_due(const dt_trainer *t, const loop_state *loop) {
-    const double every = t->config.checkpoint_every.seconds;
-    return every > 0 && dt_seconds_now() - loop->last_checkpoint >= every;
+    const double most = dt_cadence_most_seconds(&t->config.checkpoint_every);
+    return dt_seconds_now() - loop->last_checkpoint >= most;
 }
 
 /* How much a checkpoint of this moment is wanted. */
@@ -379,74 +359,6 @@ static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
                                                    : DT_OK;
 }
 
-static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_session *s) {
-    const dt_config *c = &t->config;
-    dt_log_info(
-        "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
-        t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
-    if (t->source.kind->announce) t->source.kind->announce(&t->source);
-    if (plan->kind == DT_START_RESUME) {
-        const dt_history_row *before =
-            t->metrics.history_count ? &t->metrics.history[t->metrics.history_count - 1] : NULL;
-        char best[96] = "no validation yet", epoch[48] = "";
-        if (t->state.best_step >= 0) {
-            snprintf(best, sizeof best, "best %s %.4f at %lld", dt_metric_name(c), t->state.best,
-                     (long long)t->state.best_step);
-        }
-        if (c->train_examples > 0) {
-            snprintf(epoch, sizeof epoch, ", epoch %.2f",
-                     (double)t->state.problems / (double)c->train_examples);
-        }
-        dt_log_info("resuming %s from step %lld%s (%s; was %lld rank%s, now %zu)", c->out,
-                    (long long)t->state.step, epoch, best, before ? (long long)before->ranks : 0,
-                    before && before->ranks == 1 ? "" : "s", dt_comm_size(s->comm));
-        if (*plan->changed) dt_log_info("changed: %s", plan->changed);
-        return;
-    }
-    dt_log_info("new run in %s: %lld steps of %lld %s in %lld shards, seed %lld", c->out,
-                (long long)c->steps, (long long)c->batch, t->source.kind->texts,
-                (long long)c->shards, (long long)c->seed);
-    if (plan->kind == DT_START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
-}
-
-/* The links that a start which failed or was killed could not make. */
-static void mend_links(const dt_start_plan *plan) {
-    char path[DT_PATH_MAX];
-    const char *folder = plan->config.out;
-    dt_status status = dt_run_checkpoint_path(path, sizeof path, folder, plan->state.step);
-    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
-    if (status == DT_OK) status = dt_run_links(folder, plan->state.step, plan->state.best_step);
-    if (status != DT_OK) dt_log_warn("%s", dt_error_text());
-    dt_error_clear();
-}
-
-/* What a start that was killed left undone: its links, and the reason for its end. */
-static void mend(dt_trainer *t, const dt_start_plan *plan) {
-    dt_metrics *metrics = &t->metrics;
-    dt_history_row *before =
-        metrics->history_count ? &metrics->history[metrics->history_count - 1] : NULL;
-    if (before && strcmp(before->stopped, DT_STILL_RUNNING) == 0) {
-        snprintf(before->stopped, sizeof before->stopped, "killed");
-    }
-    mend_links(plan);
-}
-
-/* Fill the trainer as planned. Collective. */
-static dt_status begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *checkpoint) {
-    const bool leads = dt_comm_rank(t->s->comm) == 0;
-    if (plan->kind == DT_START_NEW) {
-        DT_TRY(dt_trainer_initialise(t));
-    } else {
-        DT_TRY(dt_trainer_load(t, leads ? checkpoint : NULL, plan->kind == DT_START_FROM_WEIGHTS));
-    }
-    dt_checkpoint_destroy(checkpoint);
-    if (leads) announce_run(t, plan, t->s);
-    if (leads && plan->kind == DT_START_RESUME) mend(t, plan);
-    dt_status status = begin_history(t, plan, leads);
-    if (status == DT_OK && leads) status = dt_publish_settings(&t->config);
-    return dt_comm_agree(t->s->comm, status);
-}
-
 /* The file of the best model, or of the newest where nothing was validated. */
 static void model_path(char path[DT_PATH_MAX + 16], const dt_config *config,
                        const dt_run_state *state) {
@@ -567,7 +479,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     dt_startup_enter(DT_STARTUP_FOLDER);
     DT_TRY_DONE(dt_start_decide(&plan, &checkpoint, &lock, s, request));
     if (plan.kind == DT_START_FINISHED && !request->check_gradients) {
-        if (leads) mend_links(&plan);
+        if (leads) dt_begin_links(&plan);
         tell_finished(&plan);
         if (leads) observe_end(observer, &plan.config, &plan.state, true);
         goto done;
@@ -593,7 +505,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         status = dt_comm_agree(s->comm, status);
         goto done;
     }
-    DT_TRY_DONE(begin(&t, &plan, &checkpoint));
+    DT_TRY_DONE(dt_begin(&t, &plan, &checkpoint));
     dt_startup_end();
     const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
     DT_TRY_DONE(train(&t, &until, observer, &end));

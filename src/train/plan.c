@@ -115,6 +115,11 @@ static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoin
     plan->kind = finished && has_ended(checkpoint) ? DT_START_FINISHED : DT_START_RESUME;
     if (plan->kind == DT_START_RESUME)
         DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
+    const dt_config *before = &checkpoint->config;
+    plan->stretched = next.steps != before->steps && next.lr == before->lr &&
+                      next.schedule == before->schedule && next.warmup == before->warmup &&
+                      next.min_lr == before->min_lr;
+    plan->planned_lr = dt_schedule_lr(before, state.step);
     plan->config = next;
     plan->state = plan->kind == DT_START_RESUME ? state : checkpoint->state;
     if (request->init_from) {

@@ -35,8 +35,10 @@ expect_steps epochs 4 8 12 14
 expect_exit 0 start 2 "${run[@]}" --steps 10 --train-examples 100 --checkpoint-every 1e --out uneven
 expect_steps uneven 2 4 5 7 9 10
 
-expect_exit 0 start 2 "${run[@]}" --steps 12 --checkpoint-every 0 --out never
+expect_exit 0 start 2 "${run[@]}" --steps 12 --checkpoint-every never --out never
 expect_steps never 12
+expect_exit 0 start 2 "${run[@]}" --steps 12 --checkpoint-every 0 --out automatic
+expect_steps automatic 12
 
 launch 2 "${run[@]}" --steps 1000000 --checkpoint-every 1s --out seconds
 wait_for 60 has_said "new run in seconds"

@@ -20,6 +20,7 @@ dt_e2e(cadence 180)
 dt_e2e(patience 180)
 dt_e2e(change 180)
 dt_e2e(lost 240)
+dt_e2e(errors 240)
 dt_e2e(alone 120)
 dt_e2e(memory 180)
 

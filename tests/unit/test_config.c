@@ -150,13 +150,13 @@ static void bad_values_are_named_and_change_nothing(void **state) {
          "--ops: \"+++++++++++++++++\" is 17 bytes long; 16 are the most"},
         {"checkpoint-every", "soon",
          "--checkpoint-every: \"soon\" is neither a number of steps, nor a time such as 10m, nor "
-         "epochs such as 2e"},
+         "epochs such as 2e, nor never"},
         {"checkpoint-every", "",
          "--checkpoint-every: \"\" is neither a number of steps, nor a time such as 10m, nor "
-         "epochs such as 2e"},
+         "epochs such as 2e, nor never"},
         {"checkpoint-every", "some",
          "--checkpoint-every: \"some\" is neither a number of steps, nor a time such as 10m, nor "
-         "epochs such as 2e"},
+         "epochs such as 2e, nor never"},
         {"checkpoint-every", "99999999999e",
          "--checkpoint-every 99999999999: must lie between 0 and 4294967295"},
         {"time-limit", "90",
@@ -335,6 +335,35 @@ static void text_gives_back_the_same_bits(void **state) {
     assert_string_equal(text, "0.05");
 }
 
+/* Unless it is told otherwise in so many words, a run is never long without a checkpoint. */
+static void a_cadence_has_a_longest_time(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double seconds;
+        const char *shown, *kept; /* as people see it, and as any program reads it */
+    } cases[] = {{"200", 300, "200", "200"},
+                 {"0", 300, "0", "0"},
+                 {"2e", 300, "2e", "2e"},
+                 {"2s", 2, "2s", "2s"},
+                 {"1h", 3600, "1h", "1h"},
+                 {"never", 1e9, "never", "1000000000s"},
+                 {"1000000000s", 1e9, "never", "1000000000s"}};
+    const dt_setting *setting = dt_setting_find("checkpoint-every");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dt_config config;
+        char text[64];
+        dt_config_defaults(&config);
+        assert_int_equal(set(&config, "checkpoint-every", cases[i].text), DT_OK);
+        assert_true(dt_cadence_most_seconds(&config.checkpoint_every) == cases[i].seconds);
+        dt_config_shown(text, sizeof text, &config, setting);
+        assert_string_equal(text, cases[i].shown);
+        dt_config_text(text, sizeof text, &config, setting);
+        assert_string_equal(text, cases[i].kept);
+        assert_comes_back(&config);
+    }
+}
+
 static void the_longest_folder_fits_a_line(void **state) {
     (void)state;
     dt_config config;
@@ -482,6 +511,7 @@ int main(void) {
         cmocka_unit_test(nearest_names_are_guessed),
         cmocka_unit_test(unusual_is_unusual),
         cmocka_unit_test(text_gives_back_the_same_bits),
+        cmocka_unit_test(a_cadence_has_a_longest_time),
         cmocka_unit_test(the_longest_folder_fits_a_line),
         cmocka_unit_test(what_is_kept_leaves_out_local_settings),
         cmocka_unit_test(good_ini_is_read),

@@ -1,6 +1,7 @@
 /* What a start decides: from what it has been asked for, and a checkpoint that is there or not. */
 #include "plan.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -230,6 +231,34 @@ static void another_measure_forgets_the_best(void **state) {
     lose(&f);
 }
 
+static void the_rate_before_other_steps_is_known(void **state) {
+    (void)state;
+    const struct {
+        const char *name, *value;
+        bool stretched; /* and nothing else about the rate has changed */
+    } cases[] = {{"steps", "200", true}, {"steps", "100", false}, {"lr", "0.01", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        found f;
+        asked a;
+        dt_start_plan plan;
+        find(&f, 100, "killed");
+        assert_int_equal(
+            decide(&plan, DT_FOUND_CHECKPOINT, &f, ask(&a, cases[i].name, cases[i].value, NULL), 1),
+            DT_OK);
+        assert_int_equal(plan.stretched, cases[i].stretched);
+        assert_true(fabs(plan.planned_lr - 0.003 * 0.15) < 1e-12); /* the end of the cosine */
+        lose(&f);
+    }
+    found f;
+    asked a;
+    dt_start_plan plan;
+    find(&f, 100, "killed");
+    const dt_start_request *request = ask(&a, "steps", "200", "schedule", "constant", NULL);
+    assert_int_equal(decide(&plan, DT_FOUND_CHECKPOINT, &f, request, 1), DT_OK);
+    assert_false(plan.stretched);
+    lose(&f);
+}
+
 /* ---- weights of another run are there ---- */
 
 static void weights_bring_their_model_and_data_along(void **state) {
@@ -262,6 +291,7 @@ int main(void) {
         cmocka_unit_test(fixed_settings_may_not_change),
         cmocka_unit_test(a_run_is_finished_when_it_says_so),
         cmocka_unit_test(another_measure_forgets_the_best),
+        cmocka_unit_test(the_rate_before_other_steps_is_known),
         cmocka_unit_test(weights_bring_their_model_and_data_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,12 +20,18 @@ typedef enum {
 typedef enum { DT_PRECISION_FLOAT32, DT_PRECISION_BFLOAT16, DT_PRECISION_AUTO } dt_precision;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
-/* How often: every so many steps, or seconds, or epochs; all 0: never. */
+/* How often: every so many steps, or seconds, or epochs, and by default as often as
+ * dt_cadence_most_seconds says; all 0: only that. */
 typedef struct {
     int64_t steps;
     double seconds;
     int64_t epochs;
 } dt_cadence;
+
+/* The longest time without it: DT_CADENCE_SECONDS, unless a time is given, of which the longest,
+ * DT_CADENCE_NEVER, is written "never". */
+enum { DT_CADENCE_SECONDS = 300, DT_CADENCE_NEVER = 1000000000 };
+double dt_cadence_most_seconds(const dt_cadence *cadence);
 
 enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024, DT_FILE_DIGEST_MAX = 55 };
 
@@ -135,8 +141,12 @@ void dt_config_defaults(dt_config *config);
 dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char *text,
                         const char *where);
 
-/* The value as text that dt_config_set reads back to the same bits. */
+/* The value as text that dt_config_set reads back to the same bits, as does that of older programs.
+ */
 void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting);
+
+/* The same for people. */
+void dt_config_shown(char *text, size_t size, const dt_config *config, const dt_setting *setting);
 
 /* A setting that has another value in a second configuration. */
 typedef struct {

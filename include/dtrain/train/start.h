@@ -29,6 +29,8 @@ typedef struct {
     char path[DT_PATH_MAX]; /* of the checkpoint that is resumed */
     int64_t newest;         /* step in the folder when this was decided; -1: none */
     char changed[256];      /* "lr 0.002 -> 0.001, …" */
+    bool stretched;         /* of the learning rate's settings --steps alone has changed */
+    double planned_lr;      /* that the next step would have had with the settings before */
 } dt_start_plan;
 
 /* Look at what is asked for and the run folder, decide, open and lock the folder. On rank 0

@@ -1,0 +1,121 @@
+/* How a start begins: from new or old weights, with a row in the history, and with what people
+ * should know. */
+#include "begin.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dtrain/core/clock.h"
+#include "dtrain/core/log.h"
+#include "dtrain/folder/run_folder.h"
+#include "dtrain/run/kernels.h"
+#include "dtrain/run/publish.h"
+#include "dtrain/run/topology.h"
+
+/* The newest row of the history, or NULL. */
+static dt_history_row *last_start(const dt_trainer *t) {
+    const size_t count = t->metrics.history_count;
+    return count ? &t->metrics.history[count - 1] : NULL;
+}
+
+/* The same bits need the same kernels. Rank 0 only. */
+static void compare_kernels(const char *before, const char *now) {
+    const char *was = dt_kernels_of(before), *is = dt_kernels_of(now);
+    if (!*was || strcmp(was, is) == 0) return;
+    dt_log_warn("the run was computed with %s until now, and goes on with %s: right results, but "
+                "other bits than it would have had",
+                was, is);
+}
+
+/* Enter this start; rank 0 keeps the history. Collective. */
+static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool leads) {
+    dt_history_row row = {
+        .step = t->state.step,
+        .ranks = (int64_t)dt_comm_size(t->s->comm),
+        .nodes = (int64_t)dt_comm_nodes(t->s->comm),
+    };
+    DT_TRY(dt_topology_describe(row.host, sizeof row.host - DT_KERNELS_MAX, t->s->comm));
+    if (!leads) return DT_OK;
+    dt_kernels_append(row.host, sizeof row.host, t->s->device->op->name,
+                      t->s->device->op->description);
+    const dt_history_row *before = last_start(t);
+    if (before && plan->kind == DT_START_RESUME) compare_kernels(before->host, row.host);
+    dt_utc_now(row.time, sizeof row.time);
+    snprintf(row.stopped, sizeof row.stopped, DT_STILL_RUNNING);
+    snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
+    return dt_metrics_add_history(&t->metrics, &row);
+}
+
+/* Where another number of steps stretches the curve of the learning rate, the rate jumps. */
+static void tell_rate(const dt_trainer *t, const dt_start_plan *plan) {
+    const double now = dt_schedule_lr(&t->config, t->state.step);
+    if (!plan->stretched || fabs(now - plan->planned_lr) <= 1e-6 * plan->planned_lr) return;
+    dt_log_info("with these --steps the learning rate of the next step is %.3g; it would have been "
+                "%.3g; to go on with that one to the end give --schedule constant --lr %.6g",
+                now, plan->planned_lr, plan->planned_lr);
+}
+
+static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_session *s) {
+    const dt_config *c = &t->config;
+    dt_log_info(
+        "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
+        t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
+    if (t->source.kind->announce) t->source.kind->announce(&t->source);
+    if (plan->kind == DT_START_RESUME) {
+        const dt_history_row *before = last_start(t);
+        char best[96] = "no validation yet", epoch[48] = "";
+        if (t->state.best_step >= 0) {
+            snprintf(best, sizeof best, "best %s %.4f at %lld", dt_metric_name(c), t->state.best,
+                     (long long)t->state.best_step);
+        }
+        if (c->train_examples > 0) {
+            snprintf(epoch, sizeof epoch, ", epoch %.2f",
+                     (double)t->state.problems / (double)c->train_examples);
+        }
+        dt_log_info("resuming %s from step %lld%s (%s; was %lld rank%s, now %zu)", c->out,
+                    (long long)t->state.step, epoch, best, before ? (long long)before->ranks : 0,
+                    before && before->ranks == 1 ? "" : "s", dt_comm_size(s->comm));
+        if (*plan->changed) dt_log_info("changed: %s", plan->changed);
+        tell_rate(t, plan);
+        return;
+    }
+    dt_log_info("new run in %s: %lld steps of %lld %s in %lld shards, seed %lld", c->out,
+                (long long)c->steps, (long long)c->batch, t->source.kind->texts,
+                (long long)c->shards, (long long)c->seed);
+    if (plan->kind == DT_START_FROM_WEIGHTS) dt_log_info("%s", plan->changed);
+}
+
+void dt_begin_links(const dt_start_plan *plan) {
+    char path[DT_PATH_MAX];
+    const char *folder = plan->config.out;
+    dt_status status = dt_run_checkpoint_path(path, sizeof path, folder, plan->state.step);
+    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
+    if (status == DT_OK) status = dt_run_links(folder, plan->state.step, plan->state.best_step);
+    if (status != DT_OK) dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
+}
+
+/* What a start that was killed left undone: its links, and the reason for its end. */
+static void mend(dt_trainer *t, const dt_start_plan *plan) {
+    dt_history_row *before = last_start(t);
+    if (before && strcmp(before->stopped, DT_STILL_RUNNING) == 0) {
+        snprintf(before->stopped, sizeof before->stopped, "killed");
+    }
+    dt_begin_links(plan);
+}
+
+dt_status dt_begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *checkpoint) {
+    const bool leads = dt_comm_rank(t->s->comm) == 0;
+    if (plan->kind == DT_START_NEW) {
+        DT_TRY(dt_trainer_initialise(t));
+    } else {
+        DT_TRY(dt_trainer_load(t, leads ? checkpoint : NULL, plan->kind == DT_START_FROM_WEIGHTS));
+    }
+    dt_checkpoint_destroy(checkpoint);
+    if (leads) announce_run(t, plan, t->s);
+    if (leads && plan->kind == DT_START_RESUME) mend(t, plan);
+    dt_status status = begin_history(t, plan, leads);
+    if (status == DT_OK && leads) status = dt_publish_settings(&t->config);
+    return dt_comm_agree(t->s->comm, status);
+}
