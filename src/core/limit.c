@@ -1,10 +1,9 @@
 /* Finds out how much memory the system leaves to this process. */
 #include "dtrain/core/limit.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -15,13 +14,14 @@ enum { PATH_SIZE = 4096 };
 double dt_limit_address_space(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INFINITY;
-    unsigned long pages = 0;
+    char text[64] = "0";
     FILE *file = fopen("/proc/self/statm", "r");
     if (file) {
-        if (fscanf(file, "%lu", &pages) != 1) pages = 0;
+        if (!fgets(text, sizeof text, file)) text[0] = '\0';
         fclose(file);
     }
-    const double used = (double)pages * (double)sysconf(_SC_PAGESIZE);
+    const double pages = strtod(text, NULL);
+    const double used = pages * (double)sysconf(_SC_PAGESIZE);
     return fmax(0, (double)limit.rlim_cur - used);
 }
 
@@ -44,25 +44,29 @@ static FILE *open_in(const char *folder, const char *name) {
 
 /* The number in FOLDER/name; infinite: "max", or no such file. */
 static double read_number(const char *folder, const char *name) {
-    uint64_t number;
+    char text[64];
     FILE *file = open_in(folder, name);
     if (!file) return INFINITY;
-    const bool found = fscanf(file, "%" SCNu64, &number) == 1;
+    const bool found = fgets(text, sizeof text, file) && text[0] >= '0' && text[0] <= '9';
     fclose(file);
-    return found ? (double)number : INFINITY;
+    return found ? strtod(text, NULL) : INFINITY;
 }
 
 /* What the page cache holds, and gives back as soon as it is needed. */
 static double read_cache(const char *folder, bool version1) {
-    char name[64];
-    double cache = 0, value;
+    char line[256];
+    double cache = 0;
     FILE *file = open_in(folder, "memory.stat");
     if (!file) return 0;
-    while (fscanf(file, "%63s %lf", name, &value) == 2) {
-        const char *kind = name;
-        if (version1 && strncmp(name, "total_", 6) == 0) kind += 6;
-        if (version1 == (kind == name)) continue;
-        if (strcmp(kind, "active_file") == 0 || strcmp(kind, "inactive_file") == 0) cache += value;
+    while (fgets(line, sizeof line, file)) { /* "active_file 4096" */
+        const char *kind = line;
+        if (version1 && strncmp(line, "total_", 6) == 0) kind += 6;
+        if (version1 == (kind == line)) continue;
+        const char *blank = strchr(kind, ' ');
+        const size_t length = blank ? (size_t)(blank - kind) : 0;
+        const bool active = length == 11 && strncmp(kind, "active_file", length) == 0;
+        const bool inactive = length == 13 && strncmp(kind, "inactive_file", length) == 0;
+        if (active || inactive) cache += strtod(blank, NULL);
     }
     fclose(file);
     return cache;

@@ -25,8 +25,8 @@ static estimate estimate_memory(const dt_trainer *t, size_t tokens) {
     const dt_comm *comm = t->s->comm;
     const double block = (double)t->layout.count * sizeof(float);
     const double blocks = t->config.average > 0 ? 4 : 3;
-    double shards = (double)t->config.shards / (double)dt_comm_size(comm), slots = 1;
-    for (; shards >= 2; shards /= 2) slots++; /* partial sums that wait at once */
+    const double shards = (double)t->config.shards / (double)dt_comm_size(comm);
+    const double slots = 1 + floor(log2(shards)); /* partial sums that wait at once */
     return (estimate){
         .state = block * (blocks + slots * (double)dt_comm_local_size(comm)),
         .activations = floats_per_token(&t->shape) * (double)tokens * sizeof(float),
