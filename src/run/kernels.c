@@ -13,7 +13,7 @@ void dt_kernels_append(char *host, size_t size, const char *backend, const char 
     if (used < size) snprintf(host + used, size - used, "%s", text);
 }
 
-/* Behind the hosts, and behind the CPUs of a rank. */
+/* It stands behind the hosts and the CPUs of a rank. */
 const char *dt_kernels_of(const char *host) {
     for (int i = 0; i < 2 && host; i++) {
         host = strstr(host, SEPARATOR);

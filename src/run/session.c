@@ -59,10 +59,10 @@ dt_status dt_session_announce(dt_session *s) {
     }
     const double online = (double)sysconf(_SC_NPROCESSORS_ONLN);
     const double machine = fmax(most, fmin(sum, online));
-    char place[256];
-    DT_TRY_DONE(dt_topology_describe(place, sizeof place, s->comm));
+    char topology[256];
+    DT_TRY_DONE(dt_topology_describe(topology, sizeof topology, s->comm));
     dt_log_info("%zu rank%s on %zu node%s (%s), %s", size, size == 1 ? "" : "s", nodes,
-                nodes == 1 ? "" : "s", place, dt_comm_library(s->comm));
+                nodes == 1 ? "" : "s", topology, dt_comm_library(s->comm));
     if (s->device != s->host)
         dt_log_info("backend %s: %s", s->device->op->name, s->device->op->description);
     dt_log_info("%s: %s per rank, %.0f core%s",
@@ -110,8 +110,8 @@ static dt_status choose_precision(dt_checkpoint *c, const dt_session *s,
 }
 
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
-                         const char *name, size_t problems) {
-    *loaded = (dt_loaded_model){.problems = problems};
+                         const char *name, size_t texts) {
+    *loaded = (dt_loaded_model){.texts = texts};
     char path[DT_PATH_MAX];
     dt_status status = dt_run_resolve(path, sizeof path, name);
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
@@ -126,8 +126,8 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overri
     if (status == DT_OK)
         status = s->device->op->push(s->device, dt_floats(loaded->weights, 0), c->layout.count);
     if (status == DT_OK) {
-        status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, problems,
-                                 problems * c->shape.T);
+        status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, texts,
+                                 texts * c->shape.T);
     }
     return status;
 }

@@ -55,7 +55,7 @@ void dt_signals_catch(void) {
         if (CAUGHT[i] == SIGHUP && nohup) action.sa_handler = SIG_IGN;
         sigaction(CAUGHT[i], &action, NULL);
     }
-    /* That nobody reads the log any more is no reason to end a run. */
+    /* A log that is not read any more is no reason to end a run. */
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -22,7 +22,7 @@ typedef struct {
 
 enum { DT_SNAPSHOTS = 2 };
 
-/* All of them. Whoever shares them between threads locks them. */
+/* All of them. Threads that share them need a lock. */
 typedef struct {
     size_t blocks, count; /* of floats: as many blocks as the state has, of layout.count each */
     dt_snapshot slot[DT_SNAPSHOTS];

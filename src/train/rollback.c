@@ -116,7 +116,7 @@ dt_status dt_trainer_roll_back(dt_trainer *t, int64_t before) {
     status = dt_trainer_end_job(restart_from(t, &checkpoint, found, leads));
     if (status != DT_OK) goto done;
     dt_writer_unlock(t->writer);
-    dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other problems",
+    dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other texts",
                 (long long)from, (long long)t->state.step);
 done:
     dt_checkpoint_destroy(&checkpoint);

@@ -132,7 +132,7 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
             warn_of_links(plan);
             return DT_OK;
         }
-        /* Whoever had the lock until now has gone on meanwhile: look again. */
+        /* The run has gone on under the lock of another process: look again. */
         DT_REQUIRE(!request->fresh, DT_ERR_CREATE,
                    "another dtrain has just begun in the folder %s; start again", plan->config.out);
         dt_checkpoint_destroy(checkpoint);

@@ -18,8 +18,8 @@ dt_status dt_trainer_fill_batch(dt_batch *batch, const dt_source *source, uint64
     return DT_OK;
 }
 
-/* Where a step's problems begin. The batch size may have changed on the way: what counts is how
-   many were used. Each rollback moves on to problems that no other branch of the run sees. */
+/* Where a step's texts begin. The batch size may have changed on the way: what counts is how many
+   were used. Each rollback moves on to texts that no other branch of the run sees. */
 static uint64_t step_position(const dt_trainer *t) {
     return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
 }
@@ -34,7 +34,7 @@ size_t dt_trainer_passes(const dt_config *config) {
     return (size_t)config->shards * passes_of_shard(config);
 }
 
-/* The first place in the step of a shard's pass. */
+/* The first of the step's texts in a shard's pass. */
 static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
     return dt_deal_start((size_t)config->batch, dt_trainer_passes(config),
                          shard * passes_of_shard(config) + pass);
@@ -57,7 +57,7 @@ dt_status dt_trainer_deal(dt_trainer *t) {
     return DT_OK;
 }
 
-/* The texts at places first … first + count - 1 of the step. */
+/* Texts first … first + count - 1 of the step, as dealt. */
 static dt_status fill_dealt(dt_trainer *t, size_t first, size_t count) {
     const dt_source source = dt_trainer_source(t);
     dt_batch_clear(&t->batch);
@@ -271,7 +271,7 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
     const dt_status computed = own_shards(t, request);
     /* When messages fail the others cannot be told. */
     if (computed == DT_ERR_COMM) return computed;
-    /* One phase up to where all know of each other: whoever is done with its slice goes ahead,
+    /* One phase up to where all know of each other: a rank that is done with its slice goes ahead,
        while others of its node wait for another node. */
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     dt_status status;

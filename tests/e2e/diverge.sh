@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is not finite never reaches the weights; a run that diverges goes back and on over other problems, and gives up when that does
+# What is not finite never reaches the weights; a run that diverges goes back and on over other texts, and gives up when that does
 # not help. Nodes that do not hold the same weights are noticed.
 # Usage: diverge.sh DTRAIN MPIRUN FAULT
 set -euo pipefail
@@ -56,7 +56,7 @@ say "one bad step is left out"
 # ---- three in a row ----
 
 expect_exit 0 faulty "nan 1 12 15" 2 "${run[@]}" --out back
-expect_text err "the run has diverged: back from step 15 to 10, and on over other problems" "finished 30 steps"
+expect_text err "the run has diverged: back from step 15 to 10, and on over other texts" "finished 30 steps"
 [[ $(attribute back/latest.h5 state skipped) == 3 ]] || fail "not counted: $(attribute back/latest.h5 state skipped)"
 [[ $(attribute back/latest.h5 state rollbacks) == 1 ]] || fail "not counted: $(attribute back/latest.h5 state rollbacks)"
 history back/latest.h5 changed | grep -qF "rolled back 15 -> 10" || fail "the history does not tell: $(history back/latest.h5 changed)"
@@ -68,10 +68,10 @@ whole, back = (h5py.File(name)["metrics/train"] for name in sys.argv[1:])
 assert back["step"][()].tolist() == list(range(30)), "a gap, or a double point"
 assert whole["loss"][:10].tolist() == back["loss"][:10].tolist()
 assert numpy.isfinite(back["loss"][()]).all() and numpy.isfinite(back["grad_norm"][()]).all()
-# The same weights, but other problems.
+# The same weights, but other texts.
 assert whole["loss"][10] != back["loss"][10] and abs(whole["loss"][10] - back["loss"][10]) < 0.5
 END
-say "three bad steps in a row: back, and on over other problems"
+say "three bad steps in a row: back, and on over other texts"
 
 # Before the first checkpoint it is back to the beginning; a later start knows of it.
 expect_exit 0 faulty "nan 0 2 5" 3 "${run[@]}" --steps 8 --checkpoint-every 50 --out start

@@ -41,17 +41,17 @@ dt_status dt_session_settle_precision(const dt_session *s, dt_config *config);
 /* Who runs on what, in a few lines; warnings about threads and cores. Collective. */
 dt_status dt_session_announce(dt_session *s);
 
-/* Open a checkpoint's model on the session's device. Gives back everything with dt_loaded_close. */
+/* A checkpoint's model on the session's device. dt_loaded_close gives back everything. */
 typedef struct {
     dt_checkpoint checkpoint;
     dt_buffer *weights;
     dt_model *model;
-    size_t problems; /* room for */
+    size_t texts; /* that a pass has room for */
 } dt_loaded_model;
 
 /* given: may say another precision than that of the run. */
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
-                         const char *name, size_t problems);
+                         const char *name, size_t texts);
 void dt_loaded_close(dt_loaded_model *loaded, dt_session *s);
 
 #endif

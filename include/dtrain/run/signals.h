@@ -1,4 +1,4 @@
-/* Signals become flags; who has to act at once waits for them. */
+/* Signals become flags; a thread that has to act at once waits for them. */
 #ifndef DTRAIN_SIGNALS_H
 #define DTRAIN_SIGNALS_H
 

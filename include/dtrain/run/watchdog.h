@@ -1,5 +1,5 @@
-/* Each rank of a node sees how far the others are; who stands still for too long ends the job
- * instead of the walltime. */
+/* Each rank of a node sees how far the others are: a rank that stands still for too long ends the
+ * job before the walltime does. */
 #ifndef DTRAIN_WATCHDOG_H
 #define DTRAIN_WATCHDOG_H
 
@@ -15,7 +15,7 @@ typedef void dt_watchdog_last_words(void *context);
  * Start a thread that watches the ranks of this node. Time in which this process itself was
  * suspended does not count. Collective.
  *
- * @param timeout  seconds without progress; 0: nobody watches
+ * @param timeout  seconds without progress; 0: nothing is watched
  */
 dt_status dt_watchdog_open(dt_watchdog **w, dt_comm *comm, double timeout,
                            dt_watchdog_last_words *save, void *context);

@@ -74,11 +74,11 @@ dt_status dt_trainer_use_precision(dt_trainer *t, dt_precision precision);
 /* What it learns, by its settings of now; by reference. */
 dt_source dt_trainer_source(const dt_trainer *t);
 
-/* Fresh weights, moments of zero. Nobody else may look at the state meanwhile. Collective. */
+/* Fresh weights, moments of zero. No other thread may look at the state meanwhile. Collective. */
 dt_status dt_trainer_initialise(dt_trainer *t);
 
 /* Rank 0's checkpoint to all nodes; NULL on the other ranks. Its metrics move to the trainer.
-   Nobody else may look at the state meanwhile. Collective. */
+   No other thread may look at the state meanwhile. Collective. */
 dt_status dt_trainer_load(dt_trainer *t, dt_checkpoint *checkpoint, bool weights_only);
 
 /* For an error of this rank alone, while the others wait for it: only the end of the whole job
