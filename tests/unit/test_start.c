@@ -161,6 +161,24 @@ static void free_settings_may_change_and_are_listed(void **state) {
     lose(&f);
 }
 
+/* The same command goes on with a run, on whichever machine. */
+static void the_precision_stays_unless_another_is_named(void **state) {
+    (void)state;
+    asked a;
+    found f;
+    dt_start_plan plan;
+    find(&f, 50, "killed");
+    f.checkpoint.config.precision = DT_PRECISION_BFLOAT16;
+    assert_int_equal(decide(&plan, DT_FOUND_CHECKPOINT, &f, ask(&a, "precision", "auto", NULL), 1),
+                     DT_OK);
+    assert_int_equal(plan.config.precision, DT_PRECISION_BFLOAT16);
+    assert_string_equal(plan.changed, "");
+    assert_int_equal(
+        decide(&plan, DT_FOUND_CHECKPOINT, &f, ask(&a, "precision", "float32", NULL), 1), DT_OK);
+    assert_string_equal(plan.changed, "precision bfloat16 -> float32");
+    lose(&f);
+}
+
 static void fixed_settings_may_not_change(void **state) {
     (void)state;
     found f;
@@ -288,6 +306,7 @@ int main(void) {
         cmocka_unit_test(a_start_has_at_most_as_many_ranks_as_shards),
         cmocka_unit_test(a_run_goes_on_with_the_settings_it_had),
         cmocka_unit_test(free_settings_may_change_and_are_listed),
+        cmocka_unit_test(the_precision_stays_unless_another_is_named),
         cmocka_unit_test(fixed_settings_may_not_change),
         cmocka_unit_test(a_run_is_finished_when_it_says_so),
         cmocka_unit_test(another_measure_forgets_the_best),
