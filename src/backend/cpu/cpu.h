@@ -58,7 +58,8 @@ static inline float *cpu_f32(dt_tensor tensor) { return cpu_bytes(tensor); }
 static inline int32_t *cpu_i32(dt_tensor tensor) { return cpu_bytes(tensor); }
 
 /* bfloat16: the upper half of a float. */
-typedef uint16_t cpu_bfloat16;
+/* Also read in words of two: so it may alias them. */
+typedef uint16_t __attribute__((may_alias)) cpu_bfloat16;
 static inline cpu_bfloat16 *cpu_bf16(dt_tensor tensor) { return cpu_bytes(tensor); }
 
 /* Raises where one of the tensors holds other elements. */
