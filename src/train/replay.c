@@ -212,7 +212,7 @@ static bool validated(const dt_trainer *t, const replay_plan *plan) {
     return every > 0 && step > 0 && (step % every == 0 || step == t->config.steps);
 }
 
-/* Go on with these settings. */
+/* Go on with these settings. Collective. */
 static dt_status use(dt_trainer *t, const dt_config *config) {
     t->config = *config;
     return dt_trainer_use_precision(t, (dt_precision)config->precision);
@@ -385,7 +385,8 @@ static dt_status replay(dt_trainer *t, const replay_plan *plan, dt_checkpoint *f
     DT_TRY(dt_watchdog_open(&t->watchdog, comm, plan->after.stall_timeout, NULL, NULL));
     dt_status status = walk(t, plan, to);
     if (status == DT_OK) status = dt_comm_agree(comm, leads ? judge(t, plan, to, json) : DT_OK);
-    dt_watchdog_close(&t->watchdog);
+    /* Closing is done together, and after a message that failed nothing can be. */
+    if (status != DT_ERR_COMM) dt_watchdog_close(&t->watchdog);
     return status;
 }
 
@@ -411,7 +412,7 @@ dt_status dt_replay(dt_session *s, const dt_overrides *given, const char *from_n
     DT_TRY_DONE(dt_trainer_create(&t, s, &room));
     status = replay(&t, &plan, &from, &to, json);
 done:
-    dt_trainer_destroy(&t);
+    if (status != DT_ERR_COMM) dt_trainer_destroy(&t);
     dt_checkpoint_destroy(&to);
     dt_checkpoint_destroy(&from);
     return status;

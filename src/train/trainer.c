@@ -95,7 +95,7 @@ dt_status dt_trainer_use_precision(dt_trainer *t, dt_precision precision) {
     if (t->shape.bfloat16 == bfloat16) return DT_OK;
     t->shape.bfloat16 = bfloat16;
     dt_model_destroy(&t->model);
-    return create_model(t);
+    return dt_comm_agree(t->s->comm, create_model(t));
 }
 
 void dt_trainer_destroy(dt_trainer *t) {

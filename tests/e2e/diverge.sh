@@ -124,3 +124,11 @@ expect_text err "(node 0, from rank 0 on) differ from those of the other nodes"
 expect_exit 69 faulty "weight 1 7" 2 "${run[@]}" --out drift2 --ranks-per-node 1
 expect_text err "(node 1, from rank 1 on) differ from those on" "one of them"
 say "nodes that differ are named"
+
+# ---- a lost message ----
+
+# Nothing can be done together any more, such as closing what ranks share: a replay ends like a training, and does not wait.
+expect_exit 0 start 2 "${run[@]}" --steps 20 --keep 0 --out replay
+expect_exit 71 faulty "message 1 3" 2 verify --replay replay/checkpoint-00000010.h5 replay/checkpoint-00000020.h5
+expect_text err "rank 1 on" "MPI_Allgatherv failed"
+say "a lost message ends a replay"

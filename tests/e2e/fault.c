@@ -1,8 +1,9 @@
 /* Preloaded into the program by tests: makes one rank calculate wrongly in chosen steps, as broken
- * memory or a diverging run would.
+ * memory or a diverging run would, or lose a message.
  *
  * DTRAIN_TEST_FAULT="nan RANK FROM TO": products are not a number in steps FROM … TO-1 of this
  * start. DTRAIN_TEST_FAULT="weight RANK STEP": one weight of that rank's node changes in a step.
+ * DTRAIN_TEST_FAULT="message RANK STEP": the exchange at the end of a step fails on that rank.
  * Steps are counted by the exchange at their end, so that there have to be two ranks, and no
  * validation before. */
 #define _GNU_SOURCE /* RTLD_NEXT */
@@ -59,6 +60,7 @@ int MPI_Allgatherv(const void *from, int count, MPI_Datatype type, void *to, con
     /* Gradients travel between nodes in the same way, in blocks of some thousand floats. */
     int size;
     MPI_Type_size(to_type, &size);
+    if (is_faulty("message")) return MPI_ERR_OTHER;
     steps += size < 1024;
     return PMPI_Allgatherv(from, count, type, to, counts, places, to_type, comm);
 }

@@ -68,7 +68,7 @@ typedef struct {
 dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config);
 void dt_trainer_destroy(dt_trainer *t);
 
-/* Whether the model computes in bfloat16 from here on. Not collective. */
+/* Whether the model computes in bfloat16 from here on. Collective. */
 dt_status dt_trainer_use_precision(dt_trainer *t, dt_precision precision);
 
 /* What it learns, by its settings of now; by reference. */
