@@ -417,6 +417,12 @@ dt_status dt_run_links(const char *folder, int64_t latest, int64_t best) {
     return is_file(folder, name) ? dt_run_link(folder, "best.h5", best) : DT_OK;
 }
 
+dt_status dt_run_bring(const char *folder, int64_t step, const char *from) {
+    char path[DT_PATH_MAX];
+    DT_TRY(dt_run_checkpoint_path(path, sizeof path, folder, step));
+    return dt_file_copy(path, from);
+}
+
 void dt_run_uncache(const char *folder) {
     char path[DT_PATH_MAX];
     if (!dt_run_find(path, sizeof path, folder, "latest.h5")) return;

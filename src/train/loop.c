@@ -359,12 +359,13 @@ static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
                                                    : DT_OK;
 }
 
-/* The file of the best model, or of the newest where nothing was validated. */
+/* The file of the best model, or of the newest where there is no best one. */
 static void model_path(char path[DT_PATH_MAX + 16], const dt_config *config,
                        const dt_run_state *state) {
-    const char *name = state->best_step >= 0 ? "best.h5" : "latest.h5";
-    if (dt_run_find(path, DT_PATH_MAX + 16, config->out, name)) return;
-    snprintf(path, DT_PATH_MAX + 16, "%s/%s", config->out, name);
+    const size_t size = DT_PATH_MAX + 16;
+    const char *folder = config->out;
+    if (state->best_step >= 0 && dt_run_find(path, size, folder, "best.h5")) return;
+    if (!dt_run_find(path, size, folder, "latest.h5")) snprintf(path, size, "%s/latest.h5", folder);
 }
 
 static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {

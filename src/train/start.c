@@ -1,44 +1,15 @@
 /* How a start begins: anew, from a checkpoint, or not at all because the run is finished. Rank 0
  * decides. */
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/run/newest.h"
 #include "dtrain/train/start.h"
+#include "folder.h"
 #include "plan.h"
-
-/* A name beside the folder that is still free: runs/default.20260131-120000. */
-static dt_status set_aside(const char *path) {
-    struct stat there;
-    if (stat(path, &there) != 0) return DT_OK;
-    DT_REQUIRE(S_ISDIR(there.st_mode), DT_ERR_CREATE,
-               "%s cannot be the folder of a run: a file of that name is in the way; give another "
-               "--out",
-               path);
-    char folder[DT_PATH_MAX], aside[DT_PATH_MAX + 32], stamp[32];
-    size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/') length--; /* beside it, not in it */
-    snprintf(folder, sizeof folder, "%.*s", (int)length, path);
-    dt_utc_format(stamp, sizeof stamp, "%Y%m%d-%H%M%S");
-    int tries = 0;
-    do {
-        snprintf(aside, sizeof aside, tries ? "%s.%s-%d" : "%s.%s", folder, stamp, tries);
-    } while (stat(aside, &there) == 0 && ++tries < 1000);
-    dt_run_lock *lock = NULL;
-    if (dt_run_is_locked(folder)) DT_TRY(dt_run_lock_take(&lock, folder, 1));
-    const int error = rename(folder, aside) == 0 ? 0 : errno;
-    dt_run_lock_release(&lock);
-    DT_REQUIRE(!error, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", folder, aside,
-               strerror(error));
-    dt_log_info("--fresh: what was in %s is now in %s", folder, aside);
-    return DT_OK;
-}
 
 /* The step of the newest checkpoint in a folder, damaged or not; -1: there is none. */
 static dt_status find_newest(int64_t *newest, const char *folder) {
@@ -82,7 +53,8 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
         DT_TRY(find_newest(&plan->newest, plan->config.out));
         return check_no_newer(plan->config.out, plan->newest, checkpoint->state.step);
     }
-    if (request->fresh) return request->check_gradients ? DT_OK : set_aside(plan->config.out);
+    if (request->fresh)
+        return request->check_gradients ? DT_OK : dt_folder_set_aside(plan->config.out);
     /* What is in the way of a folder, dt_run_folder_open refuses: an output that cannot be created.
      */
     if (!dt_is_folder(plan->config.out)) return DT_OK;
@@ -123,13 +95,22 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
                         const dt_start_request *request, size_t ranks) {
     for (;;) {
         DT_TRY(plan_start(plan, checkpoint, request, ranks));
-        if (plan->kind == DT_START_FINISHED || request->check_gradients) return DT_OK;
+        if (request->check_gradients) return DT_OK;
+        const bool goes_on = plan->kind == DT_START_RESUME || plan->kind == DT_START_FINISHED;
+        const dt_config *before = goes_on ? &checkpoint->config : NULL;
+        /* Nothing comes into another --out: the run is where its checkpoint is. */
+        if (plan->kind == DT_START_FINISHED && request->resume)
+            DT_TRY(dt_run_folder_of(plan->config.out, sizeof plan->config.out, plan->path));
+        DT_TRY(dt_folder_check(plan, before, request));
+        if (plan->kind == DT_START_FINISHED) return DT_OK;
         DT_TRY(dt_run_folder_open(plan->config.out));
         if (!*lock) DT_TRY(dt_run_lock_take(lock, plan->config.out, ranks));
         int64_t newest;
         DT_TRY(find_newest(&newest, plan->config.out));
         if (newest == plan->newest) {
             warn_of_links(plan);
+            DT_TRY(dt_folder_clear(plan, before, request));
+            dt_folder_bring_best(plan);
             return DT_OK;
         }
         /* The run has gone on under the lock of another process: look again. */

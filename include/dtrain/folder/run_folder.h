@@ -45,6 +45,9 @@ dt_status dt_run_link(const char *folder, const char *name, int64_t step);
    -1, or the step of a file that is not there: best.h5 stays as it is. */
 dt_status dt_run_links(const char *folder, int64_t latest, int64_t best);
 
+/* Copy a checkpoint from elsewhere into the folder, as that of its step. */
+dt_status dt_run_bring(const char *folder, int64_t step, const char *from);
+
 /* Whether symbolic links can be made in the folder. */
 bool dt_run_links_work(const char *folder);
 
