@@ -44,6 +44,15 @@ expect_exit 0 start 2 "${run[@]}" --out touched --steps "$last"
 expect_exit 0 start 1 "${run[@]}" --train-file lines.txt --out undisturbed --steps "$last"
 compare_runs touched/latest.h5 undisturbed/latest.h5
 
+# The same where a validation finds it: it takes longer than the steps.
+launch 2 "${run[@]}" --train-file lines.txt --eval-every 1 --eval-examples 150 --metric loss --keep 1 --out judged
+wait_for 60 has_made 10
+echo "1 + 1	2" >>lines.txt
+end_of_job
+expect_saved judged
+cp -p original.txt lines.txt
+say "changed in a validation: ended at $(last_made), with a checkpoint"
+
 # One rank alone notices: all end, and rank 0 saves. The ranks have folders of their own, each with the text.
 mkdir first second
 cp lines.txt first
