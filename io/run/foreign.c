@@ -91,6 +91,10 @@ static dt_status look_at_settings(dt_foreign *found, const char *folder) {
     dt_status status;
     const int length = snprintf(path, sizeof path, "%s/config.ini", folder);
     if ((size_t)length >= sizeof path || lstat(path, &info) != 0) return DT_OK;
+    if (stat(path, &info) != 0) { /* a link to nothing */
+        found->settings = DT_SETTINGS_PERSON;
+        return DT_OK;
+    }
     DT_TRY_DONE(dt_memory_alloc(&ini, SIZE, 1, "config.ini"));
     dt_config_defaults(&config);
     if (dt_config_read(&config, path) == DT_OK && read_beginning(ini, SIZE, folder, "config.ini")) {

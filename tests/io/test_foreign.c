@@ -154,7 +154,7 @@ static void test_settings_of_people(void **state) {
     }
     unlink(in(s, "config.ini"));
     assert_int_equal(symlink("nowhere", in(s, "config.ini")), 0);
-    assert_int_equal(find(s)->settings, DT_SETTINGS_FOREIGN);
+    assert_int_equal(find(s)->settings, DT_SETTINGS_PERSON); /* there is nothing to be used */
 }
 
 /* ---- logs ---- */
