@@ -275,9 +275,17 @@ static const command_option OPTIONS[] = {
 };
 
 static bool knows(const dt_setting *setting) {
-    static const char *const known[] = {
-        "log-level", "backend",    "precision",   "ranks-per-node",       "seed",
-        "ops",       "train-file", "eval-digits", "eval-dividend-digits", "eval-divisor-digits"};
+    static const char *const known[] = {"log-level",
+                                        "backend",
+                                        "precision",
+                                        "ranks-per-node",
+                                        "seed",
+                                        "ops",
+                                        "train-file",
+                                        "text",
+                                        "eval-digits",
+                                        "eval-dividend-digits",
+                                        "eval-divisor-digits"};
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 

@@ -273,6 +273,12 @@ dt_status dt_config_check(const dt_config *config) {
                "--batch %lld is less than --shards %lld: each shard needs a problem; raise --batch "
                "or lower --shards",
                batch, shards);
+    DT_REQUIRE(config->positions != DT_POSITIONS_INDEX ||
+                   (config->places == 0 && config->place_offset == 0),
+               DT_ERR_ARG,
+               "--places %lld and --place-offset %lld: with --positions index, as for running "
+               "text, digits have no places; leave them out",
+               (long long)config->places, (long long)config->place_offset);
     return DT_OK;
 }
 

@@ -94,6 +94,10 @@ static const dt_setting table[] = {
          "text"),
     OPTIONAL("train-digest", "data", FIXED, train_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
              "what that file holds, as kept in a checkpoint: its size in bytes and XXH3-128"),
+    PATH("text", "data", FREE, text, "FILE", 0, OUT_MAX, "",
+         "learn this running text: windows of --context tokens, 256 unless said"),
+    TEXT("tokenizer", "data", FIXED, tokenizer, "KIND", OUT_MAX, "chars",
+         "what a token of running text is: chars or bytes"),
 
     WHOLE("layers", "model", FIXED, layers, 1, 1024, "3", "Transformer blocks"),
     WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),
@@ -105,9 +109,11 @@ static const dt_setting table[] = {
     WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),
-    CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none", "learned",
-           "whether tokens know how many numbers and operators come before them, learned for "
-           "each count, or none; counts beyond those of the texts trained on are never learned"),
+    CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
+           "what tokens know of where they stand: learned: how many numbers and operators come "
+           "before them, and digits their place in their number; none: their place alone; index: "
+           "how many tokens come before, as in GPT-2, and no places. Counts beyond those of the "
+           "texts trained on are never learned"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 

@@ -155,10 +155,12 @@ static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, 
     const size_t T = g->model->shape.T;
     const size_t at = dt_min_size(step, g->count[b] - 1);
     const int32_t *text = g->text + b * T;
-    dt_tokenizer_places(positions, places, tokenizer, text, at + 1);
     g->token[b] = text[at];
+    g->length_now[b] = g->position[b] = (int32_t)at;
+    g->place[b] = 0;
+    if (g->model->shape.index_positions) return;
+    dt_tokenizer_places(positions, places, tokenizer, text, at + 1);
     g->position[b] = positions[at];
-    g->length_now[b] = (int32_t)at;
     /* An untrained model may write longer numbers than there are place ids. */
     g->place[b] = (int32_t)dt_min_size((size_t)places[at], g->model->shape.P - 1);
 }

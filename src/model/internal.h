@@ -51,6 +51,7 @@ struct dt_model {
     dt_buffer *ids; /* the packed batch: int32 */
     dt_packed packed;
     dt_tensor no_position; /* (N) int32: zeros */
+    int32_t *index;        /* (N) of each token in its text; NULL: positions are no indices */
     dt_buffer *activations;
     layer_activations *layer; /* (L) */
     final_activations final;
@@ -90,10 +91,12 @@ static inline uint32_t dropout_site(size_t layer, bool mlp) {
 
 dt_status model_upload(dt_model *model, const dt_batch *batch);
 
-/* The batch as the embedding reads it: where tokens are not told their position, all have one. */
+/* The batch as the embedding reads it: where tokens are not told their position or place, all have
+ * one. */
 static inline dt_packed model_embedded(const dt_model *model) {
     dt_packed packed = model->packed;
     if (model->shape.no_positions) packed.position = model->no_position;
+    if (model->shape.index_positions) packed.place = model->no_position;
     return packed;
 }
 

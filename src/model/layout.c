@@ -53,7 +53,7 @@ dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *con
                "--digits, --dividend-digits or --divisor-digits, or those of --eval-digits, or "
                "start another run with a longer context",
                size.longest, shape->T);
-    DT_REQUIRE(size.places < shape->P, DT_ERR_ARG,
+    DT_REQUIRE(shape->index_positions || size.places < shape->P, DT_ERR_ARG,
                "numbers of up to %zu digits, and the sign behind, do not fit a model with --places "
                "%zu; lower the digits, or start another run with more places",
                size.places - 1, shape->P - 1);
@@ -67,6 +67,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
     const size_t longest = dt_max_size(training.longest, evaluation.longest);
     const size_t trained = training.places + offset;
     const size_t places = dt_max_size(trained, evaluation.places);
+    const bool index = config->positions == DT_POSITIONS_INDEX;
     *shape = (dt_model_shape){
         .L = (size_t)config->layers,
         .C = C,
@@ -74,20 +75,21 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .F = 4 * C,
         .V = vocabulary,
         .T = config->context ? (size_t)config->context : longest,
-        .P = (config->places ? (size_t)config->places : places) + 1,
+        .P = index ? 1 : (config->places ? (size_t)config->places : places) + 1,
         .dropout = config->dropout,
         .no_positions = config->positions == DT_POSITIONS_NONE,
+        .index_positions = index,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
     };
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
-    DT_REQUIRE(shape->T > 0 && shape->P > 1, DT_ERR_ARG,
+    DT_REQUIRE(shape->T > 0 && (index || shape->P > 1), DT_ERR_ARG,
                "--context and --places of a model of %s are not settled; give them",
                dt_source_kind_of(config)->subject(config));
     DT_TRY(dt_model_shape_holds(shape, config));
     DT_TRY(dt_model_shape_holds(shape, &evaluated));
     DT_REQUIRE(
-        trained < shape->P, DT_ERR_ARG,
+        index || trained < shape->P, DT_ERR_ARG,
         "numbers of up to %zu digits, and the sign behind, with --place-offset %zu do not fit a "
         "model with --places %zu; lower the offset, or start another run with more places",
         trained - offset - 1, offset, shape->P - 1);

@@ -101,6 +101,8 @@ dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_sh
     model->tokens = tokens;
     DT_TRY_DONE(dt_layout_create(&model->layout, shape));
     DT_TRY_DONE(dt_memory_alloc(&model->layer, shape->L, sizeof *model->layer, "the layer table"));
+    if (shape->index_positions)
+        DT_TRY_DONE(dt_memory_alloc(&model->index, tokens, sizeof *model->index, "positions"));
     DT_TRY_DONE(create_part(model, &model->ids, lay_out_ids, "packed batches"));
     DT_TRY_DONE(create_part(model, &model->activations, lay_out_activations, "activations"));
     DT_TRY_DONE(
@@ -128,6 +130,7 @@ void dt_model_destroy(dt_model **out) {
     model->backend->op->buffer_destroy(&model->activations, model->backend);
     model->backend->op->buffer_destroy(&model->gradients, model->backend);
     dt_memory_free(&model->layer);
+    dt_memory_free(&model->index);
     dt_layout_destroy(&model->layout);
     dt_memory_free(out);
 }
@@ -138,6 +141,15 @@ void dt_model_watch(dt_model *model, dt_model_watcher *watcher, void *context) {
 }
 
 const dt_layout *dt_model_layout(const dt_model *model) { return &model->layout; }
+
+static const int32_t *positions_of(dt_model *model, const dt_batch *batch) {
+    if (!model->index) return batch->position;
+    for (size_t b = 0; b < batch->problems; b++) {
+        const int32_t begin = batch->offset[b];
+        for (int32_t i = begin; i < batch->offset[b + 1]; i++) model->index[i] = i - begin;
+    }
+    return model->index;
+}
 
 dt_status model_upload(dt_model *model, const dt_batch *batch) {
     DT_REQUIRE(
@@ -151,7 +163,7 @@ dt_status model_upload(dt_model *model, const dt_batch *batch) {
     p->host_offset = batch->offset;
     RUN(model, upload, p->offset, batch->offset, batch->problems + 1);
     RUN(model, upload, p->token, batch->token, batch->tokens);
-    RUN(model, upload, p->position, batch->position, batch->tokens);
+    RUN(model, upload, p->position, positions_of(model, batch), batch->tokens);
     RUN(model, upload, p->place, batch->place, batch->tokens);
     RUN(model, upload, p->target, batch->target, batch->tokens);
     return DT_OK;

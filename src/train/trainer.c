@@ -177,11 +177,13 @@ static dt_status spread(dt_trainer *t, float *window, const float *from) {
 
 /* The tokens of a text are its characters. */
 static dt_status check_fits(const dt_trainer *t, const dt_checkpoint *checkpoint) {
-    DT_REQUIRE(!checkpoint || (checkpoint->layout.count == t->layout.count &&
-                               dt_tokenizer_equal(checkpoint->tokenizer, t->source.tokenizer)),
-               DT_ERR_DATA,
-               "the checkpoint has another vocabulary than the characters of --train-file; give a "
-               "text with the same characters, or begin a new run");
+    DT_REQUIRE(
+        !checkpoint || (checkpoint->layout.count == t->layout.count &&
+                        dt_tokenizer_equal(checkpoint->tokenizer, t->source.tokenizer)),
+        DT_ERR_DATA,
+        "the checkpoint has another vocabulary than the characters of --%s; give a text with "
+        "the same characters, or begin a new run",
+        t->source.kind->setting ? t->source.kind->setting : "train-file");
     return DT_OK;
 }
 

@@ -24,6 +24,12 @@ static const rig_choice CHOICES[] = {
      .heads = 2,
      .problems = 12,
      .positions = DT_POSITIONS_NONE},
+    {.format = DT_FORMAT_SCRATCHPAD,
+     .layers = 2,
+     .width = 16,
+     .heads = 2,
+     .problems = 12,
+     .positions = DT_POSITIONS_INDEX},
 };
 
 enum { PROMPTS = 20 };
@@ -50,7 +56,8 @@ static void last_logits(float *logits, const rig *r, const int32_t *id, size_t c
     fixture_random random = {1};
     fixture_batch_create(&batch, &(fixture_lengths){{count}}, r->shape.V, 1, &random);
     memcpy(batch.token, id, count * sizeof *id);
-    dt_tokenizer_places(batch.position, batch.place, r->tokenizer, id, count);
+    if (!r->shape.index_positions) /* which the model counts by itself */
+        dt_tokenizer_places(batch.position, batch.place, r->tokenizer, id, count);
     for (size_t n = 0; n < count; n++) {
         /* Longer numbers than any problem has: their digits share the last place. */
         if (batch.place[n] >= (int32_t)r->shape.P) batch.place[n] = (int32_t)r->shape.P - 1;

@@ -31,6 +31,12 @@ static const rig_choice CHOICES[] = {
      .heads = 2,
      .problems = 6,
      .positions = DT_POSITIONS_NONE},
+    {.format = DT_FORMAT_SCRATCHPAD,
+     .layers = 2,
+     .width = 24,
+     .heads = 3,
+     .problems = 6,
+     .positions = DT_POSITIONS_INDEX},
 };
 
 /* ---- parameters ---- */

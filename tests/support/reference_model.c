@@ -240,7 +240,16 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
     const size_t N = batch->tokens, L = shape->L, C = shape->C, V = shape->V;
     dt_batch seen = *batch; /* where positions are not told, all are the first */
     int32_t *first = reference_alloc(N, sizeof *first);
+    int32_t *index = reference_alloc(N, sizeof *index);
     if (shape->no_positions) seen.position = first;
+    if (shape->index_positions) {
+        for (size_t b = 0; b < batch->problems; b++) {
+            const int32_t begin = batch->offset[b];
+            for (int32_t i = begin; i < batch->offset[b + 1]; i++) index[i] = i - begin;
+        }
+        seen.position = index;
+        seen.place = first;
+    }
     const run_input in = {weights, shape, &seen};
     const double *tok_embed = weights + offset_of(layout, "tok_embed");
     /* One more than there are layers: what the last one puts out. */
@@ -268,6 +277,7 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
     for (size_t l = 0; l <= L; l++) layer_state_destroy(&state[l]);
     free(state);
     free(first);
+    free(index);
     free(normed);
     free(own_logits);
     free(d_logits);

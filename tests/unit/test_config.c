@@ -248,6 +248,8 @@ static void fill_unusual(dt_config *config) {
         {"train-examples", "1000"},
         {"train-file", "texts/a b.txt"},
         {"train-digest", "12-0123456789abcdef0123456789abcdef"},
+        {"text", "texts/a b.txt"},
+        {"tokenizer", "bytes"},
         {"layers", "2"},
         {"width", "96"},
         {"heads", "3"},

@@ -9,7 +9,7 @@
 
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
-typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE } dt_positions;
+typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum {
     DT_BACKEND_CPU,
@@ -63,6 +63,8 @@ typedef struct {
     int64_t train_examples;                    /* 0: an endless stream */
     char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
     char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
+    char text[DT_PATH_MAX];                    /* running text to learn instead; "": none */
+    char tokenizer[DT_PATH_MAX];               /* what its tokens are */
     /* model */
     int64_t layers, width, heads;
     int64_t context;      /* tokens of the longest problem; 0: as the data needs */

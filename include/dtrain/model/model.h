@@ -10,12 +10,14 @@
 typedef struct {
     size_t L, C, H, F, V, T, P;
     double dropout;
-    bool no_positions; /* pos_embed has one row, for all tokens */
-    bool bfloat16;     /* the operands of products; otherwise float32 */
+    bool no_positions;    /* pos_embed has one row, for all tokens */
+    bool index_positions; /* a token's position is its index in its text, and none has a place:
+                             place_embed has one row */
+    bool bfloat16;        /* the operands of products; otherwise float32 */
 } dt_model_shape;
 
-/* From the settings: F = 4C, T = context, P = places + 1; DT_ERR_ARG where the data does not fit,
- * that of training or that of evaluation. */
+/* From the settings: F = 4C, T = context, P = places + 1, or 1; DT_ERR_ARG where the data does not
+ * fit, that of training or that of evaluation. */
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
 
 /* Whether the problems of the settings fit: DT_ERR_ARG says what is too long. */

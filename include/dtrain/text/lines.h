@@ -34,13 +34,13 @@ dt_status dt_lines_open(dt_lines **lines, const char *path, size_t context);
 void dt_lines_close(dt_lines **lines);
 const dt_lines_facts *dt_lines_about(const dt_lines *lines);
 
-/* Whether the file still holds what was looked through: DT_ERR_DATA if not. Reads all of it again
- * where its time is another one. Reading a line asks, too. */
-dt_status dt_lines_check(dt_lines *lines);
+/* Whether a digest (dt_file_digest) is of what was opened: DT_ERR_DATA if it is not. */
+dt_status dt_lines_are(const dt_lines *lines, const char *digest);
 
 /**
  * A line as the model sees it: "prompt\tanswer\n", or "\nplain text\n", where all but the first
- * token is to be produced.
+ * token is to be produced. DT_ERR_DATA if the file does not hold any more what was looked through:
+ * all of it is read again where its time is another one.
  *
  * @param index  of the split's lines, in the order of the file
  */

@@ -2,27 +2,15 @@
  * stand, so that the file may be larger than memory. */
 #include "dtrain/text/lines.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "dtrain/core/config.h"
-#include "dtrain/core/digest.h"
+#include "characters.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
-
-enum {
-    BLOCK = 1 << 20, /* bytes read at a time when looking through */
-    CODE_POINTS = 0x110000,
-    TOKENS_MAX = 1 << 16 /* that a checkpoint can hold */
-};
+#include "file.h"
 
 /* The most that --context may be. */
 enum { CONTEXT_MAX = 65536 };
@@ -40,13 +28,10 @@ typedef struct {
 } line_index;
 
 struct dt_lines {
-    char path[DT_PATH_MAX];
-    int file;
-    struct stat info; /* when it was known to hold what was looked through */
-    dt_digest digest; /* of that */
+    dt_text_file file;
     dt_lines_facts facts;
     line_index index[DT_SPLITS];
-    uint8_t *used; /* (CODE_POINTS) which characters occur */
+    dt_characters characters;
     dt_text first; /* the first line */
 };
 
@@ -79,7 +64,7 @@ typedef struct {
     size_t tab;                   /* bytes before the last tab */
 } line_facts;
 
-static line_facts read_characters(uint8_t *used, const dt_line *line) {
+static line_facts read_characters(dt_characters *characters, const dt_line *line) {
     line_facts facts = {0};
     size_t run = 0;
     for (size_t at = 0; at < line->length;) {
@@ -89,7 +74,7 @@ static line_facts read_characters(uint8_t *used, const dt_line *line) {
         facts.tabs += *c == '\t';
         run = *c >= '0' && *c <= '9' ? run + 1 : 0;
         facts.run = dt_max_size(facts.run, run);
-        used[dt_utf8_code(c, length)] = 1;
+        dt_characters_add(characters, c, length);
         facts.characters++;
         at += length;
     }
@@ -151,7 +136,7 @@ static dt_status take_line(dt_lines *lines, const dt_line *line, uint64_t offset
     all->empty += line->length == 0;
     if (line->length == 0) return DT_OK;
     DT_TRY(dt_line_check(line));
-    const line_facts facts = read_characters(lines->used, line);
+    const line_facts facts = read_characters(&lines->characters, line);
     DT_TRY(check_line(&facts, line, context));
     DT_TRY(compare_with_first(lines, line));
     const dt_split split = split_of(line);
@@ -165,27 +150,14 @@ static dt_status take_line(dt_lines *lines, const dt_line *line, uint64_t offset
 
 /* ---- looking through the file ---- */
 
-/* All that was asked for, unless the file ends before. */
-static dt_status read_at(size_t *got, char *to, size_t size, const dt_lines *lines,
-                         uint64_t offset) {
-    *got = 0;
-    while (*got < size) {
-        const ssize_t n = pread(lines->file, to + *got, size - *got, (off_t)(offset + *got));
-        if (n < 0 && errno == EINTR) continue;
-        DT_REQUIRE(n >= 0, DT_ERR_IO, "%s cannot be read: %s", lines->path, strerror(errno));
-        if (n == 0) break;
-        *got += (size_t)n;
-    }
-    return DT_OK;
-}
-
 static dt_status look_through(dt_lines *lines, char *block, dt_digester *digester, size_t context) {
-    const uint64_t size = (uint64_t)lines->info.st_size;
-    dt_line line = {.name = lines->path, .number = 1};
+    const uint64_t size = (uint64_t)lines->file.info.st_size;
+    dt_line line = {.name = lines->file.path, .number = 1};
     for (uint64_t offset = 0; offset < size;) {
         size_t got, at = 0, length;
-        DT_TRY(read_at(&got, block, BLOCK, lines, offset));
-        DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has become shorter while it was read", lines->path);
+        DT_TRY(dt_text_file_read(&got, block, DT_TEXT_BLOCK, &lines->file, offset));
+        DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has become shorter while it was read",
+                   lines->file.path);
         if (offset == 0) at = dt_line_mark(block, got);
         const bool last = offset + got >= size;
         while (at < got && dt_line_cut(&line, &length, block + at, got - at, last)) {
@@ -194,22 +166,10 @@ static dt_status look_through(dt_lines *lines, char *block, dt_digester *digeste
             line.number++;
         }
         DT_REQUIRE(at > 0, DT_ERR_DATA, "%s:%" PRId64 ": the line has more than %d bytes",
-                   lines->path, line.number, BLOCK);
+                   lines->file.path, line.number, DT_TEXT_BLOCK);
         dt_digester_add(digester, block, at);
         offset += at;
     }
-    return DT_OK;
-}
-
-static dt_status open_file(dt_lines *lines, const char *path) {
-    snprintf(lines->path, sizeof lines->path, "%s", path);
-    lines->file = open(path, O_RDONLY | O_CLOEXEC);
-    DT_REQUIRE(lines->file >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
-    DT_REQUIRE(fstat(lines->file, &lines->info) == 0, DT_ERR_NO_INPUT, "cannot read %s: %s", path,
-               strerror(errno));
-    DT_REQUIRE(S_ISREG(lines->info.st_mode), DT_ERR_NO_INPUT,
-               "cannot read %s: it is no regular file, and its lines are read in any order", path);
-    lines->facts.bytes = (uint64_t)lines->info.st_size;
     return DT_OK;
 }
 
@@ -220,20 +180,21 @@ dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     dt_status status;
     *out = NULL;
     DT_TRY_DONE(dt_memory_alloc(&lines, 1, sizeof *lines, "the lines of a file"));
-    lines->file = -1;
-    DT_TRY_DONE(open_file(lines, path));
-    DT_TRY_DONE(dt_memory_alloc(&lines->used, CODE_POINTS, 1, "the characters of a file"));
-    DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
+    lines->file.descriptor = -1;
+    DT_TRY_DONE(dt_text_file_open(&lines->file, path, "lines"));
+    lines->facts.bytes = (uint64_t)lines->file.info.st_size;
+    DT_TRY_DONE(dt_characters_create(&lines->characters));
+    DT_TRY_DONE(dt_memory_alloc(&block, DT_TEXT_BLOCK, 1, "a block of a file"));
     DT_TRY_DONE(dt_digester_create(&digester));
     dt_digester_start(digester);
     DT_TRY_DONE(look_through(lines, block, digester, context));
-    lines->digest = dt_digester_finish(digester);
+    lines->file.digest = dt_digester_finish(digester);
     DT_REQUIRE_DONE(lines->facts.lines[DT_TRAIN] > 0, DT_ERR_DATA,
                     "%s has no line to train on: of %zu lines%s none falls into the training split",
                     path, lines->facts.lines[DT_VALIDATION] + lines->facts.lines[DT_TEST],
                     lines->facts.differ ? "" : ", all of them equal,");
     lines->facts.places++; /* the token behind has one, too */
-    DT_TRY_DONE(dt_lines_check(lines));
+    DT_TRY_DONE(dt_text_file_check(&lines->file));
     *out = lines;
     lines = NULL;
 done:
@@ -245,56 +206,19 @@ done:
 
 void dt_lines_close(dt_lines **lines) {
     if (!*lines) return;
-    if ((*lines)->file >= 0) close((*lines)->file);
+    dt_text_file_close(&(*lines)->file);
     for (size_t split = 0; split < DT_SPLITS; split++) {
         dt_memory_free(&(*lines)->index[split].offset);
     }
     dt_text_destroy(&(*lines)->first);
-    dt_memory_free(&(*lines)->used);
+    dt_characters_destroy(&(*lines)->characters);
     dt_memory_free(lines);
 }
 
 const dt_lines_facts *dt_lines_about(const dt_lines *lines) { return &lines->facts; }
 
-/* Whether the file still holds what was looked through. */
-static dt_status compare_bytes(bool *same, const dt_lines *lines) {
-    char *block = NULL;
-    dt_digester *digester = NULL;
-    dt_status status;
-    DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
-    DT_TRY_DONE(dt_digester_create(&digester));
-    dt_digester_start(digester);
-    for (uint64_t offset = 0; offset < lines->facts.bytes;) {
-        size_t got;
-        DT_TRY_DONE(read_at(&got, block, BLOCK, lines, offset));
-        if (got == 0) break; /* the digest will be another one */
-        dt_digester_add(digester, block, got);
-        offset += got;
-    }
-    *same = strcmp(dt_digester_finish(digester).text, lines->digest.text) == 0;
-done:
-    dt_digester_destroy(&digester);
-    dt_memory_free(&block);
-    return status;
-}
-
-dt_status dt_lines_check(dt_lines *lines) {
-    struct stat now;
-    DT_REQUIRE(fstat(lines->file, &now) == 0, DT_ERR_IO, "%s cannot be read: %s", lines->path,
-               strerror(errno));
-    const struct stat *then = &lines->info;
-    bool same = now.st_size == then->st_size;
-    if (same && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
-        return DT_OK;
-    /* Perhaps only its time is another one. */
-    if (same) DT_TRY(compare_bytes(&same, lines));
-    DT_REQUIRE(same, DT_ERR_DATA,
-               "%s has been written to while it was trained on; put it back as it was and start "
-               "again, or begin a new run with another --out DIR or --fresh",
-               lines->path);
-    lines->info = now;
-    return DT_OK;
+dt_status dt_lines_are(const dt_lines *lines, const char *digest) {
+    return dt_run_text_is_whole(&lines->file, digest);
 }
 
 /* ---- reading one ---- */
@@ -309,12 +233,13 @@ static dt_status read_line(dt_line *line, size_t *length, dt_text *text, const d
         size_t got;
         DT_TRY(dt_text_reserve(text, size + FRAME));
         char *block = text->bytes + 1;
-        DT_TRY(read_at(&got, block, size, lines, offset));
-        DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has changed while it was trained on", lines->path);
+        DT_TRY(dt_text_file_read(&got, block, size, &lines->file, offset));
+        DT_REQUIRE(got > 0, DT_ERR_DATA, "%s has changed while it was trained on",
+                   lines->file.path);
         const bool last = offset + got >= lines->facts.bytes;
         if (dt_line_cut(line, length, block, got, last)) return DT_OK;
-        DT_REQUIRE(size <= BLOCK, DT_ERR_DATA, "%s has changed while it was trained on",
-                   lines->path);
+        DT_REQUIRE(size <= DT_TEXT_BLOCK, DT_ERR_DATA, "%s has changed while it was trained on",
+                   lines->file.path);
     }
 }
 
@@ -332,9 +257,9 @@ static void frame_line(dt_text *text, const dt_line *line) {
 
 dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t index) {
     DT_REQUIRE(index < lines->facts.lines[split], DT_ERR_INTERNAL,
-               "%s has %zu lines of the %s split, and none with number %" PRIu64, lines->path,
+               "%s has %zu lines of the %s split, and none with number %" PRIu64, lines->file.path,
                lines->facts.lines[split], dt_split_name(split), index);
-    DT_TRY(dt_lines_check(lines));
+    DT_TRY(dt_text_file_check(&lines->file));
     uint64_t offset = lines->index[split].offset[index / stride[split]];
     for (size_t skip = index % stride[split];;) {
         size_t length;
@@ -349,35 +274,6 @@ dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t
 
 /* ---- vocabulary ---- */
 
-static void put_character(char token[DT_UTF8_SIZE], uint32_t code) {
-    const size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = length; i-- > 1; code >>= 6) token[i] = (char)(0x80 | (code & 0x3f));
-    token[0] = (char)(first[length] | code);
-    token[length] = '\0';
-}
-
 dt_status dt_lines_tokenizer(dt_tokenizer **tokenizer, const dt_lines *lines) {
-    dt_status status = DT_OK;
-    char(*character)[DT_UTF8_SIZE] = NULL;
-    const char **token = NULL;
-    size_t count = 1, used = 0;
-    *tokenizer = NULL;
-    for (size_t code = 0; code < CODE_POINTS; code++) count += lines->used[code];
-    DT_REQUIRE(count <= TOKENS_MAX, DT_ERR_DATA, "%s has %zu different characters; %d are the most",
-               lines->path, count - 1, TOKENS_MAX - 1);
-    DT_TRY_DONE(dt_memory_alloc(&character, count, sizeof *character, "the vocabulary"));
-    DT_TRY_DONE(dt_memory_alloc(&token, count, sizeof *token, "the vocabulary"));
-    token[used++] = "\n"; /* the end of a text */
-    for (uint32_t code = 1; code < CODE_POINTS; code++) {
-        if (!lines->used[code]) continue;
-        put_character(character[used], code);
-        token[used] = character[used];
-        used++;
-    }
-    DT_TRY_DONE(dt_tokenizer_restore(tokenizer, token, count));
-done:
-    dt_memory_free(&token);
-    dt_memory_free(&character);
-    return status;
+    return dt_characters_tokenizer(tokenizer, &lines->characters, lines->file.path);
 }

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dtrain/core/digest.h"
+#include "characters.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
 #include "dtrain/text/lines.h"
+#include "file.h"
 
 /* ---- settings ---- */
 
@@ -17,33 +18,17 @@ static bool wanted(const dt_config *config) { return config->train_file[0] != '\
 static const char *subject(const dt_config *config) { return config->train_file; }
 
 static dt_status check(const dt_config *config) {
-    DT_REQUIRE(wanted(config) || !config->train_digest[0], DT_ERR_ARG,
-               "--train-digest %s says what --train-file holds, and there is none; name the file",
+    DT_REQUIRE(wanted(config) || config->text[0] || !config->train_digest[0], DT_ERR_ARG,
+               "--train-digest %s says what --train-file or --text holds, and there is none; name "
+               "the file",
                config->train_digest);
     return DT_OK;
 }
 
-/* "1234-0a1b…": 1234 bytes. */
-static dt_status compare_digests(const dt_config *config, const char *digest) {
-    const char *wanted = config->train_digest;
-    DT_REQUIRE(
-        !wanted[0] || strcmp(wanted, digest) == 0, DT_ERR_DATA,
-        "%s is not the text that the run learns from: that one has %.*s bytes and the XXH3 digest "
-        "%s, and this one %.*s and %s; name the right file with --train-file, or begin another run "
-        "with --out DIR or --fresh",
-        config->train_file, (int)strcspn(wanted, "-"), wanted,
-        wanted + strcspn(wanted, "-") + (strchr(wanted, '-') != NULL), (int)strcspn(digest, "-"),
-        digest, strchr(digest, '-') + 1);
-    return DT_OK;
-}
-
 /* What was opened is what the digest is of, and fits the model. */
-static dt_status check_whole(const dt_lines_facts *facts, const char *digest,
-                             const dt_config *config) {
-    char size[32];
-    snprintf(size, sizeof size, "%llu-", (unsigned long long)facts->bytes);
-    DT_REQUIRE(strncmp(size, digest, strlen(size)) == 0, DT_ERR_DATA,
-               "%s is being written to; start again when it is complete", config->train_file);
+static dt_status check_whole(const dt_lines *lines, const char *digest, const dt_config *config) {
+    const dt_lines_facts *facts = dt_lines_about(lines);
+    DT_TRY(dt_lines_are(lines, digest));
     DT_REQUIRE(config->places == 0 || (size_t)config->places >= facts->places, DT_ERR_ARG,
                "%s needs a model with --places %zu, for the digits of its longest number and the "
                "token behind it, and this one has %lld; start another run with more places",
@@ -54,17 +39,17 @@ static dt_status check_whole(const dt_lines_facts *facts, const char *digest,
 /* *digest: of what was opened. */
 static dt_status open_whole(dt_lines **lines, char digest[DT_FILE_DIGEST_MAX + 1],
                             const dt_config *config) {
-    DT_TRY(dt_file_digest(digest, DT_FILE_DIGEST_MAX + 1, config->train_file));
-    DT_TRY(compare_digests(config, digest));
+    DT_TRY(dt_run_text_digest(digest, config, config->train_file, "train-file"));
     DT_TRY(dt_lines_open(lines, config->train_file, (size_t)config->context));
-    const dt_status status = check_whole(dt_lines_about(*lines), digest, config);
+    const dt_status status = check_whole(*lines, digest, config);
     if (status != DT_OK) dt_lines_close(lines);
     return status;
 }
 
 static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const char *digest) {
     if (config->context == 0) config->context = (int64_t)facts->longest;
-    if (config->places == 0) config->places = (int64_t)facts->places;
+    if (config->places == 0 && config->positions != DT_POSITIONS_INDEX)
+        config->places = (int64_t)facts->places;
     DT_REQUIRE(config->eval_every == 0 || facts->lines[DT_VALIDATION] > 0, DT_ERR_ARG,
                "none of the lines of %s falls into the validation split, a twentieth of all%s; "
                "give more different lines, or --eval-every 0",
@@ -78,8 +63,7 @@ static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const
         dt_log_info("%s has no answers: the best model is the one with the least loss",
                     config->train_file);
     }
-    memset(config->train_digest, 0, sizeof config->train_digest);
-    memcpy(config->train_digest, digest, strlen(digest));
+    dt_run_text_keep(config, digest);
     return DT_OK;
 }
 
@@ -225,27 +209,13 @@ static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_so
 
 /* ---- asking, and showing ---- */
 
-/* What of a prompt is no token of the model's. */
-static dt_status check_characters(const dt_tokenizer *tokenizer, const dt_line *typed) {
-    const size_t known = dt_tokenizer_reach(tokenizer, typed->text, typed->length);
-    if (known == typed->length) return DT_OK;
-    char character[DT_UTF8_SIZE] = "";
-    const size_t length = dt_utf8_length(typed->text + known, typed->length - known);
-    memcpy(character, typed->text + known, length);
-    dt_utf8_make_printable(character, "");
-    DT_LINE_RAISE(DT_ERR_DATA, typed, known,
-                  "\"%s\" begins no token of the model's vocabulary: it occurs nowhere in the text "
-                  "that it has learned",
-                  character);
-}
-
 /* A vocabulary with the tab answers after it; others go on with a text from its beginning. */
 static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     const dt_tokenizer *tokenizer = source->tokenizer;
     bool answers = false;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && !answers; i++)
         answers = strcmp(dt_tokenizer_token(tokenizer, (int32_t)i), "\t") == 0;
-    DT_TRY(check_characters(tokenizer, typed));
+    DT_TRY(dt_characters_check(tokenizer, typed));
     dt_text_clear(prompt);
     if (!answers) DT_TRY(dt_text_append(prompt, "\n", 1));
     DT_TRY(dt_text_append(prompt, typed->text, typed->length));

@@ -1,0 +1,273 @@
+/* Running text as a source: each text that is learned is a window of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "characters.h"
+#include "dtrain/core/log.h"
+#include "dtrain/core/random.h"
+#include "dtrain/text/source.h"
+#include "dtrain/text/windows.h"
+#include "file.h"
+
+/* ---- settings ---- */
+
+/* Tokens of a window unless --context says how many. */
+enum { USUAL_CONTEXT = 256 };
+
+static const char *const unit_name[] = {
+    [DT_TOKENS_CHARACTERS] = "chars", [DT_TOKENS_BYTES] = "bytes"};
+
+static bool wanted(const dt_config *config) { return config->text[0] != '\0'; }
+
+static const char *subject(const dt_config *config) { return config->text; }
+
+static dt_status find_unit(dt_text_tokens *unit, const dt_config *config) {
+    for (size_t i = 0; i < sizeof unit_name / sizeof *unit_name; i++) {
+        *unit = (dt_text_tokens)i;
+        if (strcmp(config->tokenizer, unit_name[i]) == 0) return DT_OK;
+    }
+    DT_RAISE(DT_ERR_ARG, "--tokenizer: \"%s\" is none of chars, bytes", config->tokenizer);
+}
+
+static dt_status check(const dt_config *config) {
+    dt_text_tokens unit;
+    DT_TRY(find_unit(&unit, config));
+    DT_REQUIRE(!wanted(config) || !config->train_file[0], DT_ERR_ARG,
+               "--text %s is running text and --train-file %s has lines, and a model learns one of "
+               "them; leave one out, or make it empty: \"\"",
+               config->text, config->train_file);
+    DT_REQUIRE(!wanted(config) || config->positions != DT_POSITIONS_NONE, DT_ERR_ARG,
+               "--positions none is for arithmetic; leave it out: tokens of running text know "
+               "their index");
+    return DT_OK;
+}
+
+static size_t context_of(const dt_config *config) {
+    return config->context > 0 ? (size_t)config->context : USUAL_CONTEXT;
+}
+
+/* *digest: of what was opened. */
+static dt_status open_whole(dt_windows **windows, char digest[DT_FILE_DIGEST_MAX + 1],
+                            const dt_config *config) {
+    dt_text_tokens unit;
+    DT_TRY(find_unit(&unit, config));
+    DT_TRY(dt_run_text_digest(digest, config, config->text, "text"));
+    DT_TRY(dt_windows_open(windows, config->text, context_of(config), unit));
+    const dt_status status = dt_windows_are(*windows, digest);
+    if (status != DT_OK) dt_windows_close(windows);
+    return status;
+}
+
+static dt_status settle_by(dt_config *config, const dt_windows_facts *facts, const char *digest) {
+    config->context = (int64_t)context_of(config);
+    config->positions = DT_POSITIONS_INDEX;
+    DT_REQUIRE(config->eval_every == 0 || facts->windows[DT_VALIDATION] > 0, DT_ERR_ARG,
+               "%s has no window for validation, which is a twentieth of it; give more text, or "
+               "--eval-every 0",
+               config->text);
+    const int64_t windows = (int64_t)facts->windows[DT_TRAIN];
+    if (config->train_examples == 0 || config->train_examples > windows)
+        config->train_examples = windows;
+    if (config->metric == DT_METRIC_EXACT_MATCH) {
+        config->metric = DT_METRIC_LOSS; /* no model predicts whole windows */
+        dt_log_info("%s is running text: the best model is the one with the least loss",
+                    config->text);
+    }
+    dt_run_text_keep(config, digest);
+    return DT_OK;
+}
+
+static dt_status settle(dt_config *config) {
+    dt_windows *windows;
+    char digest[DT_FILE_DIGEST_MAX + 1];
+    DT_TRY(open_whole(&windows, digest, config));
+    const dt_status status = settle_by(config, dt_windows_about(windows), digest);
+    dt_windows_close(&windows);
+    return status;
+}
+
+static dt_text_size size_of(const dt_config *config) {
+    return (dt_text_size){.longest = context_of(config)};
+}
+
+/* A run is held to its text. */
+static bool same_texts(const dt_config *x, const dt_config *y) {
+    (void)x, (void)y;
+    return true;
+}
+
+static dt_status evaluates(const char **part, const dt_config *config, const dt_config *trained) {
+    DT_REQUIRE(strcmp(config->ops, trained->ops) == 0, DT_ERR_ARG,
+               "--ops is for problems, and this model has learned the text %s; leave it out",
+               config->text);
+    *part = NULL;
+    return DT_OK;
+}
+
+/* ---- opening ---- */
+
+static dt_status open_windows(void **data, const dt_config *config) {
+    char digest[DT_FILE_DIGEST_MAX + 1];
+    dt_windows *windows = NULL;
+    const dt_status status = open_whole(&windows, digest, config);
+    *data = windows;
+    return status;
+}
+
+static void close_windows(void **data) {
+    dt_windows *windows = *data;
+    dt_windows_close(&windows);
+    *data = NULL;
+}
+
+static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
+                                  const void *data) {
+    dt_text_tokens unit;
+    *tokenizer = NULL;
+    if (data) return dt_windows_tokenizer(tokenizer, data);
+    DT_TRY(find_unit(&unit, config));
+    return unit == DT_TOKENS_BYTES ? dt_bytes_tokenizer(tokenizer) : DT_OK;
+}
+
+static void announce(const dt_source *source) {
+    const dt_windows_facts *facts = dt_windows_about(source->data);
+    dt_log_info("text: %s, %llu bytes: %llu tokens to train on, in %llu windows; %llu for "
+                "validation, %llu for tests",
+                source->config.text, (unsigned long long)facts->bytes,
+                (unsigned long long)facts->tokens[DT_TRAIN],
+                (unsigned long long)facts->windows[DT_TRAIN],
+                (unsigned long long)facts->tokens[DT_VALIDATION],
+                (unsigned long long)facts->tokens[DT_TEST]);
+}
+
+/* ---- texts ---- */
+
+/* Windows of a split are counted in a random order, so that the first of them speak for all. */
+static dt_status find_window(uint64_t *window, const dt_source *source, dt_split split,
+                             uint64_t number) {
+    DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_INTERNAL, "windows are counted by split");
+    const uint64_t count = dt_windows_about(source->data)->windows[split];
+    DT_REQUIRE(number < count, DT_ERR_INTERNAL, "window %llu of the %llu of a split",
+               (unsigned long long)number, (unsigned long long)count);
+    /* No epoch comes that far. */
+    const uint32_t order = UINT32_MAX - (uint32_t)split;
+    *window = dt_random_permute(number, count, (uint64_t)source->config.seed, order);
+    return DT_OK;
+}
+
+static dt_status write(dt_text *text, const dt_source *source, dt_split split, uint64_t number) {
+    uint64_t window = 0;
+    DT_TRY(find_window(&window, source, split, number));
+    text->note = (dt_note){0};
+    return dt_windows_read(text, source->data, split, window);
+}
+
+/* The number, in its split, of the window at a position of the run. */
+static dt_status number_at(uint64_t *number, const dt_source *source, uint64_t position) {
+    const dt_config *config = &source->config;
+    const uint64_t examples = (uint64_t)config->train_examples;
+    DT_REQUIRE(examples > 0, DT_ERR_INTERNAL, "how many windows to train on is not settled");
+    *number = dt_random_permute(position % examples, examples, (uint64_t)config->seed,
+                                (uint32_t)(position / examples));
+    return DT_OK;
+}
+
+static dt_status train(dt_text *text, const dt_source *source, uint64_t position) {
+    uint64_t number = 0;
+    DT_TRY(number_at(&number, source, position));
+    return write(text, source, DT_TRAIN, number);
+}
+
+/* The last token is only predicted. */
+static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_source *source,
+                              uint64_t position) {
+    uint64_t number = 0, window = 0;
+    (void)scratch;
+    DT_TRY(number_at(&number, source, position));
+    DT_TRY(find_window(&window, source, DT_TRAIN, number));
+    *tokens = (uint32_t)dt_windows_length(source->data, DT_TRAIN, window) - 1;
+    return DT_OK;
+}
+
+static dt_status count(uint64_t *texts, const dt_source *source, dt_split split) {
+    *texts = 0;
+    DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_ARG,
+               "--exhaustive is for problems, and this model has learned the text %s; leave it out",
+               source->config.text);
+    *texts = dt_windows_about(source->data)->windows[split];
+    return DT_OK;
+}
+
+/* ---- answers: there are none, and nothing is generated ---- */
+
+static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
+                       const dt_answer *answer) {
+    (void)tally, (void)errors, (void)source;
+    *right = answer->exact;
+    return DT_OK;
+}
+
+/* ---- asking, and showing ---- */
+
+/* Text is gone on with; nothing is gone on with from the beginning of a line. */
+static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
+    DT_TRY(dt_characters_check(source->tokenizer, typed));
+    dt_text_clear(prompt);
+    if (typed->length == 0) DT_TRY(dt_text_append(prompt, "\n", 1));
+    DT_TRY(dt_text_append(prompt, typed->text, typed->length));
+    prompt->prompt_length = prompt->length;
+    return DT_OK;
+}
+
+static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
+                          const dt_line *typed, const char *produced, bool working) {
+    (void)source, (void)prompt, (void)typed, (void)working;
+    dt_text_clear(reply);
+    return dt_text_format(reply, "%s\n", produced);
+}
+
+/* On one line: ends of lines, tabs and backslashes as "\n", "\t" and "\\". */
+static dt_status show(FILE *out, const dt_source *source, const dt_text *text, dt_show_as as) {
+    (void)source;
+    if (as == DT_SHOW_JSON) return DT_OK;
+    for (size_t i = 0; i < text->length; i++) {
+        switch (text->bytes[i]) {
+        case '\n': fputs("\\n", out); break;
+        case '\r': fputs("\\r", out); break;
+        case '\t': fputs("\\t", out); break;
+        case '\\': fputs("\\\\", out); break;
+        default: fputc(text->bytes[i], out);
+        }
+    }
+    return DT_OK;
+}
+
+static const char *const settled[] = {"train-digest", "train-examples", NULL};
+
+const dt_source_kind dt_windows_source = {
+    .name = "running text",
+    .texts = "windows",
+    .setting = "text",
+    .wanted = wanted,
+    .subject = subject,
+    .check = check,
+    .settle = settle,
+    .settled = settled,
+    .size = size_of,
+    .same_texts = same_texts,
+    .evaluates = evaluates,
+    .open = open_windows,
+    .close = close_windows,
+    .tokenizer = create_tokenizer,
+    .announce = announce,
+    .count = count,
+    .write = write,
+    .train = train,
+    .train_length = train_length,
+    .judge = judge,
+    .hint = "how a text begins",
+    .ask = ask,
+    .reply = reply_to,
+    .columns = "text",
+    .show = show,
+};

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Running text: learned, with the same bits on any number of ranks, stopped, killed and replayed; held to the text that was begun with.
+set -euo pipefail
+# shellcheck source=tests/e2e/life.sh
+. "$(dirname "$0")/life.sh"
+
+# Sentences of a few words, with letters of several bytes: about 60 kB.
+/usr/bin/python3 -B - <<'END' || fail "no text"
+import random
+random.seed(7)
+subjects, verbs, objects = "the cat|a dog|猫|Käthe".split("|"), "sees|hört|likes".split("|"), "the moon|水|a tree|nothing".split("|")
+with open("tale.txt", "w") as text:
+    for line in range(2600):
+        text.write(f"{random.choice(subjects)} {random.choice(verbs)} {random.choice(objects)}.\n")
+END
+
+tale=(--text tale.txt --context 48 --layers 2 --width 48 --heads 2 --batch 24 --micro-batch 5 --lr 1e-2 --warmup 20 --dropout 0.05
+    --steps 200 --eval-every 50 --checkpoint-every 20 --keep 0)
+expect_exit 0 start 2 "${tale[@]}" --out whole
+expect_text err "tale.txt is running text" "text: tale.txt, " "24 windows in 8 shards" "context 48" "validation at 200"
+expect_exit 0 start 2 eval whole --json
+/usr/bin/python3 -B - <<'END' || fail "the text was not learned"
+import json
+result = json.load(open("out"))
+print("loss on", result["problems"], "windows never seen:", result["loss"])
+assert result["split"] == "test" and result["loss"] < 1, result
+END
+expect_exit 0 "$dtrain" ask whole "the cat "
+/usr/bin/python3 -B -c '
+import re
+line = open("out").read()
+assert re.fullmatch("(sees|hört|likes) (the moon|水|a tree|nothing)[.]\n", line), line' || fail "the text is not gone on with"
+say "the text is learned"
+
+# ---- the windows are the text ----
+
+for split in train validation test; do
+    expect_exit 0 "$dtrain" data --text tale.txt --split "$split" --count 300 --json
+    mv out "$split.json"
+done
+/usr/bin/python3 -B - <<'END' || fail "data shows other windows than the text has"
+import json
+text = open("tale.txt").read()
+rows = {split: [json.loads(line)["text"] for line in open(f"{split}.json")] for split in ("train", "validation", "test")}
+begins = {split: sorted(text.index(row) for row in rows[split] if len(row) == 256) for split in rows}
+assert all(row in text for split in rows for row in rows[split])
+assert max(begins["train"]) + 256 <= min(begins["validation"]) and max(begins["validation"]) + 256 <= min(begins["test"])
+assert all(begin % 255 == 0 for begin in begins["train"])
+assert len(rows["test"]) == len(set(rows["test"])) and len(rows["validation"]) == len(set(rows["validation"]))
+END
+say "windows are where they belong"
+
+# ---- the same on any number of ranks, stopped in the middle of an epoch, killed, replayed ----
+
+for ranks in 1 3; do
+    expect_exit 0 start "$ranks" "${tale[@]}" --ranks-per-node 2 --out "ranks$ranks"
+    compare_runs whole/latest.h5 "ranks$ranks/latest.h5"
+done
+expect_exit 0 start 3 --resume whole/checkpoint-00000060.h5 --out half
+compare_runs whole/latest.h5 half/latest.h5
+launch 2 "${tale[@]}" --out killed
+wait_for 60 test -e killed/checkpoint-00000040.h5
+signal_ranks KILL
+end_of_job
+expect_exit 0 start 3 "${tale[@]}" --out killed
+compare_runs whole/latest.h5 killed/latest.h5
+mkdir elsewhere
+mv tale.txt elsewhere/moved.txt
+replay=(verify --replay whole/checkpoint-00000060.h5 whole/checkpoint-00000200.h5)
+expect_exit 66 start 3 "${replay[@]}"
+expect_text err tale.txt
+expect_exit 0 start 3 "${replay[@]}" --text elsewhere/moved.txt
+expect_text out "the same bytes"
+say "the same bytes on 1, 2 and 3 ranks, after a stop and a kill"
+
+# ---- bytes as tokens: any text, whatever its characters ----
+
+printf 'latin \xe9\xff %s\n' {1..900} >latin.txt
+tiny=(--steps 2 --layers 1 --width 8 --heads 2 --batch 8 --eval-every 2)
+expect_exit 0 start 2 "${tiny[@]}" --text latin.txt --tokenizer bytes --context 32 --out bytes
+expect_text err "vocabulary 255"
+expect_exit 0 "$dtrain" verify bytes
+expect_exit 64 start 2 --text elsewhere/moved.txt --tokenizer bytes --steps 220 --out whole
+expect_text err "--tokenizer chars, which cannot become bytes"
+# Positions of that kind are for any data.
+expect_exit 0 start 2 "${tiny[@]}" --positions index --out index
+expect_exit 0 start 3 --out index --steps 4
+expect_exit 64 start 2 "${tiny[@]}" --positions index --places 9 --out places
+expect_text err "--positions index"
+say "bytes are tokens, too"
+
+# ---- bad input ----
+
+# bad CODE SENTENCE ARGUMENT…: nothing is begun.
+bad() {
+    local code=$1 sentence=$2
+    shift 2
+    expect_exit "$code" start 2 "${tiny[@]}" --out bad "$@"
+    expect_text err "$sentence"
+    [[ ! -e bad ]] || fail "bad input makes a folder"
+}
+bad 65 "latin.txt:1: byte 7 (0xe9)" --text latin.txt
+bad 66 "cannot read elsewhere" --text elsewhere
+bad 66 "cannot read nothing.txt" --text nothing.txt
+echo "too short" >short.txt
+bad 65 "has 10 tokens to train on, and a window has 256" --text short.txt
+bad 64 "no window for validation" --text short.txt --context 4
+bad 64 "leave one out" --text short.txt --train-file short.txt
+bad 64 "is none of chars, bytes" --text short.txt --tokenizer words
+bad 64 "--positions none" --text elsewhere/moved.txt --positions none
+checksums whole >before
+sed -i '$s/e/i/' elsewhere/moved.txt
+expect_exit 65 start 2 --out whole --steps 220 --text elsewhere/moved.txt
+expect_text err "is not the text that the run learns from" "--text"
+expect_exit 64 start 2 --out whole --steps 220 --text ""
+expect_text err "cannot become arithmetic"
+checksums whole >after
+cmp before after || fail "a refused start touched the run"
+say "bad input is named"
