@@ -51,9 +51,15 @@ static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool le
 static void tell_rate(const dt_trainer *t, const dt_start_plan *plan) {
     const double now = dt_schedule_lr(&t->config, t->state.step);
     if (!plan->stretched || fabs(now - plan->planned_lr) <= 1e-6 * plan->planned_lr) return;
+    char keep[96] = "";
+    if (plan->planned_lr > 0) {
+        snprintf(keep, sizeof keep,
+                 "; to go on with that one to the end give --schedule constant --lr %.6g",
+                 plan->planned_lr);
+    }
     dt_log_info("with these --steps the learning rate of the next step is %.3g; it would have been "
-                "%.3g; to go on with that one to the end give --schedule constant --lr %.6g",
-                now, plan->planned_lr, plan->planned_lr);
+                "%.3g%s",
+                now, plan->planned_lr, keep);
 }
 
 static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_session *s) {

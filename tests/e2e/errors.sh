@@ -87,6 +87,11 @@ expect_exit 0 start 1 "${curve[@]}"
 expect_exit 0 start 1 --out curve --steps 30
 expect_text err "changed: steps 20 -> 30" "the learning rate of the next step is" "it would have been 0.0003" \
     "--schedule constant --lr 0.0003"
+# A rate of 0 at the end cannot be gone on with.
+expect_exit 0 start 1 "${small[@]}" --eval-every 0 --steps 20 --min-lr 0 --out zero
+expect_exit 0 start 1 --out zero --steps 30
+expect_text err "it would have been 0"
+! grep -q -e "--schedule constant" err || fail "a rate of 0 is recommended"
 expect_exit 0 start 1 --out curve --steps 40 --schedule constant --lr 0.0003
 ! grep -q "the learning rate of the next step" err || fail "a rate that was asked for is said to be another one"
 rates=$(/usr/bin/python3 -B -c '
