@@ -1,5 +1,4 @@
-/* Finds what is in the folder of a run that dtrain has not made there, and sets such things aside.
- */
+/* Finds what is in the folder of a run that dtrain has not made there. */
 #include "dtrain/folder/foreign.h"
 
 #include <ctype.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dtrain/core/memory.h"
@@ -121,26 +119,5 @@ dt_status dt_foreign_find(dt_foreign *found, const char *folder) {
     DT_TRY(find_checkpoint(found, folder));
     DT_TRY(look_at_settings(found, folder));
     found->log = is_foreign_log(folder);
-    return DT_OK;
-}
-
-/* ---- setting aside ---- */
-
-dt_status dt_foreign_set_aside(char *aside, size_t size, const char *path) {
-    char stamp[32], text[128];
-    struct stat there;
-    struct tm parts;
-    const time_t now = time(NULL);
-    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", gmtime_r(&now, &parts));
-    for (int tries = 0; tries < 1000; tries++) {
-        const int length = tries ? snprintf(aside, size, "%s.%s-%d", path, stamp, tries)
-                                 : snprintf(aside, size, "%s.%s", path, stamp);
-        DT_REQUIRE((size_t)length < size, DT_ERR_CREATE,
-                   "%s cannot be renamed: the new name would be too long", path);
-        if (lstat(aside, &there) != 0) break;
-    }
-    const int error = rename(path, aside) == 0 ? 0 : errno;
-    DT_REQUIRE(!error, DT_ERR_CREATE, "%s cannot be renamed to %s: %s", path, aside,
-               dt_file_reason(error, text));
     return DT_OK;
 }

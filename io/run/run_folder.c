@@ -276,7 +276,7 @@ static dt_status make_room(const char *folder, const char *name) {
     if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode)) return DT_OK; /* nor can it be replaced */
     if (S_ISREG(info.st_mode)) DT_TRY(is_copy(&copy, folder, path));
     if (copy) return DT_OK;
-    DT_TRY(dt_foreign_set_aside(aside, sizeof aside, path));
+    DT_TRY(dt_run_set_aside(aside, sizeof aside, path));
     dt_log_warn("%s was none of the run's: it is now %s", path, aside);
     return DT_OK;
 }

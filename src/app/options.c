@@ -68,19 +68,6 @@ static dt_status list_known(known_option **list, size_t *count, const command *c
     return DT_OK;
 }
 
-dt_status command_check_target(const char *target) {
-    DT_REQUIRE(target, DT_ERR_ARG,
-               "which checkpoint? Give a file or a run folder, such as runs/default");
-    return DT_OK;
-}
-
-bool command_knows_name(const dt_setting *setting, const char *const *name, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(setting->name, name[i]) == 0) return true;
-    }
-    return false;
-}
-
 /* ---- values ---- */
 
 static dt_status read_count(int64_t *value, const char *text, const char *option) {

@@ -117,9 +117,4 @@ typedef struct {
 /* Leaves the logits. */
 dt_status model_pass(dt_model *model, const forward_pass *pass);
 
-/* Of the model's packed batch; `keep` as in forward_pass. */
-dt_status model_forward(dt_model *model, const dt_step_key *dropout, bool keep);
-dt_status model_dropout(dt_model *model, dt_tensor y, dt_tensor x, dt_tensor residual,
-                        uint32_t site, const dt_step_key *key);
-
 #endif

@@ -168,20 +168,3 @@ dt_status model_upload(dt_model *model, const dt_batch *batch) {
     RUN(model, upload, p->target, batch->target, batch->tokens);
     return DT_OK;
 }
-
-dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
-                            const dt_batch *batch) {
-    DT_TRY(model_upload(model, batch));
-    DT_TRY(model_forward(model, NULL, false));
-    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->final.logits,
-        &model->packed, model->shape.V, false);
-    if (matched) RUN(model, download, matched, model->matched, batch->problems);
-    return DT_OK;
-}
-
-dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch) {
-    DT_TRY(model_upload(model, batch));
-    DT_TRY(model_forward(model, NULL, false));
-    RUN(model, download, logits, model->final.logits, batch->tokens * model->shape.V);
-    return DT_OK;
-}

@@ -1,8 +1,8 @@
 /* The forward and the backward pass in terms of backend operations. */
 #include "internal.h"
 
-dt_status model_dropout(dt_model *model, dt_tensor y, dt_tensor x, dt_tensor residual,
-                        uint32_t site, const dt_step_key *key) {
+static dt_status drop_out(dt_model *model, dt_tensor y, dt_tensor x, dt_tensor residual,
+                          uint32_t site, const dt_step_key *key) {
     const dt_dropout dropout = {
         .probability = (float)model->shape.dropout,
         .seed = key->seed,
@@ -26,8 +26,8 @@ static dt_status close_branch(dt_model *model, const forward_pass *pass, dt_tens
     }
     RUN(model, linear_forward, model->branch, DT_NO_TENSOR, x, w, b, DT_NO_TENSOR, N, in, C,
         DT_IDENTITY);
-    return model_dropout(model, out, model->branch, stream,
-                         dropout_site(l, weight == MLP_OUT_WEIGHT), pass->dropout);
+    return drop_out(model, out, model->branch, stream, dropout_site(l, weight == MLP_OUT_WEIGHT),
+                    pass->dropout);
 }
 
 /* Layer l, with the activations of a, its own or the first's; its output goes to `next`, which may
@@ -56,7 +56,7 @@ dt_status model_pass(dt_model *model, const forward_pass *pass) {
     const dt_tensor first = L ? pass->layer[0].input : f->input;
     RUN(model, embed_forward, first, pass->batch, embedding_weight(model, TOK_EMBED),
         embedding_weight(model, POS_EMBED), embedding_weight(model, PLACE_EMBED), C);
-    if (pass->dropout) DT_TRY(model_dropout(model, first, first, DT_NO_TENSOR, 0, pass->dropout));
+    if (pass->dropout) DT_TRY(drop_out(model, first, first, DT_NO_TENSOR, 0, pass->dropout));
     for (size_t l = 0; l < L; l++) {
         const dt_tensor next = l + 1 < L ? pass->layer[pass->keep ? l + 1 : 0].input : f->input;
         layer_activations own = pass->layer[pass->keep ? l : 0];
@@ -80,7 +80,8 @@ static dt_status attend(void *context, size_t l, const layer_activations *a) {
     return DT_OK;
 }
 
-dt_status model_forward(dt_model *model, const dt_step_key *dropout, bool keep) {
+/* Of the model's packed batch; `keep` as in forward_pass. */
+static dt_status forward(dt_model *model, const dt_step_key *dropout, bool keep) {
     const dt_packed embedded = model_embedded(model);
     const forward_pass pass = {.batch = &embedded,
                                .layer = model->layer,
@@ -92,13 +93,30 @@ dt_status model_forward(dt_model *model, const dt_step_key *dropout, bool keep) 
     return model_pass(model, &pass);
 }
 
+dt_status dt_model_evaluate(dt_model *model, dt_score *score, int32_t *matched,
+                            const dt_batch *batch) {
+    DT_TRY(model_upload(model, batch));
+    DT_TRY(forward(model, NULL, false));
+    RUN(model, loss, score, matched ? model->matched : DT_NO_TENSOR, model->final.logits,
+        &model->packed, model->shape.V, false);
+    if (matched) RUN(model, download, matched, model->matched, batch->problems);
+    return DT_OK;
+}
+
+dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch) {
+    DT_TRY(model_upload(model, batch));
+    DT_TRY(forward(model, NULL, false));
+    RUN(model, download, logits, model->final.logits, batch->tokens * model->shape.V);
+    return DT_OK;
+}
+
 /* The gradient of a branch's end: through dropout, if there is any. */
 static dt_status open_branch(dt_model *model, dt_tensor *d_end, uint32_t site,
                              const dt_step_key *key) {
     *d_end = model->d_stream;
     if (!key) return DT_OK;
     *d_end = model->branch;
-    return model_dropout(model, model->branch, model->d_stream, DT_NO_TENSOR, site, key);
+    return drop_out(model, model->branch, model->d_stream, DT_NO_TENSOR, site, key);
 }
 
 /* The gradient is complete from p on: the layout is in the order of the forward pass. */
@@ -189,7 +207,7 @@ static dt_status final_backward(dt_model *model, dt_buffer *gradient) {
 static dt_status embed_backward(dt_model *model, dt_buffer *gradient, const dt_step_key *key) {
     const dt_parameter *embedding = model->layout.parameter;
     const dt_packed embedded = model_embedded(model);
-    if (key) DT_TRY(model_dropout(model, model->d_stream, model->d_stream, DT_NO_TENSOR, 0, key));
+    if (key) DT_TRY(drop_out(model, model->d_stream, model->d_stream, DT_NO_TENSOR, 0, key));
     RUN(model, embed_backward, gradient_of(gradient, &embedding[TOK_EMBED]),
         gradient_of(gradient, &embedding[POS_EMBED]),
         gradient_of(gradient, &embedding[PLACE_EMBED]), &embedded, model->d_stream, model->shape.C);
@@ -202,7 +220,7 @@ dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradien
     const dt_step_key *dropout = model->shape.dropout > 0 ? key : NULL;
     const size_t L = model->shape.L;
     DT_TRY(model_upload(model, batch));
-    DT_TRY(model_forward(model, dropout, true));
+    DT_TRY(forward(model, dropout, true));
     RUN(model, loss, score, DT_NO_TENSOR, model->final.logits, &model->packed, model->shape.V,
         true);
     DT_TRY(final_backward(model, gradient));

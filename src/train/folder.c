@@ -118,7 +118,7 @@ static dt_status clear_settings(const sight *s) {
     char aside[PATH_SIZE];
     const dt_settings_origin origin = s->found.settings;
     if (origin == DT_SETTINGS_NONE || (origin == DT_SETTINGS_OWN && !*s->differences)) return DT_OK;
-    DT_TRY(dt_foreign_set_aside(aside, sizeof aside, s->ini));
+    DT_TRY(dt_run_set_aside(aside, sizeof aside, s->ini));
     if (origin == DT_SETTINGS_FOREIGN) {
         dt_log_warn("%s cannot be read: %s; it is now %s", s->ini, s->found.why, aside);
     } else if (*s->differences) {
@@ -140,7 +140,7 @@ dt_status dt_folder_clear(const dt_start_plan *plan, const dt_config *before,
     if (!s.found.log) return DT_OK;
     char log[PATH_SIZE], aside[PATH_SIZE + 64];
     snprintf(log, sizeof log, "%s/log.jsonl", plan->config.out);
-    DT_TRY(dt_foreign_set_aside(aside, sizeof aside, log));
+    DT_TRY(dt_run_set_aside(aside, sizeof aside, log));
     dt_log_warn("%s is not dtrain's: it is now %s", log, aside);
     return DT_OK;
 }
@@ -201,7 +201,7 @@ static dt_status rename_locked(const char *folder, const char *name) {
     char aside[PATH_SIZE];
     dt_run_lock *lock = NULL;
     if (dt_run_is_locked(folder)) DT_TRY(dt_run_lock_take(&lock, folder, 1));
-    const dt_status status = dt_foreign_set_aside(aside, sizeof aside, folder);
+    const dt_status status = dt_run_set_aside(aside, sizeof aside, folder);
     dt_run_lock_release(&lock);
     if (status == DT_OK) dt_log_info("--fresh: what was in %s is now in %s", name, aside);
     return status;

@@ -180,7 +180,7 @@ static void test_set_aside(void **state) {
     for (int i = 0; i < 3; i++) { /* within a second, or not */
         const char text[] = {(char)('a' + i), '\0'};
         store(s, "file", text);
-        assert_int_equal(dt_foreign_set_aside(aside[i], DT_PATH_MAX, path), DT_OK);
+        assert_int_equal(dt_run_set_aside(aside[i], DT_PATH_MAX, path), DT_OK);
         assert_int_equal(access(path, F_OK), -1);
         assert_int_equal(strncmp(aside[i], path, strlen(path)), 0);
     }
@@ -188,8 +188,8 @@ static void test_set_aside(void **state) {
         const char text[] = {(char)('a' + i), '\0'};
         assert_holds(s, strrchr(aside[i], '/') + 1, text);
     }
-    assert_int_equal(dt_foreign_set_aside(aside[0], DT_PATH_MAX, path), DT_ERR_CREATE);
-    assert_int_equal(dt_foreign_set_aside(aside[0], strlen(path) + 3, path), DT_ERR_CREATE);
+    assert_int_equal(dt_run_set_aside(aside[0], DT_PATH_MAX, path), DT_ERR_CREATE);
+    assert_int_equal(dt_run_set_aside(aside[0], strlen(path) + 3, path), DT_ERR_CREATE);
 }
 
 static void test_copy(void **state) {

@@ -23,8 +23,4 @@ typedef struct {
 /* Look through a folder; there need be none. */
 dt_status dt_foreign_find(dt_foreign *found, const char *folder);
 
-/* Rename a file or folder to a name beside it that is free: best.h5.20260131-120000. DT_ERR_CREATE.
- */
-dt_status dt_foreign_set_aside(char *aside, size_t size, const char *path);
-
 #endif

@@ -77,6 +77,10 @@ dt_status dt_run_rotate(const char *folder, int64_t keep);
  */
 dt_status dt_run_resolve(char *path, size_t size, const char *name);
 
+/* Rename a file or folder to a name beside it that is free: best.h5.20260131-120000. DT_ERR_CREATE.
+ */
+dt_status dt_run_set_aside(char *aside, size_t size, const char *path);
+
 /* Whether a folder of that name is there. */
 bool dt_is_folder(const char *path);
 
