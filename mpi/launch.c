@@ -1,6 +1,7 @@
 /* Lets a process that nothing has launched start MPI alone. */
 #include "launch.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,9 @@ static const char *const RANK[] = {"OMPI_COMM_WORLD_SIZE",
                                    "PALS_RANKID",
                                    "FLUX_TASK_RANK"};
 
-bool dt_is_launched(void) {
+/* Whether a launcher (mpirun, srun, …) has started this process as one of its ranks, by the
+ * variables of the environment. A shell under `srun --pty` is not a rank. */
+static bool is_launched(void) {
     if (is_set("OMPI_COMM_WORLD_SIZE")) return true;
     /* In a shell under srun --pty: Slurm's variables are the shell's. */
     if (is_set("SLURM_PTY_PORT")) return false;
@@ -38,7 +41,7 @@ void dt_launch_prepare(dt_launch *launch) {
     *launch = (dt_launch){0};
     /* hwloc's OpenCL plugin would load a compiler into every rank, and takes the signal USR1. */
     setenv("HWLOC_COMPONENTS", "-opencl", 0);
-    if (dt_is_launched()) return;
+    if (is_launched()) return;
     static const char *const ALONE[][2] = {
         {"OMPI_MCA_ess_singleton_isolated", "1"},
         {"OMPI_MCA_orte_create_session_dirs", "0"},

@@ -2,12 +2,6 @@
 #ifndef DT_MPI_LAUNCH_H
 #define DT_MPI_LAUNCH_H
 
-#include <stdbool.h>
-
-/* Whether a launcher (mpirun, srun, …) has started this process as one of its ranks, by the
- * variables of the environment. A shell under `srun --pty` is not a rank. */
-bool dt_is_launched(void);
-
 /* What dt_launch_prepare has hidden. */
 typedef struct {
     char *nodes; /* SLURM_NODELIST; NULL: nothing is hidden */

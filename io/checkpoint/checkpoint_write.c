@@ -13,12 +13,6 @@
 #include "hdf5_write.h"
 #include "schema.h"
 
-void dt_checkpoint_library(char *text, size_t size) {
-    unsigned major = 0, minor = 0, release = 0;
-    H5get_libversion(&major, &minor, &release);
-    snprintf(text, size, "%u.%u.%u", major, minor, release);
-}
-
 static const float *block_of(const dt_checkpoint *checkpoint, size_t block) {
     const float *const of[DT_BLOCKS] = {checkpoint->weights, checkpoint->m, checkpoint->v,
                                         checkpoint->iterate};

@@ -50,7 +50,7 @@ dt_status dt_file_folder(char *folder, size_t size, const char *path) {
     return DT_OK;
 }
 
-dt_status dt_file_sync_folder(const char *folder) {
+static dt_status sync_folder(const char *folder) {
     char text[128];
     const int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DT_REQUIRE(file >= 0, DT_ERR_IO, "cannot flush the folder %s: %s", folder,
@@ -134,7 +134,7 @@ dt_status dt_replacement_commit(dt_replacement *replacement) {
                dt_file_reason(errno, text));
     replacement->temporary[0] = '\0';
     DT_TRY(dt_file_folder(folder, sizeof folder, replacement->path));
-    return dt_file_sync_folder(folder);
+    return sync_folder(folder);
 }
 
 void dt_replacement_discard(dt_replacement *replacement) {

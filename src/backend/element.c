@@ -1,7 +1,7 @@
 /* The types of elements. */
 #include "element.h"
 
-const char *dt_element_name(dt_element element) {
+static const char *name_of(dt_element element) {
     switch (element) {
     case DT_ELEMENT_FLOAT32: return "float32";
     case DT_ELEMENT_INT32: return "int32";
@@ -15,7 +15,7 @@ dt_status element_expect(const char *backend, const char *operation, dt_element 
     for (size_t i = 0; i < count; i++) {
         DT_REQUIRE(!tensor[i].buffer || tensor[i].element == expected, DT_ERR_UNAVAILABLE,
                    "the backend %s does %s on %s, not on %s; choose another --backend", backend,
-                   operation, dt_element_name(expected), dt_element_name(tensor[i].element));
+                   operation, name_of(expected), name_of(tensor[i].element));
     }
     return DT_OK;
 }

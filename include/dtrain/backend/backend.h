@@ -17,9 +17,6 @@ typedef struct dt_buffer dt_buffer; /* a stretch of the device's memory; each ba
 /* bfloat16: the upper half of a float32. */
 typedef enum { DT_ELEMENT_FLOAT32, DT_ELEMENT_INT32, DT_ELEMENT_BFLOAT16 } dt_element;
 
-/* "float32" */
-const char *dt_element_name(dt_element element);
-
 /* Bytes of so many elements. */
 static inline size_t dt_element_bytes(dt_element element, size_t count) {
     switch (element) {

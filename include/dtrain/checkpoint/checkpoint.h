@@ -105,7 +105,4 @@ typedef struct {
 dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path);
 void dt_verdict_clear(dt_verdict *verdict);
 
-/* Version of the HDF5 library: "1.10.8". */
-void dt_checkpoint_library(char *text, size_t size);
-
 #endif

@@ -42,7 +42,4 @@ const char *dt_file_reason(int error, char text[128]);
 /* The folder part of a path: "." if it has none. DT_ERR_CREATE if it is too long. */
 dt_status dt_file_folder(char *folder, size_t size, const char *path);
 
-/* Flush a folder's entries to the disk. DT_ERR_IO. */
-dt_status dt_file_sync_folder(const char *folder);
-
 #endif
