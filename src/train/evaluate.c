@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@
    then there are at least so many units; and units of a rank between two exchanges: some seconds.
  */
 enum { UNIT_MOST = 32, UNITS = 16, ROUND_UNITS = 12 };
-enum { SCORES = 7, WRONG = 5, INTERRUPTED = 6 };
+enum { SCORES = 8, WRONG = 5, INTERRUPTED = 6, BYTES = 7 };
 
 /* A text that was not reproduced. */
 typedef struct {
@@ -33,6 +34,7 @@ typedef struct {
     dt_text *prompt, *produced; /* (DT_EVAL_ANSWERS) */
     open_text *open;            /* (EVAL_CHUNK * UNIT_MOST) */
     size_t opened, wrong;       /* of this unit */
+    uint64_t bytes;             /* the same */
     int64_t *round;             /* (values_of) as those of the result, of this round */
     double *unit_score;         /* (units of a round, SCORES) */
     dt_text errors;             /* lines about wrong answers of this round */
@@ -126,6 +128,7 @@ static dt_status answer_open(evaluator *e) {
 static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, uint64_t end) {
     DT_TRY(fill_chunk(e, first, end));
     DT_TRY(dt_model_evaluate(e->model, score, e->matched, &e->batch));
+    e->bytes += e->batch.bytes;
     for (size_t i = 0; i < e->batch.problems; i++) {
         const dt_note *note = &e->batch.note[i];
         if (e->matched[i]) {
@@ -143,13 +146,14 @@ static dt_status evaluate_unit(evaluator *e, double *unit_score, uint64_t first,
     const dt_eval_progress *progress = e->request->progress;
     dt_score sum = {0};
     e->opened = e->wrong = 0;
+    e->bytes = 0;
     for (uint64_t at = first; at < end && !is_stopped(e); at += e->batch.problems) {
         DT_TRY(evaluate_chunk(e, &sum, at, end));
         if (progress && progress->chunk) progress->chunk(progress->context, e->batch.problems);
     }
     DT_TRY(answer_open(e));
-    const double score[SCORES] = {sum.loss,  sum.scored,       sum.correct,  sum.problems,
-                                  sum.exact, (double)e->wrong, is_stopped(e)};
+    const double score[SCORES] = {sum.loss,  sum.scored,       sum.correct,   sum.problems,
+                                  sum.exact, (double)e->wrong, is_stopped(e), (double)e->bytes};
     memcpy(unit_score, score, sizeof score);
     return DT_OK;
 }
@@ -182,6 +186,7 @@ static void add_round(dt_eval_result *result, const evaluator *e, const eval_rou
         result->total.problems += s[3];
         result->total.exact += s[4];
         result->wrong += (uint64_t)s[WRONG];
+        result->bytes += (uint64_t)s[BYTES];
     }
     int64_t *sum = (int64_t *)(void *)result->count;
     for (size_t i = 0; i < values_of(result->kind); i++) sum[i] += e->round[i];
@@ -282,6 +287,10 @@ static dt_status result_open(dt_eval_result *result, const dt_source_kind *kind)
     result->count = counts_in(values);
     result->tally = tally_in(values);
     return DT_OK;
+}
+
+double dt_eval_bits_per_byte(const dt_eval_result *result) {
+    return result->total.loss / log(2) / (double)result->bytes;
 }
 
 void dt_eval_result_destroy(dt_eval_result *result) {

@@ -26,6 +26,7 @@ static void fill_row(dt_validation_row *row, const dt_eval_result *result) {
     const dt_score *total = &result->total;
     row->loss = total->loss / total->scored;
     row->perplexity = exp(row->loss);
+    row->bits_per_byte = dt_eval_bits_per_byte(result);
     row->token_accuracy = total->correct / total->scored;
     const dt_count *all = &result->count[0];
     row->exact_match = (double)all->right / (double)all->problems;

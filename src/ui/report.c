@@ -27,6 +27,7 @@ void dt_report_text(const dt_eval_result *result, const dt_eval_problems *proble
     char perplexity[DT_PERPLEXITY_SIZE];
     printf("loss            %.5f nats per token (perplexity %s)\n", t->loss / t->scored,
            dt_perplexity_text(perplexity, 4, exp(t->loss / t->scored)));
+    if (kind->bits_per_byte) printf("bits per byte   %.5f\n", dt_eval_bits_per_byte(result));
     printf("token accuracy  %.4f %%\n", 100 * t->correct / t->scored);
     printf("exact match     %.3f %%", 100 * share_of(all.right, all.problems));
     if (kind->answers)
@@ -51,6 +52,9 @@ dt_status dt_report_json(const dt_eval_result *result, const dt_eval_problems *p
            dt_json_number(number[2], 17, t->correct / t->scored),
            dt_json_number(number[3], 17, share_of(all.right, all.problems)),
            dt_json_number(number[4], 17, share_of(all.text, all.problems)));
+    if (result->kind->bits_per_byte)
+        printf(",\"bits_per_byte\":%s",
+               dt_json_number(number[0], 17, dt_eval_bits_per_byte(result)));
     if (result->kind->tally_write) DT_TRY(result->kind->tally_write(stdout, result->tally));
     printf("}\n");
     return DT_OK;

@@ -17,13 +17,22 @@ END
 tale=(--text tale.txt --context 48 --layers 2 --width 48 --heads 2 --batch 24 --micro-batch 5 --lr 1e-2 --warmup 20 --dropout 0.05
     --steps 200 --eval-every 50 --checkpoint-every 20 --keep 0)
 expect_exit 0 start 2 "${tale[@]}" --out whole
+grep -q "validation at 200: loss .* bits per byte [0-9.]* " err || fail "no bits per byte"
 expect_text err "tale.txt is running text" "text: tale.txt, " "24 windows in 8 shards" "context 48" "validation at 200"
 expect_exit 0 start 2 eval whole --json
 /usr/bin/python3 -B - <<'END' || fail "the text was not learned"
-import json
+import json, math
 result = json.load(open("out"))
 print("loss on", result["problems"], "windows never seen:", result["loss"])
 assert result["split"] == "test" and result["loss"] < 1, result
+# All windows of the test part: the loss of all its characters but the first, over their bytes.
+bytes = open("tale.txt", "rb").read()
+part = bytes[len(bytes) - len(bytes) // 20:].decode(errors="ignore")
+expected = result["loss"] * (len(part) - 1) / len(part[1:].encode()) / math.log(2)
+assert abs(result["bits_per_byte"] - expected) < 1e-12 * expected, (result, expected)
+rows = [json.loads(line) for line in open("whole/log.jsonl")]
+rows = [row for row in rows if row["event"] == "validation"]
+assert len(rows) == 4 and all(0.5 < row["bits_per_byte"] / row["loss"] < 1.5 for row in rows), rows
 END
 expect_exit 0 "$dtrain" ask whole "the cat "
 /usr/bin/python3 -B -c '

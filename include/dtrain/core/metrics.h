@@ -29,6 +29,7 @@ typedef struct {
     double loss, perplexity, token_accuracy, exact_match;
     double exact_match_of[DT_KINDS_MAX]; /* by kind; NaN: there was no such text */
     double seconds;
+    double bits_per_byte; /* not kept in checkpoints */
 } dt_validation_row;
 
 typedef struct {

@@ -10,6 +10,7 @@ typedef struct {
     size_t problems;   /* B */
     size_t tokens;     /* N: a text of n tokens gives n - 1 inputs */
     size_t scored;     /* targets that count */
+    size_t bytes;      /* of text that these targets stand for */
     int32_t *offset;   /* (B+1) first token of each text */
     int32_t *token;    /* (N) */
     int32_t *position; /* (N) as dt_tokenizer_places gives it */

@@ -111,6 +111,8 @@ struct dt_source_kind {
      * appended if it is wrong; NULL: none is. */
     dt_status (*judge)(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
                        const dt_answer *answer);
+    /* Whether losses are shown in bits per byte, too, which can be compared over vocabularies. */
+    bool bits_per_byte;
     size_t tally_values; /* of a tally, 0 to begin with; ranks add them up */
     /* For people; everything: over every text. And as members of a JSON object, each with a comma
      * before it; DT_ERR_IO. NULL where there is no tally. */

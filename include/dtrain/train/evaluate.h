@@ -43,6 +43,7 @@ typedef struct {
     int64_t *tally;  /* the source's own */
     uint64_t done;   /* texts; fewer than were asked for only if interrupted */
     uint64_t wrong;
+    uint64_t bytes;   /* of text that the scored tokens stand for */
     bool interrupted; /* by a signal: texts 0 … done-1 are in total and wrong, and the counts of
                          no use */
 } dt_eval_result;
@@ -57,6 +58,10 @@ typedef struct {
  */
 dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
                       const dt_source *source, const dt_eval_request *request);
+
+/* The loss in bits per byte of text. */
+double dt_eval_bits_per_byte(const dt_eval_result *result);
+
 void dt_eval_result_destroy(dt_eval_result *result);
 
 #endif

@@ -41,6 +41,7 @@ void dt_batch_clear(dt_batch *batch) {
     batch->problems = 0;
     batch->tokens = 0;
     batch->scored = 0;
+    batch->bytes = 0;
 }
 
 /* How many of the tokens begin within the prompt's bytes. */
@@ -73,6 +74,7 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
     batch->problems++;
     batch->tokens += inputs;
     batch->scored += count - given;
+    batch->bytes += text->length - text->prompt_length;
     batch->offset[batch->problems] = (int32_t)batch->tokens;
     return DT_OK;
 }

@@ -265,6 +265,7 @@ const dt_source_kind dt_windows_source = {
     .train = train,
     .train_length = train_length,
     .judge = judge,
+    .bits_per_byte = true,
     .hint = "how a text begins",
     .ask = ask,
     .reply = reply_to,
