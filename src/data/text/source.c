@@ -1,4 +1,4 @@
-/* The lines of a file as a source of texts, and what keeps a run to its file. */
+/* The lines of a file as a source of texts. */
 #include "dtrain/text/source.h"
 
 #include <stdio.h>
