@@ -235,5 +235,5 @@ assert max(len(json.loads(line)["tokens"]) for line in open("out")) == 6003' || 
 expect_exit 0 start 2 eval long --split train --count 200
 expect_text out "lines of the train split"
 expect_exit 65 start 2 "${tiny[@]}" --train-file long.txt --context 6002 --out short
-expect_text err "long.txt:201: the line needs 6003 tokens" "--context"
+expect_text err "long.txt:201:6002: the line needs 6003 tokens" "--context"
 say "a line of 6002 bytes is learned and evaluated"
