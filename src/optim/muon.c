@@ -18,7 +18,6 @@ dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_
         .momentum = (float)config->momentum,
         .decay = (float)config->weight_decay,
         .gradient_scale = (float)gradient_scale,
-        .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
     };
     size_t whole_work = 0, work = 0;
     for (size_t i = 0; i < layout->parameters; i++) {

@@ -92,7 +92,6 @@ typedef struct {
     float lr, momentum, decay;
     float gradient_scale; /* multiplies the summed gradient */
     float scale;          /* size of the update beside that of AdamW */
-    bool bfloat16;        /* the operands of its products */
 } dt_muon;
 
 /* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,

@@ -51,76 +51,33 @@ static void mirror(float *c, size_t r) {
     }
 }
 
-/* What multiplies. */
-typedef struct {
-    cpu_backend *cpu;
-    bool bfloat16; /* operands are rounded */
-} multiplier;
-
-/* b (K, N) or its transpose; otherwise than in bfloat16 by our own kernel where the backend has it
- * and it suits. */
-static dt_status open_right(cpu_right *right, const multiplier *by, const float *b, bool transposed,
+/* By our own kernel where the backend has it and it suits; b (K, N) or its transpose. */
+static dt_status open_right(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
                             size_t K, size_t N) {
-    cpu_backend *cpu = by->cpu;
-    if (by->bfloat16)
-        return cpu->bf16->right_open(right, &cpu->packing, b, false, transposed, K, N);
     const bool own = cpu->own && cpu_kernel_suits(K, N, false);
     return cpu_right_open(right, own ? &cpu->packing : NULL, b, transposed, K, N);
 }
 
-/* The first M rows of a (M, K), as the left side. */
-typedef struct {
-    const float *floats;
-    cpu_left_words words;
-} left_side;
-
-static dt_status open_left(left_side *left, const multiplier *by, const float *a, size_t M,
-                           size_t K) {
-    const size_t row = (K + 1) / 2;
-    *left = (left_side){.floats = a};
-    if (!by->bfloat16) return DT_OK;
-    DT_TRY(cpu_reserve(&by->cpu->padded, M * row, "rounded rows"));
-    by->cpu->bf16->round_rows((cpu_bfloat16 *)(void *)by->cpu->padded.at, a, M, K);
-    left->words = (cpu_left_words){(const uint32_t *)(const void *)by->cpu->padded.at, row, 1};
-    return DT_OK;
-}
-
-/* c (rows, N) = a b, for rows of a from `top` on. */
-static void multiply_rows(float *c, const multiplier *by, const left_side *left, size_t top,
-                          const cpu_right *right, size_t rows, size_t K) {
-    if (by->bfloat16) {
-        cpu_left_words words = left->words;
-        words.p += top * words.row;
-        by->cpu->bf16->multiply(c, (cpu_addend){0}, words, right, rows);
-    } else {
-        cpu_multiply(c, (cpu_addend){0}, (cpu_left){left->floats + top * K, K, 1}, right, rows);
-    }
-}
-
 /* c (M, N) = a (M, K) b, b (K, N) */
-static dt_status product(const multiplier *by, float *c, const float *a, const float *b, size_t M,
+static dt_status product(cpu_backend *cpu, float *c, const float *a, const float *b, size_t M,
                          size_t N, size_t K) {
     cpu_right right;
-    left_side left;
-    DT_TRY(open_right(&right, by, b, false, K, N));
-    DT_TRY(open_left(&left, by, a, M, K));
-    multiply_rows(c, by, &left, 0, &right, M, K);
+    DT_TRY(open_right(&right, cpu, b, false, K, N));
+    cpu_multiply(c, (cpu_addend){0}, (cpu_left){a, K, 1}, &right, M);
     return DT_OK;
 }
 
 /* c (r, r) = a (r, K) b, where that is known to be symmetric; b is (K, r) or its transpose.
  * Computes little more than the lower half. */
-static dt_status symmetric_product(const multiplier *by, float *c, const float *a, const float *b,
+static dt_status symmetric_product(cpu_backend *cpu, float *c, const float *a, const float *b,
                                    bool transposed, size_t r, size_t K) {
     enum { ROWS = 48 };
     cpu_right right;
-    left_side left;
-    DT_TRY(open_right(&right, by, b, transposed, K, r));
-    DT_TRY(open_left(&left, by, a, r, K));
+    DT_TRY(open_right(&right, cpu, b, transposed, K, r));
     for (size_t top = 0, rows; top < r; top += rows) {
         rows = dt_min_size(ROWS, r - top);
         right.columns = top + rows;
-        multiply_rows(c + top * r, by, &left, top, &right, rows, K);
+        cpu_multiply(c + top * r, (cpu_addend){0}, (cpu_left){a + top * K, K, 1}, &right, rows);
     }
     mirror(c, r);
     return DT_OK;
@@ -147,20 +104,19 @@ static void add_powers(float *poly, const float *gram, size_t r, const float ste
     for (size_t i = 0; i < r * r; i += r + 1) poly[i] += step[0];
 }
 
-static dt_status polynomial(const multiplier *by, float *poly, const float *gram, size_t r,
-                            int step) {
-    DT_TRY(symmetric_product(by, poly, gram, gram, false, r, r));
+static dt_status polynomial(cpu_backend *cpu, float *poly, const float *gram, size_t r, int step) {
+    DT_TRY(symmetric_product(cpu, poly, gram, gram, false, r, r));
     add_powers(poly, gram, r, STEP[step]);
     return DT_OK;
 }
 
 /* x (r, c), r <= c, singular values at most 1, step by step. `next` is as large as x. */
-static dt_status orthogonalise_square(const multiplier *by, float *x, float *next, float *gram,
+static dt_status orthogonalise_square(cpu_backend *cpu, float *x, float *next, float *gram,
                                       float *poly, size_t r, size_t c) {
     for (int step = 0; step < STEPS; step++) {
-        DT_TRY(symmetric_product(by, gram, x, x, true, r, c));
-        DT_TRY(polynomial(by, poly, gram, r, step));
-        DT_TRY(product(by, next, poly, x, r, c, r));
+        DT_TRY(symmetric_product(cpu, gram, x, x, true, r, c));
+        DT_TRY(polynomial(cpu, poly, gram, r, step));
+        DT_TRY(product(cpu, next, poly, x, r, c, r));
         memcpy(x, next, r * c * sizeof *x);
     }
     return DT_OK;
@@ -169,22 +125,22 @@ static dt_status orthogonalise_square(const multiplier *by, float *x, float *nex
 /* The same for a wide x: all polynomials are of the one x x^T, and so their product is found among
    (r, r) matrices, A' = poly A poly; only that is applied to x. Polynomials of one symmetric matrix
    commute, and their products are symmetric. `next` has room for two of them. */
-static dt_status orthogonalise_wide(const multiplier *by, float *x, float *next, float *gram,
+static dt_status orthogonalise_wide(cpu_backend *cpu, float *x, float *next, float *gram,
                                     float *poly, size_t r, size_t c) {
     const size_t square = r * r;
     float *all = next, *work = next + square;
-    DT_TRY(symmetric_product(by, gram, x, x, true, r, c));
-    DT_TRY(polynomial(by, all, gram, r, 0));
+    DT_TRY(symmetric_product(cpu, gram, x, x, true, r, c));
+    DT_TRY(polynomial(cpu, all, gram, r, 0));
     memcpy(poly, all, square * sizeof *poly);
     for (int step = 1; step < STEPS; step++) {
-        DT_TRY(symmetric_product(by, work, poly, gram, false, r, r));
-        DT_TRY(symmetric_product(by, gram, work, poly, false, r, r));
-        DT_TRY(polynomial(by, poly, gram, r, step));
-        DT_TRY(symmetric_product(by, work, poly, all, false, r, r));
+        DT_TRY(symmetric_product(cpu, work, poly, gram, false, r, r));
+        DT_TRY(symmetric_product(cpu, gram, work, poly, false, r, r));
+        DT_TRY(polynomial(cpu, poly, gram, r, step));
+        DT_TRY(symmetric_product(cpu, work, poly, all, false, r, r));
         memcpy(all, work, square * sizeof *all);
     }
     memcpy(poly, all, square * sizeof *poly);
-    DT_TRY(product(by, next, poly, x, r, c, r));
+    DT_TRY(product(cpu, next, poly, x, r, c, r));
     memcpy(x, next, r * c * sizeof *x);
     return DT_OK;
 }
@@ -192,7 +148,6 @@ static dt_status orthogonalise_wide(const multiplier *by, float *x, float *next,
 dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                    size_t rows, size_t columns, const dt_muon *constants) {
     cpu_backend *cpu = (cpu_backend *)backend;
-    const multiplier by = {cpu, constants->bfloat16};
     const size_t count = rows * columns, r = dt_min_size(rows, columns);
     const bool transpose = rows > columns;
     CPU_FLOATS("muon", weight, m, gradient);
@@ -210,7 +165,7 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     scale_all(x, count, (float)(1.0 / (1.05 * sqrt(square) + 1e-12)));
     const size_t c = dt_max_size(rows, columns);
     DT_TRY(
-        (c >= 2 * r ? orthogonalise_wide : orthogonalise_square)(&by, x, next, gram, poly, r, c));
+        (c >= 2 * r ? orthogonalise_wide : orthogonalise_square)(cpu, x, next, gram, poly, r, c));
     apply(cpu_f32(weight), x, rows, columns, transpose, constants);
     return DT_OK;
 }
