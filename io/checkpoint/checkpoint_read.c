@@ -52,10 +52,7 @@ static dt_status read_config(dt_config *config, const dt_hdf5_file *in) {
         status = dt_hdf5_unusable(in, part, __FILE__, __LINE__, "is no text");
     }
     if (status == DT_OK) {
-        dt_config_defaults(config);
-        /* in files from before the settings existed */
-        config->average = 0;
-        config->precision = DT_PRECISION_FLOAT32;
+        dt_config_absent(config);
         status = dt_config_parse(config, ini, "line");
         if (status == DT_OK) status = dt_config_check(config);
         if (status == DT_OK) status = dt_source_check(config);

@@ -226,7 +226,7 @@ dt_status dt_schema_attributes(const dt_checkpoint *checkpoint, dt_schema_visito
     to.path = "/config";
     for (size_t i = 0; i < dt_setting_count(); i++) {
         const dt_setting *setting = dt_setting_at(i);
-        if (setting->scope == DT_SETTING_LOCAL) continue;
+        if (!dt_config_keeps(&checkpoint->config, setting)) continue;
         DT_TRY(visit_setting(&to, &checkpoint->config, setting));
     }
     to.path = "/weights";

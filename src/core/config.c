@@ -195,6 +195,23 @@ void dt_config_defaults(dt_config *config) {
     }
 }
 
+void dt_config_absent(dt_config *config) {
+    dt_config_defaults(config);
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        /* Cannot fail, as above. */
+        if (setting->absent) (void)dt_config_set(config, setting, setting->absent, setting->name);
+    }
+}
+
+bool dt_config_keeps(const dt_config *config, const dt_setting *setting) {
+    if (setting->scope == DT_SETTING_LOCAL) return false;
+    if (!setting->absent) return true;
+    char value[DT_PATH_MAX];
+    dt_config_text(value, sizeof value, config, setting);
+    return strcmp(value, setting->absent) != 0;
+}
+
 /* ---- to text ---- */
 
 static void choice_text(char *text, size_t size, const char *choices, int64_t value) {

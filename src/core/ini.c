@@ -116,7 +116,7 @@ dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only) 
     size_t length = 0;
     for (size_t i = 0; i < dt_setting_count(); i++) {
         const dt_setting *setting = dt_setting_at(i);
-        if (kept_only && setting->scope == DT_SETTING_LOCAL) continue;
+        if (kept_only && !dt_config_keeps(config, setting)) continue;
         if (strcmp(section, setting->section) != 0) {
             section = setting->section;
             length +=

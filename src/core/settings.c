@@ -13,10 +13,10 @@
 /* inih cuts lines of 200 bytes. */
 enum { OUT_MAX = 180 };
 
-/* Members that all kinds have. */
-#define SETTING(kind, setting, group, reach, field, standard, text)                                \
+/* Members that all kinds have; after the help may come .absent = "VALUE". */
+#define SETTING(kind, setting, group, reach, field, standard, ...)                                 \
     .type = DT_SETTING_##kind, .name = (setting), .section = (group), .scope = DT_SETTING_##reach, \
-    .offset = offsetof(dt_config, field), .initial = (standard), .help = (text)
+    .offset = offsetof(dt_config, field), .initial = (standard), .help = __VA_ARGS__
 #define RANGE(least, most) .min = (least), .max = (most)
 
 #define WHOLE(setting, group, reach, field, least, most, ...)                                      \
@@ -55,7 +55,8 @@ static const dt_setting table[] = {
            "products by BLAS"),
     CHOICE("precision", "run", FREE, precision, "TYPE", "float32|bfloat16|auto", "float32",
            "operands of matrix products: float32, bfloat16 (sums, weights and gradients stay "
-           "float32), or auto: bfloat16 where the processor has it"),
+           "float32), or auto: bfloat16 where the processor has it",
+           .absent = "float32"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
     DURATION("time-limit", "run", LOCAL, time_limit, "0",
@@ -95,9 +96,9 @@ static const dt_setting table[] = {
     OPTIONAL("train-digest", "data", FIXED, train_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
              "what that file holds, as kept in a checkpoint: its size in bytes and XXH3-128"),
     PATH("text", "data", FREE, text, "FILE", 0, OUT_MAX, "",
-         "learn this running text: windows of --context tokens, 256 unless said"),
+         "learn this running text: windows of --context tokens, 256 unless said", .absent = ""),
     TEXT("tokenizer", "data", FIXED, tokenizer, "KIND", OUT_MAX, "chars",
-         "what a token of running text is: chars or bytes"),
+         "what a token of running text is: chars or bytes", .absent = "chars"),
 
     WHOLE("layers", "model", FIXED, layers, 1, 1024, "3", "Transformer blocks"),
     WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),
@@ -136,7 +137,8 @@ static const dt_setting table[] = {
     REAL("clip", "optimizer", FREE, clip, 0, 1e9, "1", "largest norm of the gradient; 0: any"),
     REAL("average", "optimizer", FIXED, average, 0, 1, "0.06",
          "share of the steps so far over which weights are averaged: the model is that average; 0: "
-         "it is the last step's weights"),
+         "it is the last step's weights",
+         .absent = "0"),
 
     WHOLE("eval-every", "evaluation", FREE, eval_every, 0, STEPS, "200",
           "steps between validations; 0: never"),

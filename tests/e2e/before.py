@@ -2,6 +2,7 @@
 
 Usage: before.py keep FILE.json NAME KERNELS CHECKPOINT      add to what is expected
        before.py compare FILE.json NAME KERNELS CHECKPOINT   same bytes; with kernels that are not known about the same loss
+       before.py settings BEFORE.h5 CHECKPOINT               no settings but those that the earlier program knows
 
 What the file does not name may be in the checkpoint all the same: later programs write more.
 """
@@ -48,7 +49,19 @@ def compare(expected, name, kernels, path):
     return f"these differ: {', '.join(different)}" if different else None
 
 
+def unknown(before, path):
+    """Settings in `path` that the program which wrote `before` had not, in words."""
+    with h5py.File(before, "r") as known, h5py.File(path, "r") as file:
+        more = set(file["config"].attrs) - set(known["config"].attrs)
+        lines = [each["config/ini"][()].decode().splitlines() for each in (known, file)]
+    keys = [{line.split(" = ")[0] for line in each} for each in lines]
+    more |= keys[1] - keys[0]
+    return f"the earlier program knows nothing of {', '.join(sorted(more))}" if more else None
+
+
 def main():
+    if sys.argv[1] == "settings":
+        return unknown(*sys.argv[2:])
     how, file, name, kernels, path = sys.argv[1:]
     file = pathlib.Path(file)
     expected = json.loads(file.read_text()) if file.exists() else {}

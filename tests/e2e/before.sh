@@ -31,6 +31,7 @@ goes_on() {
     expect_text err "from step 20" "finished 40 steps"
     /usr/bin/python3 -B "$here/before.py" compare "$here/before/expected.json" "$what" "$(kernels)" new/latest.h5 ||
         fail "$what ends with other bytes than before, on $ranks ranks"
+    /usr/bin/python3 -B "$here/before.py" settings "$what.h5" new/latest.h5 || fail "$what has become useless to the earlier program"
     expect_exit 0 start 2 verify --replay "$what.h5" new/latest.h5 "$@"
 }
 

@@ -59,6 +59,38 @@ static void every_default_can_be_set(void **state) {
     assert_null(dt_setting_find("wdith"));
 }
 
+/* A setting that a checkpoint may lack is read as what it was, whether it is left out or not. */
+static void absent_settings_come_back(void **state) {
+    (void)state;
+    dt_config standard, absent;
+    dt_config_defaults(&standard);
+    dt_config_absent(&absent);
+    size_t may_lack = 0;
+    for (size_t i = 0; i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        char value[DT_PATH_MAX];
+        dt_config_text(value, sizeof value, &absent, setting);
+        if (setting->absent) assert_string_equal(value, setting->absent);
+        assert_int_equal(dt_config_keeps(&absent, setting),
+                         !setting->absent && setting->scope != DT_SETTING_LOCAL);
+        may_lack += setting->absent != NULL;
+    }
+    assert_true(may_lack > 0);
+    dt_config *each[] = {&standard, &absent};
+    for (size_t i = 0; i < 2; i++) {
+        char *ini = NULL, *again = NULL;
+        assert_int_equal(dt_config_format(&ini, each[i], true), DT_OK);
+        dt_config read;
+        dt_config_absent(&read);
+        assert_int_equal(dt_config_parse(&read, ini, "line"), DT_OK);
+        assert_int_equal(dt_config_format(&again, &read, true), DT_OK);
+        assert_string_equal(ini, again);
+        assert_true(read.average == each[i]->average);
+        dt_memory_free(&ini);
+        dt_memory_free(&again);
+    }
+}
+
 /* No two settings share bytes of the configuration, and sections are not torn apart. */
 static void settings_do_not_overlap(void **state) {
     (void)state;
@@ -506,6 +538,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_default_job),
         cmocka_unit_test(every_default_can_be_set),
+        cmocka_unit_test(absent_settings_come_back),
         cmocka_unit_test(settings_do_not_overlap),
         cmocka_unit_test(good_values_are_taken),
         cmocka_unit_test(bad_values_are_named_and_change_nothing),

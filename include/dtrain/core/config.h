@@ -123,6 +123,8 @@ typedef struct {
     const char *choices; /* "cosine|constant", in the order of the enum */
     const char *value;   /* "N": what --help calls the value */
     const char *initial; /* the default, as text */
+    const char *absent; /* what a checkpoint without it means, which is not kept in one; NULL: every
+                           checkpoint has it */
     const char *help;
 } dt_setting;
 
@@ -133,6 +135,13 @@ const char *dt_setting_nearest(const char *name);    /* what was probably meant,
 
 /* Fill with the default job. */
 void dt_config_defaults(dt_config *config);
+
+/* Every setting as it is where a checkpoint has not got it. */
+void dt_config_absent(dt_config *config);
+
+/* Whether a checkpoint keeps this setting of this configuration. A program from before it existed
+ * can read checkpoints that do not use it. */
+bool dt_config_keeps(const dt_config *config, const dt_setting *setting);
 
 /**
  * Set one setting from text.
@@ -173,7 +182,7 @@ dt_status dt_config_read(dt_config *config, const char *path);
 /* The same from memory; `name` stands for the file in messages. */
 dt_status dt_config_parse(dt_config *config, const char *ini, const char *name);
 
-/* The whole configuration as ini text (without LOCAL settings if kept_only), allocated:
+/* The whole configuration as ini text (only what a checkpoint keeps if kept_only), allocated:
  * dt_memory_free. */
 dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only);
 
