@@ -42,11 +42,12 @@ typedef struct {
     dt_trainer t;
     stopwatch watch;
     products products;
-    dt_batch batch;     /* all problems of a step */
-    double dealing;     /* seconds for dealing these out to the passes */
-    size_t most_tokens; /* of a micro-batch in any step so far */
-    double *by_rank;    /* (ranks, PARTS * DIRECTIONS) */
-    double *rates;      /* (ranks) */
+    dt_batch batch;          /* all problems of a step */
+    double dealing;          /* seconds for dealing these out to the passes */
+    size_t most_tokens;      /* of a micro-batch in any step so far */
+    size_t activation_bytes; /* what the model has created for a micro-batch */
+    double *by_rank;         /* (ranks, PARTS * DIRECTIONS) */
+    double *rates;           /* (ranks) */
     samples *samples;
 } bench;
 
@@ -64,9 +65,14 @@ static dt_status look_ahead(bench *b) {
     return DT_OK;
 }
 
-static dt_status open_bench(bench *b, const dt_config *config) {
+static dt_status open_bench(bench *b, dt_config *config) {
     DT_TRY(dt_session_open(&b->s));
+    DT_TRY(dt_session_open_device(&b->s, DT_BACKEND_CPU));
+    DT_TRY(dt_session_settle_precision(&b->s, config));
+    stopwatch_install(&b->watch, b->s.host, b->now);
     DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    b->watch.shape = b->t.shape;
+    b->activation_bytes = b->watch.created;
     DT_TRY(dt_trainer_initialise(&b->t));
     const size_t problems = (size_t)config->batch, ranks = dt_comm_size(b->s.comm);
     dt_status status = dt_batch_create(&b->batch, problems, problems * b->t.shape.T);
@@ -74,11 +80,13 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     const size_t tokens = b->batch.tokens / dt_trainer_passes(config);
     if (status == DT_OK)
         status = products_open(&b->products, b->s.host, &b->t.shape, tokens, true, b->now);
+    if (status == DT_OK)
+        status = b->t.shape.bfloat16 ? products_add_layer(&b->products)
+                                     : products_add_kernel(&b->products);
     if (status == DT_OK) status = dt_memory_alloc(&b->samples, 1, sizeof *b->samples, "samples");
     if (status == DT_OK)
         status = dt_memory_alloc(&b->by_rank, ranks, sizeof b->watch.seconds, "times of ranks");
     if (status == DT_OK) status = dt_memory_alloc(&b->rates, ranks, sizeof *b->rates, "rates");
-    stopwatch_install(&b->watch, b->s.host, &b->t.shape, b->now);
     return dt_comm_agree(b->s.comm, status);
 }
 
@@ -145,12 +153,12 @@ static dt_status time_step(bench *b, size_t i) {
 }
 
 /* The products alone, on all ranks at once: by BLAS for half as long as the step has taken, and as
- * often by the backend's kernel. */
+ * often by the backend's kernel for float32, or its layers of bfloat16. */
 static dt_status time_products(bench *b, size_t i) {
     DT_TRY(dt_comm_barrier(b->s.comm));
-    double rate = 0;
-    DT_TRY(products_run(&rate, &b->products, b->samples->step[i] / 2));
-    DT_TRY(dt_comm_gather(b->s.comm, b->rates, rate));
+    double rate[WAYS_MAX];
+    DT_TRY(products_run(rate, &b->products, b->samples->step[i] / 2));
+    DT_TRY(dt_comm_gather(b->s.comm, b->rates, rate[0]));
     b->samples->sgemm[i] = 0;
     for (size_t r = 0; r < dt_comm_size(b->s.comm); r++) b->samples->sgemm[i] += b->rates[r];
     b->samples->ratio[i] = b->samples->flops[i] / b->samples->step[i] / b->samples->sgemm[i];
@@ -183,7 +191,7 @@ static void report_products(const products *p) {
         printf("%s{\"name\":\"%s\",\"of\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"times\":%zu,"
                "\"gflops\":%.2f,\"own_gflops\":%.2f}",
                i ? "," : "", x->name, x->of, x->M, x->N, x->K, x->times,
-               product_rate(p, i, false) / 1e9, product_rate(p, i, true) / 1e9);
+               product_rate(p, i, 0) / 1e9, product_rate(p, i, 1) / 1e9);
     }
     printf("]");
 }
@@ -198,15 +206,16 @@ static void report(bench *b) {
         tokens_rate[i] = x->tokens[i] / x->step[i];
     }
     const double step = median(x->step, n);
-    printf("{\"bench\":\"step\",\"ranks\":%zu,\"clock\":\"%s\",\"kernels\":\"%s\",\"parameters\":%"
-           "zu,\"layers\":%zu,"
+    printf("{\"bench\":\"step\",\"ranks\":%zu,\"precision\":\"%s\",\"clock\":\"%s\","
+           "\"kernels\":\"%s\",\"parameters\":%zu,\"activation_bytes\":%zu,\"layers\":%zu,"
            "\"width\":%zu,\"heads\":%zu,\"batch\":%lld,\"shards\":%lld,\"micro_batch\":%lld,"
            "\"repetitions\":%zu,\"tokens_per_pass\":%zu,\"most_tokens_per_pass\":%zu,\"step_"
            "seconds\":%.6f,"
            "\"tokens_per_second\":%.1f,\"problems_per_second\":%.1f,\"model_gflops\":%.2f,"
            "\"sgemm_gflops\":%.2f,\"ratio\":%.4f,",
-           dt_comm_size(b->s.comm), b->now == dt_seconds_now ? "real" : "processor", blas_kernels(),
-           b->t.layout.weights, b->t.shape.L, b->t.shape.C, b->t.shape.H, (long long)c->batch,
+           dt_comm_size(b->s.comm), b->t.shape.bfloat16 ? "bfloat16" : "float32",
+           b->now == dt_seconds_now ? "real" : "processor", blas_kernels(), b->t.layout.weights,
+           b->activation_bytes, b->t.shape.L, b->t.shape.C, b->t.shape.H, (long long)c->batch,
            (long long)c->shards, (long long)c->micro_batch, n, b->products.each[0].M,
            b->most_tokens, step, median(tokens_rate, n), (double)c->batch / step,
            median(rate, n) / 1e9, median(x->sgemm, n) / 1e9, median(x->ratio, n));

@@ -1,33 +1,46 @@
-/* The matrix products of the model, and how fast BLAS alone computes them. */
+/* The matrix products of the model, and how fast they are computed alone: by BLAS, by the backend's
+ * kernels, by another library. */
 #ifndef BENCH_PRODUCTS_H
 #define BENCH_PRODUCTS_H
 
 #include "bench.h"
 #include "dtrain/model/model.h"
 
-/* One product (M,K) by (K,N) as the model asks BLAS for it. */
+enum { PRODUCTS_MAX = 15, WAYS_MAX = 5 };
+
+/* One product (M,K) by (K,N) as the model asks for it. */
 typedef struct {
     const char *name; /* "qkv" */
     const char *of;   /* "forward", "input gradient", "weight gradient" */
     bool transpose_a, transpose_b, accumulate;
     size_t M, N, K;
-    size_t times;       /* in one pass over the model */
-    double seconds;     /* by BLAS, all measured so far */
-    double own_seconds; /* the same products by the backend's kernel */
+    size_t times;             /* in one pass over the model */
+    double seconds[WAYS_MAX]; /* by each of the ways, all measured so far */
 } product;
 
-enum { PRODUCTS_MAX = 15 };
+/* One way to compute them. */
+typedef struct {
+    /* What is not measured: bring the operands into the way's own form. NULL: nothing. */
+    dt_status (*prepare)(void *context, const product *x);
+    dt_status (*compute)(void *context, const product *x);
+    void (*close)(void *context);
+    void *context;
+} product_way;
 
 typedef struct {
     product each[PRODUCTS_MAX];
     size_t count, passes;
     clock_reader *now;
     dt_backend *host;
-    float *a, *b, *c; /* operands, the same for all products: they stay in the caches they fit in */
+    product_way way[WAYS_MAX];
+    size_t ways;
+    /* Operands, the same for all products: they stay in the caches they fit in. */
+    float *a, *b, *c;
+    size_t a_count, b_count, c_count;
 } products;
 
 /**
- * The products of one pass over a micro-batch.
+ * The products of one pass over a micro-batch, with BLAS as the first way.
  *
  * @param host      the CPU backend
  * @param tokens    packed tokens of the micro-batch
@@ -38,12 +51,24 @@ dt_status products_open(products *p, dt_backend *host, const dt_model_shape *sha
                         bool backward, clock_reader *now);
 void products_close(products *p);
 
-/* Compute passes, each product by BLAS and by the backend's kernel in turn, for at least so many
- * seconds of BLAS; the rate of BLAS in FLOP per second. */
+/* Each adds a way to those there are; DT_ERR_MEMORY. */
+
+/* The backend's kernel for float32, which packs the right side each time. */
+dt_status products_add_kernel(products *p);
+
+/* Its linear layers with bfloat16 operands: activations are bfloat16 already, weights and gradients
+ * are rounded and packed each time. */
+dt_status products_add_layer(products *p);
+
+/* Its kernel for bfloat16 alone: both sides are rounded and packed beforehand. */
+dt_status products_add_packed(products *p);
+
+/* Compute passes, each product in all ways in turn, for at least so many seconds of BLAS; the rates
+ * of the ways in FLOP per second. */
 dt_status products_run(double *rate, products *p, double seconds);
 
-/* FLOP per second of one product over all runs, by BLAS or by the backend's kernel. */
-double product_rate(const products *p, size_t i, bool own);
+/* FLOP per second of one product over all runs. */
+double product_rate(const products *p, size_t i, size_t way);
 
 /* ---- the model's own arithmetic ---- */
 

@@ -18,13 +18,13 @@ import time
 
 # The reference models: the default job, and a wide one. Settings of dtrain.
 MODELS = {
-    "small": {"layers": 4, "width": 128, "heads": 4},
-    "wide": {"layers": 6, "width": 256, "heads": 8},
+    "small": {"layers": 4, "width": 128, "heads": 4, "precision": "float32"},
+    "wide": {"layers": 6, "width": 256, "heads": 8, "precision": "float32"},
 }
 # So small that all of it takes seconds: for a test that it runs at all.
 QUICK_MODELS = {
-    "small": {"layers": 1, "width": 32, "heads": 2},
-    "wide": {"layers": 1, "width": 64, "heads": 2},
+    "small": {"layers": 1, "width": 32, "heads": 2, "precision": "float32"},
+    "wide": {"layers": 1, "width": 64, "heads": 2, "precision": "float32"},
 }
 
 
@@ -153,6 +153,76 @@ def print_products(name, row):
     for p in row["products"]:
         print(f"  {p['name']:10} {p['of']:15} {p['m']:5} {p['n']:5} {p['k']:5} {p['gflops']:8.1f} {p['own_gflops']:8.1f} "
               f"{p['own_gflops'] / p['gflops']:6.2f}")
+
+
+# ---- precision ----
+
+def measure_precision(machine):
+    """Steps in float32 and in bfloat16, on one rank and on two, which all take turns; and the kernel beside its peak."""
+    result = {}
+    for name, model in machine.models.items():
+        runs = {(precision, ranks): [] for ranks in machine.ranks()[:2] for precision in ("float32", "bfloat16")}
+        kernel = []
+        for _ in range(machine.rounds):
+            for (precision, ranks), found in runs.items():
+                found += machine.run(ranks, "bench_step", "-r", 1 if machine.quick else 5, *machine.clock,
+                                     *settings({**model, "precision": precision}), f"batch={machine.batch}")
+            kernel += machine.run(0, "bench_bfloat16", "-r", 1 if machine.quick else 11, *machine.clock, *settings(model))
+        steps = {f"{precision} {ranks}": merge_steps(found) for (precision, ranks), found in runs.items()}
+        for (precision, ranks), found in runs.items():
+            row = steps[f"{precision} {ranks}"]
+            row["oversubscribed"] = ranks > cores()
+            for other, beside in (("float32", ("float32", ranks)), ("one_rank", (precision, 1))):
+                row["beside_" + other] = statistics.median(
+                    mine["tokens_per_second"] / its["tokens_per_second"] for mine, its in zip(found, runs[beside]))
+        result[name] = {"steps": steps, "kernel": merge_kernels(kernel)}
+    return result
+
+
+def merge_kernels(rows):
+    """Several runs of bench_bfloat16 as one: medians, or None of what is not there."""
+    merged = dict(rows[0])
+    for name, value in merged.items():
+        if name == "ratio" or name.endswith("_gflops"):
+            merged[name] = None if value is None else median_of(rows, name)
+    for i, product in enumerate(merged["products"]):
+        for name in product:
+            if name.endswith("_gflops"):
+                product[name] = statistics.median(row["products"][i][name] for row in rows)
+    return merged
+
+
+def number(value, form="8.1f"):
+    """As a column; "-" for what is not there."""
+    return "-".rjust(int(form.split(".")[0])) if value is None else format(value, form)
+
+
+def print_precision(result):
+    print(f"{'model':6} {'precision':9} {'ranks':>5} {'tokens/s':>10} {'model GFLOP/s':>13} {'beside float32':>14} "
+          f"{'beside one rank':>15} {'activations MB':>14}")
+    for name, row in result.items():
+        for steps in row["steps"].values():
+            note = "  more ranks than cores" if steps["oversubscribed"] else ""
+            print(f"{name:6} {steps['precision']:9} {steps['ranks']:5} {steps['tokens_per_second']:10.0f} "
+                  f"{steps['model_gflops']:13.1f} {steps['beside_float32']:14.2f} {steps['beside_one_rank']:15.2f} "
+                  f"{steps['activation_bytes'] / 1e6:14.1f}{note}")
+    for name, row in result.items():
+        print_split(name + " in bfloat16", "1", row["steps"]["bfloat16 1"])
+    ways = ("blas", "float32", "layer", "bfloat16", "onednn")
+    for name, row in result.items():
+        kernel = row["kernel"]
+        print(f"\nMatrix products of {name} alone, one core, GFLOP/s: BLAS and the kernel in float32, packing included; bfloat16 as a "
+              "layer computes them,\nrounding and packing included, and by the kernel alone"
+              + (f"; oneDNN ({kernel['onednn']}), both sides packed before" if kernel["onednn"] else ""))
+        print(f"  {'product':10} {'of':15} {'M':>5} {'N':>5} {'K':>5} {'BLAS':>8} {'float32':>8} {'layer':>8} {'bfloat16':>8} {'oneDNN':>8}")
+        for p in kernel["products"]:
+            print(f"  {p['name']:10} {p['of']:15} {p['m']:5} {p['n']:5} {p['k']:5} "
+                  + " ".join(number(p.get(way + "_gflops")) for way in ways))
+        print(f"  {'all of them':44} " + " ".join(number(kernel[way + "_gflops"]) for way in ways))
+        print(f"  {'multiplications and additions in registers':44} {'':8} {number(kernel['float32_peak_gflops'])} {'':8} "
+              f"{number(kernel['bfloat16_peak_gflops'])}")
+        if not kernel["instruction"]:
+            print("  This processor, or the compiler, has no instruction for products of bfloat16.")
 
 
 # ---- the sum of gradients ----
@@ -397,6 +467,7 @@ def print_energy(row):
 # name: (title, measure, print)
 SECTIONS = {
     "training": ("Training beside sgemm alone", measure_training, print_training),
+    "precision": ("bfloat16 beside float32", measure_precision, print_precision),
     "reduction": ("The sum of gradients inside a node", measure_reduction, print_reduction),
     "overlap": ("The sum of gradients between nodes, a rank each", measure_overlap, print_overlap),
     "checkpoints": ("Checkpoints", measure_checkpoints, print_checkpoints),
@@ -423,6 +494,23 @@ def share(row, part):
     return sum(row["split"][part]) / row["step_seconds"]
 
 
+def precision_targets(result):
+    rows = []
+    for name, least in (("wide", 1.75), ("small", 1.6)):
+        if name in result:
+            steps, kernel = result[name]["steps"], result[name]["kernel"]
+            half = steps["bfloat16 1"]
+            rows.append((f"model GFLOP/s bfloat16 / float32, one rank, {name}", f">= {least}", f"{half['beside_float32']:.2f}"))
+            if kernel["ratio"] is not None:
+                rows.append((f"bfloat16 kernel / its peak in registers, {name}", ">= 0.8", f"{kernel['ratio']:.2f}"))
+            rows.append((f"activations of a micro-batch bfloat16 / float32, {name}", "<= 0.6",
+                         f"{half['activation_bytes'] / steps['float32 1']['activation_bytes']:.3f}"))
+            if "bfloat16 2" in steps:
+                rows.append((f"two ranks / one rank in bfloat16, tokens per second, {name}", ">= 1.9",
+                             f"{steps['bfloat16 2']['beside_one_rank']:.2f}"))
+    return rows
+
+
 def targets(report):
     """Rows (figure, target, measured) of what has been measured."""
     rows = []
@@ -434,6 +522,7 @@ def targets(report):
         rows.append(("two ranks / one rank, tokens per second, wide", ">= 1.9", f"{training['wide']['2']['speedup']:.2f}"))
     if training:
         rows.append(("making data, share of a step, small", "< 1 %", f"{100 * share(training['small']['1'], 'data'):.2f} %"))
+    rows += precision_targets(report.get("precision", {}))
     for ranks in sorted({row["ranks"] for row in report.get("reduction", [])}):
         ratios = [row["ratio"] for row in report["reduction"] if row["ranks"] == ranks]
         rows.append((f"gradient sum / MPI_Allreduce, {ranks} ranks, 1 to 64 MB", "<= 0.25",

@@ -142,8 +142,14 @@ TIMED_UPDATE(enter_after(watch, PART_WAITING), muon,
               size_t columns, const dt_muon *constants),
              weight, m, gradient, rows, columns, constants)
 
-void stopwatch_install(stopwatch *watch, dt_backend *backend, const dt_model_shape *shape,
-                       clock_reader *now) {
+static dt_status counted_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t bytes,
+                                       const char *what) {
+    stopwatch *watch = watch_of(backend);
+    watch->created += bytes;
+    return watch->inner->buffer_create(buffer, backend, bytes, what);
+}
+
+void stopwatch_install(stopwatch *watch, dt_backend *backend, clock_reader *now) {
     *watch = (stopwatch){.table = *backend->op,
                          .inner = backend->op,
                          .update = {.adamw = timed_adamw,
@@ -151,9 +157,9 @@ void stopwatch_install(stopwatch *watch, dt_backend *backend, const dt_model_sha
                                     .average = timed_average,
                                     .square_sum = timed_square_sum},
                          .inner_update = backend->update,
-                         .shape = *shape,
                          .now = now};
     dt_backend_table *table = &watch->table;
+    table->buffer_create = counted_buffer_create;
     table->upload = timed_upload;
     table->push = timed_push;
     table->pull = timed_pull;

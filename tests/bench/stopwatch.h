@@ -35,10 +35,11 @@ typedef struct {
     const dt_backend_table *inner;
     dt_update_table update;
     const dt_update_table *inner_update;
-    dt_model_shape shape; /* tells products apart */
+    dt_model_shape shape; /* tells products apart; to be set before the first one */
     clock_reader *now;
     double seconds[PARTS][DIRECTIONS];
-    double last; /* when the last operation ended */
+    double last;    /* when the last operation ended */
+    size_t created; /* bytes of all buffers created since stopwatch_install */
 } stopwatch;
 
 /**
@@ -47,8 +48,7 @@ typedef struct {
  *
  * Operations that are not known here run untimed.
  */
-void stopwatch_install(stopwatch *watch, dt_backend *backend, const dt_model_shape *shape,
-                       clock_reader *now);
+void stopwatch_install(stopwatch *watch, dt_backend *backend, clock_reader *now);
 void stopwatch_remove(stopwatch *watch, dt_backend *backend);
 
 /* All parts to zero. */

@@ -42,6 +42,34 @@ class Report(unittest.TestCase):
                              {(name, of) for name in ("qkv", "projection", "mlp in", "mlp out", "logits")
                               for of in ("forward", "input gradient", "weight gradient")})
 
+    def test_both_precisions_take_every_part_of_a_step(self):
+        for row in self.report["precision"].values():
+            self.assertEqual({(steps["precision"], steps["ranks"]) for steps in row["steps"].values()},
+                             {(precision, ranks) for precision in ("float32", "bfloat16") for ranks in (1, 2)})
+            for steps in row["steps"].values():
+                for name in ("norm", "qkv", "attention", "projection", "mlp", "logits", "update"):
+                    self.assertGreater(sum(steps["split"][name]), 0, name)
+                self.assertGreater(steps["beside_float32"], 0)
+            memory = {name: row["steps"][name]["activation_bytes"] for name in ("float32 1", "bfloat16 1")}
+            # What is read as an operand takes half as much, the residual stream does not.
+            self.assertLess(memory["bfloat16 1"], memory["float32 1"])
+            self.assertGreater(memory["bfloat16 1"], memory["float32 1"] / 2)
+
+    def test_the_kernel_stands_beside_its_peak(self):
+        for row in self.report["precision"].values():
+            kernel = row["kernel"]
+            self.assertEqual(len(kernel["products"]), 15)
+            for way in ("blas", "float32", "layer", "bfloat16"):
+                self.assertGreater(kernel[way + "_gflops"], 0, way)
+                for product in kernel["products"]:
+                    self.assertGreater(product[way + "_gflops"], 0, way)
+            flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+            if "avx512_bf16" not in flags:
+                self.assertIsNone(kernel["bfloat16_peak_gflops"])
+            if kernel["instruction"]:
+                self.assertGreater(kernel["bfloat16_peak_gflops"], 0)
+                self.assertGreater(kernel["ratio"], 0)
+
     def test_a_file_that_cannot_take_results_is_refused_at_once(self):
         for path, words in (("/nowhere/RESULTS.md", "No such file"), (HERE / "README.md", "there are no lines")):
             told = subprocess.run([sys.executable, "-B", HERE / "report.py", "/nowhere", "--into", path], text=True,
@@ -57,7 +85,8 @@ class Report(unittest.TestCase):
     def test_every_target_has_a_figure(self):
         figures = [row["figure"] for row in self.report["targets"]]
         self.assertEqual(len(figures), len(set(figures)))
-        for words in ("small", "wide", "two ranks", "data", "gradient sum", "validation", "memory", "growth", "first step"):
+        for words in ("small", "wide", "two ranks", "data", "gradient sum", "validation", "memory", "growth", "first step",
+                      "bfloat16 / float32, one rank", "activations of a micro-batch", "two ranks / one rank in bfloat16"):
             self.assertTrue(any(words in figure for figure in figures), words)
 
     def test_it_can_be_read(self):
