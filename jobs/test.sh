@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Builds dtrain with its tests and runs them all; the same in CI.
 #
-#   jobs/test.sh            everything but what takes minutes each (label "long")
-#   LONG=1 jobs/test.sh     that as well
+#   jobs/test.sh            everything but what takes minutes each (label "long") and what needs PyTorch (label "peers")
+#   LONG=1 jobs/test.sh     what takes minutes each as well
+#   PEERS=1 jobs/test.sh    what is compared with PyTorch as well: it is fetched from PyPI into build/torch, unless DTRAIN_TORCH
+#                           names a virtual environment that has it
 set -euo pipefail
 # shellcheck source=jobs/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -61,9 +63,11 @@ build build -DCMAKE_BUILD_TYPE=Release -DDTRAIN_TESTS=ON -DDTRAIN_WERROR=ON
 run_check "layout of the code" clang-format-14 format-check
 run_check "scripts" shellcheck shellcheck
 run_check "likely defects" run-clang-tidy-14 tidy
-without_long=(-LE '^long$')
-[[ -z ${LONG:-} ]] || without_long=()
-run_tests "all tests" build "${without_long[@]}"
+# Labels that are not asked for; no label is "none".
+without=none
+[[ -n ${LONG:-} ]] || without+="|long"
+[[ -n ${PEERS:-} ]] || without+="|peers"
+run_tests "all tests" build -LE "^($without)\$"
 
 # The preset "sanitize" of CMakePresets.json.
 build build-sanitize --preset sanitize

@@ -1,0 +1,12 @@
+# shellcheck shell=bash
+# The interpreter for what is compared with PyTorch. To be sourced.
+
+# torch_python FOLDER: print the Python of the virtual environment in that folder, or in DTRAIN_TORCH; where it lacks PyTorch,
+# that is fetched from PyPI, with h5py and NumPy: some gigabytes, for a minute or some.
+torch_python() {
+    local folder=${DTRAIN_TORCH:-$1}
+    [[ -x $folder/bin/python ]] || python3 -m venv "$folder" >&2
+    "$folder/bin/python" -c 'import torch, numpy, h5py' 2>/dev/null ||
+        "$folder/bin/pip" install --quiet --disable-pip-version-check torch numpy h5py >&2
+    printf '%s\n' "$folder/bin/python"
+}
