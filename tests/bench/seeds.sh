@@ -3,6 +3,7 @@
 #
 #   SEEDS="1 2 3 4 5" tests/bench/seeds.sh build/dtrain [OPTION…]
 #   EXHAUSTIVE=1 tests/bench/seeds.sh build/dtrain        # and the errors among all problems of the domain: takes much longer
+#   PRECISIONS="float32 bfloat16" SEEDS="1 2 3" tests/bench/seeds.sh build/dtrain      # a table for each, seed by seed in turn
 #
 # Exact answers are those to EVAL problems of the test split, the times those of training, validations included, until a
 # validation found 99 and 99.9 % of each operation right, and until its end; "wrong" are all wrong answers to the problems of the
@@ -16,17 +17,20 @@ evaluate() { "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" eval "$@" --json --log-l
 
 declare -A sign=([add]=+ [subtract]=- [multiply]='*' [divide]=/)
 rows=()
-for seed in "${seeds[@]}"; do
-    run=$folder/$seed
+# measure_seed SEED RUN OPTION…: train it, and evaluate it.
+measure_seed() {
+    local seed=$1 run=$2 name learned
+    shift 2
     rows+=("$run")
+    mkdir -p "$(dirname "$run")"
     # The same command goes on where an earlier one was stopped.
-    "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" --out "$run" "${options[@]}" --seed "$seed" >&2
+    "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" --out "$run" "${options[@]}" "$@" --seed "$seed" >&2
     # The same problems for every seed of the training.
     if [[ ! -s $run.json ]]; then
         evaluate "$run" --split test --seed 1 --count "${EVAL:-16384}" >"$run.new"
         mv "$run.new" "$run.json"
     fi
-    [[ -n ${EXHAUSTIVE:-} ]] || continue
+    [[ -n ${EXHAUSTIVE:-} ]] || return 0
     # Operation by operation: what was counted stays, and the same command goes on with the next one.
     "$dtrain" info "$run" --json >"$run.info.json"
     learned=$(field "$run.info.json" settings.ops)
@@ -36,6 +40,12 @@ for seed in "${seeds[@]}"; do
             mv "$run.new" "$run.$name.json"
         fi
     done
+}
+
+read -ra precisions <<<"${PRECISIONS:-}"
+for seed in "${seeds[@]}"; do
+    ((${#precisions[@]})) || measure_seed "$seed" "$folder/$seed"
+    for precision in "${precisions[@]}"; do measure_seed "$seed" "$folder/$precision/$seed" --precision "$precision"; done
 done
 
 printf '%s ranks; %s\n\n' "$ranks" "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)"
@@ -68,31 +78,60 @@ def text(values, form, middle):
     return cells
 
 
-table = {}
-for run in sys.argv[1:]:
-    told = json.load(open(run + ".json"))
-    for name, symbol in OPERATIONS.items():
-        if name in told:
-            table.setdefault((symbol + " %", "%.2f", "least"), []).append(100 * told[name]["exact_match"])
-    for name, symbol in OPERATIONS.items():
-        if not any(os.path.exists(f"{other}.{name}.json") for other in sys.argv[1:]):
-            continue
-        wrong = None
-        if os.path.exists(f"{run}.{name}.json"):
-            whole = json.load(open(f"{run}.{name}.json"))[name]
-            wrong = round(whole["problems"] * (1 - whole["exact_match"]))
-        table.setdefault((symbol + " wrong", "%d", "most"), []).append(wrong)
-    with h5py.File(run + "/latest.h5") as file:
-        for share in (0.99, 0.999):
-            table.setdefault((f"s to {100 * share:g} %", "%.0f", "most"), []).append(seconds_until(file, share))
-        total = file["metrics/train/seconds"][()].sum() + file["metrics/validation/seconds"][()].sum()
-        table.setdefault(("s in all", "%.0f", "most"), []).append(total)
+def measured(runs):
+    """Values of the runs by column: (name, form, which one is the worst)."""
+    table = {}
+    for run in runs:
+        told = json.load(open(run + ".json"))
+        for name, symbol in OPERATIONS.items():
+            if name in told:
+                table.setdefault((symbol + " %", "%.2f", "least"), []).append(100 * told[name]["exact_match"])
+        for name, symbol in OPERATIONS.items():
+            if not any(os.path.exists(f"{other}.{name}.json") for other in runs):
+                continue
+            wrong = None
+            if os.path.exists(f"{run}.{name}.json"):
+                whole = json.load(open(f"{run}.{name}.json"))[name]
+                wrong = round(whole["problems"] * (1 - whole["exact_match"]))
+            table.setdefault((symbol + " wrong", "%d", "most"), []).append(wrong)
+        with h5py.File(run + "/latest.h5") as file:
+            for share in (0.99, 0.999):
+                table.setdefault((f"s to {100 * share:g} %", "%.0f", "most"), []).append(seconds_until(file, share))
+            total = file["metrics/train/seconds"][()].sum() + file["metrics/validation/seconds"][()].sum()
+            table.setdefault(("s in all", "%.0f", "most"), []).append(total)
+    return table
 
-columns = {name: text(values, form, middle) for (name, form, middle), values in table.items()}
-lines = [os.path.basename(run) for run in sys.argv[1:]]
-if len(lines) > 1:
-    lines += ["median", "worst"]
-print("| seed | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
-for i, line in enumerate(lines):
-    print(f"| {line} | " + " | ".join(cells[i] for cells in columns.values()) + " |")
+
+def print_table(table, lines):
+    columns = {name: text(values, form, middle) for (name, form, middle), values in table.items()}
+    if len(lines) > 1:
+        lines = [*lines, "median", "worst"]
+    print("| seed | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+    for i, line in enumerate(lines):
+        print(f"| {line} | " + " | ".join(cells[i] for cells in columns.values()) + " |")
+
+
+def print_ratios(name, table, first_name, first):
+    """How long it takes beside the first one, by medians."""
+    for column, values in table.items():
+        if column[0].startswith("s ") and column in first:
+            middles = [statistics.median(math.inf if v is None else v for v in each) for each in (values, first[column])]
+            if max(middles) < math.inf:
+                print(f"{column[0]}, median, {name} / {first_name}: {middles[0] / middles[1]:.2f}")
+
+
+# One table for each folder of runs.
+groups = {}
+for run in sys.argv[1:]:
+    groups.setdefault(os.path.dirname(run), []).append(run)
+tables = {os.path.basename(folder): measured(runs) for folder, runs in groups.items()}
+for (name, table), runs in zip(tables.items(), groups.values()):
+    if len(tables) > 1:
+        print(f"{name}\n")
+    print_table(table, [os.path.basename(run) for run in runs])
+    if len(tables) > 1:
+        print()
+(first_name, first), *others = tables.items()
+for name, table in others:
+    print_ratios(name, table, first_name, first)
 END
