@@ -6,7 +6,7 @@ makes the virtual environment and pins this to one core.
 A step is that of bench_step: 256 problems in micro-batches of 32, and one update by AdamW. PyTorch runs eagerly, one thread; it
 pads each micro-batch to its longest problem ("padded"), or has micro-batches of 32 texts of the problems' mean length, all tokens
 of which count ("dense"). Tokens per second are those of the problems, without padding. PyTorch's attention is in float32 under
-autocast as well: its bfloat16 one (2.15, CPU) takes three to five times as long.
+autocast as well: its bfloat16 one (2.15, CPU) takes two to five times as long.
 """
 
 import argparse
