@@ -165,7 +165,9 @@ static dt_status plot_file(const plot_options *options) {
 }
 
 static dt_status plot_grid(dt_session *s, const dt_overrides *given, const plot_options *options) {
-    if (!is_json(options->target)) return plot_model(s, given, options);
+    bool json = is_json(options->target);
+    DT_TRY(dt_comm_broadcast(s->comm, &json, sizeof json)); /* other nodes may see other files */
+    if (!json) return plot_model(s, given, options);
     return dt_comm_rank(s->comm) == 0 ? plot_file(options) : DT_OK;
 }
 

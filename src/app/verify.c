@@ -164,9 +164,8 @@ static const command_option OPTIONS[] = {
 };
 
 static bool knows(const dt_setting *setting) {
-    static const char *const known[] = {
-        "log-level",     "backend",    "precision", "ranks-per-node",
-        "stall-timeout", "train-file", "text"};
+    static const char *const known[] = {"log-level",     "backend",    "ranks-per-node",
+                                        "stall-timeout", "train-file", "text"};
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 

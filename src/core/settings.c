@@ -113,7 +113,8 @@ static const dt_setting table[] = {
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
            "what tokens know of where they stand: learned: how many numbers and operators come "
            "before them, and digits their place in their number; none: their place alone; index: "
-           "how many tokens come before, as in GPT-2, and no places. Counts beyond those of the "
+           "how many tokens come before, as in GPT-2, and no places (always with --text). Counts "
+           "beyond those of the "
            "texts trained on are never learned"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),

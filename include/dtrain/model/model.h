@@ -142,10 +142,10 @@ dt_status dt_generator_create(dt_generator **generator, dt_model *model, size_t 
 void dt_generator_destroy(dt_generator **generator);
 
 /**
- * Continue each prompt greedily until '$' or the context is full.
+ * Continue each prompt greedily until the end token or the context is full.
  *
  * @param[in,out] produced  (count) what they held is replaced by what was generated, without the
- * '$'
+ * end token
  */
 dt_status dt_generator_run(dt_generator *generator, dt_text *produced, const char *const *prompt,
                            size_t count, const dt_tokenizer *tokenizer);
