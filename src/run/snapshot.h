@@ -3,6 +3,7 @@
 #define DTRAIN_SNAPSHOT_H
 
 #include "dtrain/checkpoint/checkpoint.h"
+#include "dtrain/run/writer.h"
 
 typedef enum {
     DT_SLOT_FREE,
@@ -19,8 +20,6 @@ typedef struct {
     float *floats;  /* (blocks, count) */
     int64_t number; /* in the order of submission */
 } dt_snapshot;
-
-enum { DT_SNAPSHOTS = 2 };
 
 /* All of them. Threads that share them need a lock. */
 typedef struct {

@@ -5,6 +5,7 @@
 
 #include "dtrain/core/limit.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/run/writer.h"
 
 /* Libraries and small blocks of a rank, in bytes. */
 static const double BASE_MAPPED = 200e6, BASE_USED = 60e6;
@@ -12,7 +13,7 @@ static const double BASE_MAPPED = 200e6, BASE_USED = 60e6;
 typedef struct {
     double state;       /* of the node: weights, moments and gradients */
     double activations; /* of a rank */
-    double copy;        /* of rank 0: a snapshot of the state */
+    double copy;        /* of rank 0: snapshots of the state */
 } estimate;
 
 /* Floats per token that src/model keeps for the backward pass. */
@@ -30,7 +31,7 @@ static estimate estimate_memory(const dt_trainer *t, size_t tokens) {
     return (estimate){
         .state = block * (blocks + slots * (double)dt_comm_local_size(comm)),
         .activations = floats_per_token(&t->shape) * (double)tokens * sizeof(float),
-        .copy = dt_comm_rank(comm) == 0 ? block * blocks : 0,
+        .copy = dt_comm_rank(comm) == 0 ? DT_SNAPSHOTS * block * blocks : 0,
     };
 }
 

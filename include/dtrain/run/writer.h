@@ -7,6 +7,9 @@
 
 typedef struct dt_writer dt_writer;
 
+/* Copies of the state that the writer holds at once, in memory that it takes when first needed. */
+enum { DT_SNAPSHOTS = 2 };
+
 /* What the history says of a start that has not ended, and how it begins of one that did. */
 #define DT_STILL_RUNNING "running"
 #define DT_FINISHED "finished"
