@@ -140,8 +140,8 @@ static void permute_reaches_the_largest_domains(void **state) {
     }
 }
 
-/* In many epochs each index stands at each position equally often, and every pair of positions is taken
- * by neighbours. */
+/* In many epochs each index stands at each position equally often, and every pair of positions is
+ * taken by neighbours. */
 static void orders_of_epochs_are_independent(void **state) {
     (void)state;
     enum { N = 5, EPOCHS = 4000 };
