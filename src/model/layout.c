@@ -54,8 +54,8 @@ dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *con
                "start another run with a longer context",
                size.longest, shape->T);
     DT_REQUIRE(shape->index_positions || size.places < shape->P, DT_ERR_ARG,
-               "numbers of up to %zu digits, and the sign behind, do not fit a model with --places "
-               "%zu; lower the digits, or start another run with more places",
+               "numbers of up to %zu digits, and the operator after them, do not fit a model with "
+               "--places %zu; lower the digits, or start another run with more places",
                size.places - 1, shape->P - 1);
     return DT_OK;
 }
@@ -88,11 +88,11 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
                dt_source_kind_of(config)->subject(config));
     DT_TRY(dt_model_shape_holds(shape, config));
     DT_TRY(dt_model_shape_holds(shape, &evaluated));
-    DT_REQUIRE(
-        index || trained < shape->P, DT_ERR_ARG,
-        "numbers of up to %zu digits, and the sign behind, with --place-offset %zu do not fit a "
-        "model with --places %zu; lower the offset, or start another run with more places",
-        trained - offset - 1, offset, shape->P - 1);
+    DT_REQUIRE(index || trained < shape->P, DT_ERR_ARG,
+               "numbers of up to %zu digits, and the operator after them, with --place-offset %zu "
+               "do not fit a model with --places %zu; lower the offset, or start another run with "
+               "more places",
+               trained - offset - 1, offset, shape->P - 1);
     return DT_OK;
 }
 

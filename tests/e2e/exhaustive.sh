@@ -73,7 +73,7 @@ def answer(op, a, b):
     return {"+": lambda: str(a + b), "-": lambda: str(a - b), "*": lambda: str(a * b), "/": lambda: f"{a // b} r {a % b}"}[op]()
 
 def places(op, working):
-    """What stands at each character of a working, the sign behind it included."""
+    """What stands at each character of a working, the operator after it included."""
     if op == "+":
         return [("sum", 1) for _ in working + "="]
     if op == "-":

@@ -17,7 +17,7 @@ done
 import h5py, sys
 with h5py.File(sys.argv[1]) as f:
     assert f["weights/pos_embed"].shape == (1, 32), f["weights/pos_embed"].shape
-    assert f["weights/place_embed"].shape[0] == 3 + 1 + 3 + 1, f["weights/place_embed"].shape  # digits of a sum, the sign behind, offset, none
+    assert f["weights/place_embed"].shape[0] == 3 + 1 + 3 + 1, f["weights/place_embed"].shape  # digits of a sum, the operator after it, offset, none
 END
 # What the settings change is trained otherwise.
 expect_exit 0 start alone "${run[@]}" --place-offset 0 --places 7 --out fixed

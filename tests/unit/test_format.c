@@ -316,8 +316,8 @@ static void people_s_answer(char text[64], const dt_problem *problem) {
     }
 }
 
-/* Digits of the longest number, and the sign behind it; some letters are digits, some stand between
-   two digits, a carry and another one. */
+/* Digits of the longest number, and the operator after it; some letters are digits, some stand
+   between two digits, a carry and another one. */
 static size_t places_of(const char *text) {
     size_t most = 0, places = 1;
     for (; *text; text++) {

@@ -105,7 +105,7 @@ dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *confi
         const size_t length = dt_digit_count(operand[i].value);
         DT_REQUIRE((int64_t)length <= operand[i].most, DT_ERR_ARG,
                    "%s has %zu digits, and the model was trained on up to %" PRId64
-                   " in this place; ask a shorter one, or train with a larger --%s",
+                   " in this operand; ask a shorter one, or train with a larger --%s",
                    dt_decimal_of(operand[i].value).text, length, operand[i].most,
                    operand[i].setting);
     }
