@@ -102,7 +102,7 @@ const command TRAIN = {
     .name = "train",
     .usage = "",
     .help =
-        "Train a small Transformer on arithmetic, or on lines of text, alone or under mpirun, "
+        "Train a small Transformer on arithmetic, or on texts of your own, alone or under mpirun, "
         "the same bits on any number of ranks."
         "\vWithout options it trains the default job in runs/default, and goes on where that "
         "folder stands. ~/ at the beginning of a file's or folder's name is the home folder, in "

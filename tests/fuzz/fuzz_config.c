@@ -7,6 +7,7 @@
 
 #include "dtrain/arithmetic/format.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/data/source.h"
 #include "dtrain/model/model.h"
 
 /* What a checked configuration promises. */
@@ -15,7 +16,8 @@ static void inspect(const dt_config *config) {
     MUST(config->width % config->heads == 0 && config->batch >= config->shards);
     MUST(isfinite(config->lr) && config->lr > 0);
     if (dt_model_shape_from(&shape, config, 20) != DT_OK) return;
-    MUST(shape.T >= dt_format_longest(config) - 1 && shape.P > dt_format_places(config));
+    MUST(shape.T >= dt_format_longest(config) - 1);
+    MUST(shape.index_positions || shape.P > dt_format_places(config));
     dt_problem problem;
     if (dt_problem_train(&problem, config, 12345) == DT_OK) {
         char text[DT_PROBLEM_TEXT_MAX];
@@ -36,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     MUST(status == DT_OK || status == DT_ERR_ARG);
     MUST(status == DT_OK || dt_error_text()[0]);
     if (status != DT_OK) return 0;
-    const dt_status checked = dt_config_check(&config);
+    dt_status checked = dt_config_check(&config);
+    if (checked == DT_OK) checked = dt_source_check(&config);
     MUST(checked == DT_OK || checked == DT_ERR_ARG);
     char *ini = NULL, *ini_again = NULL;
     MUST(dt_config_format(&ini, &config, false) == DT_OK);

@@ -31,7 +31,8 @@ for launcher in srun mpirun; do
     expect "dtrain-$job.out" "module load gcc openmpi" "$launcher" "4 ranks on 2 nodes" "finished 120 steps" "the run is finished"
     expect_history "$launcher" ranks 4
     expect_history "$launcher" nodes 2
-    expect_history "$launcher" host "$topology"
+    kernels=$(sed -n 's/^dtrain: backend \(.* thread\) per rank.*/\1/p' "dtrain-$job.out")
+    expect_history "$launcher" host "$topology; $kernels"
     expect_same whole "$launcher"
     say "$launcher: $topology"
 done

@@ -22,6 +22,7 @@ done
 train_whole whole
 for script in "${!job[@]}"; do
     wait_for 60 has "$(job_field "${job[$script]}" StdOut)" "signal USR1: dtrain is asked"
+    sleep 2 # until the signal has arrived: the run could end before
     # For the next start.
     [[ $script == dtrain ]] && minutes=2 || minutes=10
     scontrol update JobId="${job[$script]}" TimeLimit="$minutes"
