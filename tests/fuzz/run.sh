@@ -30,7 +30,7 @@ declare -A sources=(
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
     [line]="$core"
-    [options]="$core $data src/app/options.c"
+    [options]="$core $data src/app/options.c src/app/command.c"
     [text]="$core $data"
 )
 declare -A longest=([checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [text]=600)
