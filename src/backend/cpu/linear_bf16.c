@@ -113,11 +113,13 @@ dt_status cpu_bf16_linear_forward(cpu_backend *cpu, dt_tensor y, dt_tensor slope
 typedef struct {
     const float *f32;
     const bfloat16 *bf16;
+    bool rounded; /* it is bf16 */
 } gradient_row;
 
 static gradient_row gradient_at(dt_tensor d_y, size_t at) {
-    return d_y.element == DT_ELEMENT_BFLOAT16 ? (gradient_row){.bf16 = cpu_bf16(d_y) + at}
-                                              : (gradient_row){.f32 = cpu_f32(d_y) + at};
+    return d_y.element == DT_ELEMENT_BFLOAT16
+               ? (gradient_row){.rounded = true, .bf16 = cpu_bf16(d_y) + at}
+               : (gradient_row){.f32 = cpu_f32(d_y) + at};
 }
 
 /* What flows into the products of the backward pass: gradients from column j on, through the
@@ -125,7 +127,7 @@ static gradient_row gradient_at(dt_tensor d_y, size_t at) {
 CPU_INLINE ivec take_vector(gradient_row from, const bfloat16 *slope, float *d_bias, size_t j,
                             const size_t count) {
     vec d;
-    if (from.f32) {
+    if (!from.rounded) {
         d = count == LANES ? vec_load(from.f32 + j) : vec_load_part(from.f32 + j, count);
     } else {
         d = count == LANES ? bfloat16_load(from.bf16 + j)
@@ -182,6 +184,7 @@ dt_status cpu_bf16_linear_backward(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_
                                    dt_activation activation) {
     CPU_HALVES("linear_backward", x, slope);
     CPU_FLOATS("linear_backward", weight, d_weight, d_bias);
+    DT_REQUIRE(d_y.buffer, DT_ERR_INTERNAL, "linear_backward without gradients");
     cpu_packing *packing;
     cpu_right right = {.rows = SIZE_MAX};
     workspace w;
