@@ -333,6 +333,8 @@ dt_status cpu_bf16_attention_backward(cpu_backend *cpu, dt_tensor d_qkv, dt_tens
                                       size_t C, size_t H) {
     CPU_HALVES("attention_backward", d_qkv, d_y, y, qkv);
     CPU_FLOATS("attention_backward", lse);
+    DT_REQUIRE(d_qkv.buffer && d_y.buffer && y.buffer && lse.buffer && qkv.buffer, DT_ERR_INTERNAL,
+               "attention_backward without a tensor");
     const size_t D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
