@@ -108,13 +108,9 @@ static dt_status open_with(dt_backend **backend, bool blas) {
         cpu_blas_describe(cpu);
     }
     const dt_status status = cpu_products_test(cpu);
-    if (status != DT_OK) {
-        dt_memory_free(&cpu->packing.room.at);
-        dt_memory_free(&cpu);
-        return status;
-    }
     *backend = &cpu->base;
-    return DT_OK;
+    if (status != DT_OK) cpu_close(backend);
+    return status;
 }
 
 static dt_status cpu_open(dt_backend **backend, size_t local_rank) {
