@@ -48,7 +48,7 @@ expect_exit 0 start 2 "${run[@]}" --steps 2 --precision auto --out auto
 grep -q "^precision = $fast\$" auto/config.ini || fail "auto is not $fast on this processor"
 if [[ $fast == float32 ]]; then
     expect_exit 0 start 2 "${run[@]}" --steps 2 --precision bfloat16 --out slow
-    expect_text err "several times as slow"
+    expect_text err "several times as long"
 fi
 
 # ---- looking at a model in either precision ----
