@@ -58,12 +58,14 @@ static void judge(const char *path, const dt_checkpoint *whole) {
 
 /* probe flips FILE DAMAGED: flips one bit after the other, as lines of "OFFSET BIT" say. */
 static dt_status flip_bits(const char *path, const char *damaged) {
-    size_t size, at;
-    unsigned bit;
+    size_t size;
+    char line[64], *rest;
     dt_checkpoint whole;
     const dt_status status = dt_checkpoint_read(&whole, path, DT_READ_ALL);
     unsigned char *bytes = fixture_load(&size, path);
-    while (status == DT_OK && scanf("%zu %u", &at, &bit) == 2 && at < size) {
+    while (status == DT_OK && fgets(line, sizeof line, stdin)) {
+        const size_t at = strtoul(line, &rest, 10), bit = strtoul(rest, NULL, 10);
+        if (at >= size) break;
         bytes[at] ^= (unsigned char)(1u << bit % 8);
         fixture_store(damaged, bytes, size);
         bytes[at] ^= (unsigned char)(1u << bit % 8);

@@ -178,7 +178,7 @@ static void test_flipped_weights(void **state) {
     const scene *s = *state;
     const dt_checkpoint *c = &s->checkpoint;
     const struct {
-        const float *block;
+        const void *block;
         const char *part;
     } tensor[] = {{c->weights, "/weights/tok_embed"},
                   {c->m, "/optimizer/m/tok_embed"},

@@ -27,7 +27,7 @@ static uint32_t bits_of(float x) {
  * ties to even, as the processor rounds. */
 static float rounded(float x) {
     int exponent;
-    frexp(x, &exponent);
+    frexp((double)x, &exponent);
     const int unit = exponent - 8 > -133 ? exponent - 8 : -133;
     return (float)ldexp(nearbyint(ldexp(x, -unit)), unit);
 }

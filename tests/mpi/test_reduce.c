@@ -80,11 +80,13 @@ static bool slices_cover(size_t begin, size_t end, size_t count) {
     return once;
 }
 
+static bool same_bits(const void *x, const void *y) { return memcmp(x, y, sizeof(float)) == 0; }
+
 static bool is_sum(const float *sum, size_t begin, size_t end, size_t shards, size_t step) {
     bool same = true;
     for (size_t i = begin; i < end; i++) {
         const float expected = tree_sum(0, shards, i, step);
-        same = same && memcmp(&sum[i], &expected, sizeof expected) == 0;
+        same = same && same_bits(&sum[i], &expected);
     }
     return same;
 }
@@ -140,7 +142,7 @@ static void default_messages_carry_large_sums(void **state) {
     bool same = true;
     for (size_t i = 0; i < count; i += 61) {
         const float expected = tree_sum(0, shards, i, 9);
-        same = same && memcmp(&sum[i], &expected, sizeof expected) == 0;
+        same = same && same_bits(&sum[i], &expected);
     }
     CHECK(same);
     dt_reducer_destroy(&reducer);
@@ -164,6 +166,7 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
         for (size_t i = 0; i < COUNT; i++) gradient[i] = value(shard, i, 0);
         if (shard + 1 < end) dt_reducer_end_shard(reducer);
     }
+    CHECK(gradient != NULL);
     for (size_t i = 0; i < HALF; i++) gradient[i] = NAN; /* still to come */
     dt_reducer_finish(reducer, HALF);
     /* A piece that reaches across the middle has to wait. */
