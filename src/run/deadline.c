@@ -1,4 +1,4 @@
-/* Finds out how long there is, and whether another step fits. */
+/* Finds the time limit, and whether another step fits. */
 #include "dtrain/run/deadline.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "dtrain/core/clock.h"
 
-/* Decimal digits, and nothing else: it becomes part of a command. */
+/* Accepts decimal digits only, since the text becomes part of a command. */
 static bool is_number(const char *text) {
     return text && *text && !text[strspn(text, "0123456789")];
 }
@@ -34,14 +34,15 @@ static double time_left(const char *text) {
     return parts == 2 || parts == 3 ? 86400 * days + seconds : -1;
 }
 
-/* Seconds left of the Slurm job as Slurm itself tells, -1 if it does not. The environment has the
- * end only since Slurm 23. */
+/* Seconds left in the Slurm job, asked from Slurm; -1 if it does not answer. The environment
+ * variable for the end exists only since Slurm 23. */
 static double slurm_seconds_left(void) {
     const char *job = getenv("SLURM_JOB_ID"), *end = getenv("SLURM_JOB_END_TIME");
     const char *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
     if (!is_number(job)) return -1;
     if (end && strtod(end, NULL) > 0) return strtod(end, NULL) - (double)time(NULL);
-    /* The number of an array's last task is that of the array: alone it would mean all tasks. */
+    /* The last task of an array has the array's own job number, which alone would mean all tasks.
+     */
     const bool one = is_number(array) && is_number(task);
     char command[160], text[64] = "";
     snprintf(command, sizeof command, "timeout 30 squeue -h -j %s%s%s -o %%L 2>/dev/null",
@@ -64,6 +65,6 @@ dt_deadline dt_deadline_find(double start, double limit) {
 }
 
 bool dt_deadline_near(const dt_deadline *d, double step_seconds, double write_seconds) {
-    /* Twice what was measured, and a second for ending the processes. */
+    /* Twice the measured times, plus one second to end the processes. */
     return dt_seconds_now() + 2 * (step_seconds + write_seconds) + 1 > d->at;
 }

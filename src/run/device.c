@@ -1,4 +1,4 @@
-/* Which device a command's model runs on. */
+/* Chooses the device and the precision for a command's model. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/run/session.h"
 
-/* Whether every rank has what a backend needs: the same bits need the same device everywhere.
- * Collective. */
+/* Whether every rank can use a backend: the same bits need the same device everywhere. Collective.
+ */
 static dt_status all_have(bool *all, const dt_session *s, const dt_backend_entry *entry) {
     char why[128];
     bool usable = false;
@@ -23,7 +23,7 @@ static dt_status all_have(bool *all, const dt_session *s, const dt_backend_entry
     return status;
 }
 
-/* What --backend auto takes. Collective. */
+/* Chooses the backend for --backend auto. Collective. */
 static dt_status choose(const dt_backend_entry **chosen, const dt_session *s) {
     *chosen = dt_backend_next(INT_MAX);
     for (;;) {
@@ -31,14 +31,14 @@ static dt_status choose(const dt_backend_entry **chosen, const dt_session *s) {
         DT_TRY(all_have(&all, s, *chosen));
         const dt_backend_entry *next = dt_backend_next((*chosen)->priority);
         if (all || !next) return DT_OK;
-        dt_log_info("--backend auto: not every rank has %s, so %s is passed over", (*chosen)->needs,
+        dt_log_info("--backend auto: not every rank has %s, so %s is skipped", (*chosen)->needs,
                     (*chosen)->name);
         *chosen = next;
     }
 }
 
-/* Drivers keep on disk what they have compiled: the first rank fills that for the others, and on
- * each node the first one where nodes have disks of their own. Collective. */
+/* Drivers cache compiled kernels on disk. Rank 0 opens first and fills the cache for the others,
+ * then the first rank of each node, since nodes may have separate disks. Collective. */
 static dt_status open_on_ranks(dt_backend **backend, const dt_session *s,
                                const dt_backend_entry *entry) {
     enum { TURNS = 3 };
@@ -54,7 +54,8 @@ static dt_status open_on_ranks(dt_backend **backend, const dt_session *s,
     return DT_OK;
 }
 
-/* Ranks of one node have processors and devices alike; nodes may not. Collective. */
+/* Warns if not all ranks have the same device, as nodes may differ; finds the common support of
+ * bfloat16. Collective. */
 static dt_status compare_devices(dt_session *s) {
     char first[512];
     int64_t lacks = DT_FAST_BFLOAT16 - (int64_t)s->device->op->bfloat16;
@@ -73,7 +74,7 @@ static dt_status compare_devices(dt_session *s) {
     return DT_OK;
 }
 
-/* The entry that the setting names. Collective. */
+/* The backend that the setting names. Collective. */
 static dt_status find(const dt_backend_entry **entry, const dt_session *s, dt_backend_kind wanted) {
     if (wanted == DT_BACKEND_AUTO) return choose(entry, s);
     char name[32];
@@ -89,7 +90,7 @@ static dt_status find(const dt_backend_entry **entry, const dt_session *s, dt_ba
 dt_status dt_session_open_device(dt_session *s, dt_backend_kind wanted) {
     const dt_backend_entry *entry;
     DT_TRY(find(&entry, s, wanted));
-    if (entry == dt_backend_host()) return compare_devices(s); /* it is open */
+    if (entry == dt_backend_host()) return compare_devices(s); /* already open */
     if (entry->host) {
         dt_backend *host = NULL;
         DT_TRY(open_on_ranks(&host, s, entry));
@@ -124,9 +125,8 @@ dt_status dt_session_settle_precision(const dt_session *s, dt_config *config) {
                "float32, or --backend cpu",
                s->device->op->name);
     if (s->bfloat16 == DT_SLOW_BFLOAT16) {
-        dt_log_warn("bfloat16: not every processor here has an instruction for it: the products "
-                    "have the same bits, but take several times as long; --precision float32 is "
-                    "faster");
+        dt_log_warn("bfloat16: not every processor here has an instruction for it. Products have "
+                    "the same bits but take several times as long; --precision float32 is faster");
     }
     return DT_OK;
 }

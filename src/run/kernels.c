@@ -1,4 +1,4 @@
-/* The kernels of a start, behind the hosts in its row of the history. */
+/* The kernels of a start, after the hosts in its row of the history. */
 #include "dtrain/run/kernels.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@ void dt_kernels_append(char *host, size_t size, const char *backend, const char 
     if (used < size) snprintf(host + used, size - used, "%s", text);
 }
 
-/* It stands behind the hosts and the CPUs of a rank. */
+/* It follows the hosts and the CPUs of a rank. */
 const char *dt_kernels_of(const char *host) {
     for (int i = 0; i < 2 && host; i++) {
         host = strstr(host, SEPARATOR);

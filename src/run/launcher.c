@@ -1,4 +1,4 @@
-/* Which launcher started this process, as the system and the environment tell. */
+/* Finds the launcher of this process from /proc and the environment. */
 #include "dtrain/run/launcher.h"
 
 #include <stdio.h>
@@ -32,7 +32,7 @@ static const char *base_of(const char *path) {
 }
 
 bool dt_launcher_repeats(const char *program) {
-    /* Set by Open MPI's mpirun; a script that it runs is the command then. */
+    /* Set by Open MPI's mpirun; if it runs a script, the script is the command. */
     const char *command = getenv("OMPI_COMMAND"), *rank = getenv("OMPI_COMM_WORLD_RANK");
     return command && rank && strcmp(base_of(command), base_of(program)) == 0 &&
            strtol(rank, NULL, 10) > 0;

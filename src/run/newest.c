@@ -1,4 +1,4 @@
-/* Finds the newest checkpoint of a run that can be read. */
+/* Finds the newest readable checkpoint of a run. */
 #include "dtrain/run/newest.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
 
-/* What one look at a folder has found. */
+/* The result of one look at a folder. */
 typedef struct {
     size_t tried, vanished;
     bool found;
@@ -51,7 +51,7 @@ dt_status dt_newest_read(dt_checkpoint *checkpoint, char *path, size_t size, con
     enum { LOOKS_MAX = 10 };
     search s = {0};
     *found = false;
-    /* Where files vanish, newer ones have come. */
+    /* If files have vanished, there are newer ones. */
     for (int looks = 0; looks < LOOKS_MAX; looks++) {
         DT_TRY(look(&s, checkpoint, path, size, folder, before, depth));
         if (s.found || !s.vanished) break;

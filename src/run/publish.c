@@ -1,4 +1,4 @@
-/* From memory into the folder of the run. */
+/* Writes checkpoints and settings into the folder of the run. */
 #include "dtrain/run/publish.h"
 
 #include <errno.h>
@@ -16,13 +16,13 @@ dt_status dt_publish_settings(const dt_config *config) {
     return status;
 }
 
-/* A folder that has been removed is made again: the memory holds all that is left of the run. */
+/* Creates a deleted folder again: memory holds the only copy of the run. */
 static dt_status ensure_folder(const dt_config *config) {
     struct stat there;
     if (stat(config->out, &there) == 0 || errno != ENOENT) return DT_OK;
     DT_TRY(dt_run_folder_open(config->out));
-    dt_log_warn("the folder %s had gone, with what was in it; it has been made again, and the run "
-                "goes on in it",
+    dt_log_warn("the folder %s was deleted with its content; it has been created again, and the "
+                "run continues in it",
                 config->out);
     return dt_publish_settings(config);
 }
@@ -35,10 +35,10 @@ dt_status dt_publish_checkpoint(const dt_checkpoint *checkpoint, dt_checkpoint_n
     DT_TRY(dt_run_checkpoint_path(path, sizeof path, config->out, state->step));
     dt_run_uncache(config->out);
     DT_TRY(dt_checkpoint_write_unless(path, checkpoint, needless));
-    /* best.h5 as well, in case it should point to an earlier file and could not be made then:
+    /* best.h5 as well, in case it should point to an earlier file but could not be created then:
      * without the link that file would be removed. */
     DT_TRY(dt_run_links(config->out, state->step, state->best_step));
-    /* The newest is known to be healthy only after a step from it: until then the one before it is
-     * kept, too. */
+    /* The newest checkpoint is known to be healthy only after a step from it. Until then the one
+     * before it is kept too. */
     return dt_run_rotate(config->out, config->keep == 1 ? 2 : config->keep);
 }

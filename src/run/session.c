@@ -1,4 +1,4 @@
-/* Opens and closes what commands run on, and says what it is. */
+/* Opens, describes and closes what commands run on. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,11 +32,10 @@ static void warn_threads(size_t ranks_here, double cores) {
         const char *text = getenv(NAMES[i]);
         const double threads = text ? strtod(text, NULL) : 0;
         if (threads > 1 && threads * (double)ranks_here > cores) {
-            dt_log_warn(
-                "%s=%s: %zu ranks with %s BLAS threads each would crowd %.0f cores; one thread per "
-                "rank is used, "
-                "which the same bits on any number of ranks need anyway; use more ranks instead",
-                NAMES[i], text, ranks_here, text, cores);
+            dt_log_warn("%s=%s: %zu ranks with %s BLAS threads each are too many for %.0f cores; "
+                        "one thread per rank is used, as the same bits on any number of ranks "
+                        "require; use more ranks instead",
+                        NAMES[i], text, ranks_here, text, cores);
             return;
         }
     }
@@ -49,8 +48,7 @@ dt_status dt_session_announce(dt_session *s) {
     DT_TRY_DONE(
         dt_comm_agree(s->comm, dt_memory_alloc(&cores, size, sizeof *cores, "the table of cores")));
     DT_TRY_DONE(dt_comm_gather(s->comm, cores, (double)dt_topology_cpus()));
-    /* Bound ranks see their own cores only: what the node's ranks see together is at most their
-     * sum. */
+    /* A bound rank sees only its own cores. Together the node's ranks see at most the sum. */
     const size_t here = dt_comm_local_size(s->comm);
     double most = 0, sum = 0;
     for (size_t r = 0; r < here; r++) {
@@ -81,7 +79,7 @@ done:
     return status;
 }
 
-/* Of a folder people cannot know which of its files it is. */
+/* For a folder, say which of its files was read. */
 static void tell_file(const char *name, const char *path, const dt_run_state *state) {
     char best[DT_PATH_MAX];
     const size_t length = strlen(name);
@@ -91,8 +89,8 @@ static void tell_file(const char *name, const char *path, const dt_run_state *st
                 lost ? "; it is the newest, since there is no best.h5" : "");
 }
 
-/* What the model is looked at in: that of its run, unless another is given. A backend without
- * bfloat16 is reason to refuse it only if it is given. */
+/* The precision of evaluation: that of the run unless another is given. If the backend lacks
+ * bfloat16, only a given bfloat16 is an error. */
 static dt_status choose_precision(dt_checkpoint *c, const dt_session *s,
                                   const dt_overrides *given) {
     dt_config config = c->config;

@@ -1,4 +1,4 @@
-/* Signal handlers do nothing but set flags and post a semaphore. */
+/* Signal handlers that only set flags and post a semaphore. */
 #include "dtrain/run/signals.h"
 
 #include <errno.h>
@@ -11,11 +11,10 @@
 
 static volatile sig_atomic_t stop_number, interrupts, checkpoints, continues, stop_ms;
 
-/* As long-lived as the handlers: one may still be running in another thread when its work is over.
- */
+/* Never destroyed: a handler may still run in another thread at the end. */
 static sem_t wake;
 
-/* Of a clock that begins anew after some weeks. */
+/* A clock that wraps around after about 12 days. */
 static sig_atomic_t milliseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -55,7 +54,7 @@ void dt_signals_catch(void) {
         if (CAUGHT[i] == SIGHUP && nohup) action.sa_handler = SIG_IGN;
         sigaction(CAUGHT[i], &action, NULL);
     }
-    /* A log that is not read any more is no reason to end a run. */
+    /* A run does not end because nobody reads its log any more. */
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -1,4 +1,4 @@
-/* Slots for copies of the state of a run. */
+/* Slots that hold copies of a run's state. */
 #include "snapshot.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/run/writer.h"
 
-/* Where a checkpoint has its blocks of floats, and how many it has room for. */
+/* The blocks of floats of a checkpoint, and the most it can have. */
 enum { BLOCKS = 4 };
 
 static void find_blocks(float **block[BLOCKS], dt_checkpoint *c) {

@@ -1,4 +1,4 @@
-/* Who is to blame for a stall. */
+/* Finds the rank that causes a stall. */
 #include "stall.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ void dt_stall_look(dt_stall_rank *rank, const dt_stall_beat *now, double passed)
 
 static bool works(const dt_stall_rank *rank) { return rank->beat.kind == DT_PHASE_WORK; }
 
-/* Whether its process does not run at all. Before its watchdog's first look nothing is known. */
+/* Whether its process does not run at all. Unknown before its watchdog's first look. */
 static bool is_gone(const dt_stall_rank *rank, double timeout) {
     return rank->beat.looks > 0 && rank->gone > timeout / 2;
 }

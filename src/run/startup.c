@@ -1,4 +1,4 @@
-/* Ends a start that hangs, by a timer whose signal reaches a process wherever it is. */
+/* Ends a start that hangs, with a timer whose signal interrupts any code. */
 #include "dtrain/run/startup.h"
 
 #include <math.h>
@@ -10,10 +10,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* A phase is counted in ticks: of those that fall into a suspension only one arrives. */
+/* A phase is counted in ticks: while a process is suspended, only one tick arrives. */
 enum { TICKS = 16, SECONDS_MIN = 20 };
 
-/* Ranks other than 0 leave it the time to say it: one sentence is enough. */
+/* Other ranks wait longer than rank 0, so that only rank 0 prints the message. */
 enum { LATER_TICKS = 2 };
 
 static const char *const DOES[DT_STARTUP_PHASES] = {
@@ -37,7 +37,7 @@ static void tick(int number) {
     _exit(EX_OSERR);
 }
 
-/* As launchers tell it, since MPI may not have started; -1: nothing has launched this process. */
+/* The rank from the launcher's environment, since MPI may not have started; -1: no launcher. */
 static long launched_rank(void) {
     static const char *const NAME[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
                                        "SLURM_PROCID"};
@@ -66,7 +66,7 @@ void dt_startup_enter(dt_startup_phase phase) {
     host[sizeof host - 1] = '\0';
     snprintf(who, sizeof who, "rank %ld on %s", rank, host);
     snprintf(sentence, sizeof sentence,
-             "dtrain: error: %s has not come further for %.0f s while %s: the job is ended "
+             "dtrain: error: %s has made no progress for %.0f s while %s: the job is ended "
              "(--stall-timeout); %s\n",
              rank >= 0 ? who : "the start", limit, DOES[phase],
              rank >= 0 ? "look for a rank or host that does not answer, or for too little memory"

@@ -15,7 +15,7 @@ size_t dt_topology_cpus(void) {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
 }
 
-/* Ranks on the host of rank r, or 0 if a lower rank is there, too. */
+/* Ranks on the host of rank r, or 0 if a lower rank is on the same host. */
 static size_t ranks_from(const dt_comm *comm, size_t r) {
     const char *host = dt_comm_host(comm, r);
     for (size_t i = 0; i < r; i++) {
@@ -37,7 +37,7 @@ static void list_hosts(char *text, size_t size, const dt_comm *comm) {
         char host[96];
         const int length = snprintf(host, sizeof host, "%s%.64s*%zu", used ? "," : "",
                                     dt_comm_host(comm, r), ranks);
-        /* Room for saying how many did not fit. */
+        /* Leaves room for the number of hosts that did not fit. */
         if (left_out || used + (size_t)length + sizeof ",18446744073709551615 more" > size) {
             left_out++;
         } else {

@@ -1,4 +1,4 @@
-/* Beats in a window of the node, and a thread that looks at them. */
+/* Ranks count their progress in a shared window of the node; a thread watches it. */
 #include "dtrain/run/watchdog.h"
 
 #include <pthread.h>
@@ -14,11 +14,11 @@
 #include "dtrain/core/memory.h"
 #include "stall.h"
 
-/* One rank's, on a cache line of its own. */
+/* One rank's progress, on its own cache line. */
 typedef struct {
     _Alignas(DT_ALIGNMENT) _Atomic int64_t count; /* beats */
-    _Atomic int64_t looks;                        /* of its watchdog: the process runs at all */
-    _Atomic int64_t phase;                        /* phases entered */
+    _Atomic int64_t looks; /* by its watchdog: they show that the process runs */
+    _Atomic int64_t phase; /* phases entered */
     _Atomic int64_t step;
     _Atomic int kind; /* phase_kind */
     _Atomic int over; /* this rank has left the loop */
@@ -54,7 +54,7 @@ void dt_watchdog_enter(dt_watchdog *w, dt_phase_kind kind, int64_t step) {
     dt_watchdog_beat(w);
 }
 
-/* Take note of what the ranks have done in the `passed` seconds since the last look. */
+/* Record what the ranks have done in the `passed` seconds since the last look. */
 static void look(dt_watchdog *w, size_t ranks, double passed) {
     for (size_t r = 0; r < ranks; r++) {
         const beat *b = &w->beats[r];
@@ -103,16 +103,15 @@ static void end_job(dt_watchdog *w, double still, size_t ranks) {
                 dt_comm_host(w->comm, rank), still, others);
     }
     if (rank == 0 && w->save) w->save(w->context);
-    /* Rank 0, which alone can save, hears nothing of this; it gives up waiting for this node soon.
-     */
+    /* Only rank 0 can save, and it does not know of this; wait until it stops waiting for this
+     * node. */
     if (dt_comm_node(w->comm) > 0) sleep(DT_PATIENCE_NODES + 5);
-    /* MPI may be stuck like everything else: then SIGALRM ends this process, and the launcher the
-     * others. */
+    /* MPI may hang as well: then SIGALRM ends this process, and the launcher ends the others. */
     alarm(5);
     dt_comm_abort(w->comm, dt_status_exit_code(DT_ERR_COMM));
 }
 
-/* Wait for a while, or until there is nothing more to watch; whether that is so. */
+/* Wait for some seconds, or until there is nothing more to watch; returns true in that case. */
 static bool rest(dt_watchdog *w, double seconds) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -133,7 +132,7 @@ static void *watch(void *argument) {
     double before = dt_seconds_now();
     while (!rest(w, pause)) {
         const double now = dt_seconds_now();
-        /* A longer rest than was asked for: the job was suspended, or the laptop slept. */
+        /* A longer pause means that the job was suspended or the laptop slept. */
         const double passed = now - before < 2 * pause ? now - before : 2 * pause;
         before = now;
         atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
@@ -160,7 +159,7 @@ static void start_thread(dt_watchdog *w) {
     pthread_condattr_destroy(&steady);
     const int error = pthread_create(&w->thread, NULL, watch, w);
     w->running = error == 0;
-    /* From now on it is known to look. */
+    /* The first look shows the other ranks that this watchdog runs. */
     if (w->running) atomic_fetch_add(&w->beats[dt_comm_local_rank(w->comm)].looks, 1);
     if (error) {
         dt_log_warn("no thread could be started for watching the other ranks: %s", strerror(error));

@@ -18,11 +18,12 @@
 #include "dtrain/run/signals.h"
 #include "snapshot.h"
 
-/* What is wanted beside the loop's own checkpoints: the thread itself takes a snapshot for it. */
+/* Requests in addition to the loop's own checkpoints: the thread takes a snapshot for them itself.
+ */
 typedef struct {
     int stop;        /* the signal, or 0 */
-    int checkpoints; /* by USR2, so far */
-    int saves;       /* by dt_writer_save, so far */
+    int checkpoints; /* number asked for by USR2 */
+    int saves;       /* number asked for by dt_writer_save */
 } demand;
 
 struct dt_writer {
@@ -31,31 +32,32 @@ struct dt_writer {
     pthread_t thread;
     pthread_mutex_t state_lock; /* of the state of the run */
 
-    /* The loop's thread alone: */
-    pid_t loop;                       /* its number; 0: not known */
+    /* Used only by the loop's thread: */
+    pid_t loop;                       /* its thread id; 0: unknown */
     double closed_at, closed_seconds; /* when the last update began, and how long it took */
-    double between_updates;           /* seconds from the beginning of the one before to it */
-    char told[1600];                  /* the failure that it was told last */
+    double between_updates;           /* seconds between the beginnings of the last two updates */
+    char told[1600];                  /* the last failure reported to it */
 
-    /* The writer's thread alone: */
+    /* Used only by the writer's thread: */
     int continues;     /* dt_signals_continues() last seen */
-    double hold_until; /* dt_seconds_now(); a stop may be near: nothing is begun that can wait */
+    double hold_until; /* dt_seconds_now() until which a stop may be near: nothing that can wait is
+                          begun */
 
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* of all members below */
     pthread_cond_t changed;
     dt_snapshots snapshots;
     bool quit;
-    bool draining; /* what is submitted cannot wait */
+    bool draining; /* submitted checkpoints cannot wait */
     int saves;
     int64_t submitted;
     demand served;
-    bool answers_stop; /* the answer to a signal to stop is being taken or written */
-    bool takes_state;  /* an answer is about to be copied from the state, which has to stay open */
+    bool answers_stop; /* the checkpoint for a stop signal is being taken or written */
+    bool takes_state;  /* the thread is about to copy the state, which must not change */
     int64_t written_step;
     double write_seconds, wait_seconds;
     dt_status last;     /* of the last write */
-    bool failed;        /* and the loop has not asked yet */
-    char failure[1600]; /* the sentence */
+    bool failed;        /* and the loop has not been told yet */
+    char failure[1600]; /* the message */
 };
 
 static bool stops(void) { return dt_signals_stop() != 0; }
@@ -75,20 +77,21 @@ static demand wanted_now(const dt_writer *w) {
     return (demand){dt_signals_stop(), dt_signals_checkpoints(), w->saves};
 }
 
-/* A second signal to stop wants nothing that the first did not. */
+/* A second stop signal asks for nothing new. */
 static bool is_served(const dt_writer *w, const demand *wanted) {
     return !wanted->stop == !w->served.stop && wanted->checkpoints == w->served.checkpoints &&
            wanted->saves == w->served.saves;
 }
 
-/* The longest write so far; before the first, what a slow disk would need. The lock is held. */
+/* The longest write so far; before the first, an estimate for a slow disk. The lock is held. */
 static double expected_seconds(const dt_writer *w) {
     static const double SLOW_DISK = 1e8; /* bytes per second */
     if (w->write_seconds > 0) return w->write_seconds;
     return 0.1 + (double)dt_snapshots_bytes(&w->snapshots) / SLOW_DISK;
 }
 
-/* The last completed step; the loop may be anywhere in the next one. taken: the slot has it. */
+/* Copies the last completed step; the loop may be anywhere in the next one. taken: the slot already
+ * holds it. */
 static dt_status take_answer(dt_writer *w, dt_snapshot *s, bool taken, const demand *wanted) {
     dt_status status = DT_OK;
     if (!taken) {
@@ -102,14 +105,14 @@ static dt_status take_answer(dt_writer *w, dt_snapshot *s, bool taken, const dem
     }
     if (status != DT_OK || !wanted->stop || !s->metrics.history_count) return status;
     dt_history_row *row = &s->metrics.history[s->metrics.history_count - 1];
-    /* Unless it says "finished" by now. */
+    /* Unless it already says "finished". */
     if (dt_snapshot_says_running(s)) {
         snprintf(row->stopped, sizeof row->stopped, "%s", dt_signals_name(wanted->stop));
     }
     return status;
 }
 
-/* How a write went; gives the slot back. answered NULL: the loop had submitted it. */
+/* Records the result of a write and frees the slot. answered NULL: the loop had submitted it. */
 static void note(dt_writer *w, dt_snapshot *s, dt_status status, double seconds,
                  const demand *answered) {
     pthread_mutex_lock(&w->lock);
@@ -128,10 +131,10 @@ static void note(dt_writer *w, dt_snapshot *s, dt_status status, double seconds,
     pthread_mutex_unlock(&w->lock);
 }
 
-/* After a signal to stop, a file that is half written is given up for that of the signal, of a
- * later step. But only if the later one is likely to be on disk before a launcher kills, and if
- * this start has one on disk already: otherwise the half-written one may be all that is saved. The
- * lock is held. */
+/* After a stop signal, a half-written file may be abandoned in favour of the signal's own
+ * checkpoint, which has a later step. But only if that one is likely to be on disk before a
+ * launcher kills the process, and if this start already has a checkpoint on disk: otherwise the
+ * half-written file may be the only one. The lock is held. */
 static bool may_be_given_up(const dt_writer *w, const dt_snapshot *s) {
     const double most = 2; /* seconds while training goes on */
     return !dt_snapshot_is_best(s) && w->written_step >= 0 && expected_seconds(w) <= most;
@@ -147,9 +150,9 @@ static void give_up(dt_writer *w, dt_snapshot *s) {
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Time may be short after a signal to stop: what its own checkpoint makes needless is left out. So
- * is, once that is on disk, what the loop submitted of the same step meanwhile: it does not know of
- * the signal. The lock is held. */
+/* Time may be short after a stop signal: checkpoints that the signal's own one replaces are
+ * dropped. Once that one is on disk, a checkpoint of the same step that the loop submitted
+ * meanwhile, without knowing of the signal, is dropped too. The lock is held. */
 static void drop_needless(dt_writer *w) {
     for (size_t i = 0; i < DT_SNAPSHOTS; i++) {
         dt_snapshot *s = &w->snapshots.slot[i];
@@ -162,8 +165,8 @@ static void drop_needless(dt_writer *w) {
     pthread_cond_broadcast(&w->changed);
 }
 
-/* TERM may follow in a second, and KILL one after that: the thread has to be free by then. The lock
- * is held. */
+/* TERM may follow after a second, and KILL one second later: the thread must be free by then. The
+ * lock is held. */
 static bool holds_back(dt_writer *w, const demand *wanted) {
     static const double HOLD = 1.5; /* seconds */
     const int continues = dt_signals_continues();
@@ -172,23 +175,24 @@ static bool holds_back(dt_writer *w, const demand *wanted) {
     return is_served(w, wanted) && !w->draining && !w->quit && dt_seconds_now() < w->hold_until;
 }
 
-/* The loop may have seconds of its step left, on the same processor, and nothing depends on them
- * any more: it becomes nicer, but not so much that it starves behind ranks that wait for it. */
+/* The loop may still compute for seconds on the same processor, and nothing depends on the result
+ * any more. So its priority is lowered, but not so far that it gets no time beside ranks that wait
+ * for it. */
 static void let_writer_pass(const dt_writer *w) {
     enum { NICER = 5 };
     if (w->loop > 0) setpriority(PRIO_PROCESS, (id_t)w->loop, NICER);
 }
 
-/* Where the loop may put a copy; NULL: nowhere, or not now, since its memory is lent: the page
- * cache needs as much memory as the file has bytes, and a virtual machine whose host takes back
- * what is free has to ask for every page, which takes several times as long as the rest of a write.
- * The lock is held. */
+/* A free slot for the loop; NULL: there is none, or its memory is lent at the moment. The page
+ * cache needs as much memory as the file has bytes. A virtual machine whose host reclaims free
+ * memory must request every page, which takes several times as long as the rest of a write. The
+ * lock is held. */
 static dt_snapshot *find_room(dt_writer *w) {
     return w->answers_stop ? NULL : find(w, DT_SLOT_FREE);
 }
 
-/* A copy that the loop has made. One that was begun before a signal to stop and is complete after
- * it is needless: the loop will have its last step written. The lock is held. */
+/* Stores a copy that the loop has made. A copy that was begun before a stop signal and completed
+ * after it is not needed: the loop will submit its last step. The lock is held. */
 static void put(dt_writer *w, dt_snapshot *s, dt_slot_state state) {
     const bool needless = w->answers_stop && dt_snapshot_says_running(s) && !dt_snapshot_is_best(s);
     s->state = needless ? DT_SLOT_FREE : state;
@@ -198,14 +202,14 @@ static void put(dt_writer *w, dt_snapshot *s, dt_slot_state state) {
 /* What the thread does next. */
 typedef struct {
     dt_snapshot *slot; /* NULL: nothing */
-    bool answer;       /* to what is wanted; else the loop has submitted it */
-    bool taken;        /* the slot holds the answer already */
+    bool answer;       /* it answers a request; otherwise the loop submitted it */
+    bool taken;        /* the slot already holds the answer */
     demand wanted;
-    dt_checkpoint_needless *needless; /* of its write */
+    dt_checkpoint_needless *needless; /* for the write */
 } task;
 
-/* What was submitted comes first, since it is older. No file is ever without the best one that it
- * speaks of. The lock is held. */
+/* Submitted checkpoints come first, since they are older; so the best checkpoint is on disk before
+ * any file that names it. The lock is held. */
 static task choose(dt_writer *w) {
     task next = {.wanted = wanted_now(w)};
     if (next.wanted.stop) drop_needless(w);
@@ -213,7 +217,7 @@ static task choose(dt_writer *w) {
     next.answer = !next.slot && !is_served(w, &next.wanted);
     if (next.answer) next.slot = find(w, DT_SLOT_SHADOW);
     next.taken = next.slot && next.answer;
-    /* There is a free one, or will be soon: the loop fills one at a time, and none waits. */
+    /* There is a free slot, or will be soon: the loop fills one at a time, and none is waiting. */
     if (next.answer && !next.taken) next.slot = find(w, DT_SLOT_FREE);
     if (!next.slot) return next;
     if (!next.answer && !next.wanted.stop && may_be_given_up(w, next.slot)) next.needless = stops;
@@ -227,7 +231,7 @@ static task choose(dt_writer *w) {
     return next;
 }
 
-/* One thing to do, if there is any. */
+/* Does one task; returns false if there is none. */
 static bool work(dt_writer *w) {
     pthread_mutex_lock(&w->lock);
     const task next = choose(w);
@@ -254,7 +258,7 @@ static bool work(dt_writer *w) {
 }
 
 static void *run(void *argument) {
-    static const double LOOK = 0.1, SLEEP = 3600; /* seconds; a wait has to end some time */
+    static const double LOOK = 0.1, SLEEP = 3600; /* seconds; every wait needs an end */
     dt_writer *w = argument;
     for (;;) {
         dt_signals_wait(dt_seconds_now() < w->hold_until ? LOOK : SLEEP);
@@ -281,7 +285,7 @@ dt_status dt_writer_open(dt_writer **out, dt_writer_view *view, void *context) {
     dt_status status;
     DT_TRY(dt_memory_alloc(&w, 1, sizeof *w, "the checkpoint writer"));
     w->view = view;
-#ifdef __linux__ /* where threads have priorities of their own */
+#ifdef __linux__ /* where each thread has its own priority */
     w->loop = (pid_t)syscall(SYS_gettid);
 #endif
     w->context = context;
@@ -299,7 +303,7 @@ dt_status dt_writer_open(dt_writer **out, dt_writer_view *view, void *context) {
     const int error = pthread_create(&w->thread, NULL, run, w);
     DT_REQUIRE_DONE(error == 0, DT_ERR_MEMORY,
                     "no thread could be started for writing checkpoints: %s", strerror(error));
-    dt_signals_wake(); /* one may have come before there was a thread */
+    dt_signals_wake(); /* a signal may have come before the thread existed */
     *out = w;
     return DT_OK;
 done:
@@ -327,8 +331,8 @@ void dt_writer_unlock(dt_writer *w) {
 }
 
 /* If a rank dies in an update, the update never ends, and the step before it can only be saved from
- * a copy. A cheap one is always made; a dearer one if answers would have to wait long. In the
- * loop's thread. */
+ * a copy. A cheap copy is always made; an expensive one only if signals would otherwise wait long.
+ * Called in the loop's thread. */
 static bool is_worth_a_copy(dt_writer *w) {
     static const double LONG_UPDATE = 0.03; /* seconds */
     static const double SMALL_PART = 0.03;  /* of a step's time */
@@ -353,7 +357,7 @@ static void keep_shadow(dt_writer *w) {
     put(w, s, status == DT_OK ? DT_SLOT_SHADOW : DT_SLOT_FREE);
     w->wait_seconds += dt_seconds_now() - start;
     pthread_mutex_unlock(&w->lock);
-    dt_signals_wake(); /* one may have come, and found no slot */
+    dt_signals_wake(); /* a signal may have come and found no slot */
 }
 
 void dt_writer_begin_update(dt_writer *w) {

@@ -1,5 +1,4 @@
-/* How a start begins: from new or old weights, with a row in the history, and with what people
- * should know. */
+/* Begins a start: loads or initialises weights, adds a row to the history, and logs what begins. */
 #include "begin.h"
 
 #include <math.h>
@@ -19,7 +18,7 @@ static dt_history_row *last_start(const dt_trainer *t) {
     return count ? &t->metrics.history[count - 1] : NULL;
 }
 
-/* The same bits need the same kernels. Rank 0 only. */
+/* Warns if the kernels changed: the same bits need the same kernels. Rank 0 only. */
 static void compare_kernels(const char *before, const char *now) {
     const char *was = dt_kernels_of(before), *is = dt_kernels_of(now);
     if (!*was || strcmp(was, is) == 0) return;
@@ -47,7 +46,7 @@ static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool le
     return dt_metrics_add_history(&t->metrics, &row);
 }
 
-/* Where another number of steps stretches the curve of the learning rate, the rate jumps. */
+/* Tell the new learning rate if another number of steps has changed its curve. */
 static void tell_rate(const dt_trainer *t, const dt_start_plan *plan) {
     const double now = dt_schedule_lr(&t->config, t->state.step);
     if (!plan->stretched || fabs(now - plan->planned_lr) <= 1e-6 * plan->planned_lr) return;
@@ -96,13 +95,13 @@ void dt_begin_links(const dt_start_plan *plan) {
     char path[DT_PATH_MAX];
     const char *folder = plan->config.out;
     dt_status status = dt_run_checkpoint_path(path, sizeof path, folder, plan->state.step);
-    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* of another folder */
+    if (status == DT_OK && strcmp(path, plan->path) != 0) return; /* it is in another folder */
     if (status == DT_OK) status = dt_run_links(folder, plan->state.step, plan->state.best_step);
     if (status != DT_OK) dt_log_warn("%s", dt_error_text());
     dt_error_clear();
 }
 
-/* What a start that was killed left undone: its links, and the reason for its end. */
+/* Completes what a killed start could not do: its links, and the reason for its end. */
 static void mend(dt_trainer *t, const dt_start_plan *plan) {
     dt_history_row *before = last_start(t);
     if (before && strcmp(before->stopped, DT_STILL_RUNNING) == 0) {

@@ -1,15 +1,15 @@
-/* The first things a start does, once it has been decided and all memory is there. */
+/* The first actions of a start, once it is decided and all memory is allocated. */
 #ifndef DTRAIN_BEGIN_H
 #define DTRAIN_BEGIN_H
 
 #include "dtrain/train/start.h"
 #include "dtrain/train/trainer.h"
 
-/* Fill the trainer as planned, enter this start in the history, and say what begins or goes on; on
- * rank 0 *checkpoint is used up. Collective. */
+/* Fill the trainer as planned, add this start to the history, and say what begins or continues; on
+ * rank 0 *checkpoint is consumed. Collective. */
 dt_status dt_begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *checkpoint);
 
-/* The links that a start which failed or was killed could not make. */
+/* Create the links that a failed or killed start could not create. */
 void dt_begin_links(const dt_start_plan *plan);
 
 #endif

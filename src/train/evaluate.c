@@ -1,5 +1,5 @@
-/* Measures a model on many texts, shared out over ranks; the result does not depend on how many
- * there are. */
+/* Measures a model on many texts, divided over ranks; the result does not depend on their number.
+ */
 #include "dtrain/train/evaluate.h"
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/run/signals.h"
 
-/* A unit, which one rank does alone, has EVAL_CHUNK problems, or at most so many times as many;
-   then there are at least so many units; and units of a rank between two exchanges: some seconds.
- */
+/* One rank evaluates a unit alone. A unit has DT_EVAL_CHUNK problems, or up to UNIT_MOST times as
+ * many if there still are at least UNITS units. A round has ROUND_UNITS units per rank, which take
+ * some seconds. */
 enum { UNIT_MOST = 32, UNITS = 16, ROUND_UNITS = 12 };
 enum { SCORES = 8, WRONG = 5, INTERRUPTED = 6, BYTES = 7 };
 
@@ -23,7 +23,7 @@ typedef struct {
     uint64_t index;
 } open_text;
 
-/* What one rank works with. */
+/* The memory of one rank. */
 typedef struct {
     dt_model *model;
     const dt_source *source;
@@ -34,15 +34,15 @@ typedef struct {
     dt_text *prompt, *produced; /* (DT_EVAL_ANSWERS) */
     open_text *open;            /* (EVAL_CHUNK * UNIT_MOST) */
     size_t opened, wrong;       /* of this unit */
-    uint64_t bytes;             /* the same */
-    int64_t *round;             /* (values_of) as those of the result, of this round */
+    uint64_t bytes;             /* of this unit's scored texts */
+    int64_t *round;             /* (values_of) the result's values, of this round */
     double *unit_score;         /* (units of a round, SCORES) */
-    dt_text errors;             /* lines about wrong answers of this round */
+    dt_text errors;             /* lines on wrong answers of this round */
     dt_window *window;          /* holds `stop` */
-    atomic_int *stop;           /* set by the rank of this node that a signal has reached */
+    atomic_int *stop;           /* set by a rank of this node that got a signal */
 } evaluator;
 
-/* Counts and tally stand in one block, which ranks add up. */
+/* Counts and tally are in one block, which is summed over ranks. */
 static size_t values_of(const dt_source_kind *kind) {
     return (1 + DT_KINDS_MAX) * sizeof(dt_count) / sizeof(int64_t) + kind->tally_values;
 }
@@ -53,7 +53,8 @@ static int64_t *tally_in(int64_t *values) {
     return values + (1 + DT_KINDS_MAX) * sizeof(dt_count) / sizeof(int64_t);
 }
 
-/* A signal may reach one rank alone; those of its node see it at once, others after the round. */
+/* A signal may reach only one rank. The ranks of its node see it at once, others after the round.
+ */
 static bool is_stopped(const evaluator *e) {
     const bool stopped = dt_signals_stop() != 0;
     if (stopped && e->stop) atomic_store(e->stop, 1);
@@ -78,7 +79,7 @@ static void count(dt_count *to, bool right, bool exact) {
     to->text += exact;
 }
 
-/* What is known of one text now. */
+/* Judges and counts one answer. */
 static dt_status judge(evaluator *e, const dt_answer *answer) {
     bool right = false;
     dt_text *errors = e->request->list ? &e->errors : NULL;
@@ -89,7 +90,7 @@ static dt_status judge(evaluator *e, const dt_answer *answer) {
     return DT_OK;
 }
 
-/* Generate up to EVAL_ANSWERS answers from place `first` on. */
+/* Generate up to DT_EVAL_ANSWERS answers, starting at open text `first`. */
 static dt_status answer_some(evaluator *e, size_t first) {
     const char *prompt[DT_EVAL_ANSWERS];
     const dt_source *source = e->source;
@@ -110,8 +111,8 @@ static dt_status answer_some(evaluator *e, size_t first) {
     return DT_OK;
 }
 
-/* Texts that were not reproduced are answered in full: a slip in the working need not spoil the
- * answer. */
+/* Generates answers for texts that were not reproduced: a mistake in the working does not always
+ * make the answer wrong. */
 static dt_status answer_open(evaluator *e) {
     for (size_t i = 0; e->generator && i < e->opened && !is_stopped(e); i += DT_EVAL_ANSWERS) {
         DT_TRY(answer_some(e, i));
@@ -141,7 +142,7 @@ static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, u
     return DT_OK;
 }
 
-/* Problems first … end-1, all by this rank. */
+/* Evaluates problems first … end-1 on this rank. */
 static dt_status evaluate_unit(evaluator *e, double *unit_score, uint64_t first, uint64_t end) {
     const dt_eval_progress *progress = e->request->progress;
     dt_score sum = {0};
@@ -175,8 +176,8 @@ static dt_status evaluate_own(evaluator *e, dt_comm *comm, const eval_round *r) 
     return DT_OK;
 }
 
-/* Scores are added in the order of the units; counts are whole numbers, which any order adds
- * exactly. */
+/* Scores are added in the order of the units. Counts are integers, whose sum does not depend on the
+ * order. */
 static void add_round(dt_eval_result *result, const evaluator *e, const eval_round *r) {
     for (size_t u = 0; u < r->units; u++) {
         const double *s = e->unit_score + u * SCORES;
@@ -201,7 +202,7 @@ static bool was_interrupted(const evaluator *e, size_t units) {
     return interrupted;
 }
 
-/* Rank 0 writes what all have found. */
+/* Rank 0 writes the lines of all ranks. */
 static dt_status write_lines(evaluator *e, dt_comm *comm) {
     DT_TRY(dt_comm_collect(comm, &e->errors.bytes, &e->errors.capacity, &e->errors.length));
     if (dt_comm_rank(comm) > 0) return DT_OK;
@@ -248,7 +249,7 @@ static dt_status evaluator_open(evaluator *e, size_t units) {
     return dt_generator_create(&e->generator, e->model, DT_EVAL_ANSWERS);
 }
 
-/* Without shared memory each rank finds out at the end of the round. Collective. */
+/* Without shared memory each rank sees a signal at the end of the round. Collective. */
 static void share_stop(evaluator *e, dt_comm *comm) {
     if (dt_window_create(&e->window, comm, sizeof *e->stop, "the signal to stop") == DT_OK) {
         e->stop = dt_window_memory(e->window);
@@ -273,8 +274,8 @@ static void evaluator_close(evaluator *e) {
     destroy_texts(&e->prompt);
 }
 
-/* Problems of a unit: more where answers are generated, so that the few that have to be make
-   batches worth it. */
+/* Problems of a unit: more if answers are generated, so that the few texts that need one fill a
+ * batch. */
 static uint64_t unit_of(const dt_eval_request *request, uint64_t count) {
     const uint64_t times = count / (DT_EVAL_CHUNK * UNITS);
     if (!request->generate || times < 1) return DT_EVAL_CHUNK;
@@ -320,7 +321,7 @@ dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
     }
     DT_TRY_DONE(dt_comm_sum(s->comm, (int64_t *)(void *)result->count, values_of(source->kind)));
 done:
-    /* Freeing it is collective: it would wait for ranks that are gone. */
+    /* Freeing the window is collective: it would wait for lost ranks. */
     if (status != DT_ERR_COMM) dt_window_destroy(&e.window);
     evaluator_close(&e);
     return status;

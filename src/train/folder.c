@@ -1,5 +1,5 @@
-/* Keeps what a start finds in the folder of its run and dtrain has not made there: a start resumes
- * from it, refuses to begin, or sets it aside; it never replaces it in silence. */
+/* Protects files in the folder of a run that dtrain did not create: a start resumes from them,
+ * refuses to begin, or renames them; it never replaces them silently. */
 #include "folder.h"
 
 #include <errno.h>
@@ -12,17 +12,17 @@
 #include "dtrain/core/log.h"
 #include "dtrain/folder/foreign.h"
 
-/* Room for a path of the folder and of what has been set aside. */
+/* Room for a path in the folder and for the name of a renamed file. */
 enum { PATH_SIZE = DT_PATH_MAX + 64 };
 
 /* ---- settings ---- */
 
-/* What is in the folder, beside what the plan is. */
+/* What is in the folder, compared with the plan. */
 typedef struct {
     dt_foreign found;
     char ini[PATH_SIZE];   /* the path of config.ini */
     bool given;            /* it is the file of --config */
-    bool elsewhere;        /* it belongs to a run in another folder */
+    bool elsewhere;        /* it is of a run in another folder */
     char differences[256]; /* settings in it that the run will not have: "lr 0.002, not 0.003" */
 } sight;
 
@@ -38,7 +38,8 @@ static void append(char *list, size_t size, const dt_setting_change *c) {
              c->was);
 }
 
-/* Only what the file itself says counts, and only what the checkpoint did not say as well. */
+/* Lists settings that the file itself sets, and that differ from the plan and from the checkpoint.
+ */
 static void list_differences(sight *s, const dt_start_plan *plan, const dt_config *before) {
     dt_config file = plan->config;
     if (dt_config_read(&file, s->ini) != DT_OK) {
@@ -46,7 +47,7 @@ static void list_differences(sight *s, const dt_start_plan *plan, const dt_confi
         return;
     }
     s->elsewhere = strcmp(file.out, plan->config.out) != 0;
-    /* Settled before the file was written. */
+    /* It was decided before the file was written. */
     if (plan->config.precision == DT_PRECISION_AUTO) file.precision = DT_PRECISION_AUTO;
     for (dt_setting_change c = {0}; dt_config_next_change(&c, &plan->config, &file);) {
         char was[DT_PATH_MAX] = "";
@@ -69,7 +70,7 @@ static dt_status look(sight *s, const dt_start_plan *plan, const dt_config *befo
 
 /* ---- before the first write ---- */
 
-/* A folder without a checkpoint of a run may be anybody's. */
+/* A folder without a checkpoint may belong to another program. */
 static dt_status check_owner(const sight *s, const dt_start_plan *plan) {
     const char *folder = plan->config.out;
     DT_REQUIRE(s->found.settings != DT_SETTINGS_FOREIGN, DT_ERR_CREATE,
@@ -86,9 +87,9 @@ static dt_status check_owner(const sight *s, const dt_start_plan *plan) {
 static dt_status check_new(const sight *s, const dt_start_plan *plan) {
     const char *folder = plan->config.out, *checkpoint = s->found.checkpoint;
     DT_REQUIRE(plan->kind != DT_START_NEW || !*checkpoint, DT_ERR_ARG,
-               "\"%s/%s\" looks like a checkpoint, and a new run would pass it over; to go on from "
-               "it give it to --resume, to begin with its weights to --init-from, or give the new "
-               "run another --out DIR",
+               "\"%s/%s\" looks like a checkpoint, and a new run would ignore it; to go on from it "
+               "give it to --resume, to begin with its weights to --init-from, or give the new run "
+               "another --out DIR",
                folder, checkpoint);
     const bool meant = s->found.settings == DT_SETTINGS_PERSON || s->elsewhere;
     DT_REQUIRE(!meant || !*s->differences, DT_ERR_ARG,
@@ -104,9 +105,9 @@ dt_status dt_folder_check(const dt_start_plan *plan, const dt_config *before,
     DT_TRY(look(&s, plan, before, request));
     if (plan->kind == DT_START_FINISHED) {
         if (*s.differences && !request->resume) {
-            dt_log_warn("%s has other settings (%s), which do not count; to use them give "
-                        "--config %s",
-                        s.ini, s.differences, s.ini);
+            dt_log_warn(
+                "%s has other settings (%s), which are ignored; to use them give --config %s",
+                s.ini, s.differences, s.ini);
         }
         return DT_OK;
     }
@@ -124,8 +125,8 @@ static dt_status clear_settings(const sight *s) {
     if (origin == DT_SETTINGS_FOREIGN) {
         dt_log_warn("%s cannot be read: %s; it is now %s", s->ini, s->found.why, aside);
     } else if (*s->differences) {
-        dt_log_warn("%s has other settings (%s), which do not count; it is now %s: to use them "
-                    "give --config %s",
+        dt_log_warn("%s has other settings (%s), which are ignored; it is now %s: to use them give "
+                    "--config %s",
                     s->ini, s->differences, aside, aside);
     } else {
         dt_log_info("%s, which dtrain did not write, is now %s; all settings of the run are in %s",
@@ -160,7 +161,7 @@ static bool is_of_step(const char *path, int64_t step) {
     return is;
 }
 
-/* The file that is resumed, or one beside it. */
+/* The best checkpoint is the resumed file, or in the same folder. */
 static bool find_best(char *best, size_t size, const dt_start_plan *plan) {
     char folder[DT_PATH_MAX];
     const int64_t step = plan->state.best_step;
@@ -209,8 +210,8 @@ static dt_status rename_locked(const char *folder, const char *name) {
     return status;
 }
 
-/* The folder keeps its name, and a link what it points to: the new folder is where the old one was.
- */
+/* Renames the folder behind a link and creates a new one in its location, so that the link stays
+ * valid. */
 static dt_status rename_target(const char *link) {
     struct stat there;
     char *target = realpath(link, NULL);
@@ -234,7 +235,8 @@ dt_status dt_folder_set_aside(const char *path) {
                "--out",
                path);
     size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/') length--; /* beside it, not in it */
+    while (length > 1 && path[length - 1] == '/')
+        length--; /* the new name is next to the folder, not in it */
     snprintf(folder, sizeof folder, "%.*s", (int)length, path);
     const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
     DT_REQUIRE(strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && *name, DT_ERR_ARG,

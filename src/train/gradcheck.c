@@ -8,7 +8,7 @@
 #include "dtrain/train/gradcheck.h"
 #include "dtrain/train/trainer.h"
 
-/* A model, the weights it works on, and the same in host memory, where they can be changed. */
+/* A model, its weights on the device, and their copy in host memory, where they can be changed. */
 typedef struct {
     dt_session *s;
     dt_model *model;
@@ -17,7 +17,7 @@ typedef struct {
     const dt_batch *batch;
 } subject;
 
-/* The loss with the weights of one parameter moved by factor * direction. */
+/* The loss when the weights of one parameter are changed by factor * direction. */
 static dt_status loss_beside(double *loss, const subject *on, const dt_parameter *p,
                              const float *kept, const float *direction, double factor) {
     dt_score score = {0};
@@ -32,8 +32,8 @@ static dt_status loss_beside(double *loss, const subject *on, const dt_parameter
     return DT_OK;
 }
 
-/* The loss along the gradient's own direction in one tensor: its slope there is the gradient's
- * length. */
+/* Compares slopes along the gradient's own direction in one tensor, where the slope is the
+ * gradient's norm. */
 static dt_status check_one(double *analytic, double *numeric, const subject *on,
                            const float *gradient, const dt_parameter *p) {
     double square = 0;
@@ -45,7 +45,7 @@ static dt_status check_one(double *analytic, double *numeric, const subject *on,
     float *kept = NULL;
     dt_status status;
     double before = 0, after = 0;
-    /* A change of the loss of about one nat in some thousands: far above the rounding of float32,
+    /* Changes the loss by about one nat in some thousands: far above the rounding of float32, and
      * still close to linear. */
     const double reach = fmin(1.0 / *analytic, 0.05), factor = reach / *analytic;
     DT_TRY_DONE(dt_memory_alloc(&kept, p->count, sizeof *kept, "a copy of a parameter"));
@@ -96,7 +96,7 @@ dt_status dt_gradients_check(dt_session *s, dt_model *model, dt_buffer *device_w
     dt_status status;
     DT_TRY_DONE(
         dt_batch_create(&batch, PROBLEMS, PROBLEMS * source->kind->size(&source->config).longest));
-    /* No more tokens than any trainer's model has room for. */
+    /* At most the tokens that every trainer's model has room for. */
     size_t problems = 0;
     do {
         DT_TRY_DONE(dt_trainer_fill_batch(&batch, source, 0, ++problems));

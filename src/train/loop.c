@@ -1,4 +1,4 @@
-/* Training: the loop over steps, with validations, checkpoints and stopping in time. */
+/* Training: the loop over steps, with validations, checkpoints and a stop in time. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -20,20 +20,21 @@
 
 /* What the loop remembers between steps. */
 typedef struct {
-    bool leads; /* rank 0: it writes and speaks */
+    bool leads; /* rank 0: it writes files and messages */
     dt_deadline until;
-    double step_seconds;       /* the longest step lately */
+    double step_seconds;       /* the longest recent step */
     double validation_seconds; /* the last one */
     double last_checkpoint;    /* dt_seconds_now() */
-    double retry_at;           /* of a write that failed; 0: none did */
-    bool pending;              /* a checkpoint is due and could not be taken yet */
-    int asked;                 /* for checkpoints by USR2, so far */
+    double retry_at;           /* when to repeat a failed write; 0: none failed */
+    bool pending;              /* a checkpoint is due but could not be taken yet */
+    int asked;                 /* number of checkpoints asked for by USR2 */
     int skipped_in_a_row;
-    bool nodes_differ;                      /* they hold different weights */
-    int rollbacks_here;                     /* to about the same step */
-    int64_t rollback_step, rollback_target; /* where the last one was needed, and where it went */
-    const dt_observer *observer;            /* on rank 0 */
-    dt_status error;                        /* of END_ERROR, on which all ranks agree */
+    bool nodes_differ;  /* nodes hold different weights */
+    int rollbacks_here; /* to about the same step */
+    int64_t rollback_step,
+        rollback_target; /* where the last rollback was needed, and the step it went back to */
+    const dt_observer *observer; /* on rank 0 */
+    dt_status error;             /* for END_ERROR; the same on all ranks */
     char error_location[96], error_text[1600];
 } loop_state;
 
@@ -49,7 +50,7 @@ static bool validation_due(const dt_trainer *t) {
            (t->state.step % every == 0 || t->state.step == t->config.steps);
 }
 
-/* By steps or epochs: the same answer on all ranks. */
+/* By steps or epochs; the same on all ranks. */
 static bool checkpoint_due(const dt_trainer *t) {
     const dt_cadence *every = &t->config.checkpoint_every;
     if (every->steps > 0) return t->state.step % every->steps == 0;
@@ -60,27 +61,27 @@ static bool checkpoint_due(const dt_trainer *t) {
     return false;
 }
 
-/* By the clock: rank 0's. */
+/* By the clock of rank 0. */
 static bool checkpoint_time_due(const dt_trainer *t, const loop_state *loop) {
     const double most = dt_cadence_most_seconds(&t->config.checkpoint_every);
     return dt_seconds_now() - loop->last_checkpoint >= most;
 }
 
-/* How much a checkpoint of this moment is wanted. */
+/* How urgent a checkpoint of this moment is. */
 typedef enum {
     CHECKPOINT_OWED, /* only if an earlier one could not be taken */
     CHECKPOINT_DUE,  /* now, or as soon as the writer has room */
-    CHECKPOINT_MUST, /* now: this very state is wanted */
+    CHECKPOINT_MUST, /* now: exactly this state */
 } checkpoint_wish;
 
-/* Hand this moment to the writer. Rank 0 only. */
+/* Submit the current state to the writer. Rank 0 only. */
 static void request_checkpoint(dt_trainer *t, loop_state *loop, checkpoint_wish wish) {
-    /* No further step will be made: this one is written with the reason for the end. */
+    /* No further step will be made: this state is written later, with the reason for the end. */
     if (dt_signals_stop()) return;
     bool accepted = false;
     const char *failure = dt_writer_failure(t->writer);
     if (failure) {
-        dt_log_warn("%s; the run goes on, and the next try is in 30 s", failure);
+        dt_log_warn("%s; the run goes on and tries again in 30 s", failure);
         loop->retry_at = dt_seconds_now() + 30;
     }
     if (loop->retry_at > 0 && dt_seconds_now() >= loop->retry_at) {
@@ -114,7 +115,7 @@ static dt_status validate_if_due(dt_trainer *t, loop_state *loop, bool *improved
     return DT_OK;
 }
 
-/* Several updates in a row were left out: go back. Gives up when that does not help. Collective. */
+/* After several skipped updates in a row, go back. Gives up if that does not help. Collective. */
 static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_request *request,
                                 bool *rolled_back) {
     enum { IN_A_ROW = 3, ROLLBACKS = 3 };
@@ -126,33 +127,31 @@ static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_r
     if (loop->skipped_in_a_row < IN_A_ROW) return DT_OK;
     const bool again = loop->rollbacks_here > 0 && t->state.step <= loop->rollback_step;
     loop->rollbacks_here = again ? loop->rollbacks_here + 1 : 1;
-    DT_REQUIRE(
-        loop->rollbacks_here <= ROLLBACKS, DT_ERR_UNAVAILABLE,
-        "the run diverges again and again, lastly at step %lld, after %d returns to earlier "
-        "checkpoints; lower --lr, or raise "
-        "--warmup, or lower --clip, and start again to go on from the last healthy checkpoint",
-        (long long)t->state.step, ROLLBACKS);
+    DT_REQUIRE(loop->rollbacks_here <= ROLLBACKS, DT_ERR_UNAVAILABLE,
+               "the run keeps diverging, now at step %lld, after %d returns to earlier "
+               "checkpoints; lower --lr, raise --warmup or lower --clip, and start again to go on "
+               "from the last healthy checkpoint",
+               (long long)t->state.step, ROLLBACKS);
     const int64_t diverged_at = t->state.step;
-    /* What it went back to did not help: farther. */
+    /* If going back did not help, go back farther. */
     DT_TRY(dt_trainer_roll_back(t, again ? loop->rollback_target : INT64_MAX));
     loop->rollback_step = diverged_at + 2 * IN_A_ROW;
     loop->rollback_target = t->state.step;
     loop->skipped_in_a_row = 0;
-    /* A later start is to go on over the other data, too. */
+    /* A later start must use the other data, too. */
     if (loop->leads) request_checkpoint(t, loop, CHECKPOINT_MUST);
     *rolled_back = true;
     return DT_OK;
 }
 
-/* What rank 0 does about checkpoints after a step. */
+/* Decide on a checkpoint after a step. Rank 0 only. */
 static void checkpoint_if_due(dt_trainer *t, loop_state *loop, const dt_step_request *request,
                               bool improved) {
-    /* A USR2 that came to all ranks was rank 0's as well: the writer has answered it. */
+    /* If USR2 came to all ranks, it came to rank 0 too, and the writer has answered it. */
     const bool asked = request->asked > loop->asked && request->asked > dt_signals_checkpoints();
     const bool due = improved || asked || request->checkpoint || checkpoint_due(t);
     if (loop->skipped_in_a_row > 0 && !improved) {
-        /* Perhaps these weights are what cannot be trained on: they must not drive out healthy
-         * ones. */
+        /* These weights may be unfit for training: they must not replace healthy checkpoints. */
         loop->pending = loop->pending || due;
         return;
     }
@@ -177,28 +176,28 @@ static dt_status compare_nodes(dt_trainer *t, loop_state *loop) {
     return same;
 }
 
-/* After a step: measure, write, tell. Collective. */
+/* After a step: validate, write a checkpoint, report. Collective. */
 static dt_status after_step(dt_trainer *t, loop_state *loop, const dt_train_row *row,
                             const dt_step_request *request, bool *interrupted) {
     bool improved = false;
     *interrupted = false;
     const bool ends = request->stop_after || t->state.step >= t->config.steps;
     if (loop->leads) tell_step(t, loop, row);
-    /* Nothing is kept that the nodes do not agree on. */
+    /* Nothing is kept unless all nodes agree on the weights. */
     const bool asked = request->checkpoint || request->asked > loop->asked;
     if (ends || asked || checkpoint_due(t) || validation_due(t)) DT_TRY(compare_nodes(t, loop));
     if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
-    /* The last one is written with the reason for the end. */
+    /* The last checkpoint is written later, with the reason for the end. */
     if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
     loop->asked = request->asked;
     return DT_OK;
 }
 
-/* Seconds that the next step may take, and the validation after it. */
+/* Seconds that the next step and the validation after it may take. */
 static double next_seconds(const dt_trainer *t, const loop_state *loop) {
     const int64_t next = t->state.step + 1, every = t->config.eval_every;
     if (every == 0 || (next % every != 0 && next != t->config.steps)) return loop->step_seconds;
-    /* The first validation is taken for as slow as training. */
+    /* Assume that the first validation is as slow as training. */
     const double validation =
         loop->validation_seconds > 0
             ? loop->validation_seconds
@@ -206,7 +205,7 @@ static double next_seconds(const dt_trainer *t, const loop_state *loop) {
     return loop->step_seconds + validation;
 }
 
-/* What this rank wants to happen with this step. */
+/* This rank's requests for this step. */
 static dt_step_request ask_for(const dt_trainer *t, loop_state *loop) {
     dt_step_request request = {.asked = dt_signals_checkpoints()};
     if (!loop->leads) return request;
@@ -216,7 +215,7 @@ static dt_step_request ask_for(const dt_trainer *t, loop_state *loop) {
     return request;
 }
 
-/* One turn; *over: the loop ends, for the reason *end. Collective. */
+/* One step of the loop; *over: the loop ends, for the reason *end. Collective. */
 static dt_status train_once(dt_trainer *t, loop_state *loop, end_kind *end, bool *over) {
     dt_train_row row;
     bool rolled_back, interrupted = false;
@@ -243,7 +242,8 @@ static dt_status train_once(dt_trainer *t, loop_state *loop, end_kind *end, bool
     return DT_OK;
 }
 
-/* Stopped between a step and its validation: that one comes first. Collective. */
+/* If the run was stopped between a step and its validation, make that validation first. Collective.
+ */
 static dt_status validate_if_owed(dt_trainer *t, loop_state *loop, bool *interrupted) {
     bool improved;
     *interrupted = false;
@@ -271,9 +271,9 @@ static dt_status steps(dt_trainer *t, loop_state *loop, end_kind *end) {
     return DT_OK;
 }
 
-/* After an error on which all ranks agree the last completed step is whole in the host's memory,
- * and is written before the error ends the run. Not so after a message that failed: other ranks may
- * know nothing of it. Collective but then. */
+/* After an error on which all ranks agree, the last completed step is whole in the host's memory,
+ * and is written before the error ends the run. After a failed message it is not, since other ranks
+ * may not know of the error. Collective, except in that case. */
 static dt_status train_loop(dt_trainer *t, loop_state *loop, end_kind *end) {
     const int64_t first = t->state.step;
     const dt_status status = steps(t, loop, end);
@@ -285,7 +285,7 @@ static dt_status train_loop(dt_trainer *t, loop_state *loop, end_kind *end) {
     if (same == DT_ERR_COMM) return same;
     *end = END_ERROR;
     if (status == DT_ERR_DEVICE && same == DT_OK) {
-        /* Another start may have more luck. */
+        /* Another start may succeed. */
         dt_log_warn("%s", loop->error_text);
         *end = END_DEVICE;
     }
@@ -293,7 +293,7 @@ static dt_status train_loop(dt_trainer *t, loop_state *loop, end_kind *end) {
     return DT_OK;
 }
 
-/* Nothing comes after this one: what fails is tried again. */
+/* Writes the last checkpoint; repeats a write that fails. */
 static dt_status write_last(dt_trainer *t) {
     static const time_t PAUSE[] = {1, 3};
     enum { TRIES = 1 + sizeof PAUSE / sizeof *PAUSE };
@@ -309,14 +309,14 @@ static dt_status write_last(dt_trainer *t) {
     return status;
 }
 
-/* Whether the state is fit to be gone on from: not if something was not finite in its last step, or
- * if the nodes do not agree on it. Then the checkpoints from before are better. */
+/* Whether a later start can go on from this state. Not if its last step was not finite or the nodes
+ * do not agree on it: then earlier checkpoints are better. */
 static bool is_healthy(const loop_state *loop) {
     return loop->skipped_in_a_row == 0 && !loop->nodes_differ;
 }
 
-/* The last completed step, before an error ends the run, which is the error that people are told.
- * Rank 0 only. */
+/* Writes the last completed step before an error ends the run. The caller reports that error. Rank
+ * 0 only. */
 static void save_before_error(dt_trainer *t, const loop_state *loop) {
     if (!is_healthy(loop)) return;
     if (write_last(t) == DT_OK) {
@@ -328,7 +328,7 @@ static void save_before_error(dt_trainer *t, const loop_state *loop) {
     dt_error_clear();
 }
 
-/* The last checkpoint, with the reason for the end. Rank 0 only. */
+/* Writes the last checkpoint with the reason for the end. Rank 0 only. */
 static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
     char failed[32];
     snprintf(failed, sizeof failed, "error, exit code %d", dt_status_exit_code(loop->error));
@@ -341,8 +341,8 @@ static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
         [END_ERROR] = failed,
     };
     dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
-    const dt_status before =
-        dt_writer_drain(t->writer); /* the signal's own checkpoint, if there was a signal */
+    const dt_status before = dt_writer_drain(
+        t->writer); /* waits for the signal's own checkpoint, if there was a signal */
     const bool written = before == DT_OK && end == END_SIGNAL &&
                          dt_writer_written_step(t->writer) == t->state.step && dt_signals_stop();
     if (written) return DT_OK;
@@ -354,12 +354,12 @@ static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
         return DT_OK;
     }
     DT_TRY(write_last(t));
-    /* Until now the one before the last was kept, too. */
+    /* Until now the checkpoint before the last one was kept, too. */
     return end == END_STEPS || end == END_PATIENCE ? dt_run_rotate(t->config.out, t->config.keep)
                                                    : DT_OK;
 }
 
-/* The file of the best model, or of the newest where there is no best one. */
+/* The file of the best model, or of the newest if there is no best one. */
 static void model_path(char path[DT_PATH_MAX + 16], const dt_config *config,
                        const dt_run_state *state) {
     const size_t size = DT_PATH_MAX + 16;
@@ -395,8 +395,8 @@ static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
                 state->seconds, best, model);
 }
 
-/* The others are stuck or lost: save the last completed step, if it is whole, before the job is
- * ended. */
+/* Other ranks are stuck or lost: save the last completed step, if it is whole, before the job ends.
+ */
 static void save_last(void *context) {
     dt_trainer *t = context;
     const double patience = 2 + 2 * dt_writer_write_seconds(t->writer);
@@ -408,7 +408,7 @@ static void save_last(void *context) {
     }
 }
 
-/* Threads on, loop, threads off. Collective. */
+/* Starts the threads, runs the loop, and stops the threads. Collective. */
 static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observer *observer,
                        end_kind *end) {
     loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0,
@@ -421,7 +421,7 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(dt_watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
     status = train_loop(t, &loop, end);
-    /* Nothing can be done together any more, but what is in memory may be whole. */
+    /* Collective operations are no longer possible, but the state in memory may be whole. */
     if (status == DT_ERR_COMM && loop.leads) save_last(t);
     if (status != DT_OK) goto done;
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
@@ -436,14 +436,14 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     }
 done:
     if (loop.leads) observer->close(observer->context);
-    /* What ranks do together, such as closing windows, cannot be done any more. */
+    /* Collective operations, such as closing windows, are no longer possible. */
     if (status == DT_ERR_COMM) return status;
     dt_watchdog_close(&t->watchdog);
     dt_writer_close(&t->writer);
     return status;
 }
 
-/* For the observer, on rank 0. */
+/* Tells the observer, on rank 0. */
 static void observe_end(const dt_observer *observer, const dt_config *config,
                         const dt_run_state *state, bool finished) {
     char model[DT_PATH_MAX + 16];
@@ -489,8 +489,8 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     dt_startup_enter(DT_STARTUP_DEVICE);
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
     dt_startup_enter(DT_STARTUP_STATE);
-    dt_signals_catch(); /* again: OpenCL's compilers take signals */
-    /* Rounded to bfloat16, a loss does not change with weights smoothly. */
+    dt_signals_catch(); /* again: OpenCL's compilers replace signal handlers */
+    /* In bfloat16 the loss is not a smooth function of the weights. */
     if (request->check_gradients) plan.config.precision = DT_PRECISION_FLOAT32;
     DT_TRY_DONE(dt_session_settle_precision(s, &plan.config));
     DT_TRY_DONE(dt_session_announce(s));
@@ -498,7 +498,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     if (request->check_gradients) {
         dt_startup_end();
         DT_TRY_DONE(dt_trainer_initialise(&t));
-        /* One rank does: the weights it moves are everybody's. */
+        /* Only one rank checks, since all ranks share the weights that it changes. */
         if (leads) {
             const dt_source source = dt_trainer_source(&t);
             status = dt_gradients_check(s, t.model, t.device_weights, t.weights_memory, &source);

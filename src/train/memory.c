@@ -1,4 +1,4 @@
-/* Estimates the memory of a run, since MPI and the kernel do not report an error where it ends. */
+/* Estimates the memory of a run, since MPI and the kernel report no error when it runs out. */
 #include "memory.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ static estimate estimate_memory(const dt_trainer *t, size_t tokens) {
     const double block = (double)t->layout.count * sizeof(float);
     const double blocks = t->config.average > 0 ? 4 : 3;
     const double shards = (double)t->config.shards / (double)dt_comm_size(comm);
-    const double slots = 1 + floor(log2(shards)); /* partial sums that wait at once */
+    const double slots = 1 + floor(log2(shards)); /* partial sums stored at once */
     return (estimate){
         .state = block * (blocks + slots * (double)dt_comm_local_size(comm)),
         .activations = floats_per_token(&t->shape) * (double)tokens * sizeof(float),

@@ -1,5 +1,5 @@
-/* Decides how a start begins: anew, from a checkpoint, or not at all because the run is finished.
- */
+/* Decides how a start begins: a new run, from a checkpoint, or not at all because the run is
+ * finished. */
 #include "plan.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "dtrain/run/writer.h"
 #include "dtrain/train/trainer.h"
 
-/* May these settings go on with that checkpoint? Lists what is different. */
+/* Checks that the settings may change on the way from `before` to `now`. Lists the changes. */
 static dt_status compare_settings(char *changed, size_t size, const dt_config *before,
                                   const dt_config *now, const char *path) {
     changed[0] = '\0';
@@ -24,7 +24,7 @@ static dt_status compare_settings(char *changed, size_t size, const dt_config *b
     return DT_OK;
 }
 
-/* Weights of another run: the model's settings are that one's, everything else is new. */
+/* Begins with the weights of another run: its model settings stay, everything else is new. */
 static dt_status plan_from_weights(dt_start_plan *plan, const dt_checkpoint *checkpoint,
                                    const dt_start_request *request) {
     DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
@@ -38,7 +38,7 @@ static dt_status plan_from_weights(dt_start_plan *plan, const dt_checkpoint *che
         dt_config_text(was, sizeof was, &checkpoint->config, setting);
         DT_TRY(dt_config_set(&next, setting, was, setting->name));
     }
-    /* What the old run's data has decided, the new one's decides anew. */
+    /* The new run's data replaces what the old run's data decided. */
     DT_TRY(dt_source_forget(&next));
     DT_TRY(dt_overrides_apply(&next, &request->given));
     for (dt_setting_change c = {0}; dt_config_next_change(&c, &checkpoint->config, &next);) {
@@ -60,7 +60,7 @@ static dt_status plan_from_weights(dt_start_plan *plan, const dt_checkpoint *che
     return DT_OK;
 }
 
-/* Lengths that follow from the data at first become part of the run: later data has to fit them. */
+/* Lengths that follow from the data become settings of the run: later data must fit them. */
 static dt_status settle_shape(dt_config *config) {
     dt_model_shape shape;
     DT_TRY(dt_model_shape_from(&shape, config, 1));
@@ -69,7 +69,7 @@ static dt_status settle_shape(dt_config *config) {
     return DT_OK;
 }
 
-/* Whether the start that wrote this came to its end, the last validation included; the last step
+/* Whether the start that wrote this checkpoint finished, with the last validation; the last step
  * alone is not the end. */
 static bool has_ended(const dt_checkpoint *checkpoint) {
     const dt_metrics *metrics = checkpoint->metrics;
@@ -78,8 +78,8 @@ static bool has_ended(const dt_checkpoint *checkpoint) {
     return row && strncmp(row->stopped, DT_FINISHED, strlen(DT_FINISHED)) == 0;
 }
 
-/* Whether values of validations mean the same: the same metric on the same problems. If not, the
- * best one so far says nothing about those to come. */
+/* Whether values of validations can be compared: the same metric on the same problems. If not, the
+ * best value so far no longer counts. */
 static bool same_measure(const dt_config *x, const dt_config *y) {
     return x->metric == y->metric && x->eval_examples == y->eval_examples &&
            dt_source_same_texts(x, y);
@@ -92,13 +92,13 @@ void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const d
     state->stale = 0;
 }
 
-/* On from a checkpoint of this run, with what is changed on the way. */
+/* Continues from a checkpoint of this run, with changed settings. */
 static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoint,
                              const dt_start_request *request) {
     dt_config next = checkpoint->config;
     DT_TRY(dt_overrides_apply(&next, &request->given));
     memcpy(next.out, plan->config.out, sizeof next.out);
-    /* That was settled when the run began: its bits depend on it. */
+    /* It was decided when the run began, and the bits depend on it. */
     if (next.precision == DT_PRECISION_AUTO) next.precision = checkpoint->config.precision;
     const dt_source_kind *was = dt_source_kind_of(&checkpoint->config);
     const dt_source_kind *is = dt_source_kind_of(&next);
@@ -159,7 +159,7 @@ dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoin
     DT_TRY(dt_config_check(&plan->config));
     DT_TRY(dt_source_check(&plan->config));
     dt_model_shape shape;
-    DT_TRY(dt_model_shape_from(&shape, &plan->config, 1)); /* do the problems fit? */
+    DT_TRY(dt_model_shape_from(&shape, &plan->config, 1)); /* checks that the problems fit */
     DT_REQUIRE(ranks <= (size_t)plan->config.shards, DT_ERR_ARG,
                "%zu ranks are more than the %lld shards of the run: start at most %lld ranks%s",
                ranks, (long long)plan->config.shards, (long long)plan->config.shards,

@@ -1,5 +1,5 @@
-/* Replays the way from one checkpoint to a later one in memory, and compares: whether a published
- * run is what its settings give. Writes nothing. */
+/* Trains again in memory from one checkpoint to a later one, and compares: this proves that a
+ * published run is the result of its settings. Writes no files. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,19 +16,19 @@
 typedef struct {
     dt_config before, after; /* settings up to step `change`, and from there on */
     int64_t begin, end, change;
-    bool validated_begin, validated_change, validated_end; /* by whoever wrote the two files */
+    bool validated_begin, validated_change, validated_end; /* in the original run */
     char from[DT_PATH_MAX], to[DT_PATH_MAX];
     char changed[256]; /* "lr 0.002 -> 0.001, …" */
 } replay_plan;
 
-/* What differs, in words; "": nothing does. */
+/* The differences as text; "": none. */
 typedef struct {
     size_t tensors, different;
     size_t rows;
     char tensor[320], metrics[320], state[320];
 } outcome;
 
-/* ---- whether the two belong together ---- */
+/* ---- whether the two are of one run ---- */
 
 static dt_status compare_settings(replay_plan *plan, const dt_config *before,
                                   const dt_config *after) {
@@ -42,8 +42,8 @@ static dt_status compare_settings(replay_plan *plan, const dt_config *before,
     return DT_OK;
 }
 
-/* The history says at which step settings changed; the files say only what they were before and
- * are after. */
+/* The history has the step at which settings changed; the files only have the settings before and
+ * after. */
 static dt_status find_change(replay_plan *plan, const dt_metrics *before, const dt_metrics *after) {
     bool found = false;
     plan->change = plan->begin;
@@ -52,7 +52,7 @@ static dt_status find_change(replay_plan *plan, const dt_metrics *before, const 
         if (!row->changed[0] || row->step > plan->end) continue;
         DT_REQUIRE(!found || row->step == plan->change, DT_ERR_DATA,
                    "between %s and %s the settings changed more than once, at the steps %lld and "
-                   "%lld; replay each part of the way by itself",
+                   "%lld; replay each part separately",
                    plan->from, plan->to, (long long)plan->change, (long long)row->step);
         plan->change = row->step > plan->begin ? row->step : plan->begin;
         found = true;
@@ -112,10 +112,10 @@ static dt_status prepare(replay_plan *plan, dt_checkpoint *from, dt_checkpoint *
 
 /* ---- values ---- */
 
-/* A value of a row: 8 bytes, compared as such. */
+/* A value of a row: 8 bytes, compared bit by bit. */
 typedef struct {
     const char *name;
-    bool whole; /* number */
+    bool whole; /* an integer */
     size_t offset;
 } value_field;
 
@@ -146,7 +146,7 @@ static const value_field STATE[] = {
     VALUE(dt_run_state, skipped, true),   VALUE(dt_run_state, rollbacks, true)};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Those of VALIDATION that are measured. */
+/* The number of fields of VALIDATION that are measured. */
 static size_t validation_fields(const dt_trainer *t) {
     return COUNT(VALIDATION) - DT_KINDS_MAX + t->source.kind->kinds;
 }
@@ -163,7 +163,7 @@ static void print_value(char text[40], const value_field *field, const void *byt
     }
 }
 
-/* The first value that differs, in words; false: none does. */
+/* Describes the first value that differs; false: none does. */
 static bool differs(char *text, size_t size, const char *what, const void *mine, const void *theirs,
                     const value_field *field, size_t fields) {
     for (size_t i = 0; i < fields; i++) {
@@ -180,7 +180,7 @@ static bool differs(char *text, size_t size, const char *what, const void *mine,
     return false;
 }
 
-/* Whether a validation came out like this. */
+/* Whether the file has this result of the validation. */
 static bool is_row(const dt_trainer *t, const dt_metrics *metrics, const dt_validation_row *row) {
     char text[320];
     for (size_t i = metrics ? metrics->validation_count : 0; i-- > 0;) {
@@ -191,9 +191,9 @@ static bool is_row(const dt_trainer *t, const dt_metrics *metrics, const dt_vali
     return false;
 }
 
-/* ---- the way from the one to the other ---- */
+/* ---- from one to the other ---- */
 
-/* Buffers large enough for both settings. */
+/* Settings whose buffers are large enough for both. */
 static dt_config roomy(const replay_plan *plan) {
     dt_config config = plan->after;
     if (config.batch < plan->before.batch) config.batch = plan->before.batch;
@@ -202,24 +202,25 @@ static dt_config roomy(const replay_plan *plan) {
     return config;
 }
 
-/* Whether the original was validated here. It may have been stopped before a validation, and have
- * made up for it with the next start, whose settings may be others. */
+/* Whether the original was validated here. It may have been stopped before a validation, which the
+ * next start then made, perhaps with other settings. */
 static bool validated(const dt_trainer *t, const replay_plan *plan) {
     const int64_t step = t->state.step, every = t->config.eval_every;
-    if (step == plan->begin && plan->validated_begin) return false; /* before it was written */
+    if (step == plan->begin && plan->validated_begin)
+        return false; /* before the checkpoint was written */
     if (step == plan->end) return plan->validated_end;
     if (step == plan->change) return plan->validated_change;
     return every > 0 && step > 0 && (step % every == 0 || step == t->config.steps);
 }
 
-/* Go on with these settings. Collective. */
+/* Continue with these settings. Collective. */
 static dt_status use(dt_trainer *t, const dt_config *config) {
     t->config = *config;
     return dt_trainer_use_precision(t, (dt_precision)config->precision);
 }
 
-/* Where the settings changed, the original was validated with those from before if it came that
- * far, and otherwise by the next start; to: rank 0's, which knows what came out. Collective. */
+/* At the step where settings changed, the original was validated with the old settings, or by the
+ * next start with the new ones. The result in `to`, which rank 0 has, shows which. Collective. */
 static dt_status validate(dt_trainer *t, const replay_plan *plan, const dt_checkpoint *to) {
     dt_validation_row row;
     bool improved, interrupted;
@@ -259,7 +260,8 @@ static dt_status walk(dt_trainer *t, const replay_plan *plan, const dt_checkpoin
 
 /* ---- comparing: rank 0 ---- */
 
-/* All rows, those before the stretch as well: where they differ the two have no common past. */
+/* Compares all rows, also those before the replayed steps: if they differ, the two are not of one
+ * run. */
 static void compare_rows(outcome *o, const char *what, const void *mine, size_t my_count,
                          const void *theirs, size_t their_count, size_t row_size,
                          const value_field *field, size_t fields) {
@@ -319,7 +321,7 @@ static void compare_all(outcome *o, dt_trainer *t, const dt_checkpoint *to) {
     differs(o->state, sizeof o->state, "/state", &t->state, &to->state, STATE, COUNT(STATE));
 }
 
-/* ---- telling ---- */
+/* ---- the report ---- */
 
 static void print_text(const outcome *o, const replay_plan *plan, const dt_comm *comm, bool equal) {
     printf("%s -> %s: %lld steps replayed on %zu rank%s: %s\n", plan->from, plan->to,
@@ -385,7 +387,7 @@ static dt_status replay(dt_trainer *t, const replay_plan *plan, dt_checkpoint *f
     DT_TRY(dt_watchdog_open(&t->watchdog, comm, plan->after.stall_timeout, NULL, NULL));
     dt_status status = walk(t, plan, to);
     if (status == DT_OK) status = dt_comm_agree(comm, leads ? judge(t, plan, to, json) : DT_OK);
-    /* Closing is done together, and after a message that failed nothing can be. */
+    /* Closing is collective, and no longer possible after a failed message. */
     if (status != DT_ERR_COMM) dt_watchdog_close(&t->watchdog);
     return status;
 }

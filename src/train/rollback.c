@@ -1,5 +1,4 @@
-/* When a run diverges: back to a healthy state. And whether all nodes still hold the same weights.
- */
+/* Takes a diverging run back to a healthy state; checks that all nodes hold the same weights. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "dtrain/run/newest.h"
 #include "dtrain/train/trainer.h"
 
-/* The checkpoints of the branch that diverged must not be taken for the newest by a later start. */
+/* A later start must not take the checkpoints of the diverged branch for the newest ones. */
 static dt_status set_branch_aside(const char *folder, int64_t after) {
     int64_t *steps = NULL;
     size_t count = 0;
@@ -32,8 +31,8 @@ done:
     return status;
 }
 
-/* The best model was on the branch: the best one that is left is the state's, if its file is still
- * there. */
+/* If the best model was on the diverged branch: use the best one of the state, if its file still
+ * exists. */
 static dt_status mend_best(const char *folder, dt_run_state *state) {
     char path[DT_PATH_MAX];
     struct stat info;
@@ -47,9 +46,9 @@ static dt_status mend_best(const char *folder, dt_run_state *state) {
     return dt_run_unlink(folder, "best.h5");
 }
 
-/* Rank 0 reads. Where nothing is older than `before`, the oldest there is serves once more: over
- * other data even that may go well, and all the work before it is kept. *found also without an
- * error when there is no checkpoint at all. */
+/* Rank 0 reads a checkpoint older than `before`. If there is none, it takes the newest one again:
+ * with other data it may succeed, and no earlier work is lost. If there is no checkpoint at all,
+ * *found is false without an error. */
 static dt_status find_healthy(dt_trainer *t, dt_checkpoint *checkpoint, int64_t before,
                               bool *found) {
     char path[DT_PATH_MAX];
@@ -66,7 +65,7 @@ static dt_status find_healthy(dt_trainer *t, dt_checkpoint *checkpoint, int64_t 
     return *found ? mend_best(folder, &checkpoint->state) : DT_OK;
 }
 
-/* What belongs to the whole run rather than to the branch that is given up. */
+/* Keeps what belongs to the whole run, not only to the abandoned branch. */
 static void keep_history(dt_trainer *t, dt_metrics *before, const dt_run_state *state) {
     dt_history_row *rows = t->metrics.history;
     const size_t count = t->metrics.history_count, capacity = t->metrics.history_capacity;
@@ -112,19 +111,21 @@ dt_status dt_trainer_roll_back(dt_trainer *t, int64_t before) {
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(dt_comm_broadcast(t->s->comm, &found, sizeof found));
     dt_writer_lock(t->writer);
-    /* Half of another state is none: on an error it stays closed, and the job ends. */
+    /* After an error the state may be half loaded: it stays locked, and the job ends. */
     status = dt_trainer_end_job(restart_from(t, &checkpoint, found, leads));
     if (status != DT_OK) goto done;
     dt_writer_unlock(t->writer);
-    dt_log_warn("the run has diverged: back from step %lld to %lld, and on over other texts",
-                (long long)from, (long long)t->state.step);
+    dt_log_warn(
+        "the run has diverged: it goes back from step %lld to %lld and continues with other texts",
+        (long long)from, (long long)t->state.step);
 done:
     dt_checkpoint_destroy(&checkpoint);
     return status;
 }
 
-/* (ranks) A number per node, NAN for the ranks that do not speak for one; which of them is not the
- * others'? -1: all are equal; *sure: most of the others agree with each other. */
+/* print (ranks) has a number for the first rank of each node, and NAN for other ranks. Returns the
+ * rank whose number differs from the others, or -1 if all are equal; *sure: most nodes have the
+ * same number. */
 static ptrdiff_t odd_one(const double *print, size_t ranks, bool *sure) {
     size_t nodes = 0, most = 0;
     double common = NAN;
@@ -144,7 +145,7 @@ static ptrdiff_t odd_one(const double *print, size_t ranks, bool *sure) {
     return -1;
 }
 
-/* Which node a rank is the first of. */
+/* The node whose first rank this is. */
 static size_t node_of(const double *print, size_t rank) {
     size_t node = 0;
     for (size_t r = 0; r < rank; r++) node += print[r] == print[r];
@@ -175,7 +176,7 @@ dt_status dt_trainer_compare_nodes(dt_trainer *t) {
     if (dt_comm_nodes(comm) == 1) return DT_OK;
     double *print = NULL;
     dt_status status;
-    /* 52 bits of it travel exactly in a double; the first rank of each node speaks for it. */
+    /* A double holds 52 bits of the fingerprint exactly; the first rank of each node sends it. */
     double mine = NAN;
     if (dt_comm_local_rank(comm) == 0) {
         const size_t bytes = t->layout.count * sizeof *t->weights_memory;

@@ -1,5 +1,5 @@
-/* How a start begins: anew, from a checkpoint, or not at all because the run is finished. Rank 0
- * decides. */
+/* Looks at the run folder and decides how a start begins: a new run, from a checkpoint, or not at
+ * all because the run is finished. Rank 0 decides. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "folder.h"
 #include "plan.h"
 
-/* The step of the newest checkpoint in a folder, damaged or not; -1: there is none. */
+/* The step of the newest checkpoint in a folder, even a damaged one; -1: there is none. */
 static dt_status find_newest(int64_t *newest, const char *folder) {
     int64_t *steps = NULL;
     size_t count = 0;
@@ -21,12 +21,11 @@ static dt_status find_newest(int64_t *newest, const char *folder) {
     return DT_OK;
 }
 
-/* Going on from an older file in its own folder would leave two futures there. */
+/* Continuing from an older file in its own folder would leave two branches there. */
 static dt_status check_no_newer(const char *folder, int64_t newest, int64_t step) {
     DT_REQUIRE(newest <= step, DT_ERR_ARG,
                "%s has a checkpoint of step %lld, newer than the step %lld to go on from; give the "
-               "new branch a folder of its own "
-               "with --out DIR",
+               "new branch a folder of its own with --out DIR",
                folder, (long long)newest, (long long)step);
     return DT_OK;
 }
@@ -35,7 +34,7 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
                                  const dt_start_request *request, bool *found) {
     *found = false;
     if (request->resume) {
-        /* Of a folder, its newest one that is whole. */
+        /* For a folder: its newest readable checkpoint. */
         if (dt_is_folder(request->resume)) {
             DT_TRY(dt_newest_read(checkpoint, plan->path, sizeof plan->path, request->resume,
                                   INT64_MAX, DT_READ_ALL, found));
@@ -46,7 +45,7 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
             DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_ALL));
             *found = true;
         }
-        /* Without --out it goes on in the file's own folder. */
+        /* Without --out the run continues in the file's own folder. */
         if (!dt_overrides_has(&request->given, "out"))
             DT_TRY(dt_run_folder_of(plan->config.out, sizeof plan->config.out, plan->path));
         if (!dt_is_folder(plan->config.out)) return DT_OK;
@@ -55,15 +54,14 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
     }
     if (request->fresh)
         return request->check_gradients ? DT_OK : dt_folder_set_aside(plan->config.out);
-    /* What is in the way of a folder, dt_run_folder_open refuses: an output that cannot be created.
-     */
+    /* If a file has the folder's name, dt_run_folder_open reports it. */
     if (!dt_is_folder(plan->config.out)) return DT_OK;
     DT_TRY(find_newest(&plan->newest, plan->config.out));
     return dt_newest_read(checkpoint, plan->path, sizeof plan->path, plan->config.out, INT64_MAX,
                           DT_READ_ALL, found);
 }
 
-/* Look at what there is, and decide. */
+/* Look at what exists, and decide. */
 static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
                             const dt_start_request *request, size_t ranks) {
     bool found;
@@ -98,7 +96,7 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
         if (request->check_gradients) return DT_OK;
         const bool goes_on = plan->kind == DT_START_RESUME || plan->kind == DT_START_FINISHED;
         const dt_config *before = goes_on ? &checkpoint->config : NULL;
-        /* Nothing comes into another --out: the run is where its checkpoint is. */
+        /* A finished run writes nothing to another --out: its folder is that of its checkpoint. */
         if (plan->kind == DT_START_FINISHED && request->resume)
             DT_TRY(dt_run_folder_of(plan->config.out, sizeof plan->config.out, plan->path));
         DT_TRY(dt_folder_check(plan, before, request));
@@ -113,7 +111,7 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
             dt_folder_bring_best(plan);
             return DT_OK;
         }
-        /* The run has gone on under the lock of another process: look again. */
+        /* Another process has continued the run before this one got the lock: look again. */
         DT_REQUIRE(!request->fresh, DT_ERR_CREATE,
                    "another dtrain has just begun in the folder %s; start again", plan->config.out);
         dt_checkpoint_destroy(checkpoint);

@@ -1,6 +1,6 @@
-/* One step: this rank's shards forward and backward, the canonical sum, the update of this rank's
- * slice. Between nodes the sum begins while the last shard's backward pass goes on: so it is always
- * made to its end, and only then do the ranks learn whether the step counts. */
+/* One step: forward and backward passes of this rank's shards, the canonical sum, the update of
+ * this rank's slice. Between nodes the sum begins during the last shard's backward pass. So it is
+ * always completed, and only then do the ranks learn whether the step counts. */
 #include <math.h>
 #include <string.h>
 
@@ -18,13 +18,13 @@ dt_status dt_trainer_fill_batch(dt_batch *batch, const dt_source *source, uint64
     return DT_OK;
 }
 
-/* Where a step's texts begin. The batch size may have changed on the way: what counts is how many
-   were used. Each rollback moves on to texts that no other branch of the run sees. */
+/* The first text of a step. It is the number of texts used so far, since the batch size may have
+ * changed. Each rollback moves on to texts that no other branch of the run uses. */
 static uint64_t step_position(const dt_trainer *t) {
     return (uint64_t)t->state.problems + ((uint64_t)t->state.rollbacks << 40);
 }
 
-/* A shard is computed in so many passes, a micro-batch each. */
+/* Passes of a shard, one for each micro-batch. */
 static size_t passes_of_shard(const dt_config *config) {
     const int64_t most = (config->batch + config->shards - 1) / config->shards;
     return (size_t)((most + config->micro_batch - 1) / config->micro_batch);
@@ -34,18 +34,18 @@ size_t dt_trainer_passes(const dt_config *config) {
     return (size_t)config->shards * passes_of_shard(config);
 }
 
-/* The first of the step's texts in a shard's pass. */
+/* Index in the step of the first text of a shard's pass. */
 static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
     return dt_deal_start((size_t)config->batch, dt_trainer_passes(config),
                          shard * passes_of_shard(config) + pass);
 }
 
-/* Each rank looks at all of them: that is cheaper than waiting for the one with the longest. */
+/* Each rank computes the lengths of all texts: exchanging them would take longer. */
 dt_status dt_trainer_deal(dt_trainer *t) {
     const dt_source source = dt_trainer_source(t);
     const size_t batch = (size_t)t->config.batch;
     const size_t parts = dt_trainer_passes(&t->config);
-    /* A replay goes on with another batch where the run did. */
+    /* A replay changes the batch size where the run did. */
     DT_REQUIRE(batch <= t->deal.texts && parts <= t->deal.parts, DT_ERR_INTERNAL,
                "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,
                t->deal.texts, t->deal.parts);
@@ -67,15 +67,15 @@ static dt_status fill_dealt(dt_trainer *t, size_t first, size_t count) {
     return DT_OK;
 }
 
-/* The gradient of the shard in hand, on its way to the reducer. */
+/* The gradient of the current shard, on its way to the reducer. */
 typedef struct {
     dt_trainer *t;
     dt_buffer *gradient;
-    size_t rest;  /* elements 0 … rest are still the model's */
+    size_t rest;  /* elements 0 … rest-1 are still in work */
     bool overlap; /* the sum over the nodes begins while the backward pass goes on */
 } handover;
 
-/* Elements from `from` on are complete: they are on their way to the host. */
+/* Elements from `from` on are complete: copy them to the host. */
 static dt_status fetch(handover *h, size_t from) {
     dt_backend *device = h->t->s->device;
     DT_TRY(device->op->pull(device, dt_floats(h->gradient, from), h->rest - from));
@@ -91,10 +91,10 @@ static dt_status hand_over(handover *h, size_t from) {
     return DT_OK;
 }
 
-/* While the backward pass of a shard goes on, what it leaves behind comes from the device; that of
- * this rank's last shard is summed over the nodes. */
+/* During the backward pass of a shard, completed gradients are copied from the device; those of
+ * this rank's last shard are already summed over the nodes. */
 static dt_status on_backward(void *context, size_t from) {
-    /* Less than that is worth neither a message nor waiting for the device. */
+    /* Fewer elements are not worth a message or a wait for the device. */
     enum { WORTHWHILE = 16 * 1024 };
     handover *h = context;
     if (h->rest - from >= WORTHWHILE) DT_TRY(h->overlap ? hand_over(h, from) : fetch(h, from));
@@ -152,7 +152,8 @@ static dt_status own_shards(dt_trainer *t, const dt_step_request *request) {
     return status;
 }
 
-/* Tell the others, and add up in the order of the shards; of flags and requests the most counts. */
+/* Exchange reports, and add them in the order of the shards; for flags and requests take the
+ * maximum. */
 static dt_status share(dt_trainer *t, dt_shard_report *all, dt_status mine) {
     const size_t shards = (size_t)t->config.shards;
     DT_TRY(dt_comm_share(t->s->comm, (double *)t->report, shards,
@@ -174,11 +175,11 @@ static dt_status share(dt_trainer *t, dt_shard_report *all, dt_status mine) {
 
 /* The sum of the gradients, for the slice of this rank. */
 typedef struct {
-    dt_buffer *buffer; /* attached to it; NULL: not yet */
+    dt_buffer *buffer; /* attached to the sum; NULL: not yet */
     size_t begin, end;
 } summed;
 
-/* Sum the gradients, and the squares of this rank's slice block by block. Changes nothing of the
+/* Sum the gradients, and the squares of this rank's slice block by block. Does not change the
  * state. */
 static dt_status sum_gradients(dt_trainer *t, summed *sum) {
     dt_backend *host = t->s->host;
@@ -198,13 +199,13 @@ static double gradient_norm(const dt_trainer *t) {
     return sqrt(square);
 }
 
-/* This rank's slice of the averaged weights. They reach back over a share of the steps so far: of
- * early steps, when weights are far from where they will be, little stays. Source: Shamir and Zhang
- * 2013, arXiv:1212.1824, polynomial-decay averaging. */
+/* Updates this rank's slice of the averaged weights. The average covers a share of the steps so
+ * far, so that early weights, which are far from the final ones, have little effect. Source: Shamir
+ * and Zhang 2013, arXiv:1212.1824, polynomial-decay averaging. */
 static dt_status average(dt_trainer *t, const summed *sum) {
     if (!t->average) return DT_OK;
     const double reach = t->config.average * (double)(t->state.step + 1);
-    /* All matrices of the node have been updated. */
+    /* Wait until all matrices of the node are updated. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
     return t->s->host->update->average(t->s->host, dt_floats(t->average, sum->begin),
                                        dt_floats(t->weights, sum->begin), sum->end - sum->begin,
@@ -217,7 +218,7 @@ static dt_status update(dt_trainer *t, dt_train_row *row, const summed *sum, dou
                         bool *skipped) {
     dt_backend *host = t->s->host;
     const dt_tensor gradient = dt_floats(sum->buffer, 0);
-    /* Behind this barrier other ranks may change weights. */
+    /* After this barrier other ranks may change weights. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
     row->grad_norm = gradient_norm(t) / scored;
     *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
@@ -233,7 +234,7 @@ static dt_status update(dt_trainer *t, dt_train_row *row, const summed *sum, dou
     return dt_comm_node_barrier(t->s->comm);
 }
 
-/* The update and all that is counted with it. Rank 0 has closed the state to snapshots. */
+/* The update and all counters. Rank 0 has locked the state against snapshots. */
 static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum,
                              const dt_shard_report *all, double start, bool *skipped) {
     row->step = t->state.step;
@@ -250,7 +251,7 @@ static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum
     return dt_comm_rank(t->s->comm) == 0 ? dt_metrics_add_train(&t->metrics, row) : DT_OK;
 }
 
-/* The new weights to this rank's device. If that fails, the step is complete all the same. */
+/* Copy the new weights to this rank's device. The step is complete even if that fails. */
 static dt_status refresh_device(dt_trainer *t) {
     dt_backend *device = t->s->device;
     const dt_status status =
@@ -269,10 +270,10 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
     summed sum = {0};
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
     const dt_status computed = own_shards(t, request);
-    /* When messages fail the others cannot be told. */
+    /* After a failed message the other ranks cannot be told. */
     if (computed == DT_ERR_COMM) return computed;
-    /* One phase up to where all know of each other: a rank that is done with its slice goes ahead,
-       while others of its node wait for another node. */
+    /* One phase until all ranks have exchanged their reports: a rank that is done with its slice
+     * goes on, while others of its node wait for another node. */
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     dt_status status;
     DT_TRY_DONE(dt_trainer_end_job(sum_gradients(t, &sum)));
@@ -290,7 +291,7 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
     dt_writer_begin_update(t->writer);
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     status = dt_trainer_end_job(finish_step(t, row, &sum, &all, start, &request->skipped));
-    /* After an error the state is not whole: it stays closed. */
+    /* After an error the state is not whole: it stays locked. */
     if (status == DT_OK) {
         dt_writer_end_update(t->writer);
         status = refresh_device(t);

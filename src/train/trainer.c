@@ -1,4 +1,4 @@
-/* The state of a run: shared windows, buffers on them, and how they are filled. */
+/* The state of a run: shared windows, their buffers, and how they are filled. */
 #include <string.h>
 
 #include "dtrain/core/memory.h"
@@ -48,7 +48,7 @@ static dt_status attach(dt_trainer *t) {
     return DT_OK;
 }
 
-/* Texts of a pass, at most. */
+/* The most texts of a pass. */
 static size_t most_problems(const dt_trainer *t) {
     return dt_min_size((size_t)t->config.micro_batch,
                        (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
@@ -63,17 +63,17 @@ static dt_status create_model(dt_trainer *t) {
                            dt_max_size(most_problems(t), DT_EVAL_CHUNK), most_tokens(t));
 }
 
-/* What one rank can do alone. */
+/* The part that needs no other rank. */
 static dt_status open_model(dt_trainer *t) {
     const size_t problems = most_problems(t);
     DT_TRY(attach(t));
     DT_TRY(create_model(t));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
-    /* Passes are at most as many as texts, and one for each shard that has none. */
+    /* At most one pass per text, and one for each shard without texts. */
     DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,
                           (size_t)(t->config.batch + t->config.shards)));
     return dt_memory_alloc(&t->report, (size_t)t->config.shards, sizeof *t->report,
-                           "what ranks say of shards");
+                           "the reports on shards");
 }
 
 static dt_status shape_of(dt_trainer *t) {
@@ -129,7 +129,7 @@ void dt_trainer_destroy(dt_trainer *t) {
 
 dt_source dt_trainer_source(const dt_trainer *t) { return dt_source_with(&t->source, &t->config); }
 
-/* All ranks of a node see the weights; their devices get them. */
+/* Wait until all ranks of a node see the weights, then copy them to the devices. */
 static dt_status publish(dt_trainer *t) {
     dt_backend *device = t->s->device;
     DT_TRY(dt_comm_barrier(t->s->comm));
@@ -140,14 +140,14 @@ static dt_status publish(dt_trainer *t) {
 dt_status dt_trainer_initialise(dt_trainer *t) {
     const size_t worker = dt_comm_local_rank(t->s->comm), workers = dt_comm_local_size(t->s->comm);
     size_t begin, end;
-    /* The others do not know when rank 0 has closed the state to snapshots: before it comes here.
-     */
+    /* Rank 0 locks the state against snapshots before it reaches this barrier; the others wait for
+     * that. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
     dt_shard_range(&begin, &end, t->layout.count, workers, worker);
     float *const all[] = {t->weights_memory, t->m_memory, t->v_memory};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         memset(all[i] + begin, 0, (end - begin) * sizeof *all[i]);
-    /* Parameters do not end where these parts do. */
+    /* Parameters cross the borders of these parts. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
     dt_model_initialise(t->weights_memory, &t->layout, (uint64_t)t->config.seed, worker, workers);
     if (t->average_memory) {
@@ -157,8 +157,8 @@ dt_status dt_trainer_initialise(dt_trainer *t) {
     return publish(t);
 }
 
-/* Rank 0's block to the first rank of every node, a piece at a time: the others have no room for a
- * copy. */
+/* Copy rank 0's block to the first rank of every node, a piece at a time, since ranks have no room
+ * for a whole copy. */
 static dt_status spread(dt_trainer *t, float *window, const float *from) {
     enum { PIECE = 1 << 18 };
     float *piece;
@@ -175,7 +175,7 @@ static dt_status spread(dt_trainer *t, float *window, const float *from) {
     return status;
 }
 
-/* The tokens of a text are its characters. */
+/* The checkpoint must have the vocabulary of the text. */
 static dt_status check_fits(const dt_trainer *t, const dt_checkpoint *checkpoint) {
     DT_REQUIRE(
         !checkpoint || (checkpoint->layout.count == t->layout.count &&

@@ -1,4 +1,4 @@
-/* Validation while training: the measurement, and whether it is the best so far. */
+/* Validation during training: measures, and decides whether the result is the best so far. */
 #include <math.h>
 
 #include "dtrain/core/clock.h"
@@ -14,7 +14,7 @@ static double metric_of(const dt_config *config, const dt_validation_row *row) {
     return row->exact_match;
 }
 
-/* By more than min-delta; the first finite value always is. A NaN never is. */
+/* Better by more than min-delta. The first finite value is always better, a NaN never. */
 static bool is_better(const dt_config *config, const dt_run_state *state, double value) {
     if (!isfinite(value)) return false;
     if (state->best_step < 0) return true;

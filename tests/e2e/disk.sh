@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Disks that fail under a run: it goes on, says so, and ends with what could not be written, if that stays so.
+# Disks that fail during a run: it goes on with a warning, and ends with an error if the last checkpoint cannot be written.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -10,7 +10,7 @@ run=(--eval-every 0 --checkpoint-every 1s --keep 2 "${small[@]}" --layers 1 --ba
 has_checkpoint() { compgen -G "$1/checkpoint-*.h5" >/dev/null; }
 says() { grep -qF -e "$1" err; }
 
-# begin FOLDER OPTION…: alone, in the background. The log goes through a pipe, which no limit of size holds for.
+# begin FOLDER OPTION…: alone, in the background. The log goes through a pipe, to which file size limits do not apply.
 begin() {
     local folder=$1
     shift
@@ -29,17 +29,17 @@ end() {
     ((code == $1)) || fail "exit code $code instead of $1"
 }
 
-# ---- the folder goes ----
+# ---- the folder is deleted ----
 
 begin gone --steps 100000000
 rm -rf gone
 wait_for 20 has_checkpoint gone
 wait_for 20 test -s gone/.lock
 end 75
-expect_text err "the folder gone had gone" "stopped at step"
+expect_text err "the folder gone was deleted" "stopped at step"
 expect_exit 0 "$dtrain" verify gone
 [[ -s gone/config.ini && ! -e gone/.lock ]] || fail "in gone: $(ls -A gone)"
-say "a folder that has gone is made again"
+say "a deleted folder is created again"
 
 begin moved --steps 100000000
 mv moved elsewhere
@@ -49,7 +49,7 @@ end $CREATE
 expect_text err "the run goes on" "error: cannot create moved/checkpoint" "a part of the path is a file"
 expect_exit 0 "$dtrain" verify elsewhere
 [[ -f moved && ! -s moved ]] || fail "the file in the way was changed"
-say "a folder that stays away is said at the end"
+say "a folder that cannot be created again is an error at the end"
 
 # ---- files that may not grow ----
 
@@ -69,7 +69,7 @@ expect_exit 0 "$dtrain" verify limited2
 ! compgen -G "limited2/.*tmp*" >/dev/null || fail "half-written files are left: $(ls -A limited2)"
 expect_exit 75 timeout 20 "$dtrain" "${run[@]}" --out limited2 --steps 100000000 --time-limit 1s
 expect_text err "resuming limited2"
-say "a limit is warned of, and counts only at the end"
+say "a limit gives a warning, and an error only at the end"
 
 # ---- names in the way ----
 
@@ -109,7 +109,7 @@ done
 expect_exit 0 "$dtrain" info plain
 expect_text out "plain/checkpoint-00000020.h5"
 expect_exit 0 "$dtrain" verify plain
-say "texts stand for links"
+say "text files replace links"
 
 without_links 1 "${plain[@]}" --steps 20 --fresh --keep 0 >/dev/null 2>&1 || fail "no new run"
 printf 'checkpoint-00000005.h5\n' >plain/mine.txt # pins it, as a link does
@@ -128,7 +128,7 @@ cp plain/checkpoint-00000040.h5 plain/best.h5 # as cp -L leaves it
 expect_exit 0 "$dtrain" eval plain --count 8 --json
 expect_text out '"step":5,'
 rm plain/best.h5
-expect_exit 0 "${plain[@]}" --steps 60 # moved to where links can be made
+expect_exit 0 "${plain[@]}" --steps 60 # moved to a file system with links
 [[ $(readlink plain/latest.h5) == checkpoint-00000060.h5 && ! -e plain/latest.txt ]] || fail "in plain: $(ls -A plain)"
 [[ ! -L plain/best.h5 || ! -e plain/best.txt ]] || fail "best.h5 and best.txt"
 say "links come back where they can be made"

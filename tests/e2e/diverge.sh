@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What is not finite never reaches the weights; a run that diverges goes back and on over other texts, and gives up when that does
-# not help. Nodes that do not hold the same weights are noticed.
+# Values that are not finite never reach the weights. A run that diverges goes back, continues with other texts, and gives up if
+# that does not help. Nodes with different weights are detected.
 # Usage: diverge.sh DTRAIN MPIRUN FAULT
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
@@ -56,7 +56,7 @@ say "one bad step is left out"
 # ---- three in a row ----
 
 expect_exit 0 faulty "nan 1 12 15" 2 "${run[@]}" --out back
-expect_text err "the run has diverged: back from step 15 to 10, and on over other texts" "finished 30 steps"
+expect_text err "the run has diverged: it goes back from step 15 to 10 and continues with other texts" "finished 30 steps"
 [[ $(attribute back/latest.h5 state skipped) == 3 ]] || fail "not counted: $(attribute back/latest.h5 state skipped)"
 [[ $(attribute back/latest.h5 state rollbacks) == 1 ]] || fail "not counted: $(attribute back/latest.h5 state rollbacks)"
 history back/latest.h5 changed | grep -qF "rolled back 15 -> 10" || fail "the history does not tell: $(history back/latest.h5 changed)"
@@ -71,7 +71,7 @@ assert numpy.isfinite(back["loss"][()]).all() and numpy.isfinite(back["grad_norm
 # The same weights, but other texts.
 assert whole["loss"][10] != back["loss"][10] and abs(whole["loss"][10] - back["loss"][10]) < 0.5
 END
-say "three bad steps in a row: back, and on over other texts"
+say "three bad steps in a row: the run goes back and continues with other texts"
 
 # Before the first checkpoint it is back to the beginning; a later start knows of it.
 expect_exit 0 faulty "nan 0 2 5" 3 "${run[@]}" --steps 8 --checkpoint-every 50 --out start
@@ -79,35 +79,35 @@ expect_text err "back from step 5 to 0"
 [[ $(attribute start/latest.h5 state rollbacks) == 1 ]] || fail "not counted"
 all_finite start
 
-# Muon's update has products: what goes wrong there is in the weights before anybody sees it. No such checkpoint is written.
+# Muon's update has products: an error there reaches the weights before it is seen. No such checkpoint is written.
 expect_exit 0 faulty "nan 1 13 14" 2 "${run[@]}" --optimizer muon --checkpoint-every 1 --out update
-expect_text err "the run has diverged: back from step" "finished 30 steps"
+expect_text err "the run has diverged: it goes back from step" "finished 30 steps"
 all_finite update
-say "what a wrong update has spoilt is given up"
+say "a state after a wrong update is dropped"
 
-# ---- again and again ----
+# ---- it keeps diverging ----
 
 expect_exit 69 faulty "nan 1 12 1000" 2 "${run[@]}" --out lost
-expect_text err "diverges again and again" "--lr" "--clip"
-[[ $(grep -c "the run has diverged: back from step" err) == 3 ]] || fail "not three returns"
+expect_text err "the run keeps diverging" "--lr" "--clip"
+[[ $(grep -c "the run has diverged: it goes back from step" err) == 3 ]] || fail "not three returns"
 [[ $(steps_of lost) == 5 && $(readlink lost/latest.h5) == checkpoint-00000005.h5 ]] || fail "left: $(steps_of lost)"
-[[ -e lost/checkpoint-00000010.h5.diverged ]] || fail "the given up branch is gone"
+[[ -e lost/checkpoint-00000010.h5.diverged ]] || fail "the abandoned branch is gone"
 all_finite lost
-# And it can be gone on with.
+# The run can be continued.
 expect_exit 0 start 3 "${run[@]}" --lr 1e-4 --out lost
 expect_text err "resuming lost from step 5" "finished 30 steps"
 say "gives up after three returns, and keeps what is healthy"
 
-# Bad steps drive no healthy checkpoint out, however few are kept.
+# Bad steps replace no healthy checkpoint, even if few are kept.
 expect_exit 69 faulty "nan 1 12 1000" 2 "${run[@]}" --checkpoint-every 1 --keep 1 --out few
 all_finite few
 [[ -e few/latest.h5 ]] || fail "no checkpoint is left"
 expect_exit 0 start 2 "${run[@]}" --out few
 say "keep 1: went on from $(sed -n 's/.*resuming few from step \([0-9]*\).*/\1/p' err)"
 
-# ---- the best model was on the branch that was given up ----
+# ---- the best model was on the abandoned branch ----
 
-# With each validation two exchanges more, so that steps 15 to 17 have the numbers 21 to 23.
+# Each validation adds two exchanges, so steps 15 to 17 have the numbers 21 to 23.
 best=("${run[@]}" --eval-every 5 --eval-examples 64 --metric loss)
 expect_exit 69 faulty "nan 1 21 1000" 2 "${best[@]}" --out branch
 [[ $(readlink branch/best.h5) == "$(printf 'checkpoint-%08d.h5' "$(attribute branch/latest.h5 state best_step)")" ]] ||
@@ -127,7 +127,7 @@ say "nodes that differ are named"
 
 # ---- a lost message ----
 
-# Nothing can be done together any more, such as closing what ranks share: a replay ends like a training, and does not wait.
+# Collective operations, such as closing shared windows, are no longer possible: a replay ends like training, and does not wait.
 expect_exit 0 start 2 "${run[@]}" --steps 20 --keep 0 --out replay
 expect_exit 71 faulty "message 1 3" 2 verify --replay replay/checkpoint-00000010.h5 replay/checkpoint-00000020.h5
 expect_text err "rank 1 on" "MPI_Allgatherv failed"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What dtrain has not made in the folder of a run is gone on with, refused or set aside, and never lost; the best model comes along.
+# Files that dtrain did not create in the folder of a run are resumed from, refused or renamed, and never lost; the best model
+# is copied.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -46,7 +47,7 @@ done
 cp -rL a flat
 expect_exit 0 start 2 --out flat --steps 21
 [[ -L flat/best.h5 && -L flat/latest.h5 && -z $(find flat -name '*-*-*') ]] || fail "not links again: $(ls flat)"
-# Another model in the place of a link is kept.
+# A file that replaced a link is kept.
 cp -r a mixed
 rm mixed/best.h5
 cp a/config.ini mixed/best.h5
@@ -82,9 +83,9 @@ refuse 64 c "steps 20, not 11" "--config c/config.ini" -- start 2 "${tiny[@]}" -
 expect_exit 0 start 2 --config c/config.ini --out c
 compare_runs a/latest.h5 c/latest.h5
 expect_exit 0 start 2 "${tiny[@]}" --steps 5 --out early
-rm early/*.h5 # as of a start that came to no checkpoint
+rm early/*.h5 # like a start that wrote no checkpoint
 expect_exit 0 start 2 "${tiny[@]}" --steps 6 --out early
-expect_text err "steps 5, not 6" "which do not count"
+expect_text err "steps 5, not 6" "which are ignored"
 [[ $(aside early/config.ini) ]]
 say "settings and logs of others are kept"
 
@@ -96,11 +97,11 @@ expect_text err "steps 30, not 22; lr 0.001, not 0.003" "changed: steps 20 -> 22
 cmp "$(aside a/config.ini)" changed.ini || fail "changed settings are lost"
 expect_exit 0 start 2 --out a --config "$(aside a/config.ini)"
 expect_text err "steps 22 -> 30" "lr 0.003 -> 0.001"
-[[ $(aside a/config.ini) ]] # no other has come
+[[ $(aside a/config.ini) ]] # there is no other one
 echo nonsense >a/config.ini
 expect_exit 0 start 2 --out a --steps 31
 expect_text err "a/config.ini cannot be read"
-say "settings changed in the folder of a run are told"
+say "settings changed in the folder of a run are reported"
 
 # ---- the best model of a branch ----
 
@@ -119,11 +120,11 @@ expect_text out '"model":"b2/latest.h5"'
 rm a/best.h5
 expect_exit 0 "$dtrain" eval a --count 5
 expect_text err "model: a/checkpoint-00000020.h5, step 20; it is the newest"
-# A run that is finished is where it is.
+# A finished run stays in its folder.
 expect_exit 0 start 2 --resume a/checkpoint-00000020.h5 --out nowhere
 expect_text err "a is finished"
 [[ ! -e nowhere ]] || fail "a finished run makes a folder"
-say "the best model comes along"
+say "the best model is copied"
 
 # ---- starting over ----
 

@@ -1,4 +1,4 @@
-/* When this start has to be over: the user's time limit, or the end of a batch allocation. */
+/* When this start must end: at the user's time limit or at the end of a batch allocation. */
 #ifndef DTRAIN_DEADLINE_H
 #define DTRAIN_DEADLINE_H
 
@@ -9,14 +9,14 @@ typedef struct {
     const char *what; /* "time limit", "end of the Slurm allocation" */
 } dt_deadline;
 
-/* The nearer of limit seconds after start (0: none) and the end of the Slurm job this process
- * belongs to. */
+/* The earlier of `limit` seconds after `start` (0: no limit) and the end of this process's Slurm
+ * job. */
 dt_deadline dt_deadline_find(double start, double limit);
 
 /**
- * Whether the next step must not be begun.
+ * Whether it is too late to begin another step.
  *
- * @param step_seconds   the longest step lately, validation included if one is due
+ * @param step_seconds  the longest recent step, with validation if one is due
  * @param write_seconds  the longest write of a checkpoint so far
  */
 bool dt_deadline_near(const dt_deadline *d, double step_seconds, double write_seconds);

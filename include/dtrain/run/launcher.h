@@ -1,4 +1,4 @@
-/* Which launcher started this process, known before MPI has been started. */
+/* Which launcher started this process; known before MPI is initialised. */
 #ifndef DTRAIN_LAUNCHER_H
 #define DTRAIN_LAUNCHER_H
 
@@ -8,8 +8,8 @@
 /* Whether the parent of this process has one of these names. */
 bool dt_launcher_is_parent(const char *const *name, size_t count);
 
-/* Whether mpirun has started this program (argv[0]) itself, not a script that calls it, and this
- * process is not its first rank. Scripts may give each rank other words. */
+/* Whether mpirun started this program (argv[0]) directly, not through a script, and this process is
+ * not its first rank. A script may give each rank different arguments. */
 bool dt_launcher_repeats(const char *program);
 
 #endif

@@ -1,4 +1,4 @@
-/* Puts what a run has to say into its folder: checkpoints with their links, and the settings. */
+/* Writes a run's results into its folder: checkpoints, links to them, and the settings. */
 #ifndef DTRAIN_PUBLISH_H
 #define DTRAIN_PUBLISH_H
 
@@ -6,9 +6,9 @@
 
 /**
  * Write a checkpoint into config.out, let latest.h5 and best.h5 point to the newest and the best
- * one, and remove old ones. A folder that has been removed is made again.
+ * one, and remove old ones. A deleted folder is created again.
  *
- * @param needless  NULL, or asked while the file is written
+ * @param needless  NULL, or called while the file is written
  * @return as dt_checkpoint_write_unless
  */
 dt_status dt_publish_checkpoint(const dt_checkpoint *checkpoint, dt_checkpoint_needless *needless);

@@ -13,43 +13,43 @@ typedef struct {
     dt_comm *comm;
     dt_backend *host;             /* works on host memory: updates, sums */
     dt_backend *device;           /* runs the model; the same as host for the CPU backend */
-    dt_bfloat16_support bfloat16; /* the least that any rank's device has; once it is open */
+    dt_bfloat16_support bfloat16; /* the lowest support of any rank's device; set once it is open */
 } dt_session;
 
-/* The host's backend; until dt_session_open_device the model runs on it, too. Collective with
- * ranks.
- */
+/* Open the host's backend; until dt_session_open_device the model runs on it too. Collective if
+ * there are ranks. */
 dt_status dt_session_open(dt_session *s);
 
-/* Open what --backend asks for. Signals may have to be caught again afterwards. Collective with
+/* Open what --backend asks for. Call dt_signals_catch again afterwards. Collective if there are
  * ranks. */
 dt_status dt_session_open_device(dt_session *s, dt_backend_kind wanted);
 
-/* The same as the settings given have it, for commands without settings from elsewhere; says what
- * it is. */
+/* The same for commands that have only the settings given on the command line; prints the device.
+ */
 dt_status dt_session_open_device_given(dt_session *s, const dt_overrides *given);
 void dt_session_close(dt_session *s);
 
 /**
- * Settle what --precision auto means on the session's devices; says it if bfloat16 is slow on one
- * of them. Not collective, and the same on all ranks.
+ * Decide what --precision auto means on the session's devices; warns if bfloat16 is slow on one of
+ * them. Not collective, and the same on all ranks.
  *
  * @return DT_ERR_ARG: bfloat16 is wanted, and the backend computes in float32
  */
 dt_status dt_session_settle_precision(const dt_session *s, dt_config *config);
 
-/* Who runs on what, in a few lines; warnings about threads and cores. Collective. */
+/* Print which ranks run on which hosts and devices, and warnings about threads and cores.
+ * Collective. */
 dt_status dt_session_announce(dt_session *s);
 
-/* A checkpoint's model on the session's device. dt_loaded_close gives back everything. */
+/* A checkpoint's model on the session's device. dt_loaded_close frees it. */
 typedef struct {
     dt_checkpoint checkpoint;
     dt_buffer *weights;
     dt_model *model;
-    size_t texts; /* that a pass has room for */
+    size_t texts; /* the most that fit into a pass */
 } dt_loaded_model;
 
-/* given: may say another precision than that of the run. */
+/* given: may name a precision other than the run's. */
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
                          const char *name, size_t texts);
 void dt_loaded_close(dt_loaded_model *loaded, dt_session *s);

@@ -4,21 +4,20 @@
 
 /**
  * Catch INT, TERM, USR1 and HUP (stop with a checkpoint) and USR2 (checkpoint and go on); a second
- * INT ends the process at once. After MPI_Init, whose libraries may install handlers of their own.
- * HUP stays ignored under nohup. It lasts until the process ends, or until another library takes
- * signals for itself, after which it is called again.
+ * INT ends the process at once. Call it after MPI_Init, whose libraries may install their own
+ * handlers, and again after any other library that may do so. HUP stays ignored under nohup.
  */
 void dt_signals_catch(void);
 
-/* The signal that asks for a stop, 0 if there was none: "signal TERM" in words. */
+/* The signal that asked for a stop, 0 if there was none; and its name, such as "signal TERM". */
 int dt_signals_stop(void);
 const char *dt_signals_name(int number);
 
-/* As if this signal had come, of this process alone: PIPE where the reader of its output has gone.
+/* Act as if this process alone had received this signal: PIPE if the reader of its output is gone.
  */
 void dt_signals_raise(int number);
 
-/* Seconds since the first one came. */
+/* Seconds since the first signal that asked for a stop. */
 double dt_signals_stop_age(void);
 
 /* How many checkpoints USR2 has asked for so far. */
@@ -28,11 +27,11 @@ int dt_signals_checkpoints(void);
  * which it sends one second before KILL. */
 int dt_signals_continues(void);
 
-/* Wait for the next signal or wake-up; one that has come since the last wait counts. At most so
- * long. For one thread. */
+/* Wait at most `seconds` for a signal or wake-up; one that came since the last wait counts. For one
+ * thread. */
 void dt_signals_wait(double seconds);
 
-/* Let that thread go on, as a signal does. */
+/* Wake that thread, as a signal does. */
 void dt_signals_wake(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* A time limit for each phase of a start: until the watchdog runs, nothing else ends a rank that
- * waits for ever for another one, or in a library. */
+ * hangs in a library or waits for another rank. */
 #ifndef DTRAIN_STARTUP_H
 #define DTRAIN_STARTUP_H
 
@@ -15,12 +15,12 @@ typedef enum {
 /**
  * How long a phase may take from here on.
  *
- * @param seconds  20 at least, since a start has to wait for disks and locks; 0: without end
+ * @param seconds  at least 20, since a start has to wait for disks and locks; 0: no limit
  */
 void dt_startup_limit(double seconds);
 
-/* This process begins a phase, and has ended the one before. Time in which it is suspended does not
- * count. Takes the signal ALRM. At the limit the process ends with a sentence and exit code 71, and
+/* This process ends its last phase and begins this one. Time during which it is suspended does not
+ * count. Takes the signal ALRM. At the limit the process ends with a message and exit code 71, and
  * a launcher ends the others. */
 void dt_startup_enter(dt_startup_phase phase);
 

@@ -4,13 +4,12 @@
 
 #include "dtrain/mpi/comm.h"
 
-/* CPUs that this process may use: the allocation's, the container's or the binding's, not the
- * machine's. */
+/* CPUs that this process may use, as limited by the allocation, the container and the binding. */
 size_t dt_topology_cpus(void);
 
 /**
- * "n1*2,n2*2; 1 CPU per rank": hosts in the order of their ranks. What does not fit is counted.
- * Collective.
+ * "n1*2,n2*2; 1 CPU per rank": hosts in the order of their ranks. Hosts that do not fit are only
+ * counted. Collective.
  *
  * @param[out] text  on all ranks
  */

@@ -1,5 +1,5 @@
-/* Each rank of a node sees how far the others are: a rank that stands still for too long ends the
- * job before the walltime does. */
+/* Each rank watches the progress of the other ranks of its node: if one makes none for too long,
+ * the job ends before the walltime does. */
 #ifndef DTRAIN_WATCHDOG_H
 #define DTRAIN_WATCHDOG_H
 
@@ -7,12 +7,12 @@
 
 typedef struct dt_watchdog dt_watchdog;
 
-/* Before the whole job is ended: a last chance to save what there is. Called by rank 0, in the
- * watchdog's thread. */
+/* The last chance to save the state before the whole job ends. Called by rank 0, in the watchdog's
+ * thread. */
 typedef void dt_watchdog_last_words(void *context);
 
 /**
- * Start a thread that watches the ranks of this node. Time in which this process itself was
+ * Start a thread that watches the ranks of this node. Time during which this process itself is
  * suspended does not count. Collective.
  *
  * @param timeout  seconds without progress; 0: nothing is watched
@@ -23,14 +23,14 @@ dt_status dt_watchdog_open(dt_watchdog **w, dt_comm *comm, double timeout,
 /* Collective. Leaves NULL. */
 void dt_watchdog_close(dt_watchdog **w);
 
-/* Between two phases all ranks meet. */
+/* All ranks synchronise between two phases. */
 typedef enum { DT_PHASE_WORK, DT_PHASE_WAIT } dt_phase_kind;
 
-/* This rank begins a phase: work of its own, or waiting for the others. All ranks enter the same
- * phases in the same order, which is how those that are behind are found. NULL: nothing to do. */
+/* This rank begins a phase: its own work, or waiting for others. All ranks enter the same phases in
+ * the same order, so that the ranks that are behind can be found. NULL: nothing to do. */
 void dt_watchdog_enter(dt_watchdog *w, dt_phase_kind kind, int64_t step);
 
-/* This rank has come one piece further in its phase; cheap. */
+/* This rank has made progress in its phase; cheap. */
 void dt_watchdog_beat(dt_watchdog *w);
 
 #endif

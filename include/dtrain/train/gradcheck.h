@@ -1,4 +1,4 @@
-/* Whether the gradients are right: compared with finite differences of the loss. */
+/* Checks gradients against finite differences of the loss. */
 #ifndef DTRAIN_GRADCHECK_H
 #define DTRAIN_GRADCHECK_H
 
@@ -9,8 +9,8 @@
  * Compare each parameter's gradient with a finite difference of the loss along it; prints a table.
  * Not collective.
  *
- * @param weights  what device_weights is attached to; moved and put back
- * @return DT_ERR_INTERNAL naming the parameter that is off
+ * @param weights  the memory of device_weights; changed and restored
+ * @return DT_ERR_INTERNAL names the parameter whose gradient is wrong
  */
 dt_status dt_gradients_check(dt_session *s, dt_model *model, dt_buffer *device_weights,
                              float *weights, const dt_source *source);

@@ -5,26 +5,26 @@
 #include "dtrain/core/metrics.h"
 #include "dtrain/train/start.h"
 
-/* Seconds since the start, in sum; the rest of a step is computing. */
+/* Total seconds since the start; the rest of a step is computing. */
 typedef struct {
     double communicating; /* adding gradients, exchanging them between nodes */
     double waiting;       /* for other ranks */
 } dt_step_times;
 
-/* How training ended, with a checkpoint, and where what it has made lies. */
+/* How training ended, and the path of its result. */
 typedef struct {
     const dt_config *config;
     const dt_run_state *state;
     bool finished;     /* false: start it again to go on */
-    const char *model; /* path of the best checkpoint, or of the last one where none was measured */
+    const char *model; /* path of the best checkpoint, or of the last one if none was validated */
 } dt_train_end;
 
-/* Follows a run on rank 0. Every function is there. */
+/* Follows a run on rank 0. No function is NULL. */
 typedef struct {
     void (*open)(void *context, const dt_config *config); /* just before the first step */
     void (*step)(void *context, const dt_train_row *row, const dt_step_times *times);
     void (*validation)(void *context, const dt_validation_row *row, bool best);
-    void (*close)(void *context); /* no step comes any more; may be called again */
+    void (*close)(void *context); /* after the last step; may be called again */
     void (*end)(void *context, const dt_train_end *end); /* last of all, unless there is an error */
     void *context;
 } dt_observer;

@@ -1,4 +1,4 @@
-/* Proves that one checkpoint leads to another. */
+/* Proves that training from one checkpoint gives a later one. */
 #ifndef DTRAIN_REPLAY_H
 #define DTRAIN_REPLAY_H
 
@@ -9,7 +9,7 @@
  * the result. Writes no file. Collective.
  *
  * @param given  settings of this start, such as the backend
- * @return DT_ERR_DATA if anything differs, or the two do not belong together
+ * @return DT_ERR_DATA if anything differs, or if the two are not of one run
  */
 dt_status dt_replay(dt_session *s, const dt_overrides *given, const char *from, const char *to,
                     bool json);

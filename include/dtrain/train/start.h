@@ -1,4 +1,5 @@
-/* How a start begins: anew, from a checkpoint, or not at all because the run is finished. */
+/* Decides how a start begins: a new run, from a checkpoint, or not at all because the run is
+ * finished. */
 #ifndef DTRAIN_START_H
 #define DTRAIN_START_H
 
@@ -12,12 +13,12 @@ typedef enum {
     DT_START_FINISHED
 } dt_start_kind;
 
-/* What is asked for; strings belong to the caller. */
+/* What the user asked for; strings belong to the caller. */
 typedef struct {
     dt_overrides given;
     const char *resume;    /* go on from this checkpoint; NULL: from what the folder holds */
     const char *init_from; /* begin with the weights of this checkpoint; NULL: with new ones */
-    bool fresh;            /* set the folder aside that is there */
+    bool fresh;            /* rename an existing folder and begin a new one */
     bool check_gradients;  /* instead of training */
 } dt_start_request;
 
@@ -29,16 +30,16 @@ typedef struct {
     char path[DT_PATH_MAX]; /* of the checkpoint that is resumed */
     int64_t newest;         /* step in the folder when this was decided; -1: none */
     char changed[256];      /* "lr 0.002 -> 0.001, …" */
-    bool stretched;         /* of the learning rate's settings --steps alone has changed */
-    double planned_lr;      /* that the next step would have had with the settings before */
+    bool stretched;         /* --steps is the only setting of the learning rate that changed */
+    double planned_lr;      /* of the next step, with the settings before */
 } dt_start_plan;
 
-/* Look at what is asked for and the run folder, decide, open and lock the folder. On rank 0
- * *checkpoint holds what is resumed, and *lock is to be released at the end. Collective. */
+/* Look at the request and the run folder, decide, then open and lock the folder. On rank 0
+ * *checkpoint holds what is resumed; release *lock at the end. Collective. */
 dt_status dt_start_decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
                           dt_session *s, const dt_start_request *request);
 
-/* Where settings change what validations measure, the best one so far is forgotten. */
+/* Forget the best validation so far if the settings change what validations measure. */
 void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now);
 
 #endif
