@@ -1,4 +1,4 @@
-/* The types of elements. */
+/* Checks the element types of tensors. */
 #include "element.h"
 
 static const char *name_of(dt_element element) {

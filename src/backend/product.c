@@ -1,4 +1,4 @@
-/* Tests a matrix product beside a plain loop in double. */
+/* Compares matrix products with a plain loop in double. */
 #include "product.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@ const product PRODUCTS[] = {
 };
 const size_t PRODUCT_COUNT = sizeof PRODUCTS / sizeof *PRODUCTS;
 
-/* Between -1 and 1. */
+/* Uniform numbers between -1 and 1. */
 static void fill(float *x, uint32_t number) {
     uint32_t word[4];
     for (size_t i = 0; i < PRODUCT_MOST; i++) {
@@ -25,8 +25,8 @@ static void fill(float *x, uint32_t number) {
     }
 }
 
-/* Not normal numbers: every rank waits for them when it starts, and those take ten times as long.
- */
+/* Uniform, not normally distributed: every rank waits for these numbers when it starts, and normal
+ * ones would take ten times as long. */
 void product_fill(float *a, float *b) {
     fill(a, 0);
     fill(b, 1);
@@ -42,7 +42,7 @@ double product_error(const product *p, const float *a, const float *b, const flo
     for (uint64_t s = 0; s < 400; s++) {
         uint32_t word[4];
         dt_random_block(word, 2, DT_RANDOM_TEST, 0, s);
-        /* The corners too: it is the edges of a kernel that go wrong. */
+        /* Also samples the last row and column, where kernels are most often wrong. */
         const size_t i = s % 4 == 0 ? p->M - 1 : word[0] % p->M;
         const size_t j = s % 8 == 0 ? p->N - 1 : word[1] % p->N;
         double sum = 1, size = 1;

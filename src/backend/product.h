@@ -1,4 +1,5 @@
-/* The matrix products that a model is made of, for testing whether a library calculates them. */
+/* The kinds of matrix products that a model computes, to test whether a library computes them
+ * right. */
 #ifndef DTRAIN_PRODUCT_H
 #define DTRAIN_PRODUCT_H
 
@@ -23,8 +24,8 @@ enum { PRODUCT_MOST = 520 * 520 };
 /* Numbers between -1 and 1 for a and b, PRODUCT_MOST each. */
 void product_fill(float *a, float *b);
 
-/* Largest error of c = 1 + a b over sampled elements, beside a plain double loop, in units of what
- * float rounding allows: below 20 it is right. */
+/* Largest error of c = 1 + a b over sampled elements, compared with a plain double loop, in units
+ * of 1e-6 times the sum of the absolute terms; below 20 c is right. */
 double product_error(const product *p, const float *a, const float *b, const float *c);
 
 #endif

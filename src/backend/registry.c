@@ -1,4 +1,4 @@
-/* The table of backends, and what must hold for each that is opened. */
+/* The table of backends, and the checks when one is opened. */
 #include "dtrain/backend/registry.h"
 
 #include <stddef.h>
@@ -37,7 +37,7 @@ const dt_backend_entry *dt_backend_host(void) {
     return NULL;
 }
 
-/* An operation's name, and where its pointer lies in the table. */
+/* An operation's name, and the offset of its pointer in the table. */
 typedef struct {
     const char *name;
     size_t at;

@@ -1,19 +1,19 @@
-/* Greedy generation for many prompts at once, each token computed once: keys and values are cached.
- */
+/* Greedy generation for many prompts at once. Keys and values are cached, so each token is computed
+ * once. */
 #include <string.h>
 
 #include "internal.h"
 
 struct dt_generator {
     dt_model *model;
-    size_t B;         /* room for */
-    size_t used;      /* sequences of this run; only they are computed */
+    size_t B;         /* most sequences */
+    size_t used;      /* sequences of this call; only they are computed */
     dt_buffer *cache; /* keys, then values, of each layer: (L,2,B,T,C) */
     dt_buffer *ids;
     dt_packed packed; /* one token of each sequence */
-    dt_tensor length; /* (B) int32: where the new token stands */
+    dt_tensor length; /* (B) int32: index of the new token in its sequence */
     dt_buffer *rows;
-    layer_activations layer; /* of all layers, one after the other */
+    layer_activations layer; /* used by all layers in turn */
     final_activations final;
     /* host */
     int32_t *token, *position, *place, *offset, *length_now;
@@ -121,7 +121,7 @@ void dt_generator_destroy(dt_generator **out) {
     dt_memory_free(out);
 }
 
-/* Over the tokens of each sequence so far. */
+/* Attends over the tokens of each sequence so far. */
 static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_generator *g = context;
     RUN(g->model, attention_decode, a->attended, cache_at(g, l, false), cache_at(g, l, true),
@@ -136,7 +136,7 @@ static dt_status decode(dt_generator *g) {
     g->packed.problems = g->packed.tokens = B;
     g->packed.host_offset = g->offset;
     RUN(model, upload, g->packed.token, g->token, B);
-    /* otherwise they stay 0 */
+    /* with no_positions they stay 0 */
     if (!model->shape.no_positions) RUN(model, upload, g->packed.position, g->position, B);
     RUN(model, upload, g->packed.place, g->place, B);
     RUN(model, upload, g->length, g->length_now, B);
@@ -147,8 +147,8 @@ static dt_status decode(dt_generator *g) {
     return DT_OK;
 }
 
-/* Sequence b's token at a step; a finished sequence repeats its last one, and the result is not
- * read. places: room for 2 T. */
+/* Sets sequence b's input token of a step. A finished sequence repeats its last token, and the
+ * result is ignored. places: room for 2 T. */
 static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step,
                       int32_t *places) {
     int32_t *positions = places + g->model->shape.T;
@@ -161,7 +161,7 @@ static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, 
     if (g->model->shape.index_positions) return;
     dt_tokenizer_places(positions, places, tokenizer, text, at + 1);
     g->position[b] = positions[at];
-    /* An untrained model may write longer numbers than there are place ids. */
+    /* An untrained model may write numbers with more digits than there are places. */
     g->place[b] = (int32_t)dt_min_size((size_t)places[at], g->model->shape.P - 1);
 }
 
@@ -173,8 +173,8 @@ static int32_t most_likely(const float *logit, size_t V) {
     return (int32_t)best;
 }
 
-/* Appends the most likely token to each sequence whose last one was computed; true if any goes on.
- */
+/* Appends the most likely token to each sequence whose last token was computed; true if any
+ * continues. */
 static bool extend(dt_generator *g, size_t step, bool *done) {
     const size_t T = g->model->shape.T, V = g->model->shape.V;
     bool going = false;

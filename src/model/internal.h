@@ -1,12 +1,12 @@
-/* What the forward pass, the backward pass and generation share: parameters, activations, and the
- * way through the layers. */
+/* Shared by the forward pass, the backward pass and generation: parameters, activations, and the
+ * pass over the layers. */
 #ifndef DTRAIN_MODEL_INTERNAL_H
 #define DTRAIN_MODEL_INTERNAL_H
 
 #include "dtrain/core/memory.h"
 #include "dtrain/model/model.h"
 
-/* The parameters in their order: embeddings, those of each layer, those after the last one. */
+/* The parameters in order: embeddings, those of each layer, those after the last layer. */
 enum { TOK_EMBED, POS_EMBED, PLACE_EMBED, EMBEDDINGS };
 enum {
     ATTN_NORM_SCALE,
@@ -25,7 +25,7 @@ enum {
 };
 enum { FINAL_NORM_SCALE, FINAL_NORM_BIAS, FINAL_PARAMETERS };
 
-/* What one layer keeps for its backward pass. */
+/* What a layer stores for its backward pass. */
 typedef struct {
     dt_tensor input; /* (N,C) the residual stream */
     dt_tensor attn_normed, attn_mean, attn_rstd;
@@ -35,7 +35,7 @@ typedef struct {
     dt_tensor hidden_slope, hidden; /* (N,F) the slope of GELU, and its result */
 } layer_activations;
 
-/* What lies between the last layer and the loss. */
+/* Between the last layer and the loss. */
 typedef struct {
     dt_tensor input, normed, mean, rstd, logits;
 } final_activations;
@@ -44,18 +44,18 @@ struct dt_model {
     dt_backend *backend;
     dt_model_shape shape;
     dt_layout layout;
-    dt_buffer *weights;      /* of what is trained */
-    dt_buffer *frozen;       /* weights of what is not; NULL: all is trained */
-    size_t problems, tokens; /* room for */
+    dt_buffer *weights;      /* of the trained parameters */
+    dt_buffer *frozen;       /* weights of the frozen parameters; NULL: none is frozen */
+    size_t problems, tokens; /* the most of a batch */
 
     dt_buffer *ids; /* the packed batch: int32 */
     dt_packed packed;
     dt_tensor no_position; /* (N) int32: zeros */
-    int32_t *index;        /* (N) of each token in its text; NULL: positions are no indices */
+    int32_t *index;        /* (N) of each token in its text; NULL: positions are not indices */
     dt_buffer *activations;
     layer_activations *layer; /* (L) */
     final_activations final;
-    dt_tensor branch;             /* (N,C) a branch before dropout */
+    dt_tensor branch;             /* (N,C) a branch's result before dropout */
     dt_buffer *gradients;         /* of activations: */
     dt_tensor d_stream, d_branch; /* (N,C) */
     dt_tensor d_attended, d_wide; /* (N,C) (N,F), which also holds (N,3C) */
@@ -65,7 +65,7 @@ struct dt_model {
     void *watcher_context;
 };
 
-/* One of the layer's parameters; one of the final ones with l = L. */
+/* A parameter of layer l; with l = L, of the final ones. */
 static inline const dt_parameter *model_parameter(const dt_model *model, size_t l, size_t which) {
     return &model->layout.parameter[EMBEDDINGS + l * LAYER_PARAMETERS + which];
 }
@@ -91,8 +91,8 @@ static inline uint32_t dropout_site(size_t layer, bool mlp) {
 
 dt_status model_upload(dt_model *model, const dt_batch *batch);
 
-/* The batch as the embedding reads it: where tokens are not told their position or place, all have
- * one. */
+/* The batch as the embedding reads it: if the model uses no positions or places, all tokens have
+ * number 0. */
 static inline dt_packed model_embedded(const dt_model *model) {
     dt_packed packed = model->packed;
     if (model->shape.no_positions) packed.position = model->no_position;
@@ -100,12 +100,12 @@ static inline dt_packed model_embedded(const dt_model *model) {
     return packed;
 }
 
-/* How a forward pass goes: over packed problems as wholes, or over one new token of each. */
+/* Describes a forward pass: over whole packed problems, or over one new token of each. */
 typedef struct {
     const dt_packed *batch; /* as the embedding reads it */
     layer_activations *layer;
-    /* Every layer has its own activations, for the backward pass; otherwise all work in the memory
-     * of the first, which then stays in the cache. */
+    /* Every layer has its own activations, for the backward pass; otherwise all layers use those of
+     * the first, which then stay in the cache. */
     bool keep;
     final_activations final;
     const dt_step_key *dropout; /* NULL: none */
@@ -114,7 +114,7 @@ typedef struct {
     void *context;
 } forward_pass;
 
-/* Leaves the logits. */
+/* Computes the logits. */
 dt_status model_pass(dt_model *model, const forward_pass *pass);
 
 #endif

@@ -1,4 +1,4 @@
-/* Which parameters a model has, and where each lies; their initial values. */
+/* The parameters of a model, their offsets and their initial values. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "dtrain/data/source.h"
 #include "internal.h"
 
-/* Sizes that tables name. */
+/* Sizes, as the tables below name them. */
 typedef enum { NONE, WIDTH, QKV, MLP, VOCABULARY, POSITIONS, PLACES } size_name;
 
 /* How a parameter is described. */
@@ -109,7 +109,7 @@ static size_t size_of(size_name name, const dt_model_shape *shape) {
     return 1;
 }
 
-/* Each layer adds twice to the residual stream: divided like this, its variance does not depend on
+/* Each layer adds twice to the residual stream. With this factor the variance does not depend on
  * the depth. */
 static double deviation_of(const description *d, const dt_model_shape *shape) {
     const double deviation = 0.02;
@@ -181,7 +181,8 @@ void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed,
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
         if (p->frozen) continue;
-        /* Contiguous shares of about the same size: whose share holds the parameter's middle. */
+        /* Contiguous shares of about equal size: the parameter belongs to the share that holds its
+         * middle. */
         if ((p->offset + p->count / 2) * workers / layout->count != worker) continue;
         float *w = weights + p->offset;
         if (p->deviation > 0) {

@@ -1,9 +1,10 @@
-/* A model's memory: room for one micro-batch of activations; batches go in, scores come out. */
+/* A model's memory for one micro-batch of activations, and the upload of batches. */
 #include <string.h>
 
 #include "internal.h"
 
-/* Hands out stretches of a buffer that is created afterwards: with buffer NULL it only counts. */
+/* Assigns parts of a buffer. With buffer NULL it only counts bytes, before the buffer is created.
+ */
 typedef struct {
     dt_buffer *buffer;
     size_t used; /* bytes */
@@ -17,7 +18,7 @@ static dt_tensor take_elements(arena *a, dt_element element, size_t count) {
 static dt_tensor take(arena *a, size_t count) {
     return take_elements(a, DT_ELEMENT_FLOAT32, count);
 }
-/* What products read. */
+/* An operand of products. */
 static dt_tensor take_operand(const dt_model *model, arena *a, size_t count) {
     return take_elements(a, model->shape.bfloat16 ? DT_ELEMENT_BFLOAT16 : DT_ELEMENT_FLOAT32,
                          count);
@@ -72,12 +73,12 @@ static void lay_out_gradients(dt_model *model, arena *a) {
     const size_t N = model->tokens, C = model->shape.C;
     model->d_stream = take(a, N * C);
     model->d_branch = take(a, N * C);
-    /* In float32 one after the other; where it is an operand, its type is another. */
+    /* In float32 they can share memory; in bfloat16 d_attended has another type. */
     model->d_attended = model->shape.bfloat16 ? take_operand(model, a, N * C) : model->d_branch;
     model->d_wide = take_operand(model, a, N * dt_max_size(model->shape.F, 3 * C));
 }
 
-/* Count, create, lay out. */
+/* Counts bytes, creates the buffer, then assigns its parts. */
 static dt_status create_part(dt_model *model, dt_buffer **buffer,
                              void (*lay_out)(dt_model *, arena *), const char *what) {
     arena count = {NULL, 0};

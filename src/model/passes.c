@@ -1,4 +1,4 @@
-/* The forward and the backward pass in terms of backend operations. */
+/* The forward and backward pass in terms of backend operations. */
 #include "internal.h"
 
 static dt_status drop_out(dt_model *model, dt_tensor y, dt_tensor x, dt_tensor residual,
@@ -30,8 +30,7 @@ static dt_status close_branch(dt_model *model, const forward_pass *pass, dt_tens
                     pass->dropout);
 }
 
-/* Layer l, with the activations of a, its own or the first's; its output goes to `next`, which may
- * be a's input. */
+/* Layer l with activations a; its output goes to `next`, which may be a's input. */
 static dt_status layer_forward(dt_model *model, const forward_pass *pass, size_t l,
                                const layer_activations *a, dt_tensor next) {
     const size_t N = pass->batch->tokens, C = model->shape.C, F = model->shape.F;
@@ -71,7 +70,7 @@ dt_status model_pass(dt_model *model, const forward_pass *pass) {
     return DT_OK;
 }
 
-/* Inside each problem. */
+/* Attends inside each problem. */
 static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_model *model = context;
     (void)l;
@@ -80,7 +79,7 @@ static dt_status attend(void *context, size_t l, const layer_activations *a) {
     return DT_OK;
 }
 
-/* Of the model's packed batch; `keep` as in forward_pass. */
+/* The forward pass over the model's packed batch; `keep` as in forward_pass. */
 static dt_status forward(dt_model *model, const dt_step_key *dropout, bool keep) {
     const dt_packed embedded = model_embedded(model);
     const forward_pass pass = {.batch = &embedded,
@@ -110,7 +109,7 @@ dt_status dt_model_logits(dt_model *model, float *logits, const dt_batch *batch)
     return DT_OK;
 }
 
-/* The gradient of a branch's end: through dropout, if there is any. */
+/* The gradient of a branch's result, through dropout if there is any. */
 static dt_status open_branch(dt_model *model, dt_tensor *d_end, uint32_t site,
                              const dt_step_key *key) {
     *d_end = model->d_stream;
@@ -119,15 +118,15 @@ static dt_status open_branch(dt_model *model, dt_tensor *d_end, uint32_t site,
     return drop_out(model, model->branch, model->d_stream, DT_NO_TENSOR, site, key);
 }
 
-/* The gradient is complete from p on: the layout is in the order of the forward pass. */
+/* Reports that the gradient is complete from p on: the layout has the order of the forward pass. */
 static dt_status tell(const dt_model *model, const dt_parameter *p) {
     return model->watcher ? model->watcher(model->watcher_context, p->offset) : DT_OK;
 }
 
-/* Nothing before p is trained: with its gradient the pass is at its end. */
+/* Whether all parameters before p are frozen, so that the backward pass ends at p. */
 static bool is_lowest(const dt_parameter *p) { return p->offset == 0; }
 
-/* The gradients of a parameter and of what comes before it, where they are wanted. */
+/* The gradients of a parameter and of its input, if they are needed. */
 static dt_tensor gradient_of(dt_buffer *gradient, const dt_parameter *p) {
     return p->frozen ? DT_NO_TENSOR : dt_floats(gradient, p->offset);
 }
@@ -135,7 +134,7 @@ static dt_tensor gradient_before(dt_tensor d_x, const dt_parameter *p) {
     return is_lowest(p) ? DT_NO_TENSOR : d_x;
 }
 
-/* A linear layer of layer l, whose bias comes after its weight. */
+/* A linear layer of layer l; its bias follows its weight. */
 static dt_status linear_backward(dt_model *model, dt_buffer *gradient, dt_tensor d_x, dt_tensor d_y,
                                  dt_tensor slope, dt_tensor x, size_t l, size_t weight, size_t in,
                                  size_t out) {
@@ -146,7 +145,7 @@ static dt_status linear_backward(dt_model *model, dt_buffer *gradient, dt_tensor
     return tell(model, w);
 }
 
-/* A norm of layer l, whose bias comes after its scale: from d_branch, added to d_stream. */
+/* A norm of layer l; its bias follows its scale. Reads d_branch and adds to d_stream. */
 static dt_status norm_backward(dt_model *model, dt_buffer *gradient, dt_tensor x, dt_tensor mean,
                                dt_tensor rstd, size_t l, size_t scale) {
     const dt_parameter *s = model_parameter(model, l, scale), *b = s + 1;
@@ -156,7 +155,7 @@ static dt_status norm_backward(dt_model *model, dt_buffer *gradient, dt_tensor x
     return tell(model, s);
 }
 
-/* The way back through a layer's MLP. */
+/* The backward pass of a layer's MLP. */
 static dt_status mlp_backward(dt_model *model, dt_buffer *gradient, size_t l,
                               const dt_step_key *key) {
     const layer_activations *a = &model->layer[l];
@@ -172,7 +171,7 @@ static dt_status mlp_backward(dt_model *model, dt_buffer *gradient, size_t l,
     return norm_backward(model, gradient, a->middle, a->mlp_mean, a->mlp_rstd, l, MLP_NORM_SCALE);
 }
 
-/* The way back through a layer's attention. */
+/* The backward pass of a layer's attention. */
 static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
                                const dt_step_key *key) {
     const layer_activations *a = &model->layer[l];
@@ -191,7 +190,7 @@ static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
     return norm_backward(model, gradient, a->input, a->attn_mean, a->attn_rstd, l, ATTN_NORM_SCALE);
 }
 
-/* From the loss to the input of the final norm, whose gradient d_stream then holds. */
+/* From the loss to the input of the final norm. d_stream then holds the gradient of that input. */
 static dt_status final_backward(dt_model *model, dt_buffer *gradient) {
     const final_activations *f = &model->final;
     const dt_parameter *tok_embed = &model->layout.parameter[TOK_EMBED];
@@ -214,7 +213,7 @@ static dt_status embed_backward(dt_model *model, dt_buffer *gradient, const dt_s
     return tell(model, &embedding[TOK_EMBED]);
 }
 
-/* d_stream holds the gradient of a layer's output, and afterwards that of its input. */
+/* d_stream holds the gradient of a layer's output, then that of its input. */
 dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradient,
                             const dt_batch *batch, const dt_step_key *key) {
     const dt_step_key *dropout = model->shape.dropout > 0 ? key : NULL;

@@ -1,4 +1,4 @@
-/* AdamW over the part of each parameter that lies in a slice. */
+/* AdamW for the parts of all parameters that lie in a slice. */
 #include <math.h>
 
 #include "dtrain/core/memory.h"
@@ -19,8 +19,8 @@ dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m
     };
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
-        /* The gap behind a parameter goes with it: it is zero, stays zero, and keeps the vector
-         * loop without a tail. */
+        /* The gap after a parameter is updated too: it is zero and stays zero, and the vector loop
+         * needs no tail. */
         const size_t from = dt_max_size(begin, p->offset);
         const size_t to = dt_min_size(end, p->offset + dt_round_up(p->count, DT_ALIGNED_FLOATS));
         if (p->frozen || from >= to || matrix_count(p, config)) continue;

@@ -4,8 +4,7 @@
 
 #include "dtrain/optim/optim.h"
 
-/* How many matrices stand one above the other in a parameter; 0: it is updated element by element.
- */
+/* Number of stacked matrices in a parameter; 0: it is updated element by element. */
 size_t matrix_count(const dt_parameter *p, const dt_config *config);
 
 #endif

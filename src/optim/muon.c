@@ -1,5 +1,4 @@
-/* Muon: the matrices inside the layers are updated by the orthogonal matrix nearest to their
- * momentum. */
+/* Muon: updates each matrix inside the layers by the orthogonal matrix nearest to its momentum. */
 #include <math.h>
 
 #include "matrices.h"
@@ -31,12 +30,13 @@ dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_
         for (size_t k = 0; k < count; k++) {
             const size_t rows = p->extent[0] / count, size = rows * p->extent[1];
             const size_t at = p->offset + k * size;
-            /* Contiguous shares of about the same work: whose share holds the matrix's middle. */
+            /* Contiguous shares of about equal work: the matrix belongs to the share that holds its
+             * middle. */
             const bool mine = (work + size / 2) * workers / whole_work == worker;
             work += size;
             if (!mine) continue;
-            /* Gives the update the size that AdamW's has, so that both take one learning rate.
-               Source: Liu et al. 2025, arXiv:2502.16982, section 2.2. */
+            /* Makes the update as large as AdamW's, so that both can use one learning rate. Source:
+             * Liu et al. 2025, arXiv:2502.16982, section 2.2. */
             constants.scale = 0.2f * sqrtf((float)(rows > p->extent[1] ? rows : p->extent[1]));
             DT_TRY(host->update->muon(host, dt_floats(weights, at), dt_floats(m, at),
                                       dt_tensor_at(gradient, at), rows, p->extent[1], &constants));

@@ -11,13 +11,12 @@
  * width, L layers, V vocabulary. */
 
 typedef struct dt_backend dt_backend;
-typedef struct dt_buffer dt_buffer; /* a stretch of the device's memory; each backend has its own */
+typedef struct dt_buffer dt_buffer; /* device memory; each backend defines the type */
 
-/* What a tensor's elements are. */
-/* bfloat16: the upper half of a float32. */
+/* The type of a tensor's elements. bfloat16 is the upper half of a float32. */
 typedef enum { DT_ELEMENT_FLOAT32, DT_ELEMENT_INT32, DT_ELEMENT_BFLOAT16 } dt_element;
 
-/* Bytes of so many elements. */
+/* Bytes that `count` elements take. */
 static inline size_t dt_element_bytes(dt_element element, size_t count) {
     switch (element) {
     case DT_ELEMENT_FLOAT32: return count * sizeof(float);
@@ -28,8 +27,8 @@ static inline size_t dt_element_bytes(dt_element element, size_t count) {
 }
 
 /* Where a tensor starts: byte `offset` of a buffer, which may hold tensors of several types.
- * Row-major, float32 unless said. An operation refuses elements that it does not compute with:
- * DT_ERR_UNAVAILABLE. */
+ * Row-major; float32 unless a comment says otherwise. An operation returns DT_ERR_UNAVAILABLE for
+ * an element type that it does not compute with. */
 typedef struct {
     dt_buffer *buffer;
     size_t offset;
@@ -38,13 +37,13 @@ typedef struct {
 
 static const dt_tensor DT_NO_TENSOR = {NULL, 0, DT_ELEMENT_FLOAT32};
 
-/* A tensor `count` elements further on. */
+/* The tensor that starts `count` elements later. */
 static inline dt_tensor dt_tensor_at(dt_tensor tensor, size_t count) {
     return (dt_tensor){tensor.buffer, tensor.offset + dt_element_bytes(tensor.element, count),
                        tensor.element};
 }
 
-/* Element `first` of a buffer of float32, and of one of int32. */
+/* The tensor that starts at element `first` of a float32 or int32 buffer. */
 static inline dt_tensor dt_floats(dt_buffer *buffer, size_t first) {
     return dt_tensor_at((dt_tensor){buffer, 0, DT_ELEMENT_FLOAT32}, first);
 }
@@ -54,7 +53,7 @@ static inline dt_tensor dt_ints(dt_buffer *buffer, size_t first) {
 
 typedef enum { DT_IDENTITY, DT_GELU } dt_activation;
 
-/* Not at all, by plain code, or by an instruction of the processor's own. */
+/* bfloat16 is not supported, emulated by plain code, or has an instruction of the processor. */
 typedef enum { DT_NO_BFLOAT16, DT_SLOW_BFLOAT16, DT_FAST_BFLOAT16 } dt_bfloat16_support;
 
 /* A packed batch on the device; int32 tensors as in dt_batch. */
@@ -66,16 +65,16 @@ typedef struct {
     dt_tensor position;         /* (N) */
     dt_tensor place;            /* (N) */
     dt_tensor target;           /* (N), -1: not scored */
-    const int32_t *host_offset; /* (B+1) the same on the host, for launching */
+    const int32_t *host_offset; /* (B+1) a copy of `offset` on the host, for launching */
 } dt_packed;
 
-/* What one batch's loss adds up to. Sums over its tokens in a fixed order, in double. */
+/* The sums behind one batch's loss: over its tokens, in a fixed order, in double. */
 typedef struct {
     double loss;     /* nats, summed over scored tokens */
     double scored;   /* scored tokens */
-    double correct;  /* of them, those whose target has the highest logit */
+    double correct;  /* scored tokens whose target has the highest logit */
     double problems; /* problems */
-    double exact;    /* of them, those with every scored token correct */
+    double exact;    /* problems with every scored token correct */
 } dt_score;
 
 /* Constants of one AdamW update; weight' = weight (1 - lr*decay) - lr * m^/(sqrt(v^) + epsilon). */
@@ -91,28 +90,28 @@ typedef struct {
 typedef struct {
     float lr, momentum, decay;
     float gradient_scale; /* multiplies the summed gradient */
-    float scale;          /* size of the update beside that of AdamW */
+    float scale;          /* makes the update about as large as AdamW's */
 } dt_muon;
 
-/* Keyed dropout: whether an element is kept is a function of (seed, step, site, problem's number,
- * its token's number in it, channel) alone. */
+/* Keyed dropout: whether an element is kept depends only on (seed, step, site, number of the
+ * problem, number of the token in it, channel). */
 typedef struct {
     float probability;
     uint64_t seed;
     uint32_t step;
-    uint32_t site;          /* which place in the model */
+    uint32_t site;          /* which of the model's dropouts */
     uint64_t first_problem; /* number of the batch's first problem in the global batch */
     size_t T;               /* most tokens of a problem */
 } dt_dropout;
 
-/* Every entry must be there: dt_backend_open looks. Calls may be queued; download, score and finish
-   wait for what they read. An error of DT_ERR_DEVICE or DT_ERR_MEMORY may be that of an earlier
-   call. "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the
-   gradient with respect to x. */
+/* Every entry must be set; dt_backend_open checks it. Calls may be queued; download, score and
+ * finish wait for what they read. DT_ERR_DEVICE and DT_ERR_MEMORY may come from an earlier call.
+ * "Accumulates": adds to what the output holds instead of replacing it. Names: d_x is the gradient
+ * with respect to x. */
 typedef struct {
     const char *name;        /* "cpu" */
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
-    /* Whether norms, linear layers and attention take bfloat16 where they are said to. */
+    /* Whether norms, linear layers and attention accept bfloat16 where their comments allow it. */
     dt_bfloat16_support bfloat16;
 
     void (*close)(dt_backend **backend);
@@ -122,19 +121,18 @@ typedef struct {
     /* Zeroed device memory. */
     dt_status (*buffer_create)(dt_buffer **buffer, dt_backend *backend, size_t bytes,
                                const char *what);
-    /* A buffer that copies host memory (a shared window): push copies host to device, pull
-       device to host; both are no copies where the device can work on host memory itself. Until
-       finish the host leaves that memory alone. It stays the caller's and must outlive the buffer.
-     */
+    /* A buffer that copies host memory (a shared window): push copies host to device, pull device
+     * to host; neither copies where the device can work on host memory itself. The host must not
+     * touch that memory until finish. The memory stays the caller's and must outlive the buffer. */
     dt_status (*buffer_attach)(dt_buffer **buffer, dt_backend *backend, void *host, size_t bytes,
                                const char *what);
     void (*buffer_destroy)(dt_buffer **buffer, dt_backend *backend);
     /* `count`, here and below: elements of the tensor's type. */
     dt_status (*push)(dt_backend *backend, dt_tensor tensor, size_t count);
     dt_status (*pull)(dt_backend *backend, dt_tensor tensor, size_t count);
-    /* Waits until all that was queued is done. */
+    /* Waits until all queued calls have ended. */
     dt_status (*finish)(dt_backend *backend);
-    /* `from` may be changed at once. */
+    /* `from` may be changed as soon as this returns. */
     dt_status (*upload)(dt_backend *backend, dt_tensor to, const void *from, size_t count);
     dt_status (*download)(dt_backend *backend, void *to, dt_tensor from, size_t count);
     dt_status (*fill_zero)(dt_backend *backend, dt_tensor tensor, size_t count);
@@ -143,8 +141,8 @@ typedef struct {
     dt_status (*embed_forward)(dt_backend *backend, dt_tensor x, const dt_packed *batch,
                                dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
                                size_t C);
-    /* Accumulates into the three tables' gradients, rows in ascending order. Of any gradient of
-       weights, here and below, buffer NULL: not wanted. */
+    /* Accumulates into the three tables' gradients, rows in ascending order. Here and below, a
+     * gradient of weights whose buffer is NULL is not computed. */
     dt_status (*embed_backward)(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
                                 dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                                 size_t C);
@@ -158,27 +156,25 @@ typedef struct {
                                dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
-    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). If x is bfloat16 the
-       weights are rounded to it, and sums are float32; y may be bfloat16, and the slope is; with
-       DT_GELU y has to be. With DT_GELU, slope
-       (N,out) keeps the activation's derivative (slope.buffer NULL: not wanted); with
-       DT_IDENTITY residual (N,out) is added (it may be y itself). bias.buffer, residual.buffer
-       NULL: none. */
+    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). If x is bfloat16, the
+     * weights are rounded to bfloat16, sums are float32, the slope is bfloat16, and y may be (with
+     * DT_GELU it must be). With DT_GELU, slope (N,out) keeps the activation's derivative
+     * (slope.buffer NULL: not wanted); with DT_IDENTITY residual (N,out) is added (it may be y
+     * itself). bias.buffer, residual.buffer NULL: none. */
     dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);
-    /* If x is bfloat16, d_y is rounded to it for the products; d_x and d_y may be bfloat16.
+    /* If x is bfloat16, d_y is rounded to bfloat16 for the products; d_x and d_y may be bfloat16.
      * d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y
-     * is overwritten by the gradient of what went into the activation.
-     */
+     * is overwritten by the gradient of what went into the activation. */
     dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
                                  dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
 
-    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C), both may be bfloat16,
-       and then their gradients are; heads of D = C/H, scaled
-       by 1/sqrt(D); lse (N,H) keeps log(sum(exp(score))) for the backward pass. */
+    /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C); both may be bfloat16, and
+     * then so are their gradients. Heads of D = C/H, scaled by 1/sqrt(D); lse (N,H) keeps
+     * log(sum(exp(score))) for the backward pass. */
     dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                    const dt_packed *batch, size_t C, size_t H);
     /* d_qkv (N,3C) is replaced. */
@@ -186,19 +182,19 @@ typedef struct {
                                     dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                     const dt_packed *batch, size_t C, size_t H);
 
-    /* -- dropout -- y (N,C) = residual + x * kept / (1 - p), the same kept ones for forward and
-       backward. residual.buffer NULL: none; y may be x or residual */
+    /* -- dropout -- y (N,C) = residual + x * kept / (1 - p). Forward and backward keep the same
+     * elements. residual.buffer NULL: none; y may be x or residual */
     dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                          const dt_packed *batch, size_t C, const dt_dropout *dropout);
 
     /* -- loss -- logits (N,V) are overwritten: with want_gradient by their gradient (softmax -
-     *target), unnormalised, 0 where not scored; adds to score. matched (B), int32, optional (buffer
-     *NULL): 1 where every scored token of the problem was right. */
+     * target), unnormalised, 0 where not scored; adds to score. matched (B), int32, optional
+     * (buffer NULL): 1 where every scored token of the problem was right. */
     dt_status (*loss)(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
                       const dt_packed *batch, size_t V, bool want_gradient);
 
     /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C) to the caches
-       (B,T,C) at place length[b] (int32) and attends over 0 … length[b]; y (B,C). */
+     * (B,T,C) at position length[b] (int32) and attends over 0 … length[b]; y (B,C). */
     dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                   dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                   size_t T, size_t C, size_t H);
@@ -208,8 +204,9 @@ typedef struct {
 typedef struct {
     dt_status (*adamw)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                        dt_tensor gradient, size_t count, const dt_adamw *constants);
-    /* One matrix (rows, columns): m = momentum m + g; the nearest orthogonal matrix to g + momentum
-       m is the update. Source: Jordan et al. 2024, "Muon"; Amsel et al. 2025, arXiv:2505.16932. */
+    /* One matrix (rows, columns): m = momentum m + g; the update is the orthogonal matrix nearest
+     * to g + momentum m. Source: Jordan et al. 2024, "Muon"; Amsel et al. 2025, arXiv:2505.16932.
+     */
     dt_status (*muon)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                       size_t rows, size_t columns, const dt_muon *constants);
     /* average += gain (weight - average) */

@@ -11,35 +11,34 @@ typedef struct {
     size_t L, C, H, F, V, T, P;
     double dropout;
     bool no_positions;    /* pos_embed has one row, for all tokens */
-    bool index_positions; /* a token's position is its index in its text, and none has a place:
+    bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
     bool bfloat16;        /* the operands of products; otherwise float32 */
 } dt_model_shape;
 
-/* From the settings: F = 4C, T = context, P = places + 1, or 1; DT_ERR_ARG where the data does not
- * fit, that of training or that of evaluation. */
+/* From the settings: F = 4C, T = context, P = places + 1, or 1; DT_ERR_ARG if the data of training
+ * or evaluation does not fit. */
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
 
 /* Whether the problems of the settings fit: DT_ERR_ARG says what is too long. */
 dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config);
 
-/* What a parameter is for. Decay, initial values and the way it is updated follow from it. */
+/* What a parameter is for. It decides decay, initial values and how it is updated. */
 typedef enum {
     DT_ROLE_EMBEDDING, /* a table of rows, not a map between spaces */
     DT_ROLE_MATRIX,    /* inside a layer */
     DT_ROLE_VECTOR,    /* scale or bias; not decayed */
 } dt_role;
 
-/* One named tensor. Those that are trained lie in blocks of float32 that all look the same:
- * weights, gradient, moments, average. Those that are frozen have weights alone, in a block of
- * their own. */
+/* One named tensor. Trained parameters lie in float32 blocks with one common layout: weights,
+ * gradient, moments, average. Frozen parameters have only weights, in a separate block. */
 typedef struct {
     char name[48]; /* "layers/0/attn_qkv/weight" */
     dt_role role;
     bool frozen;
     size_t offset; /* trained: first element in its blocks, a multiple of DT_ALIGNED_FLOATS; frozen:
-                      that of the next trained one, or the end */
-    dt_element element;   /* of frozen weights; what is trained is float32 */
+                      the offset of the next trained parameter, or the end */
+    dt_element element;   /* of frozen weights; trained parameters are float32 */
     size_t frozen_offset; /* frozen: first byte in the block of frozen weights, a multiple of
                              DT_ALIGNMENT */
     size_t count;
@@ -54,25 +53,26 @@ typedef struct {
 typedef struct {
     dt_parameter *parameter;
     size_t parameters;
-    size_t count; /* elements of a block of what is trained, gaps included (they stay zero) */
+    size_t count; /* elements of a block of trained parameters, with gaps (which stay zero) */
     size_t frozen_bytes; /* of the block of frozen weights */
     size_t weights;      /* elements of all parameters, without gaps */
 } dt_layout;
 
-/* All are trained. To freeze some: set their `frozen` and `element`, and arrange. */
+/* All parameters are trained. To freeze some, set their `frozen` and `element`, then call
+ * dt_layout_arrange. */
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
 void dt_layout_destroy(dt_layout *layout);
 
-/* Settle offsets and sizes by what is frozen, and how it is stored. */
+/* Compute offsets and sizes from what is frozen and how it is stored. */
 void dt_layout_arrange(dt_layout *layout);
 
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
 
 /**
- * Initial weights of what is trained: N(0, 0.02), matrices into the residual stream divided by
- * sqrt(2L), scales 1, biases 0 (GPT-2).
+ * Initial weights of the trained parameters: N(0, 0.02), matrices into the residual stream divided
+ * by sqrt(2L), scales 1, biases 0 (GPT-2).
  *
- * @param worker, workers  fills this worker's share of the parameters alone; 0, 1: all
+ * @param worker, workers  fills only this worker's share of the parameters; 0, 1: all
  */
 void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,
                          size_t workers);
@@ -90,14 +90,14 @@ dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_
                           dt_buffer *weights, size_t problems, size_t tokens);
 void dt_model_destroy(dt_model **model);
 
-/* Other weights from here on; as those of dt_model_create. */
+/* Use other weights from now on; see dt_model_create. */
 void dt_model_use_weights(dt_model *model, dt_buffer *weights);
 
 /**
- * From here on some parameters are frozen: the backward pass finds no gradient for them, and ends
- * where no parameter that it has not passed is trained.
+ * Freeze some parameters: the backward pass computes no gradient for them, and ends as soon as all
+ * remaining parameters are frozen.
  *
- * @param layout  of the same shape, arranged; its offsets hold for weights and gradients. Copied.
+ * @param layout  of the same shape, arranged; its offsets apply to weights and gradients. Copied.
  * @param frozen  attached buffer of layout.frozen_bytes; must outlive the model
  */
 void dt_model_freeze(dt_model *model, const dt_layout *layout, dt_buffer *frozen);
@@ -130,7 +130,7 @@ dt_status dt_model_backward(dt_model *model, dt_score *score, dt_buffer *gradien
  * `from` on, which is 0 at the end. An error ends the pass. */
 typedef dt_status dt_model_watcher(void *context, size_t from);
 
-/* What the next backward passes call; NULL: nothing. */
+/* Set what the next backward passes call; NULL: nothing. */
 void dt_model_watch(dt_model *model, dt_model_watcher *watcher, void *context);
 
 /* ---- generation ---- */
@@ -144,8 +144,7 @@ void dt_generator_destroy(dt_generator **generator);
 /**
  * Continue each prompt greedily until the end token or the context is full.
  *
- * @param[in,out] produced  (count) what they held is replaced by what was generated, without the
- * end token
+ * @param[in,out] produced  (count) replaced by the generated texts, without the end token
  */
 dt_status dt_generator_run(dt_generator *generator, dt_text *produced, const char *const *prompt,
                            size_t count, const dt_tokenizer *tokenizer);

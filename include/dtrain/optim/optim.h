@@ -8,7 +8,8 @@
  * at the last step. */
 double dt_schedule_lr(const dt_config *config, int64_t step);
 
-/* Factor that brings a gradient of this norm down to `clip`; 1 if it is smaller or clip is 0. */
+/* Factor that scales a gradient of this norm down to `clip`; 1 if the norm is smaller or clip is 0.
+ */
 double dt_clip_factor(double norm, double clip);
 
 /* Elements of one block of the gradient norm: sums are taken per block, then over blocks in order.
@@ -21,12 +22,13 @@ dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, siz
                          size_t begin, size_t end);
 
 /**
- * The matrices that Muon updates as wholes: those inside the layers; the three of attn_qkv one by
- * one. They are dealt out to the workers of a node by their work, the same way everywhere.
+ * Update the matrices that Muon updates as a whole: those inside the layers; the three of attn_qkv
+ * separately. They are distributed over the workers of a node by cost, in the same way on every
+ * node. With AdamW there are no such matrices, and nothing is done.
  *
  * @param gradient  the whole summed gradient, readable by every worker
  * @param worker, workers  this rank and the number of ranks of the node
- * With AdamW there are none, and nothing is done. Memory: weights and m in place.
+ * Memory: weights and m in place.
  */
 dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_buffer *m,
                                        dt_tensor gradient, const dt_layout *layout, size_t worker,
@@ -34,14 +36,15 @@ dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_
                                        double gradient_scale);
 
 /**
- * Update elements begin … end of weights and moments in place with AdamW, all but what
- * dt_optimizer_update_matrices updates. Decay only where the
- * layout says so.
+ * Update elements begin … end of weights and moments in place with AdamW, except what
+ * dt_optimizer_update_matrices updates. Only matrices and embeddings decay.
  *
  * @param step            0-based: the number of updates made before
  * @param gradient_scale  multiplies the gradient first
  * @param gradient        the summed gradient; gradient.offset is where element 0 of the layout
- * would be Source: Loshchilov and Hutter 2019, arXiv:1711.05101.
+ *   would be
+ *
+ * Source: Loshchilov and Hutter 2019, arXiv:1711.05101.
  */
 dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m, dt_buffer *v,
                               dt_tensor gradient, const dt_layout *layout, size_t begin, size_t end,

@@ -1,12 +1,13 @@
-/* Causal attention inside each packed problem: small products by hand, since BLAS' own overhead
-   exceeds them. All of them are one kernel, a few rows by one vector of columns in registers;
-   scores never leave the cache. */
+/* Causal attention inside each packed problem. Its small products are written by hand, since
+ * calling BLAS would cost more than they do. One kernel computes them all: a few rows by one vector
+ * of columns in registers. Scores never leave the cache. */
 #include <math.h>
 
 #include "cpu.h"
 #include "vector.h"
 
-/* Of a tile: no more than a vector has lanes, so that the zeros behind a row reach as far as it. */
+/* Rows of a tile: at most LANES, so that the zeros after a row of scores reach as far as the tile.
+ */
 #if CPU_LANES < 8
 enum { ROWS = LANES };
 #else
@@ -110,7 +111,7 @@ typedef struct {
     size_t row;
 } right_operand;
 
-/* from (n rows of D, `row` apart) as it stands where its rows are whole vectors, else a copy. */
+/* from (n rows of D, `row` apart) in place if its rows are whole vectors, otherwise a copy. */
 CPU_INLINE right_operand whole_rows(float *copy, const workspace *w, const float *from,
                                     size_t row) {
     if (w->D == w->width) return (right_operand){from, row};
@@ -136,12 +137,12 @@ CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float 
     for (size_t i = 0; i < w->n; i++) copy_row(to + i * row, from + i * w->width, w->D, factor);
 }
 
-/* What follows works on rows of scores in vectors: row i has i + 1 of them, and zeros behind
-   up to the end of its last vector, which is as far as products read it. Masks keep the vectors
-   whole: single elements written before would hold up the load of a vector. */
+/* The functions below work on rows of scores in vectors. Row i has i + 1 scores, then zeros up to
+ * the end of its last vector, which is as far as products read it. Masks keep the vectors whole:
+ * writing single elements first would delay the load of the vector. */
 CPU_INLINE size_t row_end(size_t i) { return dt_round_up(i + 1, LANES); }
 
-/* x where the column j + lane is at most i, else `masked`. */
+/* x where column j + lane is at most i, otherwise `masked`. */
 CPU_INLINE vec mask_future(vec x, size_t j, size_t i, float masked) {
     const ivec lane = VEC_COUNT;
     return vec_choose(lane <= (int32_t)(i - j), x, vec_all(masked));
@@ -201,7 +202,7 @@ dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse,
     return DT_OK;
 }
 
-/* Probabilities again from the scores and their kept log-sum. */
+/* Computes the probabilities again, from the scores and their stored log-sum. */
 CPU_INLINE void probabilities(const workspace *w, const float *lse, size_t H) {
     for (size_t i = 0; i < w->n; i++) {
         float *row = w->p + i * w->keys;

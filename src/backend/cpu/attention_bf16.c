@@ -1,20 +1,22 @@
-/* Causal attention inside each packed problem on bfloat16: queries, keys, values, probabilities and
- * the gradients of scores are the operands of products with sums in float32; softmax is float32.
- * Scores are kept transposed, a row for each key and a column for each query: highest scores and
- * sums then run along the lanes of vectors, and both kinds of words are made of rows. */
+/* Causal attention inside each packed problem in bfloat16. Queries, keys, values, probabilities and
+ * the gradients of scores are bfloat16 operands of products; sums and softmax are float32. A word
+ * is two neighbouring bfloat16 numbers in 32 bits. Scores are stored transposed, a row for each key
+ * and a column for each query: maxima and sums are then computed lane by lane, and both kinds of
+ * words are built from rows. */
 #include <math.h>
 
 #include "bfloat16.h"
 #include "cpu.h"
 
-/* Of a tile: no more than a vector has lanes, so that the zeros behind a row reach as far as it. */
+/* Rows of a tile: at most LANES, so that the zeros after a row of scores reach as far as the tile.
+ */
 #if CPU_LANES < 8
 enum { ROWS = LANES };
 #else
 enum { ROWS = 8 };
 #endif
 
-/* A small matrix of words that is read one by one: word (i, k) is at p[i * row + k * step]. */
+/* A small matrix that is read word by word: word (i, k) is at p[i * row + k * step]. */
 typedef cpu_left_words operand;
 
 /* out (ROWS, columns * LANES) = sum over words k in [begin, end) of a (ROWS rows from i, k) times b
@@ -39,7 +41,7 @@ CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const uint
     }
 }
 
-/* Which products can be skipped because keys do not look at queries before them. */
+/* Which products can be skipped because a query does not see later keys. */
 typedef enum {
     UPPER_RESULT, /* only columns >= row are wanted */
     LOWER_LEFT,   /* a is lower triangular: its columns <= row */
@@ -67,17 +69,18 @@ CPU_INLINE void multiply(float *out, operand a, const uint32_t *b, size_t rows, 
 }
 
 /* Scratch of one problem and head: n tokens padded to `rows` (of ROWS) and `lanes` (of LANES), head
- * width D in D/2 words, padded to `width` numbers (of LANES). What is called transposed has a word
- * of two channels for each token, what is called paired a word of two tokens for each channel. */
+ * width D in D/2 words, padded to `width` numbers (of LANES). `transposed` holds words of two
+ * channels, a column for each token; `paired` holds words of two tokens, a column for each channel.
+ * */
 typedef struct {
     size_t n, D, depth, rows, lanes, width;
-    uint32_t *words;      /* (rows, depth) one of q, k, v and the output's gradient */
+    uint32_t *words;      /* (rows, depth) one of q, k, v or the output's gradient */
     uint32_t *transposed; /* (depth, lanes) */
     uint32_t *paired;     /* (lanes / 2, width) */
     uint32_t *rounded;    /* (lanes, lanes / 2) scores, in either kind of words */
     float *p, *ds;        /* (lanes, lanes) by key and query: probabilities, gradients */
     float *out;           /* (lanes, width) */
-    float *row;           /* (lanes) a number of each query */
+    float *row;           /* (lanes) one number for each query */
 } workspace;
 
 static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
@@ -109,8 +112,8 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
     return DT_OK;
 }
 
-/* n rows of D numbers, `row` apart, as words: where they stand, or padded to whole words and to
- * whole tiles. */
+/* n rows of D numbers, `row` apart, as words: in place, or a copy padded to whole words and tiles.
+ */
 CPU_INLINE operand rows_of(const workspace *w, const bfloat16 *from, size_t row) {
     if (w->n == w->rows && w->D % 2 == 0)
         return (operand){(const uint32_t *)(const void *)from, row / 2, 1};
@@ -122,7 +125,7 @@ CPU_INLINE operand rows_of(const workspace *w, const bfloat16 *from, size_t row)
     return (operand){w->words, w->depth, 1};
 }
 
-/* (depth, lanes) the words of rows, transposed; zeros behind. */
+/* (depth, lanes) the words of rows, transposed and padded with zeros. */
 CPU_INLINE const uint32_t *transpose(const workspace *w, operand rows) {
     for (size_t j = 0; j < w->lanes; j += LANES) {
         const size_t tokens = dt_min_size(LANES, w->n - j);
@@ -138,7 +141,8 @@ CPU_INLINE const uint32_t *transpose(const workspace *w, operand rows) {
     return w->transposed;
 }
 
-/* (lanes / 2, width) words of two tokens, from n rows of D numbers, `row` apart; zeros behind. */
+/* (lanes / 2, width) words of two tokens, from n rows of D numbers, `row` apart; padded with zeros.
+ */
 CPU_INLINE const uint32_t *pair_tokens(const workspace *w, const bfloat16 *from, size_t row) {
     uint32_t *to = w->paired;
     for (size_t i = 0; i < w->n; i += 2, to += w->width) {
@@ -159,7 +163,7 @@ CPU_INLINE const uint32_t *pair_tokens(const workspace *w, const bfloat16 *from,
     return w->paired;
 }
 
-/* Scores by key and query as the left side of a product over queries: a row for each key. */
+/* Scores as the left side of a product over queries: a row for each key. */
 CPU_INLINE operand by_key(const workspace *w, const float *scores) {
     bfloat16 *to = (bfloat16 *)(void *)w->rounded;
     for (size_t i = 0; i < w->rows; i++) {
@@ -169,7 +173,7 @@ CPU_INLINE operand by_key(const workspace *w, const float *scores) {
     return (operand){w->rounded, w->lanes / 2, 1};
 }
 
-/* The same over keys: a row for each query. */
+/* Scores as the left side of a product over keys: a row for each query. */
 CPU_INLINE operand by_query(const workspace *w, const float *scores) {
     for (size_t i = 0; i < w->rows; i += 2) {
         for (size_t j = i / LANES * LANES; j < w->lanes; j += LANES) {
@@ -181,13 +185,13 @@ CPU_INLINE operand by_query(const workspace *w, const float *scores) {
     return (operand){w->rounded, 1, w->lanes};
 }
 
-/* x where query j + lane comes at or behind key i, else `otherwise`. */
+/* x where query j + lane is key i or later, and so sees it; elsewhere `otherwise`. */
 CPU_INLINE vec mask_past(vec x, size_t i, size_t j, float otherwise) {
     const ivec lane = VEC_COUNT;
     return vec_choose(lane + (int32_t)j >= (int32_t)i, x, vec_all(otherwise));
 }
 
-/* Rows of scores behind the last key are 0 for the products. */
+/* Sets the rows after the last key to 0 for the products. */
 CPU_INLINE void clear_rest(const workspace *w, float *scores) {
     memset(scores + w->n * w->lanes, 0, (w->rows - w->n) * w->lanes * sizeof *scores);
 }
@@ -255,7 +259,7 @@ dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor ls
     return DT_OK;
 }
 
-/* Probabilities again from the scores and their kept log-sum. */
+/* Computes the probabilities again, from the scores and their stored log-sum. */
 CPU_INLINE void probabilities(const workspace *w, const float *lse, size_t H, float scale) {
     for (size_t i = 0; i < w->lanes; i++) w->row[i] = i < w->n ? lse[i * H] : 0;
     for (size_t i = 0; i < w->n; i++) {
@@ -268,7 +272,8 @@ CPU_INLINE void probabilities(const workspace *w, const float *lse, size_t H, fl
     clear_rest(w, w->p);
 }
 
-/* Sum over channels of y d_y: what every gradient of a query's scores is less. */
+/* Sum over channels of y d_y, which is subtracted from every gradient of a query's probabilities.
+ */
 CPU_INLINE float row_dot(const bfloat16 *y, const bfloat16 *d_y, size_t D) {
     const size_t whole = D / LANES * LANES;
     vec sum = vec_all(0);
@@ -294,7 +299,7 @@ CPU_INLINE void score_gradients(const workspace *w, const bfloat16 *y, const bfl
     clear_rest(w, w->ds);
 }
 
-/* to = the result times a factor, rounded; its rows are `row` apart. */
+/* to = w->out times a factor, rounded; rows of `to` are `row` apart. */
 CPU_INLINE void copy_out(bfloat16 *to, size_t row, const workspace *w, float factor) {
     const size_t whole = w->D / LANES * LANES;
     for (size_t i = 0; i < w->n; i++, to += row) {

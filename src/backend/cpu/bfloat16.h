@@ -1,5 +1,5 @@
-/* bfloat16: the upper half of a float. Conversions, and the sum of two products in float32 that
- * VDPBF16PS is, the same bits with and without that instruction. */
+/* bfloat16, the upper half of a float: conversions, and VDPBF16PS, which adds two products to a
+ * float32. The bits are the same with and without that instruction. */
 #ifndef DTRAIN_CPU_BFLOAT16_H
 #define DTRAIN_CPU_BFLOAT16_H
 
@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #endif
 
-/* Two of them in a word: the one with the even index in the lower half, as memory has them. */
+/* A word holds two of them, the one with the even index in the lower half, as in memory. */
 typedef cpu_bfloat16 bfloat16;
 typedef int32_t __attribute__((vector_size(4 * CPU_LANES), aligned(2), may_alias)) loose_ivec;
 
@@ -20,7 +20,7 @@ CPU_INLINE void ivec_store(void *p, ivec v) { *(loose_ivec *)p = v; }
 CPU_INLINE ivec ivec_all(int32_t x) { return (ivec){0} + x; }
 CPU_INLINE ivec ivec_choose(ivec mask, ivec a, ivec b) { return (a & mask) | (b & ~mask); }
 
-/* What is smaller than the smallest normal number is 0 with its sign, before and after. */
+/* Subnormal numbers become 0 and keep their sign. */
 CPU_INLINE vec vec_flush(vec v) {
     const ivec bits = (ivec)v;
     const ivec normal = (bits & 0x7f800000) != 0;
@@ -58,7 +58,7 @@ CPU_INLINE float bfloat16_float(bfloat16 x) {
 CPU_INLINE vec bfloat16_low(ivec words) { return (vec)(words << 16); }
 CPU_INLINE vec bfloat16_high(ivec words) { return (vec)(words & (int32_t)0xffff0000); }
 
-/* LANES numbers, one behind the other. */
+/* LANES consecutive numbers. */
 CPU_INLINE vec bfloat16_load(const bfloat16 *p) {
 #if CPU_LANES == 16
     return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16);
@@ -71,7 +71,7 @@ CPU_INLINE vec bfloat16_load(const bfloat16 *p) {
 #endif
 }
 
-/* The lower halves. */
+/* Stores the lower half of each lane. */
 CPU_INLINE void bfloat16_store_bits(bfloat16 *p, ivec bits) {
 #if CPU_LANES == 16
     _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16((__m512i)bits));
@@ -125,9 +125,9 @@ CPU_INLINE vec bfloat16_fma(vec sum, vec x, vec y) {
 }
 
 /* Lane by lane: sum, plus the product of the upper halves of x and y, plus that of their lower
- * halves: two additions, each with its product rounded once, subnormal results become 0. That is
- * what VDPBF16PS computes, and where a processor has it, it is what computes. Source: Intel 64 and
- * IA-32 Architectures Software Developer's Manual, volume 2, VDPBF16PS. */
+ * halves: two fused multiply-adds, each rounded once; subnormal results become 0. This is what
+ * VDPBF16PS computes; it is used where the processor has it. Source: Intel 64 and IA-32
+ * Architectures Software Developer's Manual, volume 2, VDPBF16PS. */
 CPU_INLINE vec bfloat16_dot(vec sum, ivec x, ivec y) {
 #ifdef __AVX512BF16__
     return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
@@ -137,9 +137,8 @@ CPU_INLINE vec bfloat16_dot(vec sum, ivec x, ivec y) {
 #endif
 }
 
-/* 2^x within 3 parts in a million, which is a thousandth of what bfloat16 resolves; for x outside
- * of -126 … 126 that of the nearest of these. NaN stays NaN. A minimax polynomial of degree 4 for
- * the part behind the point. */
+/* 2^x with a relative error below 3e-6, about a thousandth of bfloat16's; x is limited to -126 …
+ * 126. NaN stays NaN. A minimax polynomial of degree 4 for the fraction. */
 CPU_INLINE vec bfloat16_exp2(vec x) {
     const float to_integer = 12582912.0f; /* 1.5 * 2^23, as in vec_exp */
     const vec low = vec_all(-126.0f), high = vec_all(126.0f);
@@ -153,7 +152,7 @@ CPU_INLINE vec bfloat16_exp2(vec x) {
     return vec_choose(x == x, (vec)((ivec)p + ((ivec)shifted << 23)), x);
 }
 
-/* Words of two rows: lane i holds row0[i] below row1[i]. */
+/* Words of two rows: lane i has row0[i] in its lower half and row1[i] in its upper one. */
 CPU_INLINE ivec bfloat16_pair(vec row0, vec row1) {
     return bfloat16_round(row0) | (bfloat16_round(row1) << 16);
 }

@@ -1,5 +1,5 @@
-/* Which BLAS this is, and whether it calculates: some releases have kernels that are wrong, or
- * crash, on new processors. */
+/* Describes BLAS and tests it: some releases have kernels that are wrong or crash on new
+ * processors. */
 #include <cblas.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include "product.h"
 
 void cpu_blas_describe(cpu_backend *cpu) {
-    /* More threads would split sums differently, and the ranks use the cores already. */
+    /* More threads would split sums differently, and the ranks already use the cores. */
     openblas_set_num_threads(1);
     char version[64] = "OpenBLAS";
     sscanf(openblas_get_config(), "%*s %40s",
@@ -19,7 +19,7 @@ void cpu_blas_describe(cpu_backend *cpu) {
              cpu->kernels->name, cpu->own ? "" : " otherwise", openblas_get_num_threads());
 }
 
-/* Where a crashing kernel returns to. Only while the test runs, on the one thread that runs it. */
+/* Where a crashing kernel returns to. Used only during the test, by the one thread that runs it. */
 static sigjmp_buf escape;
 
 static void on_crash(int signal_number) { siglongjmp(escape, signal_number); }
@@ -69,7 +69,7 @@ static dt_status test_product(cpu_backend *cpu, multiplier by, const product *p,
     return DT_OK;
 }
 
-/* Numbers that bfloat16 holds exactly, so that all multipliers have the same to do. */
+/* Makes the numbers exact in bfloat16, so that all multipliers compute the same products. */
 static void shorten(float *x) {
     for (size_t i = 0; i < PRODUCT_MOST; i++) {
         uint32_t bits;
@@ -115,7 +115,7 @@ dt_status cpu_products_test(cpu_backend *cpu) {
         for (status = DT_OK; status == DT_OK && at < PRODUCTS + PRODUCT_COUNT; at++) {
             for (int k = 0; status == DT_OK && k < MULTIPLIERS; k++) {
                 by = (multiplier)k;
-                /* Without the instruction bfloat16 is plain code, and slow. */
+                /* Without the instruction, bfloat16 is slow plain code, which needs no test. */
                 if ((by == BY_OWN && !cpu->own) || (by == BY_BFLOAT16 && !cpu->bf16->fast))
                     continue;
                 status = test_product(cpu, by, at, a, b, c);

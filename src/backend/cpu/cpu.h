@@ -8,7 +8,7 @@
 #include "dtrain/core/memory.h"
 #include "element.h"
 
-/* Room that grows with what it is asked for. */
+/* Memory that grows on demand. */
 typedef struct {
     float *at;
     size_t count;
@@ -18,11 +18,11 @@ typedef struct {
 typedef struct cpu_packing cpu_packing;
 struct cpu_packing {
     cpu_scratch room;
-    bool stays;  /* until it is forgotten; otherwise for one product */
-    bool bf16;   /* in words of two, rounded */
-    bool filled; /* has been packed, and stays */
-    /* of those that stay: the byte where the side begins in its buffer, and the buffer's next one
-     */
+    bool stays;  /* valid until the next push; otherwise for one product */
+    bool bf16;   /* as words of two bfloat16 numbers */
+    bool filled; /* is packed, and stays valid */
+    /* if it stays: the byte of the buffer where the side begins, whether it is transposed, and the
+     * buffer's next packing */
     size_t offset;
     bool transposed;
     cpu_packing *next;
@@ -33,7 +33,7 @@ typedef struct cpu_bf16_kernels cpu_bf16_kernels;
 
 typedef struct cpu_backend {
     dt_backend base;
-    dt_backend_table table; /* with the kernels, and the description of what multiplies */
+    dt_backend_table table; /* with the kernels, and a description of what computes products */
     dt_update_table update; /* likewise */
     char description[160];
     const cpu_kernels *kernels;
@@ -41,14 +41,14 @@ typedef struct cpu_backend {
     bool own;            /* products by our own kernel, otherwise by BLAS */
     cpu_scratch padded;  /* rows of bfloat16 in whole words */
     cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
-    cpu_packing packing; /* of the product in hand, if its right side may change unseen */
+    cpu_packing packing; /* for one product, if its right side may change without a push */
 } cpu_backend;
 
 struct dt_buffer {
     void *data;
     size_t bytes;
-    bool owned;           /* otherwise attached: changes by what is pushed */
-    cpu_packing *packing; /* of an attached one: its sides of products, since the last push */
+    bool owned;           /* otherwise attached: its content changes only at a push */
+    cpu_packing *packing; /* of an attached buffer: packed sides of products since the last push */
 };
 
 static inline void *cpu_bytes(dt_tensor tensor) {
@@ -57,12 +57,11 @@ static inline void *cpu_bytes(dt_tensor tensor) {
 static inline float *cpu_f32(dt_tensor tensor) { return cpu_bytes(tensor); }
 static inline int32_t *cpu_i32(dt_tensor tensor) { return cpu_bytes(tensor); }
 
-/* bfloat16: the upper half of a float. */
-/* Also read in words of two: so it may alias them. */
+/* The upper half of a float. Also read as words of two, which it may alias. */
 typedef uint16_t __attribute__((may_alias)) cpu_bfloat16;
 static inline cpu_bfloat16 *cpu_bf16(dt_tensor tensor) { return cpu_bytes(tensor); }
 
-/* Raises where one of the tensors holds other elements. */
+/* Raises an error if one of the tensors holds other elements. */
 #define CPU_EXPECT(operation, expected, ...)                                                       \
     DT_TRY(element_expect("cpu", operation, expected, (const dt_tensor[]){__VA_ARGS__},            \
                           sizeof((const dt_tensor[]){__VA_ARGS__}) / sizeof(dt_tensor)))
@@ -94,10 +93,10 @@ typedef struct {
     const float *b;
     bool transposed;
     size_t K, N;
-    size_t columns;     /* of the result that are wanted, the first ones; at first all N */
+    size_t columns;     /* the first columns of the result are computed; initially all N */
     const float *panel; /* packed, the backend's; NULL: BLAS multiplies */
-    size_t rows; /* of the left side, best for one call: what else is done with the result finds it
-                    in the cache */
+    size_t rows; /* of the left side, best for one call: later work on the result finds it in the
+                    cache */
 } cpu_right;
 
 /* The left side of a product of bfloat16, in words of two along the depth: word (i, k) is at
@@ -114,9 +113,9 @@ typedef struct {
 
 /* ---- the kernels, compiled once for each instruction set ---- */
 
-/* CPU_ISA is defined for the files that are written in vectors, or in loops that the compiler turns
- * into vectors (the list is in CMakeLists.txt): the instruction set they are compiled for, which
- * becomes part of their names. Everything else finds them in the backend's cpu_kernels. */
+/* CPU_ISA is the instruction set for which a file of vector code is compiled (CMakeLists.txt lists
+ * these files). It becomes part of the names of their functions. All other code calls them through
+ * the backend's cpu_kernels. */
 #ifdef CPU_ISA
 #define CPU_JOIN(name, isa) name##_##isa
 #define CPU_NAME(name, isa) CPU_JOIN(name, isa)
@@ -148,12 +147,12 @@ typedef struct {
 #define cpu_right_open CPU_OF(cpu_right_open)
 #define cpu_square_sum CPU_OF(cpu_square_sum)
 
-/* Whether our own kernel is the faster one for a linear layer: by sizes and instruction set alone,
- * and so the same on all ranks. */
+/* Whether our own kernel is faster than BLAS for a linear layer. Depends only on sizes and
+ * instruction set, and so is the same on all ranks. */
 bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient);
 
-/* Pack for our own kernel, unless it is packed already; with no packing BLAS multiplies. Leave b
- * and the packing alone until the last cpu_multiply. DT_ERR_MEMORY. */
+/* Pack for our own kernel, unless b is already packed; without a packing, BLAS multiplies. Do not
+ * change b or the packing before the last cpu_multiply. DT_ERR_MEMORY. */
 dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
                          size_t K, size_t N);
 
@@ -231,9 +230,9 @@ dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, 
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);
 #endif
 
-/* Those whose operands are bfloat16. */
+/* The kernels whose operands are bfloat16. */
 struct cpu_bf16_kernels {
-    bool fast; /* by an instruction of the processor's own */
+    bool fast; /* uses the processor's instruction */
     dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const void *b, bool is_bf16,
                             bool transposed, size_t K, size_t N);
     void (*round_rows)(cpu_bfloat16 *to, const float *from, size_t M, size_t K);
@@ -261,10 +260,10 @@ struct cpu_bf16_kernels {
 extern const cpu_bf16_kernels cpu_bf16_kernels_native, cpu_bf16_kernels_avx512,
     cpu_bf16_kernels_avx2, cpu_bf16_kernels_base;
 
-/* Those of one instruction set. */
+/* The kernels of one instruction set. */
 struct cpu_kernels {
-    const char *name; /* in words */
-    bool products;    /* has a kernel of our own for them */
+    const char *name; /* as people read it: "AVX2" */
+    bool products;    /* has our own kernel for them */
     const cpu_bf16_kernels *bf16;
     void (*enter)(dt_backend_table *table, dt_update_table *update);
     bool (*suits)(size_t in, size_t out, bool weight_gradient);
@@ -274,11 +273,11 @@ struct cpu_kernels {
 };
 extern const cpu_kernels cpu_kernels_avx512, cpu_kernels_avx2, cpu_kernels_base;
 
-/* Of the instruction set "avx512", "avx2" or "base", or with NULL of the widest one that the
- * processor has; NULL if it lacks that one, or these were not built. */
+/* The kernels of the instruction set "avx512", "avx2" or "base", or with NULL of the widest one
+ * that the processor supports. NULL if it is not supported or not built. */
 const cpu_kernels *cpu_kernels_find(const char *name);
 
-/* Let the backend compute with them from here on. */
+/* Use these kernels from now on. */
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels);
 
 /* ---- the operations, one file per subject ---- */
@@ -288,8 +287,8 @@ dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t byte
 dt_status cpu_buffer_attach(dt_buffer **buffer, dt_backend *backend, void *host, size_t bytes,
                             const char *what);
 void cpu_buffer_destroy(dt_buffer **buffer, dt_backend *backend);
-/* Where a right side is packed: in an attached buffer (weights) for all products until the next
- * push, otherwise (activations) for one. DT_ERR_MEMORY. */
+/* Where a right side is packed: for an attached buffer (weights) until the next push, otherwise
+ * (activations) for one product. DT_ERR_MEMORY. */
 dt_status cpu_packing_of(cpu_packing **packing, cpu_backend *cpu, dt_tensor b, bool transposed,
                          bool bf16);
 dt_status cpu_push(dt_backend *backend, dt_tensor tensor, size_t count);
@@ -304,11 +303,12 @@ dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor r
 dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
                    const dt_packed *batch, size_t V, bool want_gradient);
 
-/* Which BLAS, and which kernels compute, in words; BLAS has one thread from here on. */
+/* Write the description of BLAS and kernels; set BLAS to one thread. */
 void cpu_blas_describe(cpu_backend *cpu);
 
-/* Beside a plain double loop, products of every kind the model uses, by BLAS and by our own kernel
- * if the backend has it. DT_ERR_UNAVAILABLE names the one that is wrong or crashes. */
+/* Compare products of every kind that the model uses with a plain double loop, by BLAS and by our
+ * own kernels if the backend has them. DT_ERR_UNAVAILABLE names the one that is wrong or crashes.
+ */
 dt_status cpu_products_test(cpu_backend *cpu);
 
 #endif

@@ -1,4 +1,4 @@
-/* Dropout whose mask is a function of what an element is, not of where or when it is computed. */
+/* Dropout whose mask depends on an element's identity, not on where or when it is computed. */
 #include "cpu.h"
 #include "dtrain/core/random.h"
 

@@ -8,7 +8,7 @@
  * arXiv:1606.08415. */
 static const float GELU_LINEAR = 1.5957691216f, GELU_CUBIC = 0.0713548163f;
 
-/* The value, and the slope there: both from one exponential. */
+/* The value and the slope, both from one exponential. */
 CPU_INLINE vec gelu(vec *slope, vec x) {
     const vec u = x * (GELU_LINEAR + GELU_CUBIC * x * x);
     const vec s = 1.0f / (1.0f + vec_exp(-u));

@@ -1,4 +1,4 @@
-/* What one instruction set has: its kernels by one name. */
+/* The table of one instruction set's kernels. */
 #include "cpu.h"
 #include "vector.h"
 
@@ -32,8 +32,8 @@ static void enter(dt_backend_table *table, dt_update_table *update) {
 #define NAME "short vectors"
 #endif
 
-/* Unoptimised, the tiles of products would not stay in registers; and the kernel for them was
- * measured with the wider vectors only. */
+/* Without optimisation the tiles of products would not stay in registers, and our own kernel was
+ * only measured with the wider vectors. */
 #ifdef __OPTIMIZE__
 #define OWN (LANES >= 8)
 #else

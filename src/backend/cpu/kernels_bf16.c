@@ -1,4 +1,4 @@
-/* What one instruction set has for bfloat16: its kernels by one name, and the smaller ones. */
+/* The table of one instruction set's bfloat16 kernels, and the shorter of these kernels. */
 #include "bfloat16.h"
 #include "cpu.h"
 #include "norm.h"
@@ -24,7 +24,7 @@ dt_status cpu_bf16_norm_forward(cpu_backend *cpu, dt_tensor y, dt_tensor mean, d
     return DT_OK;
 }
 
-/* One token of each sequence: the little there is to multiply is float32. */
+/* One token of each sequence: its few products are computed in float32. */
 dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
                                     dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                     size_t T, size_t C, size_t H) {

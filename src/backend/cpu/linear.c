@@ -1,5 +1,5 @@
-/* Linear layers: matrix products with bias and residual, and the activation while their rows are in
- * the cache, if our own kernel multiplies. */
+/* Linear layers: matrix products with bias and residual. If our own kernel multiplies, the
+ * activation follows while the rows are in the cache. */
 #include <limits.h>
 
 #include "cpu.h"
@@ -14,7 +14,7 @@ static dt_status check_sizes(size_t N, size_t in, size_t out) {
     return DT_OK;
 }
 
-/* By our own kernel where the backend has it and it suits. */
+/* Chooses our own kernel if the backend has it and it is the faster one. */
 static dt_status open_right(cpu_right *right, cpu_backend *cpu, dt_tensor b, bool transposed,
                             size_t K, size_t N, bool suits) {
     cpu_packing *packing = NULL;
@@ -33,7 +33,7 @@ static void gelu_rows(float *y, size_t count) {
     }
 }
 
-/* y = gelu(z); z becomes the slope, which is all that the backward pass needs. */
+/* y = gelu(z); z becomes the slope, the only value that the backward pass needs. */
 static void gelu_slope_rows(float *y, float *z, size_t count) {
     const size_t whole = count / LANES * LANES;
     vec slope;

@@ -1,6 +1,5 @@
-/* Linear layers whose operands are bfloat16: the weights are rounded when they are packed, the
- * gradient of the output on its way in, and what other layers read of the result is stored rounded.
- */
+/* Linear layers whose operands are bfloat16. Weights are rounded when they are packed, the gradient
+ * of the output when it is read, and results that other layers read when they are stored. */
 #include "bfloat16.h"
 #include "cpu.h"
 #include "gelu.h"
@@ -15,8 +14,8 @@ typedef struct {
 
 static dt_status reserve(workspace *w, cpu_backend *cpu, size_t rows, size_t N, size_t wide,
                          size_t out, bool paired) {
-    /* One line more than the words, whose number is often a power of two: columns would all fall on
-     * the same few lines of the cache. */
+    /* One cache line is added to each row: its length is often a power of two, and then all
+     * elements of a column would compete for the same few cache lines. */
     w->pair_row = dt_round_up(out, DT_ALIGNED_FLOATS) + DT_ALIGNED_FLOATS;
     const size_t sums = dt_round_up(rows * wide, DT_ALIGNED_FLOATS);
     const size_t rounded = paired ? dt_round_up(rows * ((out + 1) / 2), DT_ALIGNED_FLOATS) : 0;
@@ -36,7 +35,7 @@ static void round_rows(bfloat16 *y, const float *v, size_t count) {
         bfloat16_store_part(y + whole, vec_load_part(v + whole, count - whole), count - whole);
 }
 
-/* GELU and its slope, as gelu() has them, of what will be rounded. */
+/* GELU and its slope as in gelu(), only as exact as bfloat16 needs. */
 CPU_INLINE vec short_gelu(vec *slope, vec x) {
     const float log2_e = 1.44269504f;
     const vec square = x * x;
@@ -47,7 +46,7 @@ CPU_INLINE vec short_gelu(vec *slope, vec x) {
     return y;
 }
 
-/* y = gelu(z), and its slope where somebody wants it, both rounded. */
+/* y = gelu(z), and its slope unless NULL, both rounded. */
 static void gelu_rows(bfloat16 *y, bfloat16 *slope, const float *z, size_t count) {
     const size_t whole = count / LANES * LANES;
     vec s;
@@ -62,7 +61,7 @@ static void gelu_rows(bfloat16 *y, bfloat16 *slope, const float *z, size_t count
     }
 }
 
-/* The rows of x as words, where it stands if they are whole. */
+/* The rows of x as words: in place if `in` is even, otherwise a padded copy. */
 static dt_status left_of(cpu_left_words *left, cpu_backend *cpu, const bfloat16 *x, size_t N,
                          size_t in) {
     const size_t row = (in + 1) / 2;
@@ -109,11 +108,11 @@ dt_status cpu_bf16_linear_forward(cpu_backend *cpu, dt_tensor y, dt_tensor slope
     return DT_OK;
 }
 
-/* Where a row of gradients is: float32 or bfloat16. */
+/* A row of gradients, float32 or bfloat16. */
 typedef struct {
     const float *f32;
     const bfloat16 *bf16;
-    bool rounded; /* it is bf16 */
+    bool rounded; /* it is in bf16 */
 } gradient_row;
 
 static gradient_row gradient_at(dt_tensor d_y, size_t at) {
@@ -122,8 +121,8 @@ static gradient_row gradient_at(dt_tensor d_y, size_t at) {
                : (gradient_row){.f32 = cpu_f32(d_y) + at};
 }
 
-/* What flows into the products of the backward pass: gradients from column j on, through the
- * activation if slope is given, added to the gradient of the bias if that is wanted; rounded. */
+/* The gradients from column j on, as the backward pass multiplies them: times the slope if it is
+ * given, and rounded. Before rounding they are added to d_bias unless it is NULL. */
 CPU_INLINE ivec take_vector(gradient_row from, const bfloat16 *slope, float *d_bias, size_t j,
                             const size_t count) {
     vec d;
@@ -141,7 +140,7 @@ CPU_INLINE ivec take_vector(gradient_row from, const bfloat16 *slope, float *d_b
     return bfloat16_round(d);
 }
 
-/* Two tokens: their gradients rounded, as rows, and as words of pairs. */
+/* The rounded gradients of two tokens, stored as rows and as words of two tokens. */
 CPU_INLINE void take_pair(bfloat16 *to, size_t row, uint32_t *paired, float *d_bias,
                           const gradient_row from[2], const bfloat16 *const slope[2], bool both,
                           size_t j, const size_t count) {

@@ -1,4 +1,4 @@
-/* Softmax cross-entropy over the scored tokens, its gradient in place. */
+/* Softmax cross-entropy over the scored tokens; the gradient replaces the logits. */
 #include <math.h>
 
 #include "cpu.h"

@@ -1,5 +1,5 @@
-/* The CPU's buffers are host memory: pushing and pulling move nothing. But what is attached stays
- * packed for products until it is pushed. */
+/* The CPU's buffers are host memory, so push and pull copy nothing. But an attached buffer stays
+ * packed for products until the next push. */
 #include "cpu.h"
 
 dt_status cpu_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t bytes,
@@ -67,7 +67,7 @@ dt_status cpu_packing_of(cpu_packing **out, cpu_backend *cpu, dt_tensor b, bool 
     return DT_OK;
 }
 
-/* The buffer has another content. */
+/* The buffer's content has changed. */
 static void forget_packed(dt_buffer *buffer) {
     for (cpu_packing *packing = buffer->packing; packing; packing = packing->next) {
         packing->filled = false;

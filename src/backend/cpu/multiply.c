@@ -1,17 +1,17 @@
-/* Matrix products, added to a bias, to rows, to both or to nothing. Where the processor has AVX2 or
- * AVX-512 by a kernel of our own: it packs the right side once, weights for all products of a step,
- * reads the left one where it stands, adds bias and residual while the sums are in registers, and
- * can stop after some rows, so that what else is done with them finds them in the cache. BLAS would
- * pack both sides each time, and bias, residual and activation would be passes over memory. */
+/* Matrix products, optionally added to a bias and to rows. On AVX2 and AVX-512 our own kernel
+ * computes them: it packs the right side once (weights: once for all products of a step), reads the
+ * left side in place, adds bias and residual while the sums are in registers, and can compute a few
+ * rows at a time, so that the next operation finds them in the cache. BLAS would pack both sides
+ * each time, and bias, residual and activation would be separate passes over memory. */
 #include <cblas.h>
 
 #include "cpu.h"
 #include "vector.h"
 
-/* A tile of the result stays in registers, so many rows by two vectors, beside what is multiplied:
- * AVX-512 has 32 of them, AVX2 16. The depth is cut so that a panel of it stays in the
- * first-level cache; with AVX-512 where OpenBLAS cuts it: sums in float stay short, and both give
- * the same bits but for single rows and small deep products. */
+/* A tile of the result, TILE_ROWS by two vectors, stays in registers together with its operands:
+ * AVX-512 has 32 registers, AVX2 16. The depth is cut so that a panel stays in the first-level
+ * cache. With AVX-512 it is cut where OpenBLAS cuts it: float sums stay short, and both give the
+ * same bits except for single rows and small deep products. */
 #if CPU_LANES == 16
 enum { TILE_ROWS = 12, FEW_ROWS = 4, DEPTH = 448 };
 #else
@@ -19,8 +19,9 @@ enum { TILE_ROWS = 6, FEW_ROWS = 3, DEPTH = 256 };
 #endif
 enum { ROWS_AT_ONCE = 48, DEPTH_UNIT = 16 };
 
-/* Over rows, so that sums are in registers; over the depth where a turn is short: on AVX2 products
- * then reach 80 to 90 of 100 to 110 GFLOP/s, without it 65 to 78. clang unrolls by itself. */
+/* Loops over rows are unrolled so that sums stay in registers; the loop over the depth is unrolled
+ * where its body is short: on AVX2 products then reach 80 to 90 of 100 to 110 GFLOP/s, otherwise 65
+ * to 78. clang unrolls by itself. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 12")
 #else
@@ -32,7 +33,7 @@ enum { ROWS_AT_ONCE = 48, DEPTH_UNIT = 16 };
 #define UNROLL_DEPTH
 #endif
 
-/* How much of what is left of the depth comes next. */
+/* The next part of the remaining depth. */
 static size_t depth_of(size_t left) {
     if (left >= 2 * DEPTH) return DEPTH;
     return left > DEPTH ? dt_round_up(left / 2, DEPTH_UNIT) : left;
@@ -44,7 +45,7 @@ typedef float tile_word;
 
 /* ---- packing ---- */
 
-/* Panels of (depth,PANEL) one behind the other = rows of b (depth,N), padded with zeros. */
+/* Consecutive panels of (depth,PANEL) = rows of b (depth,N), padded with zeros. */
 CPU_INLINE void pack_rows(float *to, const float *b, size_t N, size_t depth) {
     for (size_t k = 0; k < depth; k++) {
         const float *row = b + k * N;
@@ -61,7 +62,7 @@ CPU_INLINE void pack_rows(float *to, const float *b, size_t N, size_t depth) {
     }
 }
 
-/* The panel of columns j … of the same, where b^T is stored (N,K). */
+/* The panel of columns j … of b, where b^T is stored (N,K). */
 CPU_INLINE void pack_columns(float *to, const float *b, size_t K, size_t N, size_t j,
                              size_t depth) {
     for (size_t half = j; half < j + PANEL; half += LANES, to += LANES) {
@@ -89,9 +90,9 @@ static void pack_right(float *to, const cpu_right *right) {
     }
 }
 
-/* BLAS blocks for the caches, so that it is the faster one where weights exceed the second level,
- * or where the left side's columns are so far apart that they fall on few lines of the first. That
- * hurts the short tiles of AVX2 at any width. Measured at widths 128 to 1024. */
+/* BLAS blocks for the caches. So it is faster if the weights exceed the second-level cache, or if
+ * the left side's columns are so far apart that they share few lines of the first-level cache,
+ * which slows the short tiles of AVX2 at any width. Measured at widths 128 to 1024. */
 bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
     enum { MOST_WEIGHTS = 256 * 1024, MOST_COLUMNS = 768 };
     if (weight_gradient && (LANES < 16 || out > MOST_COLUMNS)) return false;
@@ -114,7 +115,7 @@ dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b,
     return DT_OK;
 }
 
-/* For BLAS, which adds to what is there. */
+/* Copies the addend to c, to which BLAS adds the product. */
 static void put_addend(float *c, cpu_addend addend, size_t M, size_t N, size_t columns) {
     for (size_t i = 0; i < M; i++) {
         float *row = c + i * N;
@@ -137,7 +138,7 @@ void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *righ
     }
     put_addend(c, addend, M, right->N, right->columns);
     const bool transposed = a.step != 1;
-    /* of one row alone the distance to the next says nothing, and may be too short for BLAS */
+    /* with a single row the distance to the next has no meaning, and may be too short for BLAS */
     const size_t left_row = transposed ? a.step : dt_max_size(a.row, right->K);
     cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans,
                 right->transposed ? CblasTrans : CblasNoTrans, (int)M, (int)right->columns,

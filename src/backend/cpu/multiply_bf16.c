@@ -1,14 +1,14 @@
-/* Matrix products of bfloat16 operands with sums in float32: words of two neighbours along the
- * depth, multiplied by VDPBF16PS where the processor has it, and otherwise by what computes the
- * same bits. Each element of the result is one chain of sums in the order of the depth, cut at the
- * same places on every processor. */
+/* Matrix products of bfloat16 operands with sums in float32. Words of two neighbours along the
+ * depth are multiplied by VDPBF16PS if the processor has it, otherwise by code that gives the same
+ * bits. Each element of the result is one chain of additions in the order of the depth, cut into
+ * the same blocks on every processor. */
 #include "bfloat16.h"
 #include "cpu.h"
 
 typedef uint32_t tile_word;
 #define TILE_DOT(sum, x, b) bfloat16_dot((sum), ivec_all((int32_t)(x)), (ivec)(b))
 
-/* AVX-512 has room for 14 rows of two vectors beside what is multiplied. Without the instruction
+/* The registers of AVX-512 hold 14 rows of two vectors and their operands. Without the instruction
  * each sum needs more registers. */
 #ifdef __AVX512BF16__
 enum { TILE_ROWS = 14, FEW_ROWS = 4 };
@@ -33,7 +33,7 @@ static size_t words(size_t K) { return (K + 1) / 2; }
 
 /* ---- packing the right side ---- */
 
-/* A vector of row k, columns j …, of b (K,N): zeros outside. */
+/* A vector of row k, columns j …, of b (K,N); zeros outside b. */
 CPU_INLINE vec load_f32(const float *b, size_t K, size_t N, size_t k, size_t j) {
     if (k >= K || j >= N) return vec_all(0);
     const float *at = b + k * N + j;
@@ -46,14 +46,14 @@ CPU_INLINE vec load_bf16(const bfloat16 *b, size_t K, size_t N, size_t k, size_t
     return j + LANES <= N ? bfloat16_load(at) : bfloat16_load_part(at, N - j);
 }
 
-/* Where word k of panel j … stands: blocks of DEPTH words, panels one behind the other in each. */
+/* The address of word k of column j: blocks of DEPTH words, each with its panels in order. */
 CPU_INLINE float *word_at(float *to, size_t K, size_t N, size_t k, size_t j) {
     const size_t begin = k / DEPTH * DEPTH, depth = depth_of(words(K) - begin);
     return to + begin * dt_round_up(N, PANEL) + (j / PANEL * PANEL) * depth + (k - begin) * PANEL +
            j % PANEL;
 }
 
-/* b (K,N) as it stands. */
+/* b is stored (K,N). */
 static void pack_rows_f32(float *to, const float *b, size_t K, size_t N) {
     for (size_t k = 0; k < words(K); k++) {
         for (size_t j = 0; j < dt_round_up(N, PANEL); j += LANES) {

@@ -1,5 +1,5 @@
-/* Muon's update of one matrix: momentum, then the nearest orthogonal matrix by a few
- * polynomials. */
+/* Muon's update of one matrix: momentum, then the nearest orthogonal matrix from a few polynomials.
+ */
 #include <limits.h>
 #include <math.h>
 
@@ -10,7 +10,7 @@ static void momentum_step(float *restrict m, const float *restrict g, size_t cou
     for (size_t i = 0; i < count; i++) m[i] = k->momentum * m[i] + g[i] * k->gradient_scale;
 }
 
-/* x = g + momentum m, transposed if that makes it wide. */
+/* x = g + momentum m, transposed on request, so that it is wide. */
 static void direction(float *x, const float *m, const float *g, size_t rows, size_t columns,
                       bool transpose, const dt_muon *k) {
     for (size_t i = 0; i < rows; i++) {
@@ -36,8 +36,7 @@ static void apply(float *w, const float *x, size_t rows, size_t columns, bool tr
     }
 }
 
-/* What stands below the diagonal of (r, r) comes above it as well, in tiles of a few cache lines.
- */
+/* Copies the part below the diagonal of (r, r) to the part above, in tiles of a few cache lines. */
 static void mirror(float *c, size_t r) {
     enum { TILE = 16 };
     for (size_t top = 0; top < r; top += TILE) {
@@ -51,7 +50,8 @@ static void mirror(float *c, size_t r) {
     }
 }
 
-/* By our own kernel where the backend has it and it suits; b (K, N) or its transpose. */
+/* Chooses our own kernel if the backend has it and it is the faster one; b (K, N) or its transpose.
+ */
 static dt_status open_right(cpu_right *right, cpu_backend *cpu, const float *b, bool transposed,
                             size_t K, size_t N) {
     const bool own = cpu->own && cpu_kernel_suits(K, N, false);
@@ -67,8 +67,8 @@ static dt_status product(cpu_backend *cpu, float *c, const float *a, const float
     return DT_OK;
 }
 
-/* c (r, r) = a (r, K) b, where that is known to be symmetric; b is (K, r) or its transpose.
- * Computes little more than the lower half. */
+/* c (r, r) = a (r, K) b, which is known to be symmetric; b is (K, r) or its transpose. Computes
+ * little more than the lower half. */
 static dt_status symmetric_product(cpu_backend *cpu, float *c, const float *a, const float *b,
                                    bool transposed, size_t r, size_t K) {
     enum { ROWS = 48 };
@@ -83,12 +83,10 @@ static dt_status symmetric_product(cpu_backend *cpu, float *c, const float *a, c
     return DT_OK;
 }
 
-/*
- * Of the iteration x' = (p I + q A + s A^2) x with A = x x^T: {p, q, s} for each step. Together
- * they bring singular values from 0.003 … 1 to 0.79 … 1.21, nearest to 1 of all such polynomials
- * one after the other. Source: Amsel et al. 2025, arXiv:2505.16932, algorithm 1, for the lower
- * bound 0.003 and four steps.
- */
+/* {p, q, s} of each step of the iteration x' = (p I + q A + s A^2) x with A = x x^T. Together they
+ * map singular values from 0.003 … 1 to 0.79 … 1.21; each polynomial is the best one for the range
+ * that the one before leaves. Source: Amsel et al. 2025, arXiv:2505.16932, algorithm 1, for the
+ * lower bound 0.003 and four steps. */
 static const float STEP[][3] = {
     {8.2191011f, -23.4019567f, 17.1581989f},
     {4.0048761f, -2.9223468f, 0.5491185f},
@@ -122,9 +120,10 @@ static dt_status orthogonalise_square(cpu_backend *cpu, float *x, float *next, f
     return DT_OK;
 }
 
-/* The same for a wide x: all polynomials are of the one x x^T, and so their product is found among
-   (r, r) matrices, A' = poly A poly; only that is applied to x. Polynomials of one symmetric matrix
-   commute, and their products are symmetric. `next` has room for two of them. */
+/* The same for a wide x. All polynomials are polynomials of x x^T, so their product is computed
+ * from (r, r) matrices, A' = poly A poly, and only that product is applied to x. Polynomials of one
+ * symmetric matrix commute, and their products are symmetric. `next` has room for two (r, r)
+ * matrices. */
 static dt_status orthogonalise_wide(cpu_backend *cpu, float *x, float *next, float *gram,
                                     float *poly, size_t r, size_t c) {
     const size_t square = r * r;
@@ -160,8 +159,8 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     direction(x, cpu_f32(m), cpu_f32(gradient), rows, columns, transpose, constants);
     dt_buffer whole = {.data = x, .bytes = count * sizeof *x};
     DT_TRY(cpu_square_sum(backend, &square, dt_floats(&whole, 0), count));
-    /* Below 1 by a little: at 1 the polynomials are so steep that a matrix of rank 1 would show
-       what was rounded. */
+    /* Slightly below 1: at 1 the polynomials are so steep that rounding errors would show in a
+     * matrix of rank 1. */
     scale_all(x, count, (float)(1.0 / (1.05 * sqrt(square) + 1e-12)));
     const size_t c = dt_max_size(rows, columns);
     DT_TRY(

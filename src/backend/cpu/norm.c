@@ -63,7 +63,7 @@ dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scal
                             dt_tensor scale, size_t N, size_t C) {
     CPU_FLOATS("norm_backward", d_x, d_scale, d_bias, d_y, x, mean, rstd, scale);
     cpu_backend *cpu = (cpu_backend *)backend;
-    /* What is not wanted goes to scratch, so that one loop does for all cases. */
+    /* Gradients that are not wanted go to scratch, so that one loop handles all cases. */
     DT_TRY(cpu_reserve(&cpu->scratch, 2 * C, "norm scratch"));
     float *to_scale = d_scale.buffer ? cpu_f32(d_scale) : cpu->scratch.at;
     float *to_bias = d_bias.buffer ? cpu_f32(d_bias) : cpu->scratch.at + C;

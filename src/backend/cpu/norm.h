@@ -1,4 +1,4 @@
-/* What both kinds of layer norm compute first. */
+/* Mean and deviation of a row, for the layer norms in float32 and bfloat16. */
 #ifndef DTRAIN_CPU_NORM_H
 #define DTRAIN_CPU_NORM_H
 
@@ -8,8 +8,8 @@
 
 static const float VARIANCE_FLOOR = 1e-5f; /* as in GPT-2 */
 
-/* Mean and 1/deviation of a row, in two passes: the second over differences, so that nothing
- * cancels. */
+/* Mean and 1/deviation of a row, in two passes: the second over differences, to avoid cancellation.
+ */
 CPU_INLINE void row_moments(float *mean, float *rstd, const float *x, size_t C) {
     const size_t whole = C / LANES * LANES;
     vec sum = vec_all(0);

@@ -1,4 +1,4 @@
-/* The CPU's tables of operations, and which kernels they begin with. */
+/* The CPU's tables of operations, and the choice of kernels. */
 #include <stdio.h>
 
 #include "cpu.h"
@@ -45,7 +45,7 @@ static bool runs_avx512(void) {
 }
 #endif
 
-/* The instruction for bfloat16, or what computes the same bits. */
+/* The kernels with the bfloat16 instruction, or those that give the same bits without it. */
 static const cpu_bf16_kernels *find_bf16(const cpu_kernels *kernels) {
 #ifdef DT_BFLOAT16_KERNELS
     if (kernels == &cpu_kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
@@ -83,7 +83,7 @@ void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu_blas_describe(cpu);
 }
 
-/* OpenBLAS maps a buffer of 128 MiB at its first product, and tries for ever if it gets none. */
+/* OpenBLAS maps a buffer of 128 MiB at its first product, and retries without end if that fails. */
 static dt_status check_room(void) {
     enum { BUFFER = 136 << 20 };
     DT_REQUIRE(dt_limit_allows(BUFFER), DT_ERR_MEMORY,
@@ -130,7 +130,7 @@ static dt_status cpu_probe(bool *usable, char *why, size_t size) {
     return DT_OK;
 }
 
-/* The machine, as the backend describes itself on it. */
+/* The machine, with the backend's own description as its name. */
 static dt_status cpu_devices(dt_device **device, size_t *count) {
     dt_backend *backend;
     *device = NULL;

@@ -1,12 +1,11 @@
-/* The tiles of a matrix product, for any kind of operands: included once by each file that
- * multiplies.
- *
- * Before it is included:
- *   tile_word           one element of the left side, or several that one instruction takes: 4
- * bytes TILE_DOT(sum, x, b) sum + x b, for a tile_word x and a vector b of the right side's words
- *   TILE_ROWS, FEW_ROWS rows of a tile that stays in registers, and of one for what is left over
- *   UNROLL, UNROLL_DEPTH, depth_of
- */
+/* The tiles of a matrix product, for any type of operands; included once by each file that
+ * multiplies. That file defines first:
+ * - tile_word: 4 bytes of the left side, one element or several that one instruction multiplies
+ * - TILE_DOT(sum, x, b): sum + x b, for a tile_word x and a vector b of the right side's words
+ * - TILE_ROWS, FEW_ROWS: rows of a tile that stays in registers, and of a tile for the remaining
+ *   rows
+ * - UNROLL, UNROLL_DEPTH: pragmas for the loops over rows and over the depth
+ * - depth_of: how much of the remaining depth comes next */
 #ifndef DTRAIN_CPU_TILES_H
 #define DTRAIN_CPU_TILES_H
 
@@ -22,8 +21,8 @@ typedef struct {
 } tile_left;
 
 /* c (rows,PANEL) = addend + a (rows,depth) b (depth,PANEL); rows of c and of the addend are `row`
- * apart. `rows` is known when this is compiled; the loops over it are unrolled at any level of
- * optimisation, or the sums would be in memory. */
+ * apart. `rows` is a constant at compile time. The loops over it are unrolled at any optimisation
+ * level; otherwise the sums would be in memory. */
 CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, tile_left a, const float *b,
                      size_t depth, const size_t rows) {
     vec low[TILE_ROWS], high[TILE_ROWS];
@@ -53,13 +52,13 @@ CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, tile_left a, const
     }
 }
 
-/* The part of an addend that begins at that row and column. */
+/* The part of an addend that begins at this row and column. */
 CPU_INLINE cpu_addend addend_at(cpu_addend addend, size_t N, size_t row, size_t column) {
     return (cpu_addend){addend.rows ? addend.rows + row * N + column : NULL,
                         addend.bias ? addend.bias + column : NULL};
 }
 
-/* The last columns, fewer than a panel, by way of a whole tile. */
+/* The last columns, fewer than a panel, computed in a whole tile. */
 CPU_INLINE void narrow_tile(float *c, cpu_addend addend, size_t row, tile_left a, const float *b,
                             size_t depth, size_t columns, const size_t rows) {
     float whole[TILE_ROWS * PANEL] = {0}, bias[PANEL] = {0};
@@ -86,7 +85,7 @@ CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, const cpu_right *right
     }
 }
 
-/* Fewer than FEW_ROWS, in one tile: it takes hardly longer than one of a single row, whose sums
+/* Fewer than FEW_ROWS rows, in one tile: it takes hardly longer than a single row, whose additions
  * wait for each other. */
 CPU_INLINE void last_rows(float *c, cpu_addend addend, const cpu_right *right, tile_left a,
                           const float *panel, size_t depth, size_t rows) {

@@ -1,4 +1,4 @@
-/* The optimizer's pass over a slice of the parameters. */
+/* Updates a slice of the parameters: AdamW, the average of the weights, sums of squares. */
 #include <math.h>
 
 #include "cpu.h"

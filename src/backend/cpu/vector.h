@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A compiler takes a wider vector than the registers apart, and compares and shuffles it lane by
- * lane: attention then takes six times as long with AVX2. */
+/* Compilers split vectors wider than a register, and compare and shuffle them lane by lane:
+ * attention would take six times as long with AVX2. */
 enum { LANES = CPU_LANES };
 #if CPU_LANES == 16
 #define VEC_LOW                                                                                    \
@@ -51,7 +51,7 @@ CPU_INLINE vec vec_choose(ivec mask, vec a, vec b) {
 
 CPU_INLINE vec vec_max(vec a, vec b) { return vec_choose(a > b, a, b); }
 
-/* Lane i of the result is lane from[i] of a and b, one behind the other. */
+/* Lane i of the result is lane from[i] of a followed by b. */
 #if defined(__clang__)
 #define vec_shuffle(a, b, from)                                                                    \
     ({                                                                                             \
@@ -72,8 +72,8 @@ CPU_INLINE vec vec_load_part(const float *p, size_t count) {
 }
 CPU_INLINE void vec_store_part(float *p, vec v, size_t count) { memcpy(p, &v, count * sizeof *p); }
 
-/* Halves of a vector, down to one lane, added or compared: the same order on every machine with
- * such vectors. */
+/* Sum and maximum of the lanes: the vector is halved down to one lane, in the same order on every
+ * machine with vectors of this width. */
 CPU_INLINE float vec_sum(vec v) {
     vec4 part[LANES / 4];
     memcpy(part, &v, sizeof v);
@@ -127,12 +127,11 @@ CPU_INLINE vec vec_exp(vec x) {
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
     const ivec exponent = (ivec)shifted << 23;
-    /* The low bits of a NaN would have gone into the exponent. */
+    /* The low bits of a NaN would change the exponent. */
     return vec_choose(x == x, (vec)((ivec)p + exponent), x);
 }
 
-/* A square of lanes becomes its transpose: rows i and i + LANES / 2 interleaved, log2(LANES) times
- * over. */
+/* Transposes a square of lanes: rows i and i + LANES / 2 are interleaved, log2(LANES) times. */
 CPU_INLINE void vec_transpose(vec block[LANES]) {
     const ivec low = VEC_LOW, high = VEC_HIGH;
     vec other[LANES];

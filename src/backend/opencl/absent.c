@@ -1,5 +1,4 @@
-/* In the place of the OpenCL backend where OpenCL or CLBlast was not there when dtrain was built.
- */
+/* Replaces the OpenCL backend in a build without OpenCL or CLBlast. */
 #include <stdio.h>
 
 #include "entries.h"

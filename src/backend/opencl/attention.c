@@ -1,19 +1,19 @@
-/* Causal attention: a work-group per tile of tokens, head and problem. */
+/* Causal attention: one work-group for each tile of tokens, head and problem. */
 #include <math.h>
 
 #include "opencl.h"
 
-/* How the work is cut. */
+/* How the work is divided. */
 typedef struct {
-    size_t rows;  /* R: tokens of a tile */
-    size_t tiles; /* of the longest problem; the groups behind a shorter one's end return at once */
+    size_t rows;   /* R: tokens of a tile */
+    size_t tiles;  /* of the longest problem; groups past the end of a shorter one return at once */
     size_t square; /* floats of scores between two tiles */
     size_t tile;   /* floats of one tile */
     float scale;
 } tiling;
 
-/* The largest tiles of which so many, with the scores between them, fit a work-group's local
- * memory. */
+/* The largest tiles for which `tiles` tiles and `squares` squares of scores fit a work-group's
+ * local memory. */
 static dt_status cut(tiling *t, const opencl_backend *ocl, const dt_packed *batch, size_t C,
                      size_t H, size_t tiles, size_t squares) {
     const size_t D = C / H;
@@ -40,7 +40,7 @@ static dt_status run(launch *l, const tiling *t, const dt_packed *batch, size_t 
     return launch_run(l, t->tiles * l->ocl->group, H, batch->problems);
 }
 
-/* What the three kernels take last. */
+/* The last arguments of the three kernels. */
 static void add_shape(launch *l, const tiling *t, const dt_packed *batch, size_t C, size_t H,
                       size_t tiles, size_t squares) {
     launch_ids(l, batch->offset);

@@ -1,6 +1,4 @@
-/* Causal attention inside each packed problem. A work-group has a tile of R tokens of one problem and head, and goes through the
-   tiles that these see, or that see them; tiles and scores stand in local memory. Rows of a tile are D + 1 floats apart: with D
-   a power of two, work-items that read one column would otherwise all meet in one memory bank. */
+/* Causal attention inside each packed problem. A work-group has a tile of R tokens of one problem and head, and loops over the tiles that these tokens see, or that see them; tiles and scores are in local memory. Rows of a tile are D + 1 floats apart: D is often a power of two, and then all work-items that read one column would use the same memory bank. */
 
 /* tile (R,D) = rows from `first` on of `from`, `stride` apart, times factor; 0 from row n on. */
 void load_tile(__local float *tile, __global const float *from, const uint stride, const uint first, const uint n, const uint R,
@@ -29,7 +27,7 @@ float dot_rows(__local const float *a, __local const float *b, const uint D) {
     return sum;
 }
 
-/* How many of the R keys from `from` on token i sees: those up to itself. */
+/* How many of the R keys that start at `from` token i sees: those up to i. */
 uint seen(const uint i, const uint from, const uint R) { return i < from ? 0 : min(R, i + 1 - from); }
 
 /* Groups (tiles, H, B). local: 4 tiles, (R,R), 3 (R). */
@@ -57,7 +55,7 @@ KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), const uin
             if (j < seen(first + r, from, R)) score[i] = dot_rows(q + r * W, k + j * W, D);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        /* What was added up so far is measured anew against the largest score so far. */
+        /* The sums so far are scaled to the new largest score. */
         for (uint r = l; r < R; r += GROUP) {
             const uint count = seen(first + r, from, R);
             float top = most[r];
@@ -83,8 +81,8 @@ KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), const uin
     }
 }
 
-/* The gradient of the queries, and delta (N,H) = d_y . y for the kernel below. Groups (tiles, H, B). local: 5 tiles, (R,R),
-   2 (R). */
+/* The gradient of the queries, and delta (N,H) = d_y . y for the next kernel. Groups (tiles, H, B).
+ * local: 5 tiles, (R,R), 2 (R). */
 KERNEL void attention_backward_q(OUT(d_qkv), OUT(delta), IN(d_y), IN(y), IN(lse), IN(qkv), INTS(offset), const uint C, const uint H,
                                  const uint R, const float scale, __local float *local_memory) {
     const uint D = C / H, W = D + 1, h = get_group_id(1), l = get_local_id(0), first = get_group_id(0) * R;
@@ -173,7 +171,7 @@ KERNEL void attention_backward_kv(OUT(d_qkv), IN(delta), IN(d_y), IN(lse), IN(qk
     store_tile(to + 2 * C, 3 * C, first, n, d_v, R, D, 1.0f);
 }
 
-/* One new token of each sequence. Groups (H, B). local: 2 (D), (GROUP). A sequence whose cache is full is left alone. */
+/* One new token of each sequence. Groups (H, B). local: 2 (D), (GROUP). A sequence whose cache is full is skipped. */
 KERNEL void attention_decode(OUT(y), OUT(k_cache), OUT(v_cache), IN(qkv), INTS(length), const uint T, const uint C, const uint H,
                              const float scale, __local float *local_memory) {
     __local float lane[GROUP];

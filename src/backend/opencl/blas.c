@@ -1,9 +1,8 @@
-/* Whether CLBlast calculates on this device; as it builds its kernels when they are first used,
- * they are built here. */
+/* Tests CLBlast on this device. CLBlast builds its kernels at their first use, which is here. */
 #include "opencl.h"
 #include "product.h"
 
-/* The sizes of a model's products are too small for the kernels that CLBlast has for large ones. */
+/* The model's own products are too small to reach CLBlast's kernels for large matrices. */
 static const product LARGE[] = {
     {"X W^T (forward, large)", false, true, 520, 512, 512},
     {"dY W (input gradient, large)", false, false, 517, 512, 512},

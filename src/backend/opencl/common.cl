@@ -1,5 +1,4 @@
-/* What all kernels share. GROUP, the work-items of a work-group, is given when they are built: a power of two that the device
-   grants. Tensors are a buffer and the element where they start; no buffer has 2^31 elements, so that 32 bits count them. */
+/* Shared by all kernels. GROUP, the number of work-items of a work-group, is set when they are built: a power of two that the device supports. A tensor is a buffer and the element where it starts; every buffer has fewer than 2^31 elements, so 32 bits can count them. */
 
 #define KERNEL __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 #define OUT(name) __global float *name, const uint name##_at
@@ -9,7 +8,7 @@
 /* Sum over the work-group, pairwise: the same order every time. lane: GROUP floats. */
 float group_sum(const float x, __local float *lane) {
     const uint l = get_local_id(0);
-    barrier(CLK_LOCAL_MEM_FENCE); /* the result before this one has been read */
+    barrier(CLK_LOCAL_MEM_FENCE); /* the previous result has been read */
     lane[l] = x;
     barrier(CLK_LOCAL_MEM_FENCE);
     for (uint width = GROUP / 2; width > 0; width /= 2) {
@@ -19,7 +18,7 @@ float group_sum(const float x, __local float *lane) {
     return lane[0];
 }
 
-/* Largest over the work-group; NaN is passed over. */
+/* Largest value of the work-group; NaN is ignored. */
 float group_max(const float x, __local float *lane) {
     const uint l = get_local_id(0);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -32,7 +31,7 @@ float group_max(const float x, __local float *lane) {
     return lane[0];
 }
 
-/* to[c] += the partial sums of column c, in the order of the chunks of rows that they stand for. */
+/* to[c] += the partial sums of column c, in the order of their chunks of rows. */
 KERNEL void add_partials(OUT(to), IN(partial), const uint chunks, const uint stride, const uint columns) {
     const uint c = get_global_id(0);
     if (c >= columns) return;

@@ -1,11 +1,11 @@
-/* Which devices OpenCL has on this machine. */
+/* Lists the OpenCL devices of this machine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "opencl.h"
 
-/* A device's string without spaces around it; some drivers pad. */
+/* A device's string without the spaces that some drivers add around it. */
 static void device_text(char *text, size_t size, cl_device_id id, cl_device_info what) {
     char full[1024] = "";
     if (clGetDeviceInfo(id, what, sizeof full - 1, full, NULL) != CL_SUCCESS) full[0] = '\0';
@@ -58,7 +58,7 @@ static dt_status add_platform(opencl_device **device, size_t *count, size_t *cap
 
 static int preference(const opencl_device *d) { return 2 * d->about.usable + d->about.gpu; }
 
-/* The best ones to the front, otherwise in OpenCL's order. */
+/* The best devices first, otherwise in OpenCL's order. */
 static void sort_devices(opencl_device *device, size_t count) {
     for (size_t i = 1; i < count; i++) {
         const opencl_device d = device[i];
@@ -77,7 +77,7 @@ dt_status opencl_devices_find(opencl_device **device, size_t *count) {
     dt_status status = DT_OK;
     *device = NULL;
     *count = 0;
-    /* The loader reports a machine without drivers as an error of its own. */
+    /* On a machine without drivers the loader returns an error. */
     if (clGetPlatformIDs(MOST, platform, &platforms) != CL_SUCCESS) return DT_OK;
     for (cl_uint i = 0; i < platforms && i < MOST && status == DT_OK; i++) {
         status = add_platform(device, count, &capacity, platform[i]);

@@ -1,4 +1,4 @@
-/* Dropout with the numbers of include/dtrain/random.h: the elements that are kept are those that the CPU keeps. */
+/* Dropout with the random numbers of include/dtrain/core/random.h: it keeps the same elements as the CPU. */
 
 /* Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3": Philox 4x32, 10 rounds. */
 uint4 philox(uint4 counter, uint2 key) {
@@ -11,7 +11,7 @@ uint4 philox(uint4 counter, uint2 key) {
     return counter;
 }
 
-/* The problem that token n belongs to: the last one that begins at n or before. */
+/* The problem of token n: the last one that begins at n or before. */
 uint problem_of(const uint n, __global const int *offset, const uint B) {
     uint low = 0, high = B;
     while (high - low > 1) {
@@ -25,7 +25,7 @@ uint problem_of(const uint n, __global const int *offset, const uint B) {
     return low;
 }
 
-/* A work-item for four channels of a token: one block of random numbers. No `residual`: none is added. */
+/* One work-item for four channels of a token: one block of random numbers. `residual` may be NULL. */
 KERNEL void dropout(OUT(y), IN(x), IN(residual), INTS(offset), const uint N, const uint B, const uint C,
                     const ulong first_problem, const ulong T, const ulong seed, const uint step, const uint purpose,
                     const float probability, const float scale) {

@@ -9,8 +9,7 @@ KERNEL void embed_forward(OUT(x), INTS(token), INTS(position), INTS(place), IN(t
                           place_embed[place_embed_at + (uint)place[place_at + n] * C + c];
 }
 
-/* One table. The first token with an id adds up the rows of all tokens with that id, in their order: no two work-items write
-   the same element, and the number of rows need not be known. */
+/* The gradient of one table. The work-item of the first token with an id adds up the rows of all tokens with that id, in order: no two work-items write the same element, and the number of rows need not be known. */
 KERNEL void embed_backward(OUT(d_embed), INTS(id), IN(d_x), const uint N, const uint C) {
     const uint c = get_global_id(0), n = get_global_id(1);
     id += id_at;

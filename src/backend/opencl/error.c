@@ -1,4 +1,4 @@
-/* OpenCL's error numbers as sentences, and what kind of trouble they are. */
+/* Turns OpenCL's error codes into messages and kinds of errors. */
 #include "opencl.h"
 
 const char *opencl_error_name(cl_int code) {
@@ -24,8 +24,8 @@ const char *opencl_error_name(cl_int code) {
     }
 }
 
-/* Drivers say in many ways that a device is gone or has failed; NVIDIA's has numbers of its own,
-   below -9000. What the program itself did wrong has numbers from -30 down. */
+/* Drivers report a lost or failed device with many codes; NVIDIA's own codes are below -9000.
+ * Errors of the program itself have codes of -30 and below. */
 static dt_status kind_of(cl_int code) {
     switch (code) {
     case CL_MEM_OBJECT_ALLOCATION_FAILURE:

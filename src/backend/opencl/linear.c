@@ -1,4 +1,4 @@
-/* Matrix products by CLBlast, and the passes that go with them. */
+/* Linear layers: matrix products by CLBlast, then bias, residual and activation. */
 #include "opencl.h"
 
 #include <clblast_c.h>
@@ -55,7 +55,7 @@ dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slop
         DT_TRY(opencl_multiply(ocl, slope.buffer ? slope : y, left, right, N, out, in, 0.0f));
         return add_bias_gelu(backend, y, slope, bias, N, out);
     }
-    /* A residual that is y itself stays where it is, and the product is added to it. */
+    /* If the residual is y itself, the product is added to it in place. */
     const bool onto = residual.buffer == y.buffer && residual.offset == y.offset;
     DT_TRY(opencl_multiply(ocl, y, left, right, N, out, in, onto ? 1.0f : 0.0f));
     if (onto) residual = DT_NO_TENSOR;
@@ -63,7 +63,7 @@ dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slop
     return add_bias(backend, y, bias, residual, N, out);
 }
 
-/* With DT_GELU d_y is multiplied by the slope; in the same pass its columns are added up. */
+/* With DT_GELU d_y is multiplied by the slope; its columns are summed in the same pass. */
 static dt_status backward_columns(dt_backend *backend, dt_tensor d_bias, dt_tensor d_y,
                                   dt_tensor slope, size_t N, size_t out) {
     const size_t chunks = opencl_chunks(N);

@@ -1,10 +1,10 @@
-/* What goes with a matrix product: bias, residual and activation. */
+/* The passes after a matrix product: bias, residual and activation. */
 
 /* 2 (sqrt(2/pi)) (x + 0.044715 x^3): GELU is x / (1 + exp(-this)). Source: Hendrycks and Gimpel, arXiv:1606.08415. */
 #define GELU_LINEAR 1.5957691216f
 #define GELU_CUBIC 0.0713548163f
 
-/* The value, and the slope there. */
+/* The value and the slope. */
 float gelu(float *slope, const float x) {
     const float s = 1.0f / (1.0f + exp(-x * (GELU_LINEAR + GELU_CUBIC * x * x)));
     *slope = s + x * s * (1.0f - s) * (GELU_LINEAR + 3.0f * GELU_CUBIC * x * x);
@@ -22,8 +22,7 @@ KERNEL void linear_add(OUT(y), IN(bias), IN(residual), const uint columns) {
     y[y_at + i] = sum;
 }
 
-/* `slope` comes as what goes into the activation, without its bias, and becomes the derivative there; y = gelu. Where it is missing,
-   it is y that comes so. */
+/* On entry `slope` (or y if slope is NULL) holds the activation's input without its bias. On exit y = gelu, and slope is the derivative. */
 KERNEL void linear_gelu(OUT(y), OUT(slope), IN(bias), const uint columns) {
     const uint c = get_global_id(0), n = get_global_id(1);
     if (c >= columns) return;

@@ -1,10 +1,9 @@
-/* The loss: per token on the device, added up on the host in double and in the order of the tokens.
- */
+/* The loss: computed per token on the device, summed on the host in double, in token order. */
 #include "opencl.h"
 
-/* What the kernel says of each token. */
+/* The kernel's result for each token. */
 typedef struct {
-    float loss, correct; /* correct: -1 where the token is not scored */
+    float loss, correct; /* correct: -1 if the token is not scored */
 } token_result;
 
 static dt_status compute(token_result **result, opencl_backend *ocl, dt_tensor logits,
@@ -26,7 +25,7 @@ static dt_status compute(token_result **result, opencl_backend *ocl, dt_tensor l
     return DT_OK;
 }
 
-/* Adds one problem's tokens to the score; whether all that counts was right. */
+/* Adds one problem's tokens to the score. Returns whether every scored token was right. */
 static bool add_problem(dt_score *score, const token_result *result, size_t count) {
     bool exact = true;
     for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,6 @@
-/* Softmax cross-entropy of one token per work-item. */
+/* Softmax cross-entropy, one token per work-item. */
 
-/* result (N,2): the loss in nats, and whether the target has the highest logit (a tie counts for the lower id), -1 where the
-   token is not scored. The logits become their gradient if that is wanted. */
+/* result (N,2): the loss in nats, and whether the target has the highest logit (a tie counts for the lower id), -1 if the token is not scored. With want_gradient the logits are replaced by their gradient. */
 KERNEL void loss(OUT(result), OUT(logits), INTS(target), const uint N, const uint V, const uint want_gradient) {
     const uint n = get_global_id(0);
     if (n >= N) return;

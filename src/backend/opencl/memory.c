@@ -1,4 +1,4 @@
-/* Buffers on the device, and what moves between them and the host. */
+/* Buffers on the device, and copies between them and the host. */
 #include <limits.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static dt_status raise_no_room(const opencl_backend *ocl, const char *what, size
              (double)ocl->most_at_once / 1e6, opencl_error_name(code));
 }
 
-/* Drivers may put off finding the memory until it is written, which here is at once. */
+/* Drivers may delay the allocation until the memory is written, so it is written at once. */
 static dt_status create_memory(cl_mem *memory, opencl_backend *ocl, size_t bytes,
                                const char *what) {
     const float zero = 0;
@@ -69,7 +69,7 @@ dt_status opencl_buffer_create(dt_buffer **buffer, dt_backend *backend, size_t b
 void opencl_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
     opencl_backend *ocl = (opencl_backend *)backend;
     if (!*buffer) return;
-    /* The host's memory may go away with it. */
+    /* The host's memory may be freed next. */
     if ((*buffer)->host) {
         clFinish(ocl->queue);
         clFinish(ocl->transfer);
@@ -78,7 +78,7 @@ void opencl_buffer_destroy(dt_buffer **buffer, dt_backend *backend) {
     dt_memory_free(buffer);
 }
 
-/* Nothing to copy is fine here, and an error for OpenCL. */
+/* A count of 0 is allowed here, but an error in OpenCL. */
 static dt_status check_range(dt_tensor tensor, size_t count) {
     const size_t bytes = dt_element_bytes(tensor.element, count);
     DT_REQUIRE(tensor.buffer && tensor.offset <= tensor.buffer->bytes &&
@@ -108,8 +108,8 @@ dt_status opencl_push(dt_backend *backend, dt_tensor tensor, size_t count) {
     return DT_OK;
 }
 
-/* On the second queue, behind what the first one has been given so far, which goes on computing
- * meanwhile. */
+/* On the second queue, after all work queued on the first one so far; the first one can go on with
+ * later work meanwhile. */
 dt_status opencl_pull(dt_backend *backend, dt_tensor tensor, size_t count) {
     opencl_backend *ocl = (opencl_backend *)backend;
     cl_event computed;
@@ -136,7 +136,7 @@ dt_status opencl_finish(dt_backend *backend) {
     return DT_OK;
 }
 
-/* Small things are copied, so that the queue need not be empty before the caller goes on. */
+/* Small data are copied first, so that the caller need not wait for the queue. */
 dt_status opencl_upload(dt_backend *backend, dt_tensor to, const void *from, size_t count) {
     opencl_backend *ocl = (opencl_backend *)backend;
     const size_t bytes = dt_element_bytes(to.element, count);
@@ -184,7 +184,7 @@ dt_status opencl_reserve(dt_tensor *scratch, opencl_backend *ocl, size_t count) 
     *scratch = dt_floats(&ocl->scratch, 0);
     const size_t bytes = count * sizeof(float);
     if (bytes <= ocl->scratch.bytes) return DT_OK;
-    /* The queue keeps the old one until it is done with it. */
+    /* OpenCL keeps the old buffer until queued kernels no longer need it. */
     if (ocl->scratch.memory) clReleaseMemObject(ocl->scratch.memory);
     ocl->scratch = (dt_buffer){0};
     DT_TRY(create_memory(&ocl->scratch.memory, ocl, bytes, "scratch"));

@@ -1,4 +1,4 @@
-/* Layer norm: rows by work-groups; sums over rows in chunks of a fixed size. */
+/* Layer norm: a work-group per row; sums over rows in chunks of a fixed size. */
 #include "opencl.h"
 
 dt_status opencl_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,

@@ -2,7 +2,7 @@
 
 #define VARIANCE_FLOOR 1e-5f /* as in GPT-2 */
 
-/* A work-group per row; the variance over differences from the mean, so that nothing cancels. */
+/* A work-group per row; the variance uses differences from the mean, to avoid cancellation. */
 KERNEL void norm_forward(OUT(y), OUT(mean), OUT(rstd), IN(x), IN(scale), IN(bias), const uint C) {
     __local float lane[GROUP];
     const uint n = get_group_id(0), l = get_local_id(0);

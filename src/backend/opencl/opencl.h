@@ -1,5 +1,5 @@
-/* What the files of the OpenCL backend share: the device and its queues, buffers, kernels and how
- * they are started. */
+/* Shared by the files of the OpenCL backend: the device and its queues, buffers, kernels and their
+ * launch. */
 #ifndef DTRAIN_OPENCL_H
 #define DTRAIN_OPENCL_H
 
@@ -31,7 +31,7 @@ typedef enum {
 struct dt_buffer {
     cl_mem memory;
     size_t bytes;
-    void *host; /* of an attached one */
+    void *host; /* of an attached buffer; otherwise NULL */
 };
 
 typedef struct {
@@ -42,7 +42,7 @@ typedef struct {
     cl_device_id device;
     cl_context context;
     cl_command_queue queue;    /* all computation, in order */
-    cl_command_queue transfer; /* what is pulled while the other queue computes */
+    cl_command_queue transfer; /* pulls, while the other queue computes */
     cl_program program;
     cl_kernel kernel[KERNELS];
     size_t group;        /* work-items per work-group; GROUP in the kernels */
@@ -50,17 +50,16 @@ typedef struct {
     size_t most_at_once; /* bytes of one buffer */
 
     dt_buffer scratch; /* of one operation */
-    void *staging;     /* copies of what upload was given, until the queue has read them */
+    void *staging;     /* copies of uploaded data until the queue has read them */
     size_t staging_used;
-    float *host; /* what an operation reads back */
+    float *host; /* results that an operation downloads */
     size_t host_count;
 } opencl_backend;
 
 /* ---- errors ---- */
 
-/* DT_OK for CL_SUCCESS. Otherwise DT_ERR_DEVICE, DT_ERR_MEMORY or DT_ERR_INTERNAL, with what was
- * being done: "reading a buffer".
- */
+/* DT_OK for CL_SUCCESS. Otherwise DT_ERR_DEVICE, DT_ERR_MEMORY or DT_ERR_INTERNAL, whose message
+ * begins with `doing`: "reading a buffer". */
 dt_status opencl_check(const opencl_backend *ocl, cl_int code, const char *doing);
 #define CL_TRY(ocl, code, doing) DT_TRY(opencl_check((ocl), (code), (doing)))
 
@@ -75,8 +74,8 @@ typedef struct {
     dt_device about;
 } opencl_device;
 
-/* All devices, usable GPUs first, then other usable ones; allocated: dt_memory_free. None is no
- * error. */
+/* All devices, usable GPUs first, then other usable ones; allocated: dt_memory_free. An empty list
+ * is no error. */
 dt_status opencl_devices_find(opencl_device **device, size_t *count);
 dt_status opencl_devices(dt_device **device, size_t *count); /* the same without handles */
 
@@ -86,28 +85,27 @@ dt_status opencl_devices(dt_device **device, size_t *count); /* the same without
 extern const char *const OPENCL_SOURCE[];
 extern const size_t OPENCL_SOURCES;
 
-/* Builds the kernels with the largest work-groups that the device grants, 64 at most.
- * DT_ERR_UNAVAILABLE with the compiler's log.
- */
+/* Builds the kernels with the largest work-groups that the device supports, at most 64.
+ * DT_ERR_UNAVAILABLE with the compiler's log. */
 dt_status opencl_program_build(opencl_backend *ocl);
 
-/* Products of every kind the model uses, beside a plain loop; afterwards CLBlast's kernels are
- * built. */
+/* Compares products of every kind that the model uses with a plain loop. This also builds CLBlast's
+ * kernels. */
 dt_status opencl_blas_test(opencl_backend *ocl);
 
 /* ---- starting kernels ---- */
 
-/* A kernel that is being given its arguments, in their order. */
+/* A kernel and its arguments so far; they are set in order. */
 typedef struct {
     opencl_backend *ocl;
     kernel_id kernel;
     cl_uint next;
     cl_int error;     /* the first one */
-    dt_status status; /* of the first tensor that is refused */
+    dt_status status; /* the error of the first refused tensor */
 } launch;
 
 launch launch_begin(dt_backend *backend, kernel_id kernel);
-/* Two arguments: buffer, first element. Of float32, and of int32. */
+/* Sets two arguments, buffer and first element, of a float32 or int32 tensor. */
 void launch_tensor(launch *l, dt_tensor tensor);
 void launch_ids(launch *l, dt_tensor tensor);
 void launch_uint(launch *l, size_t value);
@@ -115,10 +113,10 @@ void launch_ulong(launch *l, uint64_t value);
 void launch_float(launch *l, float value);
 void launch_local(launch *l, size_t floats);
 
-/* Work-items along x, rounded up to whole work-groups; y and z in work-groups of one. */
+/* Launches x work-items, rounded up to whole work-groups, times y times z. */
 dt_status launch_run(launch *l, size_t x, size_t y, size_t z);
 
-/* A matrix as it stands in memory: row-major, `row` elements from one row to the next. */
+/* A matrix in memory: row-major, `row` elements from one row to the next. */
 typedef struct {
     dt_tensor at;
     size_t row;
@@ -132,12 +130,11 @@ dt_status opencl_multiply(opencl_backend *ocl, dt_tensor c, opencl_matrix a, ope
 /* Scratch of at least `count` elements of float32, whose content is not kept. */
 dt_status opencl_reserve(dt_tensor *scratch, opencl_backend *ocl, size_t count);
 
-/* Rows that are added up one after the other before partial sums are; small enough for thousands of
- * work-items. */
+/* Rows per partial sum; few enough that there are thousands of work-items. */
 enum { OPENCL_ROWS = 64 };
 static inline size_t opencl_chunks(size_t rows) { return (rows + OPENCL_ROWS - 1) / OPENCL_ROWS; }
 
-/* to (columns) += the sum over chunks of partial (chunks, stride), in their order. */
+/* to (columns) += the sum over chunks of partial (chunks, stride), in order. */
 dt_status opencl_add_partials(dt_backend *backend, dt_tensor to, dt_tensor partial, size_t chunks,
                               size_t stride, size_t columns);
 

@@ -1,4 +1,4 @@
-/* Builds the kernels, and starts them. */
+/* Builds the kernels and launches them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -48,11 +48,11 @@ static void release(opencl_backend *ocl) {
     ocl->program = NULL;
 }
 
-/* *granted: the least of the work-group sizes that the kernels can have. */
+/* *granted: the smallest of the kernels' maximum work-group sizes. */
 static dt_status build_for(opencl_backend *ocl, size_t *granted) {
     char options[64];
     cl_int code;
-    /* clCreateProgramWithSource does not promise to leave the pointers alone. */
+    /* The type of clCreateProgramWithSource's argument is not const. */
     ocl->program = clCreateProgramWithSource(ocl->context, (cl_uint)OPENCL_SOURCES,
                                              (const char **)(size_t)OPENCL_SOURCE, NULL, &code);
     CL_TRY(ocl, code, "creating the program");
@@ -76,8 +76,8 @@ dt_status opencl_program_build(opencl_backend *ocl) {
     CL_TRY(ocl,
            clGetDeviceInfo(ocl->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof most, &most, NULL),
            "asking for its work-group size");
-    /* One wavefront of AMD's, two warps of NVIDIA's: barriers are cheap, and rows of a few hundred
-     * channels fill it. */
+    /* 64 is one wavefront of AMD or two warps of NVIDIA: barriers are cheap, and rows of a few
+     * hundred channels keep all work-items busy. */
     for (ocl->group = 64; ocl->group > most; ocl->group /= 2) {
     }
     for (;;) {

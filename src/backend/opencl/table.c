@@ -1,4 +1,4 @@
-/* Opens a device; the OpenCL backend's table of operations. */
+/* The OpenCL backend's table of operations, and how its device is chosen and opened. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +68,7 @@ static dt_status raise_none(const opencl_device *device, size_t count) {
              found);
 }
 
-/* The first device, or one like it: with the same bits, whichever rank has which. */
+/* Chooses the first device or an identical one, so that all ranks compute the same bits. */
 static dt_status choose(opencl_device *chosen, size_t local_rank) {
     opencl_device *device;
     size_t count, alike = 0;

@@ -119,7 +119,7 @@ static void advance(dt_span *text, size_t count) {
     text->count -= count;
 }
 
-/* Digits, after a minus sign or not; whether that makes sense is for others to say. */
+/* Digits with or without a minus sign; the caller decides whether a sign is allowed. */
 static dt_span take_number(dt_span *text) {
     size_t count = text->count > 0 && text->at[0] == '-';
     while (count < text->count && isdigit((unsigned char)text->at[count])) count++;

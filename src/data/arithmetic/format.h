@@ -8,7 +8,7 @@
 /* Whether it has an answer, of numbers that can be written: DT_ERR_ARG says why not. */
 dt_status dt_problem_check(const dt_problem *problem);
 
-/* What was produced, without the end sign. */
+/* What was produced, without the end token. */
 dt_span dt_format_produced(const char *produced);
 
 /* Whether the steps are written out before the answer. */
