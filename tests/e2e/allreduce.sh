@@ -6,20 +6,20 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 variant=$(realpath "$3")
 
-# Apart from the order of its sums that program is right: the same bytes every time, and nearly those of dtrain.
+# Except for the order of its sums that program is right: the same bytes every time, and nearly those of dtrain.
 run=(--steps 12 --eval-every 4 "${small[@]}")
 expect_exit 0 start alone "${run[@]}" --out canonical
 dtrain=$variant
 expect_exit 0 start alone "${run[@]}" --out first
 expect_exit 0 start 1 "${run[@]}" --out second
 compare_runs first/latest.h5 second/latest.h5
-/usr/bin/python3 -B - <<'END' || fail "the program to compare with does not train as dtrain does"
+/usr/bin/python3 -B - <<'END' || fail "the program with MPI_Allreduce does not train like dtrain"
 import h5py, numpy
 a, b = (h5py.File(f"{name}/latest.h5")["metrics/train/loss"][()] for name in ("canonical", "first"))
 numpy.testing.assert_allclose(a, b, rtol=1e-5)
 END
 
-# Rounding alone makes it another result.
+# Rounding alone changes the result.
 for ranks in 2 3 4; do
     expect_exit 0 start "$ranks" "${run[@]}" --out "np$ranks"
     same=yes

@@ -1,11 +1,10 @@
-/* A gradient sum as one would write it without a canonical order: the test of invariance must see
- * through it. */
+/* A gradient sum without a canonical order: the test of invariance must detect it. */
 #include <mpi.h>
 
 #include "dtrain/core/memory.h"
 #include "dtrain/mpi/comm.h"
 
-/* Two slots: the sum of this rank's shards, and the shard in hand. */
+/* Two slots: the sum of this rank's shards, and the current shard. */
 enum { SUM, SHARD, SLOTS };
 
 struct dt_reducer {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# One process that nothing has launched needs nobody: no daemon of MPI, no /tmp, no PATH, no HOME.
+# A process without a launcher needs nothing else: no MPI daemon, no /tmp, no PATH, no HOME.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 tiny=(--layers 1 --width 32 --heads 2 --batch 16 --shards 4 --eval-every 10 --eval-examples 32 --digits 2)
-# Only what a login shell would not miss.
+# Without any environment.
 bare=(env -i PATH= "$dtrain")
 
 expect_exit 0 "${bare[@]}" "${tiny[@]}" --steps 20 --out run
@@ -22,7 +22,7 @@ cmp -s out bare.out || fail "another answer under srun --pty"
 expect_exit 1 env "${slurm[@]}" SLURM_STEP_NUM_TASKS=4 "$dtrain" eval run --count 8
 say "a shell in a step of Slurm is no rank"
 
-# Nothing stays behind, and nothing is written but the run.
+# No file is left, and nothing except the run is written.
 mkdir empty
 expect_exit 0 env TMPDIR="$PWD/empty" "$dtrain" eval run --count 8
 [[ -z $(ls -A empty) ]] || fail "left in TMPDIR: $(ls -A empty)"
@@ -36,7 +36,7 @@ if ! unshare -rm true 2>/dev/null; then
     say "SKIPPED: a read-only /tmp (no right to mount)"
     exit
 fi
-# without_tmp COMMAND…: /tmp and /dev/shm are read-only and empty. The folder of this test is kept open: it lies there.
+# without_tmp COMMAND…: /tmp and /dev/shm are read-only and empty. The folder of this test is kept open, since it is in /tmp.
 without_tmp() {
     # shellcheck disable=SC2016 # for the inner shell
     unshare -rm bash -c 'set -e

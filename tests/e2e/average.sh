@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The model is the average of the weights over the last steps, recomputed from the files of steps one after the other; training goes
-# on with the weights themselves, as it does without an average.
+# The model is the average of the weights over the last steps; this test computes it again from the checkpoints of the steps.
+# Training continues with the weights themselves, as without an average.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -26,7 +26,7 @@ def block(file, group):
 
 models, compared, apart = {}, 0, 0.0
 for step in range(1, 25):
-    # While two checkpoints wait to be written there is none of the next step.
+    # While two checkpoints wait to be written, the next step has none.
     averaged, plain = (pathlib.Path(f"{run}/checkpoint-{step:08d}.h5") for run in ("averaged", "plain"))
     if not averaged.exists():
         continue
@@ -62,7 +62,7 @@ print(f"averages are right, {compared} of them late ones; validation loss {loss:
 END
 /usr/bin/python3 -B check.py out || fail "the average is not what the weights of the steps give"
 
-# The averaged weights are what others begin with; they have no past of their own.
+# Another run begins with the averaged weights.
 expect_exit 0 start 1 --init-from averaged/latest.h5 --out after --steps 1 --eval-every 0 --lr 1e-12 --weight-decay 0 --warmup 0
 /usr/bin/python3 -B - <<'END' || fail "a run does not begin with the averaged weights of another"
 import h5py, numpy as np

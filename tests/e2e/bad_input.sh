@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Of sysexits.h.
+# From sysexits.h.
 readonly USAGE=64 DATA=65 NO_INPUT=66 CREATE=73 IO=74
 limit=60
 tiny=(--layers 1 --width 16 --heads 2 --batch 16 --steps 8 --eval-every 4 --eval-examples 64 --checkpoint-every 4)
@@ -116,14 +116,14 @@ for how in --resume --init-from; do
     refuse $DATA "inputs/other_vocabulary.h5: its model has another vocabulary" start 3 $how inputs/other_vocabulary.h5 --steps 12 --out new
 done
 
-# Another shape than the checkpoint's: the setting and both values are named.
+# If the shape differs from the checkpoint's, the setting and both values are named.
 refuse $USAGE "--width 16, which cannot become 32" start 3 --resume inputs/good.h5 --width 32 --out new
 refuse $USAGE "--layers 1, which cannot become 2" start 3 --out good --layers 2 --steps 20
 refuse $USAGE "newer than the step 4" start 3 --resume good/checkpoint-00000004.h5
 refuse $USAGE "9 ranks are more than the 8 shards" start 9 --out good --steps 20
 refuse $USAGE "--layers 1; they do not fit --layers 2" start alone --init-from inputs/good.h5 --layers 2 --out new
 
-# A run of which every checkpoint is damaged is not begun anew over them.
+# If all checkpoints of a run are damaged, no new run replaces them.
 mkdir damaged
 cp inputs/truncated.h5 damaged/checkpoint-00000004.h5
 checksums damaged >before
@@ -158,7 +158,7 @@ checksums inputs >inputs.after
 cmp good.before good.after || fail "a run was harmed"
 cmp inputs.before inputs.after || fail "an input was harmed"
 
-# ---- file systems of our own, where the system lets us ----
+# ---- our own file systems, if mounting is allowed ----
 
 need "ability mounts"
 mkdir disk
@@ -171,7 +171,7 @@ on_disk() {
 started=(timeout -k 5 "$limit" "$mpirun" -np 3 "$dtrain")
 refuse $CREATE disk/run on_disk ro "${started[@]}" "${tiny[@]}" --out disk/run
 
-# Full after the first checkpoints: warned of, then an error at the end. What was written before is whole.
+# A disk that is full after the first checkpoints: warnings, then an error at the end. Earlier checkpoints are whole.
 # shellcheck disable=SC2016 # for the inner shell
 expect_exit $IO on_disk size=300k bash -c '
     code=0

@@ -1,10 +1,10 @@
-"""What a run ended with: digests of all that training computes, and its loss at each step.
+"""The result of a run: digests of all that training computes, and its loss at each step.
 
-Usage: before.py keep FILE.json NAME KERNELS CHECKPOINT      add to what is expected
-       before.py compare FILE.json NAME KERNELS CHECKPOINT   same bytes; with kernels that are not known about the same loss
-       before.py settings BEFORE.h5 CHECKPOINT               no settings but those that the earlier program knows
+Usage: before.py keep FILE.json NAME KERNELS CHECKPOINT      add to the expected results
+       before.py compare FILE.json NAME KERNELS CHECKPOINT   the same bytes; with unknown kernels about the same loss
+       before.py settings BEFORE.h5 CHECKPOINT               only settings that the earlier program knows
 
-What the file does not name may be in the checkpoint all the same: later programs write more.
+The checkpoint may contain more than the file names: later programs write more.
 """
 import hashlib
 import json
@@ -36,7 +36,7 @@ def keep(expected, name, kernels, path):
 
 
 def compare(expected, name, kernels, path):
-    """What is different, in words."""
+    """Describes the differences; None if there are none."""
     here, before = numpy.array(losses(path)), numpy.array(expected["loss"][name])
     if here.shape != before.shape or not numpy.allclose(here, before, rtol=TOLERANCE, atol=0):
         return f"the losses are {here}, and were {before}"
@@ -50,7 +50,7 @@ def compare(expected, name, kernels, path):
 
 
 def unknown(before, path):
-    """Settings in `path` that the program which wrote `before` had not, in words."""
+    """Describes settings in `path` that are missing in `before`, which the earlier program wrote."""
     with h5py.File(before, "r") as known, h5py.File(path, "r") as file:
         more = set(file["config"].attrs) - set(known["config"].attrs)
         lines = [each["config/ini"][()].decode().splitlines() for each in (known, file)]

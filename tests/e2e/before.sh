@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs that an earlier program (commit 75523d3) trained to their half go on to the bytes with which it ended them itself, on any
-# number of ranks and with the kernels of each instruction set; and a replay confirms them.
+# An earlier program (commit 75523d3) trained runs to half their steps. They continue to the same bytes that it computed itself,
+# on any number of ranks and with the kernels of each instruction set; a replay confirms them.
 #
 # The folder "before" has their checkpoints of step 20 of 40, the text of one of them, and expected.json with digests of their
-# ends. Bits depend on kernels, compiler and C library: where these are others, the losses are compared, and it is said.
+# results. Bits depend on kernels, compiler and C library: if these differ, only the losses are compared, with a message.
 # Usage: before.sh DTRAIN MPIRUN DTRAIN_KERNELS BUILD
 #        DTRAIN_KERNELS: the program with the kernels that DTRAIN_TEST_BACKEND names; BUILD: compiler and options, in words
 set -euo pipefail
@@ -14,7 +14,7 @@ build=${4:?usage: $0 DTRAIN MPIRUN DTRAIN_KERNELS BUILD}
 cp "$here"/before/*.h5 "$here/before/lines.txt" .
 unset OPENBLAS_L2_SIZE
 
-# kernels: those of the last run, with all else that bits depend on.
+# kernels: the kernels of the last run, with everything else that bits depend on.
 kernels() {
     local fused=without
     ! has_flags fma || fused=with
@@ -44,7 +44,7 @@ each_kind() {
     done
 }
 
-# The kernels of OpenBLAS that every processor of the kind has. The program as people have it takes those for AVX-512 by itself.
+# OpenBLAS kernels that every processor of the kind supports. The normal program chooses those for AVX-512 itself.
 plain=$dtrain
 declare -A blas=([avx512]=SkylakeX [avx2]=Haswell [base]=Nehalem)
 for isa in avx512 avx2 base; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# When checkpoints are written, which of them stay, and which one is called the best.
+# When checkpoints are written, which of them are kept, and which one is the best.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
@@ -8,8 +8,8 @@ run=("${small[@]}" --eval-every 0 --keep 0 --log-level debug)
 
 # ---- how often ----
 
-# expect_steps FOLDER STEP…: the run that has just ended has checkpoints of these steps. Where the disk was too slow for one, which
-# dtrain said then, a later step has it.
+# expect_steps FOLDER STEP…: the run that has just ended has checkpoints of these steps. If the disk was too slow for one,
+# dtrain has said so, and a later step has it.
 expect_steps() {
     local folder=$1 step late=0 taken
     shift
@@ -49,7 +49,7 @@ count=$(steps_of seconds | wc -w)
 say "every second for 5.5 s: $count checkpoints"
 ((count >= 3 && count <= 8)) || fail "every second for 5.5 s: $count checkpoints"
 
-# ---- which stay ----
+# ---- which are kept ----
 
 expect_exit 0 start 2 "${run[@]}" --steps 40 --checkpoint-every 5 --keep 2 --out kept
 expect_steps kept 35 40
@@ -67,7 +67,7 @@ expect_steps kept 85 90
 
 # ---- the best, by each metric ----
 
-# It is the one with the best value, of several the one with the least loss, and its file stays however few are kept.
+# It has the best value, ties are broken by loss, and its file is kept even if few are kept.
 check_best() {
     /usr/bin/python3 -B - "$@" <<'END'
 import os, sys, h5py
@@ -95,7 +95,7 @@ print(f"best by {metric}: {values[best]:.4f} at {steps[best]} of {steps}")
 END
 }
 
-# A large rate goes up and down.
+# With a large learning rate the metric goes up and down.
 run=("${small[@]}" --lr 0.02 --ops + --digits 2 --eval-every 6 --steps 120 --keep 1 --checkpoint-every 0)
 for metric in exact-match token-accuracy loss; do
     expect_exit 0 start 2 "${run[@]}" --metric "$metric" --out "$metric"
@@ -104,7 +104,7 @@ for metric in exact-match token-accuracy loss; do
 done
 expect_exit 0 start 2 "${run[@]}" --metric loss --min-delta 0.3 --out delta
 check_best delta loss 0.3 || fail "the best by at least 0.3 is wrong"
-# The best value is that of the metric the run was given.
+# The best value is that of the run's metric.
 for metric in exact-match token-accuracy loss; do
     expect_exit 0 "$dtrain" info "$metric"
     expect_text out "best       ${metric/-/ } " "at step $(attribute "$metric/best.h5" / step)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a resume may change is listed and kept in the history; what makes the run what it is may not change. New runs from old weights.
+# Settings that may change at a resume are listed and kept in the history; others may not change. New runs from old weights.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
@@ -8,7 +8,7 @@ base=(--layers 2 --width 32 --heads 2 --batch 40 --micro-batch 8 --ops '+-*/' --
     --eval-every 10 --eval-examples 64 --checkpoint-every 10 --keep 5 --steps 20)
 expect_exit 0 start 2 "${base[@]}" --out run
 
-# change TEXT OPTION…: go on for ten steps more; the text is told and kept.
+# change TEXT OPTION…: continue for ten steps; the text is printed and kept in the history.
 stood=20
 change() {
     local text=$1
@@ -27,12 +27,12 @@ change "digits 3 -> 2" --digits 2
 change "checkpoint-every 10 -> 5" --checkpoint-every 5
 change "keep 5 -> 4" --keep 4
 change "metric exact-match -> loss" --metric loss
-# Exact matches say nothing about what a good loss is.
+# The best exact match says nothing about the best loss.
 (($(attribute run/latest.h5 state best_step) > stood - 10)) || fail "the best is from before the change of what it means"
 holds "$(attribute run/latest.h5 state best) > 0.5" || fail "the best loss is $(attribute run/latest.h5 state best)"
 change "dropout 0 -> 0.1" --dropout 0.1
 
-# Settings that are not given stay what they were, also those changed on the way.
+# Settings that are not given keep their values, also those changed on the way.
 expect_exit 0 start 2 --out run --steps $((stood + 10))
 ! grep -q "lr \|ops \|batch " <(grep "changed:" err) || fail "$(grep changed: err)"
 /usr/bin/python3 -B - run/latest.h5 <<'END' || fail "the curve does not show the changes"
@@ -49,7 +49,7 @@ assert changed[0] == "" and all(changed[1:]), changed
 END
 say "$(history run/latest.h5 step | wc -l) starts, each with its changes"
 
-# ---- what is refused ----
+# ---- refused changes ----
 
 checksums run >before
 # refuse NAME OLD NEW
@@ -70,7 +70,7 @@ expect_exit 64 start 2 --out run --steps 1000 --digits 5
 expect_text err "--context 111" "lower --digits"
 checksums run >after
 cmp before after || fail "a refused start touched the run"
-say "what would be another run is refused"
+say "changes that would make another run are refused"
 
 # ---- a new run from old weights ----
 

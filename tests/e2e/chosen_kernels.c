@@ -1,6 +1,6 @@
-/* In a copy of the program for tests: the CPU backend computes with the kernels that the
- * environment variable DTRAIN_TEST_BACKEND names, avx512, avx2 or base. The linker leads calls of
- * dt_backend_open here (--wrap). */
+/* Linked into a copy of the program for tests: the CPU backend uses the kernels that the
+ * environment variable DTRAIN_TEST_BACKEND names, avx512, avx2 or base. The linker redirects calls
+ * of dt_backend_open to this file (--wrap). */
 #include <stdlib.h>
 
 #include "cpu/cpu.h"

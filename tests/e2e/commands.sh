@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# check SCRIPT ARGUMENT…: a few lines of Python over the output, with json and re at hand.
+# check SCRIPT ARGUMENT…: a few lines of Python that check the output; json and re are imported.
 check() {
     local script=$1
     shift
@@ -91,13 +91,13 @@ assert lines.pop() == "" and len(lines) == 5 and all(re.fullmatch(r"\d+", line) 
 printf '%s\n' "${questions[@]}" >asked
 expect_exit 0 "$dtrain" ask "$run" <asked
 cmp out by_argument || fail "the same questions have other answers from standard input"
-# Answers stay on the lines of their questions, also after one that has no answer; the last line needs no end.
+# Each answer is on the line of its question, also after a question without an answer; the last line needs no newline.
 printf '3+4\n\nwhat?\n7*8\r\n1/0\n2+2' >asked
 expect_exit 64 "$dtrain" ask "$run" <asked
 check 'known = open("by_argument").read().split("\n")
 assert out.split("\n") == [known[0], "", "", known[1], "", known[4], ""], out
 assert "standard input:3:1: " in err and "standard input:5:1: 1/0" in err and "input:4" not in err, err'
-# However people and other systems write the same problem; a \r alone ends a line, too.
+# Other ways to write the same problem; a \r alone ends a line, too.
 printf '\xef\xbb\xbf3+4\n３＋４\r\n\xc2\xa03\xe3\x80\x80+ 4=?\r\r\n3 plus 4\rWhat is 3+4？\n \xc2\xa0\n3+4\0005\n\x1b[31m3+4\n' >asked
 expect_exit 65 "$dtrain" ask "$run" <asked
 check 'known = open("by_argument").read().split("\n")

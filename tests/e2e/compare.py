@@ -1,4 +1,4 @@
-"""Whether two checkpoints hold the same bytes in some groups, measured times aside.
+"""Checks that two checkpoints have the same bytes in some groups, except for measured times.
 
 Usage: compare.py A B GROUP...
 """
@@ -8,7 +8,7 @@ import sys
 import h5py
 import numpy
 
-# What the clock said differs from run to run.
+# Times differ from run to run.
 MEASURED = {"seconds"}
 
 

@@ -6,8 +6,8 @@ set -euo pipefail
 
 run=(--steps 1000000 --schedule constant --checkpoint-every 0 "${small[@]}")
 
-# in_time SECONDS COMMAND…: its last checkpoint is on disk before the time is over, and it has not ended without need. The time
-# begins with the program; config.ini is written soon after. What the launcher takes at the end is not the program's.
+# in_time SECONDS COMMAND…: its last checkpoint is on disk before the time is over, and it does not end too early. The time
+# begins with the program; config.ini is written soon after. The launcher's time at the end does not count.
 in_time() {
     local allowed=$1 start took saved
     shift
@@ -32,7 +32,7 @@ in_time 6 start 3 "${run[@]}" --eval-every 20 --out limited --time-limit 6s
 expect_text err "resuming limited from step $first "
 [[ $(history limited/latest.h5 stopped | grep -c '^time limit$') == 2 ]] || fail "not two starts in the history"
 
-# A limit that is over before it begins: a step is made all the same, or the run would never get any further.
+# With a limit that is too short, one step is made nevertheless; otherwise the run would never make progress.
 before=$(newest_step limited)
 expect_exit 75 start 2 "${run[@]}" --out limited --time-limit 1s
 (($(newest_step limited) == before + 1)) || fail "from step $before to $(newest_step limited) with no time at all"
@@ -45,13 +45,13 @@ expect_text err "validation at 3:" "finished 3 steps"
 
 # ---- a Slurm allocation that ends ----
 
-# mpirun itself asks the environment where it runs: alone it does not matter.
+# mpirun reads these variables itself, so this is a process without mpirun.
 out=allocated
 in_time 8 env SLURM_JOB_ID=123 SLURM_JOB_END_TIME=$(($(date +%s) + 8)) "$dtrain" "${run[@]}" --out allocated
 expect_text err "(end of the Slurm allocation)"
 [[ $(last_stop allocated/latest.h5) == "end of the Slurm allocation" ]] ||
     fail "the history says $(last_stop allocated/latest.h5)"
-# The nearer of the two counts.
+# The earlier of the two limits counts.
 expect_exit 75 env SLURM_JOB_ID=123 SLURM_JOB_END_TIME=$(($(date +%s) + 300)) "$dtrain" "${run[@]}" --out allocated --time-limit 3s
 expect_text err "(time limit)"
 

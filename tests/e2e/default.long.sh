@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The default job on two ranks learns all four operations; how long it took is told.
+# The default job on two ranks learns all four operations; prints how long it took.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

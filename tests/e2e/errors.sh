@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# An error that ends a run costs nothing that was complete, a launcher that is killed little, and what changes the bits of a run or
-# its learning rate is said.
+# An error that ends a run loses no complete step, a killed launcher loses little, and changes of a run's bits or learning rate
+# are reported.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
@@ -44,7 +44,7 @@ expect_exit 0 start 2 "${run[@]}" --out touched --steps "$last"
 expect_exit 0 start 1 "${run[@]}" --train-file lines.txt --out undisturbed --steps "$last"
 compare_runs touched/latest.h5 undisturbed/latest.h5
 
-# The same where a validation finds it: it takes longer than the steps.
+# The same if a validation finds it; the validation takes longer than the steps.
 launch 2 "${run[@]}" --train-file lines.txt --eval-every 1 --eval-examples 150 --metric loss --keep 1 --out judged
 wait_for 60 has_made 10
 echo "1 + 1	2" >>lines.txt
@@ -53,7 +53,7 @@ expect_saved judged
 cp -p original.txt lines.txt
 say "changed in a validation: ended at $(last_made), with a checkpoint"
 
-# One rank alone notices: all end, and rank 0 saves. The ranks have folders of their own, each with the text.
+# Only one rank notices: all end, and rank 0 saves. Each rank has its own folder with the text.
 mkdir first second
 cp lines.txt first
 cp lines.txt second
@@ -69,7 +69,7 @@ expect_saved first/alone
 expect_text err "rank 1 on"
 say "what rank 1 alone noticed: ended at $(last_made), with a checkpoint"
 
-# ---- no more is lost than the time between two checkpoints ----
+# ---- at most the time between two checkpoints is lost ----
 
 launch 2 "${run[@]}" --checkpoint-every 1s --out killed
 wait_for 60 has_made 5
@@ -80,14 +80,14 @@ end_of_job
 say "killed: step $(newest_step killed) of $(last_made) was saved $age s before"
 holds "$age < 3" || fail "the newest checkpoint is $age s old"
 
-# ---- what changes the course of a run is said ----
+# ---- changes of a run's course are reported ----
 
 curve=("${small[@]}" --eval-every 0 --steps 20 --out curve)
 expect_exit 0 start 1 "${curve[@]}"
 expect_exit 0 start 1 --out curve --steps 30
 expect_text err "changed: steps 20 -> 30" "the learning rate of the next step is" "it would have been 0.0003" \
     "--schedule constant --lr 0.0003"
-# A rate of 0 at the end cannot be gone on with.
+# A run cannot continue with a rate of 0.
 expect_exit 0 start 1 "${small[@]}" --eval-every 0 --steps 20 --min-lr 0 --out zero
 expect_exit 0 start 1 --out zero --steps 30
 expect_text err "it would have been 0"

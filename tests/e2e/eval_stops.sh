@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# An evaluation ends soon when it is told to, also by a signal to one rank alone, and when its output is no longer read.
+# An evaluation ends soon after a signal, also if only one rank gets it, and when its output is no longer read.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -56,7 +56,7 @@ PYTHON
 }
 export PROGRAM=$dtrain
 
-# soon CODE WHAT: what watch has printed is this exit code, and not much work.
+# soon CODE WHAT: watch has printed this exit code and little processor time.
 soon() {
     local spent code
     read -r spent code <watched
@@ -79,7 +79,7 @@ soon 75 "a signal to the only process"
 read -r code <ended
 ((code == 74)) || fail "exit code $code instead of 74 where nothing reads the output"
 expect_text err "stopped by the end of the program that reads the output" "standard output cannot be written"
-# A list of errors is worth the work without a reader.
+# A list of errors is still written when nobody reads standard output.
 { timeout -k 5 60 "$dtrain" eval slow --count 64 --errors wrong 2>err || true; } | true
 [[ -s wrong ]] || fail "the list of errors was given up with standard output"
 say "an evaluation whose output is not read ends"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Every problem of a small domain: the same result on any number of ranks, and operation by operation; counts that Python finds again
-# in the list of errors, and a signal that ends it in time.
+# Every problem of a small domain: the same result on any number of ranks, and operation by operation; Python gets the same
+# counts from the list of errors; a signal ends the evaluation in time.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Too little training to be right everywhere, enough to be right somewhere.
+# Enough training for some right answers, too little for only right answers.
 expect_exit 0 start 2 --ops '+-*/' --digits 1 --dividend-digits 2 --divisor-digits 1 --layers 2 --width 48 --heads 2 --batch 64 \
     --lr 8e-3 --warmup 20 --steps 250 --eval-every 250 --eval-examples 128 --out run
 
@@ -21,7 +21,7 @@ for ranks in 1 2 3; do
 done
 say "the same on 1, 2 and 3 ranks"
 
-# ---- one operation after the other: the parts of the whole ----
+# ---- one operation at a time ----
 
 parts=0
 for op in + - '*' /; do
@@ -47,7 +47,7 @@ expect_exit 64 start 2 eval run --ops '+%'
 expect_text err "'%'"
 say "the operations one by one add up to the whole"
 
-# ---- counted again, from the list of errors and all that is not in it ----
+# ---- counted again from the list of errors ----
 
 expect_exit 0 start alone eval run --exhaustive
 /usr/bin/python3 -B - alone.json alone.tsv out <<'END' || fail "the counts are not those of the list"
@@ -72,8 +72,8 @@ def hardness(op, a, b):
 def answer(op, a, b):
     return {"+": lambda: str(a + b), "-": lambda: str(a - b), "*": lambda: str(a * b), "/": lambda: f"{a // b} r {a % b}"}[op]()
 
-def places(op, working):
-    """What stands at each character of a working, the operator after it included."""
+def steps_of(op, working):
+    """The name and number of the step at each character of a working, with the operator after it."""
     if op == "+":
         return [("sum", 1) for _ in working + "="]
     if op == "-":
@@ -101,8 +101,8 @@ def first_slip(op, produced, right):
     working, equals, _ = right.rpartition("=")
     if not equals: return "answer", 0
     if produced.startswith(working + "="): return "copy", 0
-    for i, place in enumerate(places(op, working)):
-        if produced[i:i + 1] != (working + "=")[i]: return place
+    for i, step in enumerate(steps_of(op, working)):
+        if produced[i:i + 1] != (working + "=")[i]: return step
 
 wrong, last = set(), -1
 slips = collections.Counter()
@@ -204,7 +204,7 @@ END
 fi
 say "heat maps show the counts"
 
-# ---- what cannot be ----
+# ---- refused options ----
 
 expect_exit 64 start alone eval run --exhaustive --count 5
 expect_text err "leave out --count"

@@ -1,5 +1,5 @@
-/* Preloaded into the program by tests: makes one rank calculate wrongly in chosen steps, as broken
- * memory or a diverging run would, or lose a message.
+/* Preloaded into the program by tests: makes one rank calculate wrongly in chosen steps, like
+ * broken memory or a diverging run, or lose a message.
  *
  * DTRAIN_TEST_FAULT="nan RANK FROM TO": products are not a number in steps FROM … TO-1 of this
  * start. DTRAIN_TEST_FAULT="weight RANK STEP": one weight of that rank's node changes in a step.
@@ -18,7 +18,7 @@
 
 static long steps;
 
-/* The real function of a name that is ours here. */
+/* The real function behind a name that this file defines. */
 static void find(void *function, const char *name) {
     void *found = dlsym(RTLD_NEXT, name);
     if (!found) abort();
@@ -56,11 +56,11 @@ void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta,
 }
 
 int MPI_Allgatherv(const void *from, int count, MPI_Datatype type, void *to, const int *counts,
-                   const int *places, MPI_Datatype to_type, MPI_Comm comm) {
+                   const int *offsets, MPI_Datatype to_type, MPI_Comm comm) {
     /* Gradients travel between nodes in the same way, in blocks of some thousand floats. */
     int size;
     MPI_Type_size(to_type, &size);
     if (is_faulty("message")) return MPI_ERR_OTHER;
     steps += size < 1024;
-    return PMPI_Allgatherv(from, count, type, to, counts, places, to_type, comm);
+    return PMPI_Allgatherv(from, count, type, to, counts, offsets, to_type, comm);
 }

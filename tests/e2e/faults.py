@@ -1,5 +1,5 @@
-"""Lets every operation on the folder of a run fail in turn, or ends the program there: nothing that was there is lost, what
-is there is whole, and the run goes on to the same bytes.
+"""Makes every operation on the folder of a run fail in turn, or ends the program there: nothing is lost, all files are whole,
+and the run continues to the same bytes.
 
 Usage: faults.py DTRAIN SHIM rotating|all
 """
@@ -33,7 +33,7 @@ ENVIRONMENT = {**os.environ, "OMPI_MCA_ess_singleton_isolated": "1", "OPENBLAS_N
 
 
 def train(folder, steps, at=0, kind="", log=None):
-    # A folder of its own for what MPI leaves when it is killed.
+    # A separate folder for the files that MPI leaves when it is killed.
     temporary = folder.with_suffix(".tmp")
     temporary.mkdir(exist_ok=True)
     fault = {"LD_PRELOAD": SHIM, "FAULT_UNDER": str(folder), "FAULT_AT": str(at), "FAULT_KIND": kind}
@@ -59,7 +59,7 @@ def newest(folder):
 
 
 def lines_of_log(folder):
-    """A line that was being written may be cut off; none after it is drawn into that."""
+    """A line that was being written may be cut off, but no later line is joined to it."""
     broken = 0
     for line in (folder / "log.jsonl").read_text().splitlines():
         try:
@@ -71,7 +71,7 @@ def lines_of_log(folder):
 
 
 def check(folder, whole, result, kind):
-    """What must hold after a fault, and after going on without one."""
+    """Checks what must hold after a fault, and after continuing without one."""
     says = result.stderr.strip()
     if kind in ("kill", "torn"):
         assert result.returncode == KILLED, f"exit code {result.returncode}"
@@ -93,7 +93,7 @@ def check(folder, whole, result, kind):
     names = {path.name for path in folder.iterdir()}
     expected = {"best.h5", "latest.h5", "config.ini", "log.jsonl", f"checkpoint-{AFTER:08d}.h5"}
     assert expected <= names, f"files: {sorted(names)}"
-    # A run that came to its end before the fault is not touched again, but for its links.
+    # A run that finished before the fault is not touched again, except for its links.
     over = {name for name in names if name.startswith((".", "checkpoint-"))} if step == AFTER else set()
     assert names <= expected | over, f"files: {sorted(names)}"
     assert f"steps = {AFTER}\n" in (folder / "config.ini").read_text(), "config.ini is an old one"
@@ -139,8 +139,8 @@ def main(work):
     todo = list(cases(operations))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda case: attempt(base, digests, work, *case), todo))
-    for what, place in (("operation", 0), ("kind", 1), ("exit code", 2)):
-        counts = collections.Counter(str(each[place]) for each in done)
+    for what, column in (("operation", 0), ("kind", 1), ("exit code", 2)):
+        counts = collections.Counter(str(each[column]) for each in done)
         print(f"by {what}:", ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
     failures = [each[3] for each in done if each[3]]
     print(*failures, sep="\n")

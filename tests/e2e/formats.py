@@ -1,5 +1,5 @@
-"""Reads `dtrain data --json` with a reader of its own: every text asks its problem and ends with its answer, and no problem
-that is held out, nor its twin, is ever trained on.
+"""Reads `dtrain data --json` with an independent reader: every text asks its problem and ends with its answer, and no
+held-out problem, with its operands in any order, is trained on.
 
 Usage: formats.py DTRAIN COUNT FORMAT...
 """
@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-# (first operand, second operand) -> operation, each as people would say it; "/" has two answers.
+# (first operand, second operand) -> operation, as people say it; "/" has two answers.
 QUESTIONS = {
     r"What is (\d+) plus (\d+)\?": "+", r"How much is (\d+) plus (\d+)\?": "+", r"Add (\d+) and (\d+)\.": "+",
     r"What is the sum of (\d+) and (\d+)\?": "+", r"(\d+)足す(\d+)は？": "+", r"(\d+)たす(\d+)はいくつですか？": "+",
@@ -29,7 +29,7 @@ JAPANESE = re.compile("[ぁ-ん]")
 
 
 def number(digits, first):
-    """first: the most significant digit stands first."""
+    """first: the most significant digit comes first."""
     digits = digits if first else digits[::-1]
     assert digits == "0" or digits[0] != "0", digits
     return int(digits)
@@ -48,7 +48,7 @@ def read_question(text, format):
 
 
 def read_answer(text, a, operation, b, format):
-    """One number, or quotient and remainder; behind a working of a fixed width, that any answer fits into."""
+    """One number, or quotient and remainder; after a working, padded to a fixed width that fits any answer."""
     assert text[-1] == "$", text
     padded = format in ("scratchpad", "chat")
     if padded:
@@ -77,7 +77,7 @@ def key(a, operation, b):
 
 
 def check(program, format, split, count):
-    """The problems of a split, without regard to the order of commuting operands."""
+    """The problems of a split, ignoring the order of commuting operands."""
     out = subprocess.run([program, "data", "--format", format, "--split", split, "--count", str(count), "--json", "--ops",
                           "+-*/"], capture_output=True, check=True).stdout
     problems, wordings = set(), set()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the model reads is right in every format; a model of words is asked, evaluated and checked like any other.
+# The model's texts are right in every format; a model of words is asked, evaluated and checked like any other.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,8 +19,8 @@ result = json.load(open("out"))
 print("exact match in words:", result["exact_match"])
 assert result["exact_match"] > 0.9 and result["add"]["problems"] == 500, result' || fail "sums in words were not learnt"
 
-# (So small a domain leaves nothing to judge by on the validation split: the best model is not the last.)
-# The answer to a formula is a number, and to a question a sentence in its language, also if the model has learnt little.
+# (The domain is so small that the validation split says little: the best model is not the last.)
+# The answer to a formula is a number, and to a question a sentence in its language, even if the model has learnt little.
 expect_exit 0 "$dtrain" ask chat/latest.h5 4+5 'What is 4 plus 5?' 'ADD 4 and 5' '4足す5は？' '４に５を足すと？'
 /usr/bin/python3 -B -c '
 import re
@@ -36,7 +36,7 @@ expect_text err "trained on + only"
 expect_exit 64 "$dtrain" ask chat/latest.h5 'What is the meaning of life?'
 expect_text err "a number is missing" "What is 12 plus 34?"
 
-# Any number of ranks, and the way between two checkpoints once more.
+# The same on another number of ranks, and in a replay between two checkpoints.
 expect_exit 0 start 3 "${chat[@]}" --out again
 compare_runs chat/latest.h5 again/latest.h5
 expect_exit 0 start 3 verify --replay chat/checkpoint-00000100.h5 chat/checkpoint-00000200.h5

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The same bytes on any number of ranks, and however these are spread over nodes.
+# The same bytes on any number of ranks, with any distribution over nodes.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -34,7 +34,7 @@ expect_exit 0 start 2 "${run[@]}" --out other --seed 2
 ! /usr/bin/python3 -B "$here/compare.py" reference/latest.h5 other/latest.h5 /weights 2>err ||
     fail "another seed gave the same weights"
 
-# Half the bytes between nodes: the same bytes again and again, nearly those of the other runs, and exactly those inside a node.
+# Half the bytes between nodes: the same bytes each time, nearly those of the other runs, and exactly those inside a node.
 run=(--steps 12 --eval-every 4 "${small[@]}" --optimizer "$optimizer" --transport bfloat16)
 for name in half again; do expect_exit 0 start 4 "${run[@]}" --out "$name" --ranks-per-node 2; done
 compare_runs half/latest.h5 again/latest.h5
@@ -54,10 +54,10 @@ run=(--steps 6 --eval-every 3 --format plain --train-examples 40 --layers 1 --wi
 expect_exit 0 start alone "${run[@]}" --out alone --fresh
 same_as_alone tiny 3 --ranks-per-node 2
 
-# Processors that are not alike: BLAS is told which kernels to take.
+# Different processors: BLAS is told which kernels to use.
 if have "processor x86_64"; then
     expect_exit 0 timeout -k 5 120 "$mpirun" -np 1 env OPENBLAS_CORETYPE=Nehalem "$dtrain" "${run[@]}" --out mixed : \
         -np 1 env OPENBLAS_CORETYPE=Prescott "$dtrain" "${run[@]}" --out mixed
     expect_text err "warning: not all ranks have the kernels of rank 0"
-    say "kernels that differ: said"
+    say "different kernels are reported"
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Killed at random moments and started again with other numbers of ranks, a run ends with the bytes of one that was left in peace.
+# A run that is killed at random moments and started again with other numbers of ranks ends with the bytes of an undisturbed run.
 # Usage: kill.sh DTRAIN MPIRUN [KILLS [SEED]]
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
@@ -11,12 +11,12 @@ choose_random "${4:-}"
 run=(--eval-every 7 --checkpoint-every 1 --keep 2 "${small[@]}" --layers 1 --batch 16 --eval-examples 64
     --schedule constant)
 
-# Which processes go: all ranks, one of them, the launcher, or all at once as when the machine goes down.
+# Which processes are killed: all ranks, one of them, the launcher, or all at once, as in a crash of the machine.
 kill_job() {
     local ranks process rank=$((RANDOM % $2))
     # A busy machine may not have started a rank that could be killed yet.
     [[ $1 != rank* ]] || wait_for 60 rank_process "$rank" >/dev/null
-    # Without their launcher the ranks cannot be found any more; and it may be about to start them.
+    # Without their launcher the ranks could no longer be found, and the launcher may be about to start them.
     [[ $1 == rank* ]] || kill -STOP "$job"
     ranks=$(pgrep -P "$job" || true)
     case $1 in
@@ -38,7 +38,7 @@ for ((k = 0; k < kills; k++)); do
     ranks=$((RANDOM % 4 + 1))
     ways=(ranks rank launcher all)
     way=${ways[RANDOM % 4]}
-    # From the moment of the start, so that reading the checkpoint is hit as well.
+    # Counted from the start, so that some kills come while the checkpoint is read.
     pause=$(calculate "0.3 + $RANDOM / 32768 * 1.4")
     launch "$ranks" "${run[@]}" --steps 1000000 --out parts
     sleep "$pause"

@@ -1,4 +1,4 @@
-# Who may include what.
+# Which folder may include which headers.
 find_program(DTRAIN_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(DTRAIN_PYTHON NAMES python3 REQUIRED)
 add_test(NAME e2e.layers

@@ -1,4 +1,4 @@
-"""Who may include what: each folder's real compiler command takes what its row allows and refuses the rest.
+"""Which headers each folder may include: its real compiler command accepts what its row allows and refuses the rest.
 
 Usage: layers.py SOURCE BUILD [unittest options]
 """
@@ -14,7 +14,7 @@ import unittest
 
 # The rooms of include/dtrain, and one header of each.
 ROOMS = ["core", "data", "arithmetic", "text", "backend", "model", "optim", "mpi", "file", "folder", "checkpoint", "picture", "run", "train", "ui"]
-# For each folder the rooms and, beside the standard library, the libraries' headers that it may include.
+# For each folder the rooms that it may include, and the headers of libraries other than the standard library.
 MODEL = {"core", "data", "backend", "model"}
 RUN = MODEL | {"mpi", "folder", "checkpoint", "run"}
 MAY_INCLUDE = {
@@ -47,7 +47,7 @@ BUILD = pathlib.Path(sys.argv[2]).resolve()
 
 
 def command_of(folder):
-    """The compiler command of one file of a folder, without its input and output: of its own before those of folders in it."""
+    """The compiler command of one file of a folder, without input and output; its own files come before those of subfolders."""
     entries = [(pathlib.Path(entry["directory"], entry["file"]).resolve(), entry)
                for entry in json.loads((BUILD / "compile_commands.json").read_text())]
     for file, entry in sorted(entries, key=lambda entry: entry[0].parent != SOURCE / folder):

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# No command leaks memory or touches what is not its own, whether it succeeds or fails.
-#
-# Under valgrind; a build with the address sanitizer looks after itself.
+# No command leaks memory or accesses memory that is not its own, whether it succeeds or fails.
+# Under valgrind; a build with the address sanitizer checks itself.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +16,7 @@ else
 fi
 # Valgrind takes four times as long over fused multiply-add.
 [[ $(uname -m) != x86_64 ]] || export OPENBLAS_CORETYPE=Nehalem
-# MPI names what it was not given back.
+# MPI lists handles that were not freed.
 export OMPI_MCA_mpi_show_handle_leaks=1
 
 # watched NAME CODE ARGUMENT…: dtrain ends with this code, and without complaints.
@@ -33,7 +32,7 @@ watched() {
     say "no leak: $name"
 }
 
-# both JOB JOB: wait for two that run beside each other.
+# both JOB JOB: wait for two jobs that run at the same time.
 both() {
     local job bad=
     for job in "$@"; do wait "$job" || bad=yes; done

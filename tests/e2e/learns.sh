@@ -17,7 +17,7 @@ print("exact match on", result["problems"], "problems of the", result["split"], 
 assert result["split"] == "test" and result["problems"] == 2000 and result["exact_match"] >= 0.99, result
 assert result["add"]["exact_match"] == result["exact_match"], result' out || fail "sums were not learnt"
 
-# The same by ask, beside the shell's own sums: one wrong answer in twenty is let pass.
+# The same with ask, compared with the shell's own sums: one wrong answer in twenty is allowed.
 expect_exit 0 "$dtrain" data "${sums[@]}" --split test --first 5000 --count 20 --tsv
 tail -n +2 out | cut -f 3,4 | tr '\t' + >questions
 (($(wc -l <questions) == 20)) || fail "dtrain data gave $(wc -l <questions) problems instead of 20"
@@ -33,7 +33,8 @@ done <questions 3<out
 ((wrong <= 1)) || fail "$wrong of 20 answers are wrong"
 say "$((20 - wrong)) of 20 sums are right"
 
-# The default job, made short: problems of up to two digits. It answered 96 % so soon, a model that only guesses some percent.
+# The default job, made short: problems of up to two digits. It answered 96 % after these steps; a model that only guesses gets
+# a few percent.
 expect_exit 0 start 2 --digits 2 --dividend-digits 2 --divisor-digits 1 --steps 800 --eval-every 0 --out four
 expect_exit 0 start 2 eval four/latest.h5 --split test --count 1000 --json
 /usr/bin/python3 -B -c '

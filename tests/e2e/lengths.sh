@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Longer numbers than those trained on: places that begin anywhere, no positions, lengths of evaluation; the same bits on any number
-# of ranks, and the presets and the table over seeds.
+# Longer numbers than in training: random place offsets, no positions, lengths of evaluation; the same bits on any number of
+# ranks; the presets and the table over seeds.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,9 +19,9 @@ with h5py.File(sys.argv[1]) as f:
     assert f["weights/pos_embed"].shape == (1, 32), f["weights/pos_embed"].shape
     assert f["weights/place_embed"].shape[0] == 3 + 1 + 3 + 1, f["weights/place_embed"].shape  # digits of a sum, the operator after it, offset, none
 END
-# What the settings change is trained otherwise.
+# The settings change training.
 expect_exit 0 start alone "${run[@]}" --place-offset 0 --places 7 --out fixed
-/usr/bin/python3 -B - alone/latest.h5 fixed/latest.h5 <<'END' || fail "the offset of places is of no consequence"
+/usr/bin/python3 -B - alone/latest.h5 fixed/latest.h5 <<'END' || fail "the offset of places changes nothing"
 import h5py, numpy, sys
 a, b = (h5py.File(name)["weights/place_embed"][...] for name in sys.argv[1:])
 assert a.shape == b.shape and not numpy.array_equal(a[:3], b[:3])
@@ -47,7 +47,7 @@ expect_exit 64 start alone eval alone --eval-digits 5
 expect_text err "problems of up to 19 tokens do not fit a model with --context 16"
 expect_exit 64 "$dtrain" ask alone 12345+1
 expect_text err "12345 has 5 digits"
-# A length of evaluation is no reason to refuse: the model is asked, and has no answer.
+# A problem as long as those of evaluation is not refused: the model is asked, and has no answer.
 cp alone/latest.h5 mute.h5
 mute mute.h5
 expect_exit 65 "$dtrain" ask mute.h5 1234+1
@@ -56,7 +56,7 @@ expect_exit 64 start alone "${run[@]}" --places 6 --out small
 expect_text err "--place-offset 3 do not fit a model with --places 6"
 expect_exit 64 start alone --ops '*' --eval-digits 10 --out small
 expect_text err "--eval-digits 10: operands of products have at most 9 digits"
-say "lengths of evaluation are its own"
+say "evaluation has its own lengths"
 
 # ---- presets, and the table over seeds ----
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the tests of the whole program share. To be sourced by a script that is called with DTRAIN MPIRUN.
+# Shared by the tests of the whole program. To be sourced by a script that is called with DTRAIN MPIRUN.
 #
 # Sets $dtrain and $mpirun, and $here, the folder of these scripts; goes to an empty folder that is removed at the end.
 
@@ -13,7 +13,7 @@ mpirun=$(command -v "${2:?usage: $0 DTRAIN MPIRUN}")
     exit 1
 }
 
-# Everything of MPI in a folder with a short path: sockets lie there.
+# MPI's files are in a folder with a short path, since sockets are there.
 work=$(mktemp -d "${TMPDIR:-/tmp}/dtrain-e2e.XXXXXX")
 cd "$work" || exit
 # finish CODE
@@ -21,7 +21,7 @@ finish() {
     local code=$1
     trap - EXIT
     local job
-    # A job is a shell that waits for timeout, which passes the signal on to all it has started.
+    # A job is a shell that waits for timeout, which passes the signal on to its children.
     for job in $(jobs -p); do { pkill -TERM -P "$job" || kill -TERM "$job"; } 2>/dev/null || true; done
     wait
     cd /
@@ -38,7 +38,7 @@ exec </dev/null
 # More ranks than cores, as root in containers, one BLAS thread each.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_mpi_yield_when_idle=1 OPENBLAS_NUM_THREADS=1
-# Where PoCL is installed, hwloc's OpenCL plugin takes the signal USR1 away.
+# If PoCL is installed, hwloc's OpenCL plugin replaces the handler of signal USR1.
 export HWLOC_COMPONENTS=-opencl
 # A longer time than the default delays the signals themselves, and every exit with an error, by about twice as much.
 unset OMPI_MCA_odls_base_sigkill_timeout
@@ -51,8 +51,8 @@ unset OMP_NUM_THREADS HDF5_USE_FILE_LOCKING
 small=(--layers 2 --width 32 --heads 2 --batch 61 --micro-batch 3 --lr 2e-3 --warmup 4 --dropout 0.1 --ops '+-*/'
     --average 0.3 --eval-examples 128)
 
-# choose_random [SEED]: RANDOM begins the same way in every short run, so that a verdict does not change by itself, and another
-# way in every long one, which is to find new defects. SEED repeats one that was said.
+# choose_random [SEED]: RANDOM starts with the same seed in every short run, so that the result is stable, and with a new seed
+# in every long run, which should find new defects. SEED repeats a printed one.
 choose_random() {
     local seed=${1:-1}
     [[ -n ${1:-} || -z ${DTRAIN_LONG_TEST:-} ]] || seed=$((RANDOM * 32768 + RANDOM))
@@ -74,7 +74,7 @@ fail() {
     exit 1
 }
 
-# start RANKS ARGUMENT…: dtrain under mpirun; RANKS "alone": without it. A hang is exit code 124.
+# start RANKS ARGUMENT…: dtrain under mpirun; RANKS "alone": without mpirun. A hang gives exit code 124.
 start() {
     local ranks=$1
     shift
@@ -93,7 +93,7 @@ expect_exit() {
     ((code == wanted)) || fail "exit code $code instead of $wanted: $*"
 }
 
-# expect_text FILE TEXT…: each of the texts stands in the file.
+# expect_text FILE TEXT…: the file contains each of the texts.
 expect_text() {
     local file=$1 text
     shift
@@ -102,18 +102,18 @@ expect_text() {
     done
 }
 
-# compare_datasets A B GROUP…: every dataset and attribute under the groups of two checkpoints is the same, byte by byte. All
-# but what was measured by the clock.
+# compare_datasets A B GROUP…: every dataset and attribute under the groups of two checkpoints is the same, byte by byte, except
+# for measured times.
 compare_datasets() {
     /usr/bin/python3 -B "$here/compare.py" "$@" || fail "$1 and $2 differ"
 }
 
-# compare_runs A B: the same of all that training computes.
+# compare_runs A B: the same for all that training computes.
 compare_runs() {
     compare_datasets "$1" "$2" /config /tokenizer /weights /optimizer /metrics/train /metrics/validation /state
 }
 
-# mute FILE: the model of a checkpoint writes the first token for ever, which is no answer to anything.
+# mute FILE: the model of a checkpoint then writes only the first token, which is never an answer.
 mute() {
     PYTHONPATH=$here/../io /usr/bin/python3 -B - "$1" <<'END' || fail "$1 cannot be changed"
 import sys, h5py, signed

@@ -1,4 +1,4 @@
-# The life of a run: stopping anywhere, going on anywhere.
+# The life of a run: it can stop and continue anywhere.
 
 # dt_e2e_long(NAME SECONDS argument…): the same script, more of it; NAME.long.
 function(dt_e2e_long name timeout)
@@ -28,7 +28,7 @@ dt_e2e(memory 180)
 # These measure times: no other test runs beside them.
 set_tests_properties(e2e.term e2e.term.long e2e.signals e2e.deadline PROPERTIES RUN_SERIAL TRUE)
 
-# Makes a rank calculate wrongly.
+# A library that makes a rank calculate wrongly.
 add_library(dtrain_fault MODULE fault.c)
 target_link_libraries(dtrain_fault PRIVATE PkgConfig::BLAS MPI::MPI_C ${CMAKE_DL_LIBS})
 dt_e2e(diverge 240 $<TARGET_FILE:dtrain_fault>)

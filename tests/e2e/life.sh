@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the tests of a run's life share: starting in the background, signals, what a checkpoint says.
-# To be sourced by a script that is called with DTRAIN MPIRUN.
+# Shared by the tests of a run's life: starting in the background, signals, reading checkpoints. To be sourced by a script that
+# is called with DTRAIN MPIRUN.
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Killed jobs leave their shared memory behind: in a folder of its own it goes with the test.
+# Killed jobs leave their shared memory behind: it is in a separate folder, which is removed with the test.
 shm=$(mktemp -d "/dev/shm/dtrain-e2e.XXXXXX" 2>/dev/null || mktemp -d "$work/shm.XXXXXX")
 export OMPI_MCA_btl_vader_backing_directory=$shm OMPI_MCA_osc_sm_backing_directory=$shm
 mkdir "$work/mpi"
@@ -24,15 +24,15 @@ calculate() { awk "BEGIN { printf \"%.3f\", $* }"; }
 # holds EXPRESSION
 holds() { awk "BEGIN { exit !($*) }"; }
 
-# Where others compete for the processors a time on the clock says little of a program. What counts is the time less what it has
-# waited for a processor.
+# If others use the processors too, real time says little about a program. These tests use the real time minus the time that the
+# program waited for a processor.
 
-# watch_waiting PROCESS: until the process is gone or says that it has answered a signal. The file "watched" has for how many
-# seconds it was watched, and for how many of them that one of its threads which had to wait for a processor longest has waited.
+# watch_waiting PROCESS: watches until the process has ended or says that it has answered a signal. The file "watched" holds two
+# numbers: the seconds of watching, and the seconds that its thread with the longest wait for a processor has waited.
 watch_waiting() {
     local thread wait most=0 begin=${EPOCHREALTIME/./}
     local -A waited_at=()
-    # What watches is not to wait itself, if that may be.
+    # The watcher itself should not have to wait, if its priority may be raised.
     renice -n -5 -p "$BASHPID" >/dev/null 2>&1 || true
     while [[ -e /proc/$1 ]]; do
         for thread in /proc/"$1"/task/*; do
@@ -48,7 +48,7 @@ watch_waiting() {
     done
 }
 
-# watch PROCESS: begins to; $watch is the job that does it.
+# watch PROCESS: starts watch_waiting; $watch is its job.
 watch() {
     rm -f watched
     watch_waiting "$1" &
@@ -57,21 +57,22 @@ watch() {
     wait_for 10 test -e watched
 }
 
-# own_seconds SECONDS: of them, those in which the process under watch did not wait; at most those in which it was watched.
+# own_seconds SECONDS: SECONDS, at most the time of watching, minus the time that the process waited.
 own_seconds() {
     local seen waited
     read -r seen waited <watched
     awk "BEGIN { s = $1 < $seen ? $1 : $seen; s -= $waited; printf \"%.3f\", (s > 0 ? s : 0) }"
 }
 
-# answered SIGNAL: seconds after which the program says that its checkpoint for the signal was on disk; nothing if it does not.
+# answered SIGNAL: the seconds after which the checkpoint for the signal was on disk, as the program reports; empty if it does
+# not.
 answered() { sed -n "s/.*signal $1: answered after \([0-9.]*\) s\$/\1/p" "$work/err"; }
 
 # launch RANKS ARGUMENT…: like start, but in the background and without a time limit; $job is mpirun, or the program itself.
 launch() {
     local ranks=$1
     shift
-    # What was said before must not be taken for this start's.
+    # Remove the messages of earlier starts.
     : >"$work/out"
     : >"$work/err"
     if [[ $ranks == alone ]]; then
@@ -80,7 +81,7 @@ launch() {
         "$mpirun" -np "$ranks" "$dtrain" "$@" >"$work/out" 2>"$work/err" &
     fi
     job=$!
-    # Until then it is this shell, which a signal would make clean up.
+    # Until exec it is a copy of this shell, which would clean up at a signal.
     wait_for 10 is_started "$job"
 }
 is_started() { [[ $(readlink "/proc/$1/exe") != "$(readlink "/proc/$$/exe")" ]]; }
@@ -120,7 +121,7 @@ signal_rank() {
 }
 signal_ranks() { pkill "-$1" -P "$job" || true; }
 
-# newest_step FOLDER: of its checkpoints, 0 if there is none.
+# newest_step FOLDER: the step of its newest checkpoint, 0 if there is none.
 newest_step() {
     local file step=0
     for file in "$1"/checkpoint-*.h5; do
@@ -130,7 +131,7 @@ newest_step() {
 }
 is_past() { (($(newest_step "$1") > $2)); }
 
-# steps_of FOLDER: those of its checkpoints, in one line.
+# steps_of FOLDER: the steps of its checkpoints, on one line.
 steps_of() {
     local file steps=()
     for file in "$1"/checkpoint-*.h5; do

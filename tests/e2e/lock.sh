@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One folder, one training: a second one is refused and told who is there; after a crash nothing is in the way.
+# Only one training per folder: a second one is refused with a message that names the owner; after a crash the folder is free.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -40,7 +40,7 @@ expect_exit 0 "$dtrain" ask run 1+2
 expect_exit 0 start 2 eval run --count 8
 say "refused, with the name of the other; readers are not"
 
-# The whole job at once, as when the machine goes down: the next start has the folder at once.
+# The whole job is killed at once, as in a crash of the machine: the next start gets the folder immediately.
 step=$(newest)
 kill -STOP "$(pgrep -P "$first")" 2>/dev/null || true
 for process in $(pgrep -f -- "--out run$" | grep -vx "$$" || true); do
@@ -53,14 +53,14 @@ expect_text err "resuming run from step"
 [[ ! -e run/.lock ]] || fail "the lock outlives its owner"
 say "nothing is left in the way after a crash"
 
-# One that is just ending is waited for, and what it writes last is where the next goes on.
+# A start waits for a training that is just ending, and continues from its last checkpoint.
 begin
 pkill -USR1 -P "$(pgrep -P "$first" -x timeout || echo "$first")"
 expect_exit 75 start 2 "${run[@]}" --time-limit 4s
 wait "$first" 2>/dev/null || true
 last=$(sed -n 's/.*stopped at step \([0-9]*\) .*/\1/p' first.err)
 grep -q "resuming run from step $last " err || fail "the first ended at step $last"
-say "goes on where the other ends"
+say "continues where the other ends"
 
 # Names in the way.
 mkdir -p odd/.lock

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Recomputes a batch's logits from a checkpoint in numpy, in double precision, by the file's schema alone.
+"""Recomputes a batch's logits from a checkpoint with numpy, in double precision, using only the file's schema.
 
     dtrain eval CHECKPOINT --dump-logits FILE.json
     logits.py CHECKPOINT FILE.json
@@ -95,8 +95,8 @@ class Checkpoint:
         return scaled * self.weights[name + "/scale"] + self.weights[name + "/bias"]
 
     def places(self, tokens):
-        """How many tokens before are no part of a number; 1 for the first digit of a number, 2 for the next and what follows,
-        else 0. A carry in a number, and the letter behind it, stand where its next digit does."""
+        """Positions: how many tokens before are not part of a number. Places: 1 for the first digit of a number, 2 for the next, and so
+        on to the token after the number; otherwise 0. A carry in a number, and the letter after it, have the number's next position."""
         positions, places, digits, carried = [0], [], 0, False
         for token in tokens:
             is_digit = self.vocabulary[token] in tuple("0123456789jklmnopqst")
@@ -141,7 +141,7 @@ def gelu(z):
 
 
 def compare(checkpoint, batch):
-    """The largest difference, the largest one as a share of what is allowed, and how many logits there are."""
+    """The largest difference, the largest share of the allowed difference, and the number of logits."""
     largest, excess, count = 0.0, 0.0, 0
     texts, tokens, logits = batch["problems"], batch["tokens"], batch["logits"]
     require(len(texts) > 0, "the batch is empty")
@@ -153,7 +153,7 @@ def compare(checkpoint, batch):
         expected = checkpoint.logits(ids)
         require(actual.shape == expected.shape, f"logits are {actual.shape}, not {expected.shape}: {text}")
         difference = np.abs(actual - expected)
-        # A NaN is no agreement.
+        # A NaN does not agree.
         difference[~np.isfinite(actual)] = np.inf
         largest = max(largest, float(difference.max()))
         excess = max(excess, float((difference / (TOLERANCE * (1 + np.abs(expected)))).max()))

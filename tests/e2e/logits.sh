@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Others can read a checkpoint: h5dump shows its schema, and a numpy script recomputes a batch's logits from it.
+# Other programs can read a checkpoint: h5dump shows its schema, and a numpy script recomputes a batch's logits from it.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -11,7 +11,7 @@ for format in scratchpad plain; do
     say "$format: $(cat out)"
 done
 
-# A weight that is off by a hundredth shows.
+# A small change of one weight is detected.
 cp -L plain/best.h5 off.h5
 /usr/bin/python3 -B - <<'END'
 import h5py

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A rank that dies or is stuck ends the whole job, soon, and with its name; a job that was suspended goes on.
+# A dead or stuck rank ends the whole job soon, with a message that names it; a suspended job goes on.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
@@ -16,7 +16,7 @@ for rank in 2 1 0; do
     signal_rank KILL "$rank"
     end_of_job
     say "rank $rank killed: saved $(newest_step dead) of $(last_made)"
-    # As the rank, 128 and KILL.
+    # The rank's own exit code: 128 + KILL.
     ((code == 137)) || fail "exit code $code after rank $rank was killed"
     grep -qE "process rank $rank .*on node $host" err || fail "the rank and its host are not named"
 done
@@ -25,7 +25,7 @@ done
 # ---- stuck ----
 
 for rank in 3 1 0; do
-    # Rank 3 is missed by the rank on its node, not by those of the other.
+    # The other rank of rank 3's node names it, not those of the other node.
     launch 4 "${run[@]}" --out "stuck$rank" --stall-timeout 3s --ranks-per-node $((rank == 3 ? 2 : 0))
     wait_for 60 has_made 5
     signal_rank STOP "$rank"
@@ -36,7 +36,7 @@ for rank in 3 1 0; do
     ((code == STALLED)) || fail "exit code $code after rank $rank was stuck"
     expect_text err "rank $rank on $host has made no progress for" "--stall-timeout" "start it again to go on from the last checkpoint"
     holds "$took > 2.5" || fail "it was ended after $took s already"
-    # What ends the job also wakes the rank, which may then complete a step more.
+    # Ending the job also wakes the rank, which may then complete one more step.
     sed -i '/the last completed step, [0-9]*, has been saved/q' err
     ((rank == 0)) || (($(newest_step "stuck$rank") >= $(last_made))) ||
         fail "step $(last_made) was complete, $(newest_step "stuck$rank") was saved"
@@ -51,7 +51,7 @@ end_of_job
 ((code == STALLED)) || fail "exit code $code after a rank was stuck in the validation"
 expect_text err "rank 1 on $host has made no progress for"
 
-# A rank that is a node by itself is named by the others.
+# A rank that is alone on its node is named by the others.
 launch 2 "${run[@]}" --out alone --stall-timeout 3s --ranks-per-node 1
 wait_for 60 has_made 5
 signal_rank STOP 1
@@ -77,7 +77,7 @@ say "suspended for longer than the timeout, and on"
 
 # ---- a rank that never starts ----
 
-# The other program never calls MPI: the ranks of dtrain would wait for it for ever in the start of MPI.
+# The other program never calls MPI: without a limit the ranks of dtrain would wait for it without end.
 expect_exit 71 timeout -k 5 60 "$mpirun" -np 2 "$dtrain" --steps 5 --out never --stall-timeout 3s : -np 1 sleep 100
 [[ $(grep -c 'dtrain: error' err) == 1 ]] || fail "not one sentence"
 expect_text err "rank 0 on $(hostname)" "for 20 s while starting MPI"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Too little memory is said at the start, in one sentence, with exit code 71: neither a hang nor a kill.
+# Too little memory is reported at the start, in one sentence, with exit code 71; the program neither hangs nor is killed.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-unset OPENBLAS_NUM_THREADS # that many threads want that many buffers
+unset OPENBLAS_NUM_THREADS # each thread needs a buffer
 readonly MEMORY=71
 limit=20 # seconds: a program that hangs is exit code 124
 
@@ -25,7 +25,7 @@ for command in "ask run 1+2" "eval run --count 8" "info run" "verify run"; do
     expect_text err "raise the limit (ulimit -v)"
 done
 expect_exit 0 within 400000 start alone info run
-# Whatever the limit, each command ends: with an answer or with the sentence.
+# With any limit each command ends, with an answer or with the message.
 for size in 240000 280000 320000 400000 600000; do
     code=0
     within $size start alone eval run --count 8 >out 2>err || code=$?

@@ -1,4 +1,4 @@
-# The second backend, where it is built.
+# The OpenCL backend, if it is built.
 if(NOT DTRAIN_HAS_OPENCL)
   dt_without_opencl(e2e.opencl e2e)
   return()

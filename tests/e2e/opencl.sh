@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The OpenCL backend keeps the promises of the CPU's: the same bytes on any number of ranks, checkpoints that both go on from, answers
-# from either; and what goes wrong with devices costs nothing but the step in flight.
+# The OpenCL backend keeps the promises of the CPU's: the same bytes on any number of ranks, checkpoints that both can continue,
+# the same answers; a failing device loses at most the step in flight.
 # Usage: opencl.sh DTRAIN MPIRUN FAULT
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
@@ -36,7 +36,7 @@ expect_text out "opencl: "
 expect_exit 0 start 2 verify --backend opencl --replay alone/checkpoint-00000003.h5 alone/latest.h5
 expect_text out "3 steps replayed on 2 ranks: the same bytes"
 
-# ---- a checkpoint of one backend, gone on with on the other ----
+# ---- a checkpoint of one backend, continued on the other ----
 
 mixed=(--schedule constant --layers 2 --width 32 --heads 2 --batch 16 --shards 2 --lr 2e-3 --warmup 4 --dropout 0.1 --eval-every 0)
 expect_exit 0 start 2 "${mixed[@]}" --steps 50 --out cpu
@@ -53,7 +53,7 @@ def losses(run):
 for run in "from_cpu", "from_opencl":
     off = numpy.abs(losses(run) - losses("cpu"))
     assert len(off) == 50 and off.max() < 1e-4, (run, off.max())
-    # They did not all come from the same backend.
+    # The second half came from another backend.
     assert (off[25:] > 0).any(), run
     print(f"{run}: losses of 50 steps agree to {off.max():.1e}")
 END
@@ -87,7 +87,7 @@ if ((gpu == 0)); then
     compare_runs cpu/latest.h5 auto/latest.h5
 fi
 
-# ---- signals, which OpenCL's compilers would like to have ----
+# ---- signals, whose handlers OpenCL's compilers may replace ----
 
 launch alone "${run[@]}" --steps 1000000 --eval-every 0 --backend opencl --out signalled --log-level debug
 wait_for 60 has_made 2
@@ -96,7 +96,7 @@ end_of_job
 ((code == 75)) || fail "exit code $code after USR1"
 [[ $(last_stop signalled/latest.h5) == "signal USR1" ]] || fail "the history says $(last_stop signalled/latest.h5)"
 
-# ---- bad luck ----
+# ---- failures ----
 
 # faulty FAULT RANKS ARGUMENT...
 faulty() {
@@ -114,9 +114,10 @@ expect_exit 71 faulty "memory 4000000" 2 "${run[@]}" --width 64 --backend opencl
 expect_text err "activations need" "gives at most" "--width" "--micro-batch"
 expect_exit 0 faulty "name 1" 2 "${run[@]}" --steps 1 --backend opencl --out mixed
 expect_text err "warning: not all ranks have the device of rank 0"
-say "no device, broken kernels, no memory: said"
+say "no device, broken kernels and no memory are reported"
 
-# saved FOLDER: what a start whose device failed has left is whole, and leads where the run without a failure came to.
+# saved FOLDER: a start whose device failed has left a whole checkpoint, from which the run continues to the same bytes as a run
+# without a failure.
 saved() {
     local step
     step=$(newest_step "$1")
@@ -129,11 +130,11 @@ saved() {
 }
 expect_exit 75 faulty "read 1 80" 2 "${run[@]}" --backend opencl --out lost
 saved lost
-# Weights that do not reach the device are the next step's trouble: this one is complete. Before them, the test of CLBlast queues
-# five large writes.
+# If the new weights do not reach the device, only the next step fails: this one is complete. Before them, the test of CLBlast
+# queues five large writes.
 expect_exit 75 faulty "push 1 10" 2 "${run[@]}" --backend opencl --checkpoint-every 50 --eval-every 0 --out unpushed
 [[ $(newest_step unpushed) == 4 ]] || fail "step $(newest_step unpushed) was saved"
-# Where no step was made, another start would come no farther.
+# If no step was made, another start would not get any further.
 expect_exit 69 faulty "read 1 15" 2 "${run[@]}" --backend opencl --out never
 expect_text err "rank 1 on" "has failed"
 expect_exit 69 faulty "read 0 15" 1 eval pupil --backend opencl

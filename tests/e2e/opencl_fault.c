@@ -18,14 +18,14 @@
 
 static bool lost;
 
-/* The real function of a name that is ours here. */
+/* The real function behind a name that this file defines. */
 static void find(void *function, const char *name) {
     void *found = dlsym(RTLD_NEXT, name);
     if (!found) abort();
     memcpy(function, &found, sizeof found);
 }
 
-/* The numbers behind a kind of fault; false: it is another one that is wanted. */
+/* The numbers after a kind of fault; false: another kind is set. */
 static bool wanted(const char *kind, long *first, long *second) {
     const char *text = getenv("DTRAIN_TEST_OPENCL");
     char named[16];
@@ -39,7 +39,7 @@ static bool is_rank(long which) {
     return strtol(rank ? rank : "0", NULL, 10) == which;
 }
 
-/* Whether this rank's device is gone with this call. */
+/* Whether this rank's device is lost from this call on. */
 static bool is_lost(const char *kind, long *calls) {
     long which, from;
     if (wanted(kind, &which, &from) && is_rank(which)) lost = lost || ++*calls >= from;

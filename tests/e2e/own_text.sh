@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Lines of one's own: learned, asked, evaluated, replayed and gone on with like arithmetic, and held to the file that was begun with.
+# A user's own lines: learned, asked, evaluated, replayed and continued like arithmetic; the file may not change.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Words and what they are backwards, in letters of several bytes; some twice; one line has a word that is nowhere else.
+# Words and their reversals, with letters of several bytes; some lines twice; one line has a word that occurs only there.
 /usr/bin/python3 -B - <<'END' || fail "no text"
 import random
 random.seed(5)
@@ -42,9 +42,9 @@ table = [row.split("\t") for row in open("out").read().splitlines()]
 assert table[0] == ["index", "prompt", "answer"]
 assert ["\t".join(row[1:]) for row in table[1:]] == [line(row) for row in rows["test"]]
 END
-say "$lines lines are where they belong"
+say "$lines lines are in the right splits"
 
-# What is kept of a large file is where some of its lines begin.
+# Of a large file only the offsets of some lines are kept in memory.
 seq 1 3000000 >numbers.txt
 /usr/bin/python3 -B - "$dtrain" <<'END' || fail "a large file is kept in memory"
 import os, resource, subprocess, sys
@@ -88,7 +88,7 @@ expect_text err "standard input:2:3: byte 3 (0x00)" "  ba?b" "standard input:4:1
 expect_exit 64 "$dtrain" ask words "abcabcabcabcabcabcabcabcabcabcabcabc"
 expect_text err "37 tokens"
 
-# The file stands in the checkpoint by name, size and digest; what it says does not.
+# The checkpoint has the name, size and digest of the file, but not its content.
 /usr/bin/python3 -B - words/latest.h5 <<'END' || fail "the checkpoint does not say which file it was"
 import os, sys
 import h5py
@@ -168,7 +168,7 @@ bad 'a\tb\nabcde\tedcba\n' "bad.txt:3:8: the line needs 12 tokens" "--context" "
 bad '\x1b[31m\t\n' "bad.txt:2:7: there is no answer" "  ?[31m "
 say "bad lines are shown"
 
-# Ends and marks as other systems leave them, and empty lines: the same lines.
+# Line ends and marks of other systems, and empty lines: the same lines.
 seq 10 59 | sed 's/.*/&\tx&/' >numbers.txt
 expect_exit 0 "$dtrain" data --train-file numbers.txt --count 60 --json
 mv out wanted
@@ -183,7 +183,7 @@ done
 expect_exit 0 start alone "${tiny[@]}" --train-file ends.txt --out empty
 expect_text err "50 empty lines left out"
 
-# More of the same lines would not help.
+# More lines with the same text would not help.
 seq 1000 | sed 's/.*/same/' >same.txt
 expect_exit 64 start alone "${tiny[@]}" --eval-every 1 --train-file same.txt --out bad
 expect_text err "all are equal" "more different lines"
@@ -195,7 +195,7 @@ expect_exit 0 start alone "${tiny[@]}" --eval-every 1 --train-file letters.txt -
 iconv -f UTF-8 -t UTF-16 <letters.txt >utf16.txt
 expect_exit 65 start alone "${tiny[@]}" --train-file utf16.txt --out bad
 expect_text err "utf16.txt:1:1: byte 1" "iconv -f UTF-16"
-say "ends of lines, empty ones, and equal ones"
+say "line ends, empty lines and equal lines are handled"
 
 seq 10 59 | sed 's/.*/&\tx&/' >numbers.txt
 expect_exit 64 start 2 "${tiny[@]}" --places 2 --train-file numbers.txt --out bad
@@ -204,7 +204,7 @@ expect_text err "numbers.txt needs a model with --places 3"
 expect_exit 0 start 2 "${tiny[@]}" --places 3 --train-file numbers.txt --out fits
 say "numbers have to fit the places"
 
-# ---- plain text: all of it is learned, and it is gone on with ----
+# ---- plain text: all of it is learned, and the model continues it ----
 
 for ((i = 0; i < 400; i++)); do
     if ((i % 3)); then say "$((i % 10)) if by land"; else say "$((i % 10)) if by sea, と言った"; fi
@@ -216,10 +216,10 @@ expect_exit 0 "$dtrain" ask plain "7 if by s" ""
 /usr/bin/python3 -B -c '
 import re
 goes_on, begins = open("out").read().splitlines()
-assert goes_on == "ea, と言った" and re.fullmatch(r"\d if by (land|sea, と言った)", begins), (goes_on, begins)' || fail "the text is not gone on with"
+assert goes_on == "ea, と言った" and re.fullmatch(r"\d if by (land|sea, と言った)", begins), (goes_on, begins)' || fail "the model does not continue the text"
 expect_exit 0 start 2 eval plain
 expect_text out "lines of the test split" "nats per token"
-say "plain text is gone on with"
+say "the model continues plain text"
 
 # ---- a line longer than any buffer ----
 

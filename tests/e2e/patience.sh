@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Training ends when validations get no better, the count goes on over stops, and the best model is the result.
+# Training ends when validations no longer improve, stops keep the count, and the best model is the result.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
 
-# Nothing is learnt at this rate: by more than 0.01 the first validation stays the best one.
+# Nothing is learned at this rate: no validation is better than the first by more than 0.01.
 run=("${small[@]}" --lr 1e-9 --metric loss --min-delta 0.01 --eval-every 20 --patience 5 --steps 100000
     --schedule constant --checkpoint-every 10)
 
@@ -27,7 +27,7 @@ expect_exit 0 start 1 "${run[@]}" --out parts
 compare_runs whole/latest.h5 parts/latest.h5
 [[ $(readlink parts/best.h5) == checkpoint-00000020.h5 ]] || fail "the best is $(readlink parts/best.h5)"
 
-# It is finished, and says what would let it go on.
+# It is finished, and says how to continue.
 checksums parts >before
 expect_exit 0 start 2 "${run[@]}" --out parts
 expect_text err "parts is finished: 120 steps" "--patience 0 or a larger one"
@@ -36,7 +36,7 @@ cmp before after || fail "starting a finished run touched it"
 expect_exit 0 start 2 "${run[@]}" --out parts --patience 7
 expect_text err "changed: patience 5 -> 7" "finished 160 steps"
 
-# A larger min-delta makes the same curve count as no better; a smaller one as better.
+# With min-delta 0 a falling curve counts as better, with a large min-delta it does not.
 expect_exit 0 start 2 "${run[@]}" --lr 1e-3 --min-delta 0 --steps 200 --out learning
 expect_text err "finished 200 steps"
 expect_exit 0 start 2 "${run[@]}" --lr 1e-3 --min-delta 100 --steps 200 --out demanding

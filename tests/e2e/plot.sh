@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The curves of a run, as SVG and PNG and in the terminal; across a resume; and what is said when gnuplot cannot draw them.
+# The curves of a run, as SVG and PNG and in the terminal; across a resume; and the messages when gnuplot cannot draw them.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# check SCRIPT ARGUMENT…: a few lines of Python that look at the output or at pictures.
+# check SCRIPT ARGUMENT…: a few lines of Python that check the output or pictures.
 check() {
     local script=$1
     shift
@@ -16,7 +16,7 @@ def texts(name):
 $script" "$@" || fail "not as expected: $script"
 }
 
-# A name that neither gnuplot nor XML may take for anything but a name; the last byte is no UTF-8.
+# A name with characters that are special for gnuplot or XML; the last byte is not UTF-8.
 run=$'a <run> & "more", it\'s `id` @x \\n \xff'
 settings=("${small[@]}" --eval-every 20 --checkpoint-every 20 --keep 0)
 expect_exit 0 start 2 "${settings[@]}" --steps 40 --out "$run"
@@ -87,7 +87,7 @@ printf 'no checkpoint' >foreign.h5
 expect_exit 65 "$dtrain" plot foreign.h5
 expect_text err foreign.h5
 
-# A gnuplot that fails half-way, or is killed: its words are shown, the old picture stays.
+# A gnuplot that fails half-way or is killed: its message is shown, the old picture is kept.
 mkdir bin
 printf '#!/bin/sh\nprintf half\nprintf "\\n  line 7: out of\\n  ink\\n" >&2\nexit 3\n' >bin/gnuplot
 chmod +x bin/gnuplot
@@ -120,8 +120,8 @@ title = "a <run> & \"more\", it\x27s `id` @x \\n ?/: step 60 of 60"
 assert title in shown, shown
 assert any(text.startswith("best: ") for text in shown)'
 
-# The learning rate has one point per step, evenly spaced over the resume: no gap, no double point. The mark of the resume goes
-# through all four panels at step 40.
+# The learning rate has one point per step, evenly spaced across the resume: no gap, no double point. The mark of the resume is
+# in all four panels, at step 40.
 check '
 def lines(element):
     return [[tuple(map(float, p.split(","))) for p in re.findall(r"-?[\d.]+,-?[\d.]+", part)]
@@ -138,7 +138,7 @@ def walk(element, name):
         else:
             walk(child, name)
 walk(root, None)
-# One unbroken line, beside the two points of its key.
+# One unbroken line, in addition to the two points of its key.
 rate = max((line for path in curves["gnuplot_plot_2c"] for line in lines(path)), key=len)
 assert len(rate) == 60, len(rate)
 step = (rate[-1][0] - rate[0][0]) / 59

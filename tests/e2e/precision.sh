@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Products of bfloat16: the same bits on any number of ranks and over a resume with another number, a change of precision on
-# the way that the history keeps and a replay follows, and results that are those of float32 but for rounding.
+# Training in bfloat16: the same bits on any number of ranks and over a resume with another number; a change of precision on the
+# way is kept in the history, and a replay follows it; results differ from those in float32 only by rounding.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -22,7 +22,7 @@ for optimizer in muon adamw; do
 done
 grep -q '^precision = bfloat16$' alone/config.ini || fail "config.ini does not tell the precision"
 
-# Other bytes than those of float32, and nearly the same losses.
+# Not the bytes of float32, but nearly the same losses.
 expect_exit 0 start 2 "${half[@]}" --precision float32 --out whole
 ! /usr/bin/python3 -B "$here/compare.py" alone/latest.h5 whole/latest.h5 /weights 2>err || fail "bfloat16 changed nothing"
 /usr/bin/python3 -B - <<'PYTHON' || fail "the losses of bfloat16 are not those of float32"
@@ -42,7 +42,7 @@ expect_exit 0 start 2 verify --replay change/checkpoint-00000006.h5 change/check
 expect_text out "the same bytes"
 expect_exit 0 start 2 verify --replay change/checkpoint-00000012.h5 change/checkpoint-00000018.h5
 
-# ---- auto: whatever this processor is fast with ----
+# ---- auto: the precision that is faster on this processor ----
 if grep -q avx512_bf16 /proc/cpuinfo; then fast=bfloat16; else fast=float32; fi
 expect_exit 0 start 2 "${run[@]}" --steps 2 --precision auto --out auto
 grep -q "^precision = $fast\$" auto/config.ini || fail "auto is not $fast on this processor"
@@ -51,7 +51,7 @@ if [[ $fast == float32 ]]; then
     expect_text err "several times as long"
 fi
 
-# ---- looking at a model in either precision ----
+# ---- evaluating a model in either precision ----
 for command in eval ask; do
     for precision in float32 bfloat16 auto; do
         case $command in

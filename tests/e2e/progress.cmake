@@ -1,2 +1,2 @@
-# What a run shows.
+# The progress that a run shows.
 dt_e2e(progress 180)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a run shows while it goes on: a bar on a terminal, alone and under mpirun, that no message runs into; plain lines elsewhere.
+# The progress that a run shows: a bar on a terminal, alone and under mpirun, that messages do not disturb; plain lines elsewhere.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,7 +23,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 END
 
 cat >look.py <<'END'
-"""What stands on a terminal in the end, and every state that its last line was in."""
+"""Checks the text on a terminal at the end, and every state of its last line."""
 import json, re, sys
 columns, steps, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 lines, line, bars, column = [], "", [], 0
@@ -40,7 +40,7 @@ for part in re.findall("\x1b\\[K|\r|\n|[^\x1b\r\n]+|\x1b", open("seen", encoding
     else:
         line = line[:column] + part + line[column + len(part):]
         column += len(part)
-assert line == "", line  # the bar is taken away in the end
+assert line == "", line  # the bar is removed at the end
 lines = [text for text in lines if text]
 assert all(text.startswith("dtrain: ") for text in lines), lines
 assert not any("left" in text for text in lines), lines
@@ -65,7 +65,7 @@ for columns in 60 120; do
 done
 say "one rank shows a bar"
 
-# mpirun passes on what its ranks write: to a terminal, and to a file, where no bar may be.
+# mpirun passes on what its ranks write: to a terminal, and to a file, which must contain no bar.
 if "$mpirun" --version | grep -q "Open MPI\|PRRTE"; then
     expect_exit 0 timeout 60 /usr/bin/python3 -B terminal.py 120 seen "$mpirun" -np 2 "$dtrain" "${settings[@]}" --out ranks
     /usr/bin/python3 -B look.py 120 60 ranks || fail "the bar of two ranks"

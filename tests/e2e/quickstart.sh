@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# jobs/quickstart.sh in a fresh copy of the sources: builds, trains, shows and asks; stops and goes on. Whatever way the settings
-# come in, it asks the run that was trained, and what that one has learnt.
+# jobs/quickstart.sh in a fresh copy of the sources: builds, trains, shows and asks; stops and continues. However the settings
+# are given, it asks the run that was trained, with problems that it has learned.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -20,7 +20,7 @@ expect_text "$work/err" "Training on 2 ranks" "finished 40 steps"
 expect_exit 75 env NP=3 jobs/quickstart.sh "${options[@]}" --steps 100000 --time-limit 4s
 expect_text "$work/err" 'resuming runs/a "b\c from step 40' "Run the same command again" 'checkpoint in runs/a "b\c'
 
-# What is wrong is said once, and the exit code is the program's.
+# An error is reported once, and the exit code is the program's.
 expect_exit 64 env NP=2 jobs/quickstart.sh --widht 3
 expect_text "$work/err" "widht"
 expect_exit 64 env NP=two jobs/quickstart.sh
@@ -47,7 +47,7 @@ for i in {1..60}; do printf 'the line %s of a text\n' "$i"; done >plain.txt
 expect_exit 0 env NP=2 jobs/quickstart.sh "${model[@]}" --steps 20 --train-file plain.txt --out runs/plain
 asked | grep -qx 'the line' || fail "of plain text were begun: $(asked)"
 
-# A loop's list is the loop's.
+# The script does not read the standard input of a loop around it.
 printf '%s\n' 3 4 | while read -r seed; do
     expect_exit 0 env NP=2 jobs/quickstart.sh "${model[@]}" --steps 20 --seed "$seed" --out "runs/seed$seed"
 done

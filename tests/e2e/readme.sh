@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pages for people are right: every command of README.md runs as it stands there, on a small run in the place of the default job;
-# README.md names every option and keeps its size; files that pages name are there.
+# The pages are right: every command of README.md runs as written, on a small run instead of the default job; README.md names
+# every option and keeps its size; files that pages name exist.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,14 +8,14 @@ top=$here/../..
 readme=$top/README.md
 pages=("$readme" "$top/src/data/README.md")
 
-# ---- README.md is a page that can be read in one go, and in a terminal ----
+# ---- README.md is short, and fits into a terminal ----
 
 lines=$(wc -l <"$readme")
 ((lines <= 185)) || fail "README.md has $lines lines; move something to a page of its own"
 wide=$({ LC_ALL=C.UTF-8 grep -nE '.{141}' "$readme" || true; } | cut -d : -f 1 | tr '\n' ' ')
 [[ -z $wide ]] || fail "README.md: more than 140 characters in these lines: $wide"
 
-# ---- what pages name is there: where their links lead, and the files of this repository ----
+# ---- links of pages, and files of this repository that they name, exist ----
 
 named=0
 while read -r page; do
@@ -30,7 +30,7 @@ while read -r page; do
 done < <(find "$top"/{README.md,io,jobs,mpi,src,tests} -name '*.md')
 ((named >= 40)) || fail "only $named names of files found in the pages"
 
-# ---- options: each that README.md names exists, and each of the program stands in one of README.md's tables ----
+# ---- options: each that README.md names exists, and each of the program is in one of README.md's tables ----
 
 "$dtrain" --help >help
 commands=$(tr '\n' ' ' <help | sed -nE 's/.*Other commands: dtrain ([a-z, ]+);.*/\1/p' | tr -d ,)
@@ -38,7 +38,7 @@ commands=$(tr '\n' ' ' <help | sed -nE 's/.*Other commands: dtrain ([a-z, ]+);.*
 for command in $commands; do "$dtrain" "$command" --help >>help; done
 grep -oE '`--[a-z0-9-]+' "$readme" | tr -d '`' | sort -u >named
 grep '^|' "$readme" | grep -oE '`--[a-z0-9-]+' | tr -d '`' | sort -u >listed
-# An option begins its line of the help, perhaps after its letters.
+# An option begins its line of the help, or follows its short form.
 grep -oE '^ +(-., )*--[a-z0-9-]+' help | grep -oE -e '--[a-z0-9-]+' | sort -u >options
 (($(wc -l <options) >= 60)) || fail "only $(wc -l <options) options found in dtrain --help"
 unknown=$(comm -23 named options | tr '\n' ' ')
@@ -65,12 +65,12 @@ ran=0
 for page in "${pages[@]}"; do
     while read -r block; do
         while IFS= read -r line; do
-            # What installs and builds: e2e.quickstart, and what runs this. All of the default's domain takes minutes:
-            # e2e.exhaustive has a small one.
+            # Skipped: installing and building (e2e.quickstart does it), running the tests, and the default's whole domain,
+            # which takes minutes (e2e.exhaustive has a small one).
             [[ -z $line || $line == jobs/quickstart.sh* || $line == jobs/test.sh* || $line == cmake* || $line == *--exhaustive* ]] && continue
             code=0
             (eval "$line") </dev/null >out 2>err || code=$?
-            # An untrained model may fail to answer, and then says so; the command is right all the same.
+            # An untrained model may have no answer and say so; the command is right nevertheless.
             wanted=0
             ! grep -q "which is no answer; it needs more training" err || wanted=65
             ((code == wanted)) || fail "exit code $code instead of $wanted: $line"
@@ -90,7 +90,7 @@ for path in sys.argv[1:]:
     assert {"shards", "ranks"} <= {word.split()[-1] for word in words}, (path, words)' picture.svg "$top/tests/bench/picture.svg" ||
     fail "a picture is none"
 
-# ---- the examples of src/data/README.md are what tests/unit/test_format.c asks for ----
+# ---- the examples of src/data/README.md are those of tests/unit/test_format.c ----
 
 tr -d '\n' <"$top/tests/unit/test_format.c" | sed 's/" *"//g' >written
 examples=0

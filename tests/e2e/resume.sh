@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A run that is stopped and goes on with other numbers of ranks ends with the bytes of one that was never stopped.
+# A run that is stopped and continued with other numbers of ranks ends with the bytes of a run that was never stopped.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,13 +16,13 @@ newest_step() {
 }
 is_past() { (($(newest_step "$1") > $2)); }
 
-# stop CODE SIGNAL RANKS FOLDER STEP: train from where FOLDER stands, signal once there is a checkpoint after STEP.
+# stop CODE SIGNAL RANKS FOLDER STEP: continue the run in FOLDER, and send the signal once there is a checkpoint after STEP.
 stop() {
     local wanted=$1 signal=$2 ranks=$3 folder=$4 step=$5 code=0
     start "$ranks" "${run[@]}" --out "$folder" >out 2>err &
     local job=$!
     wait_for 60 is_past "$folder" "$step"
-    # Not to timeout, but to what it started: mpirun, or dtrain itself.
+    # Not to timeout, but to its child: mpirun, or dtrain itself.
     pkill -"$signal" -P "$(pgrep -P "$job" -x timeout || echo "$job")"
     wait "$job" || code=$?
     ((code == wanted)) || fail "exit code $code instead of $wanted after signal $signal to $ranks ranks"
@@ -31,7 +31,7 @@ stop() {
 
 expect_exit 0 start 2 "${run[@]}" --out whole
 
-# ---- 4 ranks, 1, 3; each start finds its own way ----
+# ---- 4 ranks, then 1, then 3 ----
 
 stop 75 USR1 4 parts 0
 expect_text err "stopped at step" "start dtrain again"
@@ -39,7 +39,7 @@ first=$(newest_step parts)
 stop 75 TERM alone parts $((first + 5))
 expect_text err "resuming parts from step $first" "was 4 ranks, now 1"
 second=$(newest_step parts)
-# mpirun leaves its ranks a second, and has a code of its own.
+# mpirun gives its ranks one second, and has its own exit code.
 stop 1 TERM 3 parts $((second + 5))
 expect_text err "resuming parts from step $second" "was 1 rank, now 3"
 third=$(newest_step parts)
@@ -72,7 +72,7 @@ say "a finished run stays as it is"
 
 expect_exit 0 start 2 "${run[@]}" --resume "branch/$(printf 'checkpoint-%08d.h5' "$first")" --out elsewhere
 compare_runs whole/latest.h5 elsewhere/latest.h5
-# The file resumed from comes along only as the best one so far.
+# The resumed file is copied only if it is the best one so far.
 file=$(printf 'checkpoint-%08d.h5' "$first")
 [[ ! -e elsewhere/$file ]] || cmp "elsewhere/$file" "branch/$file" || fail "the file resumed from was changed on the way"
 say "same bytes: resumed into another folder"
@@ -83,7 +83,7 @@ truncate -s -1000 "$newest"
 before=$(find branch -name 'checkpoint-*.h5' ! -name "${newest#*/}" | sort | tail -n 1)
 good=$before
 before=${before##*checkpoint-} before=$((10#${before%.h5}))
-# Whoever looks at the run sees the same; a file that has just been removed is no reason to speak.
+# Commands that read the run behave the same way; a file that has just been removed causes no message.
 ln -s removed "branch/checkpoint-99999999.h5"
 for command in "info branch" "plot --ascii branch"; do
     # shellcheck disable=SC2086 # words
@@ -104,11 +104,11 @@ newest=flipped/${newest#*/}
 /usr/bin/python3 -B - "$newest" <<'END'
 import sys, h5py
 with h5py.File(sys.argv[1]) as file:
-    place = file["weights/layers/1/mlp_in/weight"].id.get_offset()
+    offset = file["weights/layers/1/mlp_in/weight"].id.get_offset()
 with open(sys.argv[1], "r+b") as file:
-    file.seek(place + 100)
+    file.seek(offset + 100)
     byte = file.read(1)[0]
-    file.seek(place + 100)
+    file.seek(offset + 100)
     file.write(bytes([byte ^ 1]))
 END
 expect_exit 0 start 2 "${run[@]}" --out flipped

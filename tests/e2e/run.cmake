@@ -1,4 +1,4 @@
-# The program as people run it: e2e.<what>, each a script called with the program and the MPI launcher.
+# Tests of the whole program, e2e.<name>: each is a script that is called with the program and the MPI launcher.
 
 # dt_e2e(NAME SECONDS argument…)
 function(dt_e2e name timeout)
@@ -7,7 +7,7 @@ function(dt_e2e name timeout)
   set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT ${timeout} PROCESSORS 2 SKIP_RETURN_CODE 77)
 endfunction()
 
-# dtrain with MPI_Allreduce in the place of mpi/reducer.c.
+# dtrain with MPI_Allreduce instead of mpi/reducer.c.
 add_executable(dtrain_allreduce allreduce_reducer.c $<TARGET_OBJECTS:dtrain>)
 get_target_property(linked dtrain LINK_LIBRARIES)
 target_link_libraries(dtrain_allreduce PRIVATE ${linked} MPI::MPI_C)

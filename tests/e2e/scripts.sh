@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The scripts of jobs/ pass on what people give them, word for word, and read nothing but what is theirs; a program that tells what
-# it was given stands in the place of Slurm's and of dtrain.
+# The scripts of jobs/ pass on their arguments unchanged, and read no input that is not theirs. A program that prints its
+# arguments replaces dtrain and Slurm's programs.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -10,7 +10,7 @@ mkdir bin
 cat >bin/told <<'END'
 #!/bin/bash
 printf '%s' "${0##*/}" && printf ' <%s>' "$@" && echo
-cat # what an eager launcher does
+cat # some launchers read all input
 END
 chmod +x bin/told
 for name in srun mpirun squeue scontrol; do ln -s told "bin/$name"; done
@@ -58,14 +58,14 @@ expect_words "srun <--mpi=pmix> <--cpus-per-task=1> <--cpu-bind=cores> <--kill-o
 DTRAIN_SBATCH=bin/told expect_exit 0 bash "$jobs/preemptible.sbatch" train --steps 5
 expect_words "told <--checkpoint-every> <5m> <--steps> <5>"
 
-# What is left to read is the caller's.
+# Standard input belongs to the caller.
 printf '%s\n' 1 2 3 | while read -r seed; do
     batch --seed "$seed" >>seeds 2>/dev/null
 done
 (($(grep -c '<--seed>' seeds) == 3)) || fail "of three seeds: $(cat seeds)"
 say "words and input of dtrain.sbatch"
 
-# ---- what training says to scripts ----
+# ---- the JSON line of training for scripts ----
 
 # check SCRIPT: Python over the only line of the output.
 check() { /usr/bin/python3 -B -c "import json; end = json.loads(open('out').read()); $1" || fail "not as expected: $1"; }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Signals are answered at once at any moment; USR2 asks for a checkpoint, and the run goes on; a second INT ends it immediately.
+# Signals are answered at once at any time; USR2 asks for a checkpoint, and the run goes on; a second INT ends it immediately.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
 
-# Seconds of its own in which the program answers; it takes a few milliseconds.
+# The most seconds, without waiting for a processor, until the program answers; it takes a few milliseconds.
 SOON=0.3
 
-# expect_soon SIGNAL: the run, which `watch` looks at, answers it soon.
+# expect_soon SIGNAL: the run, which `watch` watches, answers it soon.
 expect_soon() {
     local took own
     kill "-$1" "$job"
@@ -18,7 +18,7 @@ expect_soon() {
     holds "$own < $SOON" || fail "$own s of its own until the checkpoint was written"
 }
 
-# ---- USR2: a checkpoint, and on ----
+# ---- USR2: a checkpoint, and the run goes on ----
 
 run=(--steps 150 --eval-every 50 --checkpoint-every 0 --keep 0 "${small[@]}" --schedule constant --log-level debug)
 expect_exit 0 start 2 "${run[@]}" --out whole
@@ -28,7 +28,7 @@ kill -USR2 "$job"
 wait_for 30 is_past asked 0
 first=$(newest_step asked)
 wait_for 30 has_made $((first + 5))
-# One that only another rank gets is rank 0's business as well.
+# Rank 0 also answers a USR2 that only another rank gets.
 signal_rank USR2 1
 wait_for 30 is_past asked "$first"
 end_of_job
@@ -58,7 +58,7 @@ end_of_job
 
 # ---- a long step ----
 
-# One pass over the model takes seconds here; nothing looks at flags meanwhile.
+# One pass over the model takes seconds here; meanwhile the loop checks no flags.
 long=(--layers 4 --width 128 --heads 4 --ops '*' --digits 4 --batch 800 --micro-batch 800 --shards 1 --eval-every 0
     --steps 100 --checkpoint-every 0 --log-level debug)
 launch alone "${long[@]}" --out long
@@ -97,7 +97,7 @@ compare_runs judged_whole/latest.h5 judged3/latest.h5
 
 # ---- before the first step, and in the last validation ----
 
-# Until the program catches signals USR1 simply ends it.
+# Before the program catches signals, USR1 would simply end it.
 catches() { (((0x$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status") >> ($(kill -l "$2") - 1)) & 1)); }
 launch alone "${small[@]}" --steps 1000000 --out early
 wait_for 30 catches "$job" USR1

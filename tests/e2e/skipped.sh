@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A test that is skipped has to say what it needs, and to need it: else jobs/skipped.sh counts it as failed.
+# A skipped test must say what it needs, and that must really be missing: otherwise jobs/skipped.sh counts it as failed.
 # Usage: skipped.sh DTRAIN MPIRUN CTEST
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 ctest=${3:?usage: $0 DTRAIN MPIRUN CTEST}
 
-# expect_verdict CODE LINE…: what is said of the tests in CTestTestfile.cmake.
+# expect_verdict CODE LINE…: the result for the tests in CTestTestfile.cmake.
 expect_verdict() {
     local code=$1
     shift

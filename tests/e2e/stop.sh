@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TERM and USR1 to the launcher lose at most the step in flight, and nothing of what the run becomes.
+# TERM and USR1 to the launcher lose at most the step in flight, and do not change the result of the run.
 # Usage: stop.sh DTRAIN MPIRUN [STOPS [SEED]]
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
@@ -14,7 +14,7 @@ run=(--eval-every 5 --checkpoint-every 0 --keep 2 "${small[@]}" --eval-examples 
 step=0
 for ((k = 0; k < stops; k++)); do
     ranks=$((RANDOM % 4 + 1))
-    node=$((RANDOM % 3)) # ranks of a pretended node, 0: one node
+    node=$((RANDOM % 3)) # ranks of a simulated node, 0: one node
     signals=(TERM USR1)
     signal=${signals[k % 2]}
     pause=$(calculate "$RANDOM / 32768 * 0.7")
@@ -30,7 +30,7 @@ for ((k = 0; k < stops; k++)); do
         ((code == 75)) || fail "exit code $code instead of 75"
         ((step == made)) || fail "step $made was complete, and $step was saved"
     else
-        # KILL may come before a step is written that was in flight when TERM came.
+        # KILL may come before the step in flight at TERM is written.
         ((step >= made - 1)) || fail "step $made was complete, and $step was saved"
     fi
     [[ $(last_stop parts/latest.h5) == "signal $signal" ]] || fail "the history says $(last_stop parts/latest.h5)"

@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# TERM to the launcher, which kills one second later: the checkpoint of a model of ten million parameters is complete by then,
-# also when the signal comes while another is being written. Where others use the processors the checkpoint may come too late,
-# but then only because the program waited for them; and an older one stays.
+# TERM to the launcher, which kills its ranks one second later: by then the checkpoint of a model with ten million parameters is
+# complete, even if the signal comes while another one is being written. If others use the processors, the checkpoint may come
+# too late, but only because the program waited for a processor; an older one is kept.
 # Usage: term.sh DTRAIN MPIRUN [TIMES [SEED]]
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
 times=${3:-5}
 choose_random "${4:-}"
-# Seconds of its own in which the program has to answer, of the one that the launcher leaves it.
+# The most seconds, without waiting for a processor, until the program answers; the launcher allows one second.
 readonly MOST=0.7
 
-# Muon's update takes longer than all the rest of such a step: the signal comes in the middle of it.
+# Muon's update takes longer than the rest of such a step, so most signals come during an update.
 run=(--width 320 --layers 8 --heads 8 --optimizer muon --ops + --batch 8 --shards 2 --micro-batch 4 --eval-every 0
     --steps 1000000 --schedule constant --log-level debug)
 
-# begin FOLDER EVERY: in the background, until its first step is complete; $rank0 is the process of rank 0.
+# begin FOLDER EVERY: start in the background and wait for the first step; $rank0 is the process of rank 0.
 begin() {
     launch 2 "${run[@]}" --out "$1" --checkpoint-every "$2"
     wait_for 120 grep -q 'is complete$' err
     rank0=$(rank_process 0)
 }
 
-# watched SIGNAL COMMAND…: the command sends the signal; $took is when it was answered.
+# watched SIGNAL COMMAND…: the command sends the signal; $took is the time until it was answered.
 watched() {
     local signal=$1
     shift
@@ -48,11 +48,11 @@ expect_answer() {
 
 worst=0
 for ((k = 0; k < times; k++)); do
-    # Always a checkpoint in progress; now and then none.
+    # In two of three turns a checkpoint is always in progress.
     every=$((k % 3 == 2 ? 0 : 1))
     pause=$(calculate "$RANDOM / 32768 * 1.5")
 
-    # ---- to the ranks, which have all the time they need: the first checkpoint may be in progress, with none on disk ----
+    # ---- to the ranks, which have enough time: the first checkpoint may be in progress, with none on disk ----
 
     begin "first$k" "$every"
     sleep "$pause"

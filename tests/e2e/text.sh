@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Running text: learned, with the same bits on any number of ranks, stopped, killed and replayed; held to the text that was begun with.
+# Running text: learned with the same bits on any number of ranks, stopped, killed and replayed; the text may not change.
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
@@ -25,7 +25,7 @@ import json, math
 result = json.load(open("out"))
 print("loss on", result["problems"], "windows never seen:", result["loss"])
 assert result["split"] == "test" and result["loss"] < 1, result
-# All windows of the test part: the loss of all its characters but the first, over their bytes.
+# All windows of the test part: the loss of all its characters except the first, divided by their bytes.
 bytes = open("tale.txt", "rb").read()
 part = bytes[len(bytes) - len(bytes) // 20:].decode(errors="ignore")
 expected = result["loss"] * (len(part) - 1) / len(part[1:].encode()) / math.log(2)
@@ -38,7 +38,7 @@ expect_exit 0 "$dtrain" ask whole "the cat "
 /usr/bin/python3 -B -c '
 import re
 line = open("out").read()
-assert re.fullmatch("(sees|hört|likes) (the moon|水|a tree|nothing)[.]\n", line), line' || fail "the text is not gone on with"
+assert re.fullmatch("(sees|hört|likes) (the moon|水|a tree|nothing)[.]\n", line), line' || fail "the model does not continue the text"
 say "the text is learned"
 
 # ---- the windows are the text ----
@@ -57,9 +57,9 @@ assert max(begins["train"]) + 256 <= min(begins["validation"]) and max(begins["v
 assert all(begin % 255 == 0 for begin in begins["train"])
 assert len(rows["test"]) == len(set(rows["test"])) and len(rows["validation"]) == len(set(rows["validation"]))
 END
-say "windows are where they belong"
+say "windows are in the right splits"
 
-# ---- the same on any number of ranks, stopped in the middle of an epoch, killed, replayed ----
+# ---- the same bytes on any number of ranks, stopped within an epoch, killed, replayed ----
 
 for ranks in 1 3; do
     expect_exit 0 start "$ranks" "${tale[@]}" --ranks-per-node 2 --out "ranks$ranks"
@@ -82,7 +82,7 @@ expect_exit 0 start 3 "${replay[@]}" --text elsewhere/moved.txt
 expect_text out "the same bytes"
 say "the same bytes on 1, 2 and 3 ranks, after a stop and a kill"
 
-# ---- bytes as tokens: any text, whatever its characters ----
+# ---- bytes as tokens: any text, with any characters ----
 
 printf 'latin \xe9\xff %s\n' {1..900} >latin.txt
 tiny=(--steps 2 --layers 1 --width 8 --heads 2 --batch 8 --eval-every 2)
@@ -91,7 +91,7 @@ expect_text err "vocabulary 255"
 expect_exit 0 "$dtrain" verify bytes
 expect_exit 64 start 2 --text elsewhere/moved.txt --tokenizer bytes --steps 220 --out whole
 expect_text err "--tokenizer chars, which cannot become bytes"
-# Positions of that kind are for any data.
+# --positions index works for any data.
 expect_exit 0 start 2 "${tiny[@]}" --positions index --out index
 expect_exit 0 start 3 --out index --steps 4
 expect_exit 64 start 2 "${tiny[@]}" --positions index --places 9 --out places

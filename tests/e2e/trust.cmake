@@ -1,4 +1,4 @@
-# Checkpoints that can be trusted: verified, replayed, and never lost when something fails while they are written.
+# Checkpoints can be trusted: they are verified, replayed, and never lost when something fails while they are written.
 
 add_library(faults_shim MODULE faults_shim.c)
 target_link_libraries(faults_shim PRIVATE dt_flags)

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# A damaged checkpoint is noticed and every fault named; whether a run is what it says can be replayed on any number of ranks.
+# A damaged checkpoint is detected and every fault named; a run can be replayed on any number of ranks.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 readonly DATA=65 NO_INPUT=66
 
-# Patience for the writer: a checkpoint of every tenth step, not of those alone at which it has time.
+# A checkpoint is due every tenth step; the writer skips one if it is too slow.
 run=("${small[@]}" --steps 40 --lr 0.004 --eval-every 5 --checkpoint-every 10 --keep 0 --eval-examples 256 --out run)
 expect_exit 0 start 2 "${run[@]}"
 from=$(find run -name 'checkpoint-*.h5' | sort | head -n 1) to=run/checkpoint-00000040.h5
 [[ $from != "$to" ]] || fail "there is one checkpoint only"
 
-# edit FILE STATEMENT…: change a checkpoint with h5py and sign it again, so that only a replay can tell.
+# edit FILE STATEMENT…: change a checkpoint with h5py and sign it again, so that only a replay can detect it.
 edit() {
     /usr/bin/python3 -B - "$here/../io" "$@" <<'END'
 import sys
@@ -30,12 +30,12 @@ flip() {
 import sys, h5py
 name, *paths = sys.argv[1:]
 with h5py.File(name) as file:
-    places = [file[path].id.get_offset() + file[path].id.get_storage_size() // 2 for path in paths]
+    offsets = [file[path].id.get_offset() + file[path].id.get_storage_size() // 2 for path in paths]
 with open(name, "r+b") as file:
-    for place in places:
-        file.seek(place)
+    for offset in offsets:
+        file.seek(offset)
         byte = file.read(1)[0]
-        file.seek(place)
+        file.seek(offset)
         file.write(bytes([byte ^ 4]))
 END
 }
@@ -91,7 +91,7 @@ expect_exit $DATA "$dtrain" verify short.h5
 expect_text out "the file is cut off"
 say "faults are named"
 
-# What people add to / in a notebook is a remark: of any type, under any name. What dtrain wrote is covered as before.
+# Attributes that people add to / are remarks, of any type and with any name. What dtrain wrote is still protected.
 # note FILE STATEMENT…: change a checkpoint with h5py, and do not sign it.
 note() {
     local file=$1
@@ -130,7 +130,7 @@ for change in 'file.attrs["created"] = numpy.bytes_(b"2026-01-01T00:00:00Z")' 'd
 done
 say "attributes that people add are remarks"
 
-# Names that are not UTF-8, as on old disks: JSON is JSON all the same.
+# Names that are not UTF-8, as on old disks: the JSON is still valid.
 odd=$'odd\xff\xe2\x82'
 mkdir "$odd"
 cp "$to" "$odd"
@@ -142,8 +142,8 @@ assert row["checkpoint"].startswith("odd\ufffd\ufffd\ufffd/"), row' || fail "$co
 done
 say "JSON of any name"
 
-# Bits all over the file, through the whole program: noticed, or the same contents.
-/usr/bin/python3 -B - "$dtrain" "$to" <<'END' || fail "a flipped bit got by"
+# Flip bits all over the file: the program detects it, or the contents are the same.
+/usr/bin/python3 -B - "$dtrain" "$to" <<'END' || fail "a flipped bit was not detected"
 import json, pathlib, random, subprocess, sys
 dtrain, path = sys.argv[1:]
 def verify(path):
@@ -181,7 +181,7 @@ rm after
 printf '%s\n' ./* ./.* | cmp names - || fail "a replay wrote something"
 say "replayed on 1, 2 and 3 ranks"
 
-# accuse NAME TEXT STATEMENT…: changed like this and signed again, the later checkpoint is found out.
+# accuse TEXT STATEMENT…: if the later checkpoint is changed by the statements and signed again, the replay detects it.
 accuse() {
     local text=$1
     shift
@@ -215,7 +215,7 @@ expect_text err "changed more than once, at the steps 40 and 60"
 expect_exit 0 start 2 verify --replay run/checkpoint-00000060.h5 run/checkpoint-00000065.h5
 say "changed settings are followed"
 
-# ---- what cannot be replayed ----
+# ---- replays that are refused ----
 
 # unfit CODE TEXT ARGUMENT…
 unfit() {
@@ -231,13 +231,13 @@ unfit $DATA "give the earlier one first" "$to" "$from"
 unfit $DATA "two of one step are compared with h5diff" "$to" "$to"
 unfit $DATA "the one has --seed 2, the other 1" "$from" seed/latest.h5
 unfit $DATA "--width 16, the other 32" "$from" shape/latest.h5
-cp "$from" signs.h5
-edit signs.h5 'file["tokenizer/vocab"][-1] = "z"'
-unfit $DATA "signs.h5: its model has another vocabulary" signs.h5 "$to"
+cp "$from" vocabulary.h5
+edit vocabulary.h5 'file["tokenizer/vocab"][-1] = "z"'
+unfit $DATA "vocabulary.h5: its model has another vocabulary" vocabulary.h5 "$to"
 unfit $NO_INPUT "none.h5" "$from" none.h5
 unfit $DATA "damaged.h5" "$from" damaged.h5
 expect_exit 64 start 9 verify --replay "$from" "$to"
 expect_text err "9 ranks are more than the 8 shards"
 expect_exit 64 start 2 verify --replay "$from"
 expect_exit 64 "$dtrain" verify "$from" "$to"
-say "what does not belong together is refused"
+say "checkpoints that are not of one run are refused"

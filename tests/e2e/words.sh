@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What people mean by the words of a command line: help in every form, slips, numbers, home folders, and one answer under mpirun.
+# How the command line is understood: help in every form, mistakes, numbers, home folders, and one answer under mpirun.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,7 +23,7 @@ for command in "" train eval ask info data plot verify; do
     # shellcheck disable=SC2086 # none or one word
     expect_exit 0 "$dtrain" $command --help
     mv out known
-    # Where no command is named, the program's name stands alone.
+    # Without a command the program's own help is shown.
     for words in "$command -h" "$command -?" "help $command" "--help $command"; do
         # shellcheck disable=SC2086 # words
         expect_exit 0 "$dtrain" $words
@@ -32,9 +32,9 @@ for command in "" train eval ask info data plot verify; do
     done
 done
 refuse '"evla" is neither a command nor an option; did you mean eval?' "$dtrain" help evla
-say "help comes however it is asked for"
+say "every way to ask for help works"
 
-# ---- slips ----
+# ---- mistakes ----
 
 refuse '"evla" is neither a command nor an option; did you mean eval? The commands are train, eval, ask, ' "$dtrain" evla x --count 3
 refuse '"xyzzy" is neither a command nor an option; the commands are train, ' "$dtrain" --steps 3 xyzzy
@@ -45,10 +45,10 @@ refuse "invalid option -- 'x'" "$dtrain" -x
 refuse "unrecognized option '--stpes'; did you mean --steps?" "$dtrain" --stpes 20
 refuse "unrecognized option '--lr'" "$dtrain" info --lr 1 x
 refuse "unrecognized option '--bogus'" "$dtrain" --bogus 3
-[[ ! -e runs ]] || fail "a slip began a run"
-say "slips are named, with what was probably meant"
+[[ ! -e runs ]] || fail "a mistake began a run"
+say "mistakes are named, with a suggestion"
 
-# ---- a command behind options ----
+# ---- a command after options ----
 
 expect_exit 0 "$dtrain" data --count 2 --seed 7
 mv out known
@@ -60,12 +60,12 @@ done
 expect_exit 0 "$dtrain" --log-level error info --devices
 expect_exit $NO_INPUT "$dtrain" --log-level debug eval nothing
 expect_text err "cannot read nothing"
-# The value of an option is no command.
+# The value of an option is not a command.
 expect_exit 0 "$dtrain" "${tiny[@]}" --out data
 [[ -e data/latest.h5 ]] || fail "--out data did not train in data"
-say "a command may stand behind its options"
+say "a command may follow its options"
 
-# ---- numbers are no options ----
+# ---- numbers are not options ----
 
 for expression in -5+3 "-(5+3)" -.5; do
     expect_exit $USAGE "$dtrain" ask data "$expression"
@@ -73,9 +73,9 @@ for expression in -5+3 "-(5+3)" -.5; do
     ! grep -q "invalid option" err || fail "$expression counts as an option"
 done
 refuse '"-5" is neither a command nor an option' "$dtrain" data -5
-say "negative numbers are no options"
+say "negative numbers are not options"
 
-# ---- ~ where the shell leaves it alone ----
+# ---- ~ where the shell does not expand it ----
 
 mkdir home
 HOME=$work/home expect_exit 0 "$dtrain" "${tiny[@]}" "--out=~/of words"
@@ -94,7 +94,7 @@ expect_text err "--out: " "./~somebody/x"
 [[ ! -e '~' && ! -e '~somebody' ]] || fail "a folder named ~ is there"
 say "names from the home folder are found there"
 
-# ---- what needs no ranks is done once ----
+# ---- commands without ranks run once ----
 
 "$dtrain" info data >known
 expect_exit 0 start 3 info data
@@ -105,7 +105,7 @@ expect_exit $NO_INPUT start 2 info nothing
 (($(grep -c "cannot read nothing" err) == 1)) || fail "the error comes more than once"
 expect_exit $USAGE start 2 info
 (($(grep -c "which checkpoint" err) == 1)) || fail "the usage error comes more than once"
-# Scripts under mpirun may ask each rank something else.
+# Scripts under mpirun may give each rank different arguments.
 # shellcheck disable=SC2016 # the inner shell's variables
 expect_exit 0 "$mpirun" -np 2 bash -c '"$0" data --count 1 --seed "$OMPI_COMM_WORLD_RANK" --tsv' "$dtrain"
 (($(grep -c '^0' out) == 2)) || fail "a command in a script is missing"
