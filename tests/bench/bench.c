@@ -1,4 +1,4 @@
-/* What the measuring programs share. */
+/* Shared by the benchmarks. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ double median(double *x, size_t count) {
 dt_status read_setting(dt_config *config, const char *text) {
     char name[64];
     const char *equals = strchr(text, '=');
-    DT_REQUIRE(equals, DT_ERR_ARG, "\"%s\" is no setting; give NAME=VALUE, such as width=256",
+    DT_REQUIRE(equals, DT_ERR_ARG, "\"%s\" is not a setting; give NAME=VALUE, such as width=256",
                text);
     snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
     const dt_setting *setting = dt_setting_find(name);

@@ -1,4 +1,4 @@
-/* What the measuring programs share. */
+/* Shared by the benchmarks. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -7,8 +7,8 @@
 /* Seconds since some moment in the past. */
 typedef double clock_reader(void);
 
-/* Of this thread on a processor: what others do meanwhile does not count. Reading it takes longer
- * than reading the time. */
+/* Processor time of this thread, without that of other processes. Reading it takes longer than
+ * reading the time. */
 double processor_seconds(void);
 
 /* Sorts x. */

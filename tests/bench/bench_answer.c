@@ -1,10 +1,10 @@
-/* How fast a model is validated, beside BLAS alone at the products of a forward pass, and how fast
-   it answers.
-
-   build/bench_answer [-r REPETITIONS] [-n PROBLEMS] [SETTING=VALUE …]
-
-   Prints one JSON object; rates are medians. The model is untrained: what it writes is nonsense of
-   any length, so that answering is measured in tokens. */
+/* How fast a model is validated, compared with BLAS alone on the products of a forward pass, and
+ * how fast it answers.
+ *
+ * build/bench_answer [-r REPETITIONS] [-n PROBLEMS] [SETTING=VALUE …]
+ *
+ * Prints one JSON object; rates are medians. The model is untrained and writes nonsense of any
+ * length, so answering is measured in tokens. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(dt_batch_create(&b->batch, b->problems, b->problems * b->t.shape.T));
     b->source = dt_trainer_source(&b->t);
     DT_TRY(sample_problems(b));
-    /* validation goes on by EVAL_CHUNK problems, in as many passes as their tokens need */
+    /* validation takes DT_EVAL_CHUNK problems at a time, in as many passes as their tokens need */
     const size_t text = b->batch.tokens / b->problems, unit = DT_EVAL_CHUNK * text;
     const size_t tokens = unit / (1 + (unit - 1) / (DT_EVAL_TOKENS + text / 2));
     return products_open(&b->products, b->s.host, &b->t.shape, tokens, false, dt_seconds_now);
@@ -94,7 +94,7 @@ static dt_status time_generation(bench *b, double *rate, size_t count) {
     const dt_status status =
         dt_generator_run(generator, b->produced, prompt, count, b->source.tokenizer);
     const double seconds = dt_seconds_now() - start;
-    /* One byte is one token in these texts; where an answer ends, the end was computed, too. */
+    /* One byte is one token in these texts; the end token of an answer is computed too. */
     double tokens = 0;
     for (size_t i = 0; status == DT_OK && i < count; i++)
         tokens += (double)(strlen(prompt[i]) + b->produced[i].length);

@@ -1,13 +1,13 @@
-/* How fast products of bfloat16 operands are computed at the model's shapes, beside what the
-   processor can do at best in registers, and beside float32.
-
-   build/bench_bfloat16 [-r REPETITIONS] [-c] [SETTING=VALUE …]
-   build/bench_bfloat16 width=256 layers=6 heads=8
-
-   -c: seconds on the processor instead of real ones, on a machine that others use as well.
-
-   Prints one JSON object; rates are medians over the repetitions, in each of which everything takes
-   its turn. What the processor or the build lacks is null. */
+/* How fast products of bfloat16 operands are computed at the model's shapes, compared with the
+ * processor's peak in registers and with float32.
+ *
+ * build/bench_bfloat16 [-r REPETITIONS] [-c] [SETTING=VALUE …] build/bench_bfloat16 width=256
+ * layers=6 heads=8
+ *
+ * -c: processor time instead of real time, for a machine that others use too.
+ *
+ * Prints one JSON object; rates are medians over the repetitions, each of which measures everything
+ * once. What the processor or the build lacks is null. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ typedef struct {
     dt_trainer t;
     dt_batch batch; /* a micro-batch */
     products products;
-    char onednn[64]; /* how it computes; empty: it is not there */
+    char onednn[64]; /* its implementation; empty: not installed */
     double rate[WAYS][MOST], float32_peak[MOST], bfloat16_peak[MOST];
     double ratio[MOST]; /* of the kernel's rate and the peak */
 } bench;
@@ -73,7 +73,7 @@ static dt_status measure(bench *b) {
     return DT_OK;
 }
 
-/* A number of the object, or null where there is none. */
+/* A number of the object, or null if there is none. */
 static void report_number(const char *name, const char *unit, double value, bool there) {
     if (there) {
         printf("\"%s%s\":%.3f,", name, unit, value);

@@ -1,8 +1,8 @@
-/* How long training waits for a background checkpoint, beside memcpy of the same bytes, and how
-   long the checkpoint takes to be on disk. With the writer that training uses.
-
-   build/bench_checkpoint [-r REPETITIONS] [-m LARGEST] [-d FOLDER] [-j]
-   LARGEST: millions of parameters; -j prints one JSON object a line. Medians. */
+/* How long training waits for a background checkpoint, compared with memcpy of the same bytes, and
+ * how long it takes until the checkpoint is on disk. Uses the writer of training.
+ *
+ * build/bench_checkpoint [-r REPETITIONS] [-m LARGEST] [-d FOLDER] [-j] LARGEST: millions of
+ * parameters; -j prints one JSON object a line. Medians. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static dt_status open_scene(scene *s, const options *o, size_t model) {
     const size_t count = c->layout.count;
     DT_TRY(dt_memory_alloc(&s->floats, BLOCKS * count, sizeof *s->floats, "the state"));
     DT_TRY(dt_memory_alloc(&s->copy, BLOCKS * count, sizeof *s->copy, "a copy"));
-    DT_TRY(dt_memory_alloc(&s->wiper, WIPE, 1, "what drives all else out of the caches"));
+    DT_TRY(dt_memory_alloc(&s->wiper, WIPE, 1, "memory to clear the caches with"));
     memset(s->copy, 0, BLOCKS * count * sizeof *s->copy);
     dt_random_normal(s->floats, BLOCKS * count, 1, 1, DT_RANDOM_TEST, 0);
     c->weights = s->floats;
@@ -89,15 +89,15 @@ static void close_scene(scene *s) {
     dt_tokenizer_destroy(&s->checkpoint.tokenizer);
 }
 
-/* As an update leaves it: the state has just been written to, from its first byte to its last; what
- * is copied to has not been for a long time. */
+/* The caches as an update leaves them: the state has just been written from its first byte to its
+ * last; the copy has not been used for a long time. */
 static void touch(scene *s) {
     memset(s->wiper, (int)(s->checkpoint.state.step & 127), WIPE);
     for (size_t i = 0; i < BLOCKS * s->checkpoint.layout.count; i++) s->floats[i] += 1e-6f;
     s->checkpoint.state.step++;
 }
 
-/* Seconds, by repetition: of the copy, of the wait, until it is on disk after that. */
+/* Seconds of each repetition: of the copy, of the wait, and then until it is on disk. */
 typedef struct {
     double copy[MOST], wait[MOST], write[MOST];
 } times;
@@ -154,7 +154,7 @@ done:
     return status;
 }
 
-/* All that the runs have left in the folder. */
+/* Removes all that the runs have left in the folder. */
 static void clean(const char *folder) {
     int64_t *steps = NULL;
     size_t count = 0;

@@ -1,13 +1,13 @@
-/* How much of the exchange between nodes is hidden behind the backward pass: steps with overlap
-   and without, in turn, over the same problems.
-
-   mpirun -np 2 build/bench_overlap [-r REPETITIONS] [SETTING=VALUE …]
-   mpirun -np 2 build/bench_overlap width=256 layers=6 heads=8 batch=256
-
-   Each rank is a node, unless ranks-per-node says how many are. A step is here the passes of all
-   shards and the sum of the gradients, without the update; "after" is what is left of it when the
-   last rank has finished its passes. Prints one JSON object: medians over the repetitions, without
-   overlap and with it. */
+/* How much of the exchange between nodes the backward pass hides: steps with and without overlap,
+ * in turn, over the same problems.
+ *
+ * mpirun -np 2 build/bench_overlap [-r REPETITIONS] [SETTING=VALUE …] mpirun -np 2
+ * build/bench_overlap width=256 layers=6 heads=8 batch=256
+ *
+ * Each rank is a node, unless ranks-per-node is given. A step is here the passes of all shards and
+ * the sum of the gradients, without the update; "after" is the time from the end of the last rank's
+ * passes to the end of the step. Prints one JSON object: medians over the repetitions, without
+ * overlap and with it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

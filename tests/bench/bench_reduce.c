@@ -1,9 +1,9 @@
-/* How long the gradient sum takes beside MPI_Allreduce and memcpy of the same bytes, by number of
-   bytes.
-
-   mpirun -np 2 build/bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m LARGEST_MB] [-j]
-   -j prints one JSON object a line. Times are of the slowest rank, medians over the repetitions;
-   the three take turns, and the ratios are those of neighbours. */
+/* How long the gradient sum takes, compared with MPI_Allreduce and memcpy of the same bytes, by
+ * number of bytes.
+ *
+ * mpirun -np 2 build/bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m LARGEST_MB] [-j] -j
+ * prints one JSON object a line. Times are of the slowest rank, medians over the repetitions; the
+ * three take turns, and a ratio is that of two successive measurements. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ typedef struct {
     bool json;
 } options;
 
-/* What is compared, on this rank. */
+/* The memory of the comparison on this rank. */
 typedef struct {
     dt_comm *comm;
     dt_reducer *reducer;
@@ -74,7 +74,7 @@ static dt_status time_one(double *seconds, contest *c, contestant *run) {
     return DT_OK;
 }
 
-/* Medians, of times by contestant and of the reducer's time beside MPI_Allreduce's. */
+/* Medians of the times of all three, and of the reducer's time divided by MPI_Allreduce's. */
 static dt_status measure(double seconds[CONTESTANTS], double *ratio, contest *c,
                          size_t repetitions) {
     double *sample[CONTESTANTS + 1] = {NULL};

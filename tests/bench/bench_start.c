@@ -1,6 +1,6 @@
-/* A program with ranks that does nothing: what is left of a start when dtrain is taken away.
-
-   Prints a line when all ranks are there. */
+/* An MPI program that does nothing: its time is the part of a start that is not dtrain's.
+ *
+ * Prints a line when all ranks are there. */
 #include <mpi.h>
 #include <stdio.h>
 

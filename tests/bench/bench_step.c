@@ -1,14 +1,13 @@
-/* How fast a model trains beside how fast BLAS computes its matrix products, and where the time of
-   a step goes.
-
-   mpirun -np 2 build/bench_step [-r REPETITIONS] [-c] [SETTING=VALUE …]
-   build/bench_step width=256 layers=6 heads=8 batch=256
-
-   -c: one rank, on a machine that others use as well: seconds on the processor instead of real
-   ones.
-
-   Steps of training and the products alone take turns. Prints one JSON object; rates are medians
-   over the repetitions, times of parts the medians of their mean over the ranks. */
+/* How fast a model trains, compared with BLAS on its matrix products alone, and where the time of a
+ * step goes.
+ *
+ * mpirun -np 2 build/bench_step [-r REPETITIONS] [-c] [SETTING=VALUE …] build/bench_step width=256
+ * layers=6 heads=8 batch=256
+ *
+ * -c: processor time instead of real time, for one rank on a machine that others use too.
+ *
+ * Steps of training and the products alone take turns. Prints one JSON object; rates are medians
+ * over the repetitions, times of parts the medians of their mean over the ranks. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +31,7 @@ typedef struct {
     double tokens[MOST];
     double ratio[MOST];
     double part[PARTS][DIRECTIONS][MOST]; /* seconds, mean over the ranks */
-    double other[MOST];                   /* what they leave of the step */
+    double other[MOST];                   /* the rest of the step */
 } samples;
 
 typedef struct {
@@ -43,15 +42,15 @@ typedef struct {
     stopwatch watch;
     products products;
     dt_batch batch;          /* all problems of a step */
-    double dealing;          /* seconds for dealing these out to the passes */
+    double dealing;          /* seconds to deal them to the passes */
     size_t most_tokens;      /* of a micro-batch in any step so far */
-    size_t activation_bytes; /* what the model has created for a micro-batch */
+    size_t activation_bytes; /* memory that the model allocated for a micro-batch */
     double *by_rank;         /* (ranks, PARTS * DIRECTIONS) */
     double *rates;           /* (ranks) */
     samples *samples;
 } bench;
 
-/* The problems of the step to come. */
+/* Prepares the problems of the next step. */
 static dt_status look_ahead(bench *b) {
     dt_trainer *t = &b->t;
     const size_t batch = (size_t)t->config.batch, passes = dt_trainer_passes(&t->config);
@@ -101,7 +100,7 @@ static void close_bench(bench *b) {
     dt_session_close(&b->s);
 }
 
-/* What the program itself measures: no operation of the backend. */
+/* Times that the program itself measures; they are not operations of the backend. */
 typedef struct {
     double reduction, waiting;
 } own_times;
@@ -152,8 +151,8 @@ static dt_status time_step(bench *b, size_t i) {
     return take_parts(b, i);
 }
 
-/* The products alone, on all ranks at once: by BLAS for half as long as the step has taken, and as
- * often by the backend's kernel for float32, or its layers of bfloat16. */
+/* The products alone, on all ranks at once: by BLAS for half the time of a step, and equally often
+ * by the backend's kernel for float32 or its layers in bfloat16. */
 static dt_status time_products(bench *b, size_t i) {
     DT_TRY(dt_comm_barrier(b->s.comm));
     double rate[WAYS_MAX];

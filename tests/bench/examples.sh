@@ -5,8 +5,8 @@
 #   tests/bench/examples.sh build/dtrain [OPTION…]
 #   SECONDS_EACH=60 EXAMPLES="1000 10000 100000" SEEDS="1 2 3" tests/bench/examples.sh build/dtrain --ops +
 #
-# Every model of a format is trained for as many steps as take SECONDS_EACH here: few problems are repeated the more often.
-# Medians over the seeds. Other settings of the measurement: tests/bench/lib.sh.
+# Every model of a format is trained for the number of steps that take SECONDS_EACH here, so few problems are repeated more
+# often. Medians over the seeds. Other settings of the measurement: tests/bench/lib.sh.
 set -euo pipefail
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How far models get beyond the lengths they were trained on: a Markdown table of exact answers by length, over seeds.
+# How well models calculate beyond the lengths they were trained on: a Markdown table of exact answers by length, over seeds.
 #
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/addition.ini
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/division.ini

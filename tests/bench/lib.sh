@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the measurements of formats share: training for a given time, and accuracy on problems never seen. To be sourced by a
-# script that is called with DTRAIN [OPTION…]; the options are passed on to every training.
+# Shared by the measurements of formats: training for a given time, and accuracy on unseen problems. To be sourced by a script
+# that is called with DTRAIN [OPTION…]; the options are passed on to every training.
 #
 # RANKS: 2, MPIRUN: mpirun, SECONDS_EACH: 120, SEEDS: "1", FORMATS: all four, EVAL: 4096 problems of the test split,
 # FOLDER: where runs and results are kept (build/bench); what is there already is not trained again.
@@ -15,11 +15,11 @@ ranks=${RANKS:-2}
 seconds=${SECONDS_EACH:-120}
 folder=${FOLDER:-build/bench/$(basename "$0" .sh)}
 mkdir -p "$folder"
-# Inside a container of root's, and with more ranks than cores.
+# For root in a container, and for more ranks than cores.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_mpi_yield_when_idle=1
 
-# field FILE NAME…: numbers of a JSON object, on one line; "-" for one that is not there.
+# field FILE NAME…: numbers of a JSON object, on one line; "-" for a missing one.
 field() {
     /usr/bin/python3 -B -c '
 import json, sys
@@ -33,7 +33,7 @@ print()' "$@"
 
 train() { "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" "$@" --log-level warn --keep 1 --checkpoint-every 0 --eval-every 0; }
 
-# steps_in SECONDS FORMAT: how many steps of the format take so long here. The schedule of each run then ends in time.
+# steps_in SECONDS FORMAT: how many steps of the format take SECONDS here, so that the schedule of each run ends in time.
 steps_in() {
     local probe=$folder/probe-$2
     [[ -e $probe/latest.h5 ]] || train --out "$probe" "${options[@]}" --format "$2" --steps 40 >&2

@@ -39,7 +39,7 @@ static void close_onednn(void *context) {
     dt_memory_free(&o);
 }
 
-/* A side as wanted, from floats (rows,columns), or their transpose. */
+/* A side in the wanted layout, from floats (rows,columns) or their transpose. */
 static dt_status reorder(dnnl_memory_t *to, const onednn *o, const dnnl_memory_desc_t *wanted,
                          float *from, bool transposed, size_t rows, size_t columns) {
     dnnl_memory_desc_t plain;
@@ -63,7 +63,7 @@ static dt_status reorder(dnnl_memory_t *to, const onednn *o, const dnnl_memory_d
     return DT_OK;
 }
 
-/* Sums are added to what the result holds where the product accumulates. */
+/* If the product accumulates, it is added to the result. */
 static dt_status describe(matmul *m, const onednn *o, const product *x) {
     const dnnl_dim_t M = (dnnl_dim_t)x->M, N = (dnnl_dim_t)x->N, K = (dnnl_dim_t)x->K;
     dnnl_memory_desc_t a, b, c;

@@ -1,5 +1,4 @@
-/* Independent chains of one instruction, as many as hide its latency, with nothing read from or
- * written to memory. */
+/* Independent chains of one instruction, enough to hide its latency, without access to memory. */
 #include "peak.h"
 
 #include <stddef.h>
@@ -14,7 +13,7 @@
 #endif
 
 /* NAME(rounds): `rounds` times STEP(sum, x, y) in each of CHAINS registers. The compiler knows
- * nothing about x, y and the sums, so that it can neither merge nor leave out any. */
+ * nothing about x, y and the sums, so it can neither merge nor omit operations. */
 #define CHAINED(NAME, TARGET, VECTOR, FIRST, CHAINS, STEP)                                         \
     __attribute__((target(TARGET), noinline)) static void NAME(size_t rounds) {                    \
         VECTOR sum[CHAINS], x = (FIRST), y = (FIRST);                                              \

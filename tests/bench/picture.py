@@ -47,7 +47,7 @@ class Run:
         self.starts = [start for start in starts if start[0] < self.until]
 
     def ranks(self):
-        """Of the first and of the last start, from many to few; one number if they are the same."""
+        """Numbers of ranks of the first and the last start, larger first; one number if they are the same."""
         return sorted({self.starts[0][1], self.starts[-1][1]}, reverse=True)
 
 
@@ -140,7 +140,7 @@ def draw_starts(run, exact, loss):
 
 
 def draw_ranks(run, left, width, top):
-    """A row for each number of ranks: whose shards are whose."""
+    """A row for each number of ranks: which rank has which shards."""
     drawn, each = [], width / run.shards
     for row, ranks in enumerate(run.ranks()):
         y = top + 34 * row

@@ -1,4 +1,4 @@
-/* Runs the model's matrix products alone: the rates that training is measured by. */
+/* Runs the model's matrix products alone: the rates that training is compared with. */
 #include "products.h"
 
 #include <cblas.h>
@@ -32,7 +32,7 @@ static void add_product(products *p, const char *name, size_t tokens, size_t in,
 /* Room for the largest of the products' operands. */
 static dt_status create_operand(float **operand, size_t count, uint32_t number) {
     DT_TRY(dt_memory_alloc(operand, count, sizeof **operand, "an operand"));
-    /* As large as activations are; the sums of weight gradients go on growing, but stay finite. */
+    /* As large as activations; the sums of weight gradients keep growing, but stay finite. */
     dt_random_normal(*operand, count, 1, 1, DT_RANDOM_TEST, number);
     return DT_OK;
 }
@@ -82,8 +82,8 @@ void products_close(products *p) {
 
 /* ---- the kernel for float32 ---- */
 
-/* As the backend's linear layers do, but for bias and residual; and it packs each time, where those
- * pack weights once a step. */
+/* As the backend's linear layers do, but without bias and residual; it packs each time, while those
+ * pack weights once per step. */
 static dt_status compute_kernel(void *context, const product *x) {
     const products *p = context;
     cpu_backend *cpu = (cpu_backend *)p->host;
@@ -126,7 +126,7 @@ static dt_status compute_layer(void *context, const product *p) {
     dt_backend *host = l->p->host;
     const dt_tensor none = DT_NO_TENSOR, x = {l->x, 0, DT_ELEMENT_BFLOAT16};
     const dt_tensor a = dt_floats(l->a, 0), b = dt_floats(l->b, 0), c = dt_floats(l->c, 0);
-    DT_TRY(host->op->push(host, b, 1)); /* so that it is packed anew */
+    DT_TRY(host->op->push(host, b, 1)); /* so that it is packed again */
     if (p->transpose_b) {
         return host->op->linear_forward(host, c, none, x, b, none, none, p->M, p->K, p->N,
                                         DT_IDENTITY);
@@ -173,8 +173,8 @@ static void close_packed(void *context) {
     dt_memory_free(&s);
 }
 
-/* Rows of words as layers have them: one line more than the tokens' gradients, so that columns do
- * not all fall on the same lines of the cache. */
+/* Rows of words as in the layers: one cache line longer, so that the elements of a column do not
+ * compete for the same cache lines. */
 static size_t paired_row(const product *x) {
     return dt_round_up(x->M, DT_ALIGNED_FLOATS) + DT_ALIGNED_FLOATS;
 }
@@ -190,7 +190,7 @@ static dt_status prepare_packed(void *context, const product *x) {
         s->left = (cpu_left_words){s->words, deep, 1};
         return DT_OK;
     }
-    /* Two rows at a time: they stand behind one another otherwise. */
+    /* Two rows at a time, since pair_rows would leave no gap between them. */
     for (size_t k = 0; k < deep; k++) {
         bf16->pair_rows(s->words + k * row, s->p->a + 2 * k * x->M, dt_min_size(2, x->K - 2 * k),
                         x->M);
@@ -231,7 +231,7 @@ static double flops(const product *x) {
     return 2.0 * (double)x->M * (double)x->N * (double)x->K * (double)x->times;
 }
 
-/* The product as often as a pass has it. */
+/* Computes the product as often as a pass does. */
 static dt_status time_product(const products *p, product *x, size_t w) {
     const product_way *way = &p->way[w];
     if (way->prepare) DT_TRY(way->prepare(way->context, x));

@@ -8,19 +8,19 @@
 
 enum { PRODUCTS_MAX = 15, WAYS_MAX = 5 };
 
-/* One product (M,K) by (K,N) as the model asks for it. */
+/* One product (M,K) by (K,N) of the model. */
 typedef struct {
     const char *name; /* "qkv" */
     const char *of;   /* "forward", "input gradient", "weight gradient" */
     bool transpose_a, transpose_b, accumulate;
     size_t M, N, K;
     size_t times;             /* in one pass over the model */
-    double seconds[WAYS_MAX]; /* by each of the ways, all measured so far */
+    double seconds[WAYS_MAX]; /* total of each way so far */
 } product;
 
 /* One way to compute them. */
 typedef struct {
-    /* What is not measured: bring the operands into the way's own form. NULL: nothing. */
+    /* Not measured: bring the operands into the way's own form. NULL: nothing. */
     dt_status (*prepare)(void *context, const product *x);
     dt_status (*compute)(void *context, const product *x);
     void (*close)(void *context);
@@ -34,7 +34,7 @@ typedef struct {
     dt_backend *host;
     product_way way[WAYS_MAX];
     size_t ways;
-    /* Operands, the same for all products: they stay in the caches they fit in. */
+    /* Operands, the same for all products, so that they stay in the cache. */
     float *a, *b, *c;
     size_t a_count, b_count, c_count;
 } products;
@@ -51,7 +51,7 @@ dt_status products_open(products *p, dt_backend *host, const dt_model_shape *sha
                         bool backward, clock_reader *now);
 void products_close(products *p);
 
-/* Each adds a way to those there are; DT_ERR_MEMORY. */
+/* Each adds a way; DT_ERR_MEMORY. */
 
 /* The backend's kernel for float32, which packs the right side each time. */
 dt_status products_add_kernel(products *p);
@@ -63,8 +63,8 @@ dt_status products_add_layer(products *p);
 /* Its kernel for bfloat16 alone: both sides are rounded and packed beforehand. */
 dt_status products_add_packed(products *p);
 
-/* Compute passes, each product in all ways in turn, for at least so many seconds of BLAS; the rates
- * of the ways in FLOP per second. */
+/* Compute passes, each product in all ways in turn, until BLAS has taken `seconds`; rate receives
+ * FLOP per second of each way. */
 dt_status products_run(double *rate, products *p, double seconds);
 
 /* FLOP per second of one product over all runs. */
@@ -72,11 +72,11 @@ double product_rate(const products *p, size_t i, size_t way);
 
 /* ---- the model's own arithmetic ---- */
 
-/* FLOP of the products of a forward pass over so many tokens: 2 tokens (L (4 C^2 + 2 C F) + C V).
+/* FLOP of the products of a forward pass over `tokens` tokens: 2 tokens (L (4 C^2 + 2 C F) + C V).
  */
 double model_linear_flops(const dt_model_shape *shape, double tokens);
 
-/* FLOP of attention's two products in a forward pass, lower triangles alone: 2 L C n (n + 1) for a
+/* FLOP of attention's two products in a forward pass, lower triangles only: 2 L C n (n + 1) for a
  * problem of n tokens. */
 double model_attention_flops(const dt_model_shape *shape, const dt_batch *batch);
 

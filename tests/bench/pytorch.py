@@ -41,7 +41,7 @@ def read_problems(machine, count):
     output = subprocess.run(machine.command(0, "dtrain", "data", "--json", "--split", "train", "--count", count),
                             env=machine.environment(1), text=True, stdout=subprocess.PIPE, check=True).stdout
     rows = [json.loads(line) for line in output.splitlines()]
-    vocabulary = {token: sign for row in rows for token, sign in zip(row["tokens"], row["text"])}
+    vocabulary = {token: character for row in rows for token, character in zip(row["tokens"], row["text"])}
     rule = types.SimpleNamespace(vocabulary=vocabulary)
     problems = []
     for row in rows:
@@ -77,7 +77,7 @@ def cut(problems):
 # ---- PyTorch ----
 
 class Trainer:
-    """A model that is trained on the same step again and again."""
+    """A model that is trained on the same step repeatedly."""
 
     def __init__(self, model, vocabulary, problems, precision, kind):
         torch.manual_seed(1)
@@ -95,7 +95,7 @@ class Trainer:
         self.autocast = precision == "bfloat16"
 
     def step(self, now):
-        """Seconds of a step, and its loss in nats per token that counts."""
+        """Seconds of a step, and its loss in nats per scored token."""
         start = now()
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
@@ -111,7 +111,7 @@ class Trainer:
 
 
 def measure_torch(trainer, steps, now):
-    """Tokens per second, the median of some steps behind those that warm up."""
+    """Tokens per second: the median of some steps after the warm-up."""
     rows = [trainer.step(now) for _ in range(WARM_UP + steps)]
     if not rows[-1][1] < rows[0][1]:
         sys.exit(f"pytorch.py: PyTorch does not learn: its loss goes from {rows[0][1]:.3f} to {rows[-1][1]:.3f}")
@@ -163,7 +163,7 @@ def print_results(result):
             print(f"{name:6} {precision:9} {row['dtrain']:10.0f} {row['padded']:10.0f} {row['dense']:10.0f} "
                   f"{row['ratio_padded']:15.2f} {row['ratio_dense']:14.2f}")
     for name, model in result["models"].items():
-        print(f"{name}: of the tokens in padded batches {100 * model['share_of_tokens_in_padded']:.0f} % are those of problems")
+        print(f"{name}: {100 * model['share_of_tokens_in_padded']:.0f} % of the tokens in padded batches are tokens of problems")
     print("\n| figure | target | measured |\n|---|---|---|")
     for name, model in result["models"].items():
         row = model["precisions"]["bfloat16"]

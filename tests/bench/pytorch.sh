@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# How fast dtrain trains beside PyTorch: the same model on the same problems, one thread of one core each, in turns.
+# How fast dtrain trains, compared with PyTorch: the same model on the same problems, one thread on one core each, in turns.
 #
 #   tests/bench/pytorch.sh [OPTIONS OF pytorch.py]      tests/bench/pytorch.sh --models small --rounds 3 --json
 #
-# PyTorch comes from PyPI into a virtual environment in build/torch, some gigabytes; DTRAIN_TORCH=FOLDER names another one, which
-# is filled where it lacks PyTorch. CORE=N: on which core; the last one that may be used otherwise.
+# PyTorch comes from PyPI into a virtual environment in build/torch, some gigabytes; DTRAIN_TORCH=FOLDER names another one;
+# PyTorch is installed there if it is missing. CORE=N: the core to use; by default the last one allowed.
 set -euo pipefail
 # shellcheck source=jobs/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../jobs/setup.sh"

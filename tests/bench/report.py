@@ -1,4 +1,4 @@
-"""Measures this machine with the programs beside it, and reports: as a text, or as JSON.
+"""Measures this machine with the benchmark programs, and reports as text or JSON.
 
 Usage: report.py BUILD [--only SECTION,...] [--rounds N] [--quick] [--shared] [--json] [--into FILE]; run.sh builds, then calls this.
 """
@@ -21,7 +21,7 @@ MODELS = {
     "small": {"layers": 4, "width": 128, "heads": 4, "precision": "float32"},
     "wide": {"layers": 6, "width": 256, "heads": 8, "precision": "float32"},
 }
-# So small that all of it takes seconds: for a test that it runs at all.
+# So small that everything takes seconds: to test that it runs.
 QUICK_MODELS = {
     "small": {"layers": 1, "width": 32, "heads": 2, "precision": "float32"},
     "wide": {"layers": 1, "width": 64, "heads": 2, "precision": "float32"},
@@ -50,7 +50,7 @@ class Machine:
     @staticmethod
     def environment(ranks):
         env = dict(os.environ)
-        # Kernels made for an older processor are not what the machine can do.
+        # Kernels for an older processor would not show the machine's speed.
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
             env.pop(name, None)
         env.update(OPENBLAS_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
@@ -73,7 +73,7 @@ class Machine:
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     def ranks(self):
-        """To train on. Where others use the processors as well, what ranks do together says nothing."""
+        """Numbers of ranks to measure. If others use the processors too, only one rank can be measured."""
         if self.clock:
             return [1]
         return [1, 2] if self.quick else [1, 2, 4]
@@ -138,7 +138,7 @@ def print_split(name, ranks, row):
           f"{row['tokens_per_pass']} tokens per micro-batch")
     print(f"  {'part':11} {'forward ms':>10} {'backward ms':>11} {'share':>7} {'GFLOP/s of its products':>23}")
     for part, (forward, backward) in row["split"].items():
-        # Each has a product forward for two backward.
+        # One product in the forward pass means two in the backward pass.
         work = sum(2 * p["n"] * p["k"] * p["times"] for p in row["products"]
                    if p["of"] == "forward" and p["name"].startswith(part))
         rates = f"{1e-9 * tokens * work / forward:9.1f} {2e-9 * tokens * work / backward:9.1f}" if work else ""
@@ -158,7 +158,7 @@ def print_products(name, row):
 # ---- precision ----
 
 def measure_precision(machine):
-    """Steps in float32 and in bfloat16, on one rank and on two, which all take turns; and the kernel beside its peak."""
+    """Steps in float32 and bfloat16, on one rank and on two, all in turn; and the kernel compared with its peak."""
     result = {}
     for name, model in machine.models.items():
         runs = {(precision, ranks): [] for ranks in machine.ranks()[:2] for precision in ("float32", "bfloat16")}
@@ -180,7 +180,7 @@ def measure_precision(machine):
 
 
 def merge_kernels(rows):
-    """Several runs of bench_bfloat16 as one: medians, or None of what is not there."""
+    """Several runs of bench_bfloat16 as one: medians, or None for missing values."""
     merged = dict(rows[0])
     for name, value in merged.items():
         if name == "ratio" or name.endswith("_gflops"):
@@ -193,7 +193,7 @@ def merge_kernels(rows):
 
 
 def number(value, form="8.1f"):
-    """As a column; "-" for what is not there."""
+    """As a column; "-" for a missing value."""
     return "-".rjust(int(form.split(".")[0])) if value is None else format(value, form)
 
 
@@ -298,7 +298,7 @@ def time_ask(machine, model):
         train(machine, 0, *options, "--steps=1", "--batch=16", "--eval-every=0", f"--out={run}")
         for _ in range(1 if machine.quick else 7):
             start = time.monotonic()
-            # An untrained model may write what is no answer.
+            # An untrained model may write something that is not an answer.
             subprocess.run(machine.command(0, "dtrain", "ask", run, "12+34"), env=machine.environment(1),
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
             seconds.append(time.monotonic() - start)
@@ -316,7 +316,7 @@ def print_answers(result):
 # ---- whole runs: memory, start ----
 
 def train(machine, ranks, *options, watch=None):
-    """A run of dtrain; watch(process) is called while it goes on."""
+    """A run of dtrain; watch(process) is called during the run."""
     command = machine.command(ranks, "dtrain", *options)
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(command, env=machine.environment(max(ranks, 1)), stdin=subprocess.DEVNULL,
@@ -330,7 +330,7 @@ def train(machine, ranks, *options, watch=None):
 
 
 def resident(process):
-    """Proportional memory in bytes of the children of mpirun, by kind; {} if one is not there."""
+    """Proportional memory in bytes of the children of mpirun, by kind; {} if a process has ended."""
     total = {}
     try:
         children = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()
@@ -375,7 +375,7 @@ def measure_memory(machine):
     step = machine.run(1, "bench_step", "-r", 1, *settings(model), f"batch={machine.batch}")[0]
     parameters = step["parameters"]
     activations = activation_bytes(model, step["most_tokens_per_pass"])
-    # Both go through the same micro-batches, so that none is larger by chance.
+    # Both use the same micro-batches, so that none is larger by chance.
     peak = peak_memory(machine, ranks, model, machine.batch, 4)
     larger = peak_memory(machine, ranks, model, 4 * machine.batch, 1)
     allowed = 12 * parameters + ranks * (4 * parameters * (1 + math.log2(shards / ranks)) + activations + 40e6)
@@ -410,7 +410,7 @@ def first_times(machine, ranks, program, *arguments, marks):
 
 
 def measure_start(machine):
-    """Until the first step begins: when it is complete, less what the second one takes."""
+    """Seconds until the first step begins: until it is complete, minus the time of the second step."""
     ranks = 2 if machine.quick else 4
     beyond, alone = [], []
     for _ in range(1 if machine.quick else 7):
@@ -432,7 +432,7 @@ def print_start(row):
 # ---- energy ----
 
 def read_joules():
-    """Of all processor packages so far; None where the system does not say."""
+    """Energy of all processor packages so far; None if the system does not report it."""
     total = 0.0
     packages = list(pathlib.Path("/sys/class/powercap").glob("intel-rapl:?"))
     try:
@@ -451,13 +451,13 @@ def measure_energy(machine):
     row = machine.run(ranks, "bench_step", "-r", 1 if machine.quick else 9, *settings(machine.models["wide"]),
                       f"batch={machine.batch}")[0]
     watts = (read_joules() - before) / (time.monotonic() - start)
-    # The counters begin anew now and then.
+    # The counters wrap around from time to time.
     return {"watts": watts if watts >= 0 else None, "joules_per_1000_tokens": 1e3 * watts / row["tokens_per_second"]}
 
 
 def print_energy(row):
     if row["watts"] is None:
-        print("This machine does not say (no readable RAPL counters).")
+        print("This machine does not report energy (no readable RAPL counters).")
     else:
         print(f"{row['watts']:.1f} W for the processor, {row['joules_per_1000_tokens']:.2f} J per 1000 tokens of wide")
 
@@ -512,7 +512,7 @@ def precision_targets(result):
 
 
 def targets(report):
-    """Rows (figure, target, measured) of what has been measured."""
+    """Rows (figure, target, measured) of the measured sections."""
     rows = []
     training = report.get("training", {})
     for name, least in (("wide", 0.85), ("small", 0.75)):
@@ -542,7 +542,7 @@ def targets(report):
 
 
 def print_report(report):
-    """As Markdown, with tables that can be read as they stand."""
+    """As Markdown, with tables that are readable as plain text."""
     machine = report["machine"]
     print(f"{machine['time']}, {machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB, load "
           f"{machine['load']:.1f} before; OpenBLAS kernels: {machine.get('kernels', 'not measured')}")
@@ -560,7 +560,7 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def around_results(path):
-    """What stands before and behind the two marks of a file."""
+    """The text before and after the two marks of a file."""
     try:
         before, begin, rest = pathlib.Path(path).read_text().partition(BEGIN)
     except OSError as error:
@@ -604,7 +604,7 @@ def main():
         if name not in SECTIONS:
             parser.error(f"--only {name}: the sections are {', '.join(SECTIONS)}")
     if options.into:
-        around_results(options.into)  # before minutes are spent for nothing
+        around_results(options.into)  # check the file before minutes of measuring
     report = measure(Machine(options.build, options.quick, options.rounds, options.shared), chosen)
     text = io.StringIO()
     with contextlib.redirect_stdout(text):

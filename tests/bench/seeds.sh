@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How well the default job calculates, and how soon: a Markdown table, a line for each seed.
+# How well the default job calculates, and how soon: a Markdown table with a line for each seed.
 #
 #   SEEDS="1 2 3 4 5" tests/bench/seeds.sh build/dtrain [OPTION…]
 #   EXHAUSTIVE=1 tests/bench/seeds.sh build/dtrain        # and the errors among all problems of the domain: takes much longer
@@ -15,7 +15,7 @@ set -euo pipefail
 
 evaluate() { "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" eval "$@" --json --log-level warn; }
 
-declare -A sign=([add]=+ [subtract]=- [multiply]='*' [divide]=/)
+declare -A symbol=([add]=+ [subtract]=- [multiply]='*' [divide]=/)
 rows=()
 # measure_seed SEED RUN OPTION…: train it, and evaluate it.
 measure_seed() {
@@ -23,7 +23,7 @@ measure_seed() {
     shift 2
     rows+=("$run")
     mkdir -p "$(dirname "$run")"
-    # The same command goes on where an earlier one was stopped.
+    # The same command continues a run that was stopped.
     "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" --out "$run" "${options[@]}" "$@" --seed "$seed" >&2
     # The same problems for every seed of the training.
     if [[ ! -s $run.json ]]; then
@@ -31,12 +31,12 @@ measure_seed() {
         mv "$run.new" "$run.json"
     fi
     [[ -n ${EXHAUSTIVE:-} ]] || return 0
-    # Operation by operation: what was counted stays, and the same command goes on with the next one.
+    # Operation by operation: counts are kept, so the same command continues with the next operation.
     "$dtrain" info "$run" --json >"$run.info.json"
     learned=$(field "$run.info.json" settings.ops)
     for name in add subtract multiply divide; do
-        if [[ $learned == *"${sign[$name]}"* && ! -s $run.$name.json ]]; then
-            evaluate "$run" --exhaustive --ops "${sign[$name]}" --errors "$run.$name.tsv" >"$run.new"
+        if [[ $learned == *"${symbol[$name]}"* && ! -s $run.$name.json ]]; then
+            evaluate "$run" --exhaustive --ops "${symbol[$name]}" --errors "$run.$name.tsv" >"$run.new"
             mv "$run.new" "$run.$name.json"
         fi
     done
@@ -69,7 +69,7 @@ def seconds_until(file, least):
 
 
 def text(values, form, middle):
-    """One value for each line, then their median and the worst; what was never reached comes last."""
+    """One value for each line, then their median and the worst; a value that was never reached counts as the largest."""
     ranked = [math.inf if v is None else v for v in values]
     cells = [form % v if v is not None else "-" for v in values]
     if len(values) > 1:
@@ -112,7 +112,7 @@ def print_table(table, lines):
 
 
 def print_ratios(name, table, first_name, first):
-    """How long it takes beside the first one, by medians."""
+    """How long it takes compared with the first one, by medians."""
     for column, values in table.items():
         if column[0].startswith("s ") and column in first:
             middles = [statistics.median(math.inf if v is None else v for v in each) for each in (values, first[column])]

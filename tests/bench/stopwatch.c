@@ -1,5 +1,4 @@
-/* Operations of a backend between two readings of the clock, added up by the part of a step that
- * they belong to. */
+/* Times the operations of a backend, and adds up the times by the part of a step. */
 #include "stopwatch.h"
 
 #include <stdint.h>
@@ -30,8 +29,8 @@ static stopwatch *watch_of(const dt_backend *backend) {
     return (stopwatch *)(uintptr_t)backend->op;
 }
 
-/* What the time since the last operation went into is known where the next one always follows upon
- * it. */
+/* Counts the time since the last operation for `gap`: some operations always follow the same work.
+ */
 static double enter_after(stopwatch *watch, part gap) {
     const double now = watch->now();
     watch->seconds[gap][FORWARD] += now - watch->last;
@@ -63,8 +62,8 @@ static part part_of_product(const stopwatch *watch, size_t in, size_t out) {
 #define TIMED(...) TIMED_FROM(watch->now(), inner, __VA_ARGS__)
 #define TIMED_AFTER(GAP, ...) TIMED_FROM(enter_after(watch, GAP), inner, __VA_ARGS__)
 
-/* Batches come to the device as soon as they are made, and weights are pushed or changed as soon as
- * all ranks are ready for it. */
+/* Batches are uploaded as soon as they are made, and weights are pushed or changed as soon as all
+ * ranks are ready. */
 TIMED_AFTER(PART_DATA, PART_COPIES, FORWARD, upload,
             (dt_backend * backend, dt_tensor to, const void *from, size_t count), to, from, count)
 TIMED_AFTER(PART_WAITING, PART_COPIES, FORWARD, push,

@@ -1,17 +1,17 @@
-/* Puts a clock around every operation of a backend; neither the backend nor the model knows. */
+/* Times every operation of a backend, without changes to the backend or the model. */
 #ifndef BENCH_STOPWATCH_H
 #define BENCH_STOPWATCH_H
 
 #include "bench.h"
 #include "dtrain/model/model.h"
 
-/* What a step is made of. */
+/* The parts of a step. */
 typedef enum {
     PART_EMBEDDING,
     PART_NORM,
-    PART_QKV,        /* the products that make queries, keys and values */
-    PART_ATTENTION,  /* what goes on between the tokens of a problem */
-    PART_PROJECTION, /* the product behind it */
+    PART_QKV,        /* the products for queries, keys and values */
+    PART_ATTENTION,  /* attention between the tokens of a problem */
+    PART_PROJECTION, /* the product after attention */
     PART_MLP,
     PART_LOGITS,
     PART_LOSS,

@@ -1,4 +1,4 @@
-"""The measurements run, and their report holds what it promises; what the numbers are is not looked at.
+"""The measurements run, and their report is complete; the numbers themselves are not checked.
 
 Usage: test_report.py BUILD [unittest options]
 """
@@ -51,7 +51,7 @@ class Report(unittest.TestCase):
                     self.assertGreater(sum(steps["split"][name]), 0, name)
                 self.assertGreater(steps["beside_float32"], 0)
             memory = {name: row["steps"][name]["activation_bytes"] for name in ("float32 1", "bfloat16 1")}
-            # What is read as an operand takes half as much, the residual stream does not.
+            # Operands of products take half the memory, the residual stream does not.
             self.assertLess(memory["bfloat16 1"], memory["float32 1"])
             self.assertGreater(memory["bfloat16 1"], memory["float32 1"] / 2)
 

@@ -1,4 +1,4 @@
-/* What the fuzz targets share. */
+/* Shared by the fuzz targets. */
 #ifndef DTRAIN_TEST_FUZZ_H
 #define DTRAIN_TEST_FUZZ_H
 

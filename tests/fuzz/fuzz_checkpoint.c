@@ -1,5 +1,4 @@
-/* Fuzzes the loader of checkpoints: any file is read, or refused with a sentence.
- */
+/* Fuzzes the loader of checkpoints: any file is read, or refused with a message. */
 #define _GNU_SOURCE /* memfd_create, memmem */
 #include "fuzz.h"
 
@@ -70,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     MUST(read == DT_OK || (read == DT_ERR_DATA && strstr(dt_error_text(), input.path)));
     if (read == DT_OK) inspect(&checkpoint);
     dt_checkpoint_destroy(&checkpoint);
-    /* Both read the same way: what the one takes the other finds no fault with. */
+    /* Verifying finds faults exactly in the files that reading refuses. */
     MUST(dt_checkpoint_verify(&verdict, input.path) == DT_OK);
     MUST((read == DT_OK) == (verdict.faults == 0));
     MUST(verdict.faults <= DT_FAULTS_MAX);
@@ -80,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 /* ---- mutations that the digests do not stop ---- */
 
-/* Texts of digests occur once. */
+/* The text of each digest occurs once. */
 static void replace(uint8_t *data, size_t size, const unsigned char *old, const char *new) {
     uint8_t *at = memmem(data, size, old, DT_DIGEST_LENGTH);
     if (at) memcpy(at, new, DT_DIGEST_LENGTH);

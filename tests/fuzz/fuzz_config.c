@@ -1,5 +1,5 @@
-/* Fuzzes the reading of settings from ini files: refused with a location, or understood, and then
- * written so that the same is read again. */
+/* Fuzzes the reading of settings from ini files: they are refused with a location, or understood;
+ * then the written settings are read again as the same. */
 #include "fuzz.h"
 
 #include <math.h>

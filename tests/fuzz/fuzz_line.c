@@ -1,4 +1,4 @@
-/* Fuzzes lines of text: every byte belongs to one, and an error can show any location. */
+/* Fuzzes lines of text: every byte belongs to a line, and an error can show any location. */
 #define _GNU_SOURCE /* memfd_create */
 #include "fuzz.h"
 

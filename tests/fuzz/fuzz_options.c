@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(options_help(&line) == DT_OK);
     } else {
         if (line.command != &PLAIN) check_own(&line, words);
-        line.given.config_file = NULL; /* another target's subject */
+        line.given.config_file = NULL; /* tested by fuzz_config */
         dt_config config;
         dt_config_defaults(&config);
         const dt_status applied = dt_overrides_apply(&config, &line.given);

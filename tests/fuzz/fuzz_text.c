@@ -1,4 +1,4 @@
-/* Fuzzes what people and models write: durations, problems, and answers with their working. */
+/* Fuzzes texts of people and models: durations, problems, and answers with their working. */
 #include "fuzz.h"
 
 #include <math.h>
@@ -47,7 +47,7 @@ static void read_produced(const dt_problem *problem, const char *produced) {
     }
 }
 
-/* What is right is understood. */
+/* A right answer is understood. */
 static void solve(const dt_problem *problem) {
     for (int format = 0; format < FORMATS; format++) {
         char text[DT_PROBLEM_TEXT_MAX], right[64], answer[64];

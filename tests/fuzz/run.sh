@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes what reads files and texts of others, guided by coverage (libFuzzer), with the address and undefined-behaviour sanitizers.
+# Fuzzes the code that reads other people's files and texts, guided by coverage (libFuzzer), with the address and
+# undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config line options text; all unless said
-#   tests/fuzz/run.sh coverage [TARGET…]     which lines what was found so far reaches
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config line options text; by default all
+#   tests/fuzz/run.sh coverage [TARGET…]     which lines the inputs found so far reach
 #
-# PROGRAMS: the folder of dtrain and io_probe (build), which make the files to begin with. FOLDER: where everything is kept
-# (PROGRAMS/fuzz): run it again, and it goes on from what it has found. An input that ends a target is kept in
-# FOLDER/TARGET.found, named by the kind of end; put it into tests/fuzz/regression/TARGET once the defect is repaired.
+# PROGRAMS: the folder of dtrain and io_probe (build), which write the first inputs. FOLDER: where all results are kept
+# (PROGRAMS/fuzz); the next run continues from them. An input that ends a target is kept in FOLDER/TARGET.found, named by the
+# kind of failure; put it into tests/fuzz/regression/TARGET once the defect is repaired.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
@@ -50,7 +51,7 @@ build() {
     mv "$program.new" "$program"
 }
 
-# seeds TARGET: files to begin with, real ones where there are such.
+# seeds TARGET: the first inputs, real files where possible.
 seeds() {
     local to=$folder/$1.seeds name k=0
     [[ ! -d $to ]] || return 0
@@ -98,7 +99,7 @@ seeds() {
     mv "$to.new" "$to"
 }
 
-# fuzz TARGET: what was found before first, then new inputs; fails if one ends the target.
+# fuzz TARGET: earlier inputs first, then new ones; fails if one ends the target.
 fuzz() {
     local target=$1 log=$folder/$1.log code=0
     local corpora=("$folder/$target.corpus" "$folder/$target.seeds")

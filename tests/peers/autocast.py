@@ -1,8 +1,8 @@
-"""Compares dtrain's logits in bfloat16 with those of torch.autocast: both are rounded, and the exact ones are known.
+"""Compares dtrain's logits in bfloat16 with those of torch.autocast, by their distance from the exact logits.
 
     autocast.py CHECKPOINT BFLOAT16.json FLOAT32.json
 
-The files are those of `dtrain eval --dump-logits` in either precision, of the same problems. Exit code 0: dtrain's bfloat16 is as
+`dtrain eval --dump-logits` writes the files, one in each precision, for the same problems. Exit code 0: dtrain's bfloat16 is as
 far from the exact logits as PyTorch's, within a factor of two, and float32 is much nearer.
 """
 import json
@@ -36,7 +36,7 @@ def peer(checkpoint, dtype):
 
 
 def autocast_logits(model, inputs):
-    """As torch.autocast computes them, but not rounded: they are sums in float32, as dtrain's are."""
+    """As torch.autocast computes them, but not rounded: sums in float32, as in dtrain."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         features = model.features(*inputs)
     weight = model.tok_embed.weight.bfloat16().float()
@@ -65,7 +65,7 @@ def main(path, half_file, single_file):
         print(f"{name}: {value:.3g} from the exact logits (root mean square)")
     ratio = distance["bfloat16 of dtrain"] / distance["bfloat16 of PyTorch"]
     print(f"bfloat16 of dtrain / of PyTorch: {ratio:.3f}")
-    # The same model, and bfloat16 is what rounds.
+    # Both compute the same model, and the errors come from bfloat16.
     require(distance["float64 of PyTorch"] < 1e-9, "PyTorch computes another model")
     require(distance["float32 of dtrain"] < distance["bfloat16 of dtrain"] / 30, "float32 is no better than bfloat16")
     require(0.5 <= ratio <= 2, "the error of bfloat16 is not of the size of PyTorch's")

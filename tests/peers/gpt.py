@@ -36,7 +36,7 @@ class Layer(nn.Module):
 class Model(nn.Module):
     """Logits (texts, tokens, vocabulary) from tokens, positions and places, each (texts, tokens).
 
-    float32_attention: what goes on between tokens is computed in float32 under autocast, too.
+    float32_attention: scores and attended values are computed in float32, also under autocast.
     """
 
     def __init__(self, layers, width, heads, vocabulary, positions, places, float32_attention=False):
@@ -48,7 +48,7 @@ class Model(nn.Module):
         self.final_norm = nn.LayerNorm(width)
 
     def features(self, tokens, positions, places):
-        """What the logits are products of: (texts, tokens, width)."""
+        """The input of the last matrix product, which gives the logits: (texts, tokens, width)."""
         x = self.tok_embed(tokens) + self.pos_embed(positions) + self.place_embed(places)
         for layer in self.layers:
             x = layer(x)
@@ -58,7 +58,7 @@ class Model(nn.Module):
         return functional.linear(self.features(tokens, positions, places), self.tok_embed.weight)
 
     def load(self, weights):
-        """Take the weights of a checkpoint, by its names: "layers/0/attn_norm/scale"."""
+        """Load the weights of a checkpoint by name, such as "layers/0/attn_norm/scale"."""
         state = {}
         for name, value in weights.items():
             name = name.replace("/", ".").replace("norm.scale", "norm.weight")

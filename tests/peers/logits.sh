@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A model in bfloat16 computes what PyTorch does: its logits are as far from the exact ones as those of torch.autocast.
-# Usage: logits.sh DTRAIN MPIRUN FOLDER: a virtual environment with PyTorch is there, or will be
+# A model in bfloat16 computes the same as PyTorch: its logits are as far from the exact ones as those of torch.autocast.
+# Usage: logits.sh DTRAIN MPIRUN FOLDER; FOLDER gets a virtual environment with PyTorch, unless it has one
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
@@ -20,7 +20,7 @@ for trained in bfloat16 float32; do
     say "trained in $trained:" "$(<out)"
 done
 
-# float32 is not taken for bfloat16, nor another model's logits for this one's.
+# The comparison notices float32 instead of bfloat16, and the logits of another model.
 expect_exit 1 "$python" -B "$here/../peers/autocast.py" float32/best.h5 float32.json float32.json
 expect_text err "float32 is no better than bfloat16"
 expect_exit 1 "$python" -B "$here/../peers/autocast.py" bfloat16/best.h5 bfloat16.json float32.json

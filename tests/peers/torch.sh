@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The interpreter for what is compared with PyTorch. To be sourced.
+# The Python interpreter for comparisons with PyTorch. To be sourced.
 
-# torch_python FOLDER: print the Python of the virtual environment in that folder, or in DTRAIN_TORCH; where it lacks PyTorch,
-# that is fetched from PyPI, with h5py and NumPy: some gigabytes, for a minute or some.
+# torch_python FOLDER: prints the Python of the virtual environment in that folder, or in DTRAIN_TORCH. If PyTorch is missing
+# there, it is downloaded from PyPI with h5py and NumPy: some gigabytes, which can take minutes.
 torch_python() {
     local folder=${DTRAIN_TORCH:-$1}
     [[ -x $folder/bin/python ]] || python3 -m venv "$folder" >&2

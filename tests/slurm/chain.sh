@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Jobs that may not be queued again, as a chain: each goes on where the one before it stopped, and none is left at the end.
+# A chain of jobs that may not be queued again: each continues where the one before it stopped, and none is left at the end.
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -30,7 +30,7 @@ expect "${links[2]}.out" "resuming run from step" "the run is finished"
 expect_same whole run
 say "same bytes through three links; the fourth was cancelled"
 
-# An error that the next link would make, too.
+# An error that would also occur in the next link.
 mapfile -t lines < <(jobs/chain.sh 2 --ntasks-per-node=2 --output=%j.out jobs/dtrain.sbatch --out run --width 64)
 [[ ${lines[0]} =~ ^job\ ([0-9]+): ]] || fail "${lines[0]}"
 expect_end "${BASH_REMATCH[1]}" FAILED 64
@@ -38,13 +38,13 @@ expect_end "${BASH_REMATCH[1]}" FAILED 64
 wait_for 60 job_is "${BASH_REMATCH[1]}" CANCELLED
 say "a chain ends at an error"
 
-# What a chain could not take for its own.
+# Jobs that a chain could not recognise as its own.
 code=0
 jobs/chain.sh 2 --hold -J mine jobs/dtrain.sbatch --out run 2>refused.out || code=$?
 ((code == 64)) || fail "exit code $code for a chain with another name"
 expect refused.out "leave --job-name out"
-[[ -z $(squeue -h -t PENDING) ]] || fail "a job is left of a chain that was refused"
-# Without a script sbatch would read one where this is called.
+[[ -z $(squeue -h -t PENDING) ]] || fail "a refused chain left a job"
+# Without a script, sbatch would read one from standard input.
 printf '#!/bin/sh\n' | { jobs/chain.sh 1 --hold >refused.out 2>&1 && fail "a chain without a script"; read -r rest && [[ $rest == '#!/bin/sh' ]]; } ||
     fail "the caller's input was read"
-say "a chain keeps to its name and to its script"
+say "a chain refuses another name and a missing script"

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Runs a command on a real Slurm cluster made for it, of a few nodes on this machine, and leaves nothing of it behind.
+# Runs a command on a real Slurm cluster of a few nodes, which it creates on this machine and removes afterwards.
 #
-#   cluster.sh COMMAND…      for instance: cluster.sh bash
+#   cluster.sh COMMAND…      for example: cluster.sh bash
 #
-# Exit 77: not possible here. What may be set: NODES=2 (called n1, n2 …), CPUS=4 of each, however many this machine has,
-# TASK=none or affinity (binding; no more CPUS than there are), SLURMD_TIMEOUT=60 seconds until a silent node is lost.
+# Exit code 77: not possible here. Settings: NODES=2 (called n1, n2 …); CPUS=4 per node, which may be more than this machine
+# has; TASK=none or affinity (binding, with no more CPUS than the machine has); SLURMD_TIMEOUT=60 seconds until a silent node is
+# lost.
 #
-# The cluster lives in namespaces of its own: processes, network, mounts. A node is one more of each but the network, with
-# a host name and a /dev/shm of its own (Open MPI takes processes that share these for processes of one node). So every port is
-# free, all files lie in memory, and the end of the first process is the end of all. A node's files are the cluster's.
+# The cluster has its own namespaces of processes, network and mounts. A node has its own too, except for the network, with its
+# own host name and /dev/shm (Open MPI treats processes that share these as one node). So every port is free, all files are in
+# memory, and all processes end with the first one. All nodes share the files of the cluster.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../jobs/there.sh"
 
 if [[ ${1:-} != --inside ]]; then
-    need "ability root" # of Slurm's daemons
+    need "ability root" # for Slurm's daemons
     for program in unshare ip munged slurmctld slurmd sbatch srun; do need "program $program"; done
     need "ability network-namespaces"
     namespaces=(unshare --mount --uts --net --pid --fork --kill-child=KILL --mount-proc)
@@ -29,14 +30,14 @@ for ((k = 1; k <= nodes; k++)); do names+=("n$k"); done
 
 hostname login
 ip link set lo up
-# Names are looked up only where there is an address besides those of the loopback.
+# Names are looked up only if there is an address besides the loopback.
 ip address add 192.0.2.1/32 dev lo
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p "$cluster"/{state,munge,work} "${names[@]/#/$cluster/}"
 printf '127.0.0.1 %s\n' localhost login "${names[@]}" >"$cluster/hosts"
 mount --bind "$cluster/hosts" /etc/hosts
 
-# Of a cluster that this one may be started on.
+# This script may itself run in a job of another cluster.
 for name in $(compgen -e | grep -E '^(SLURM|SBATCH|SRUN|OMPI|PRTE|PMIX?)_'); do unset "$name"; done
 export SLURM_CONF=$cluster/slurm.conf
 cat >"$SLURM_CONF" <<END
@@ -54,13 +55,13 @@ JobCompType=jobcomp/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1
-# More CPUs than the machine has.
+# Nodes may have more CPUs than the machine.
 SlurmdParameters=config_overrides
-# What the scripts ask for themselves.
+# The scripts request requeueing themselves.
 JobRequeue=0
 MessageTimeout=5
 SlurmdTimeout=${SLURMD_TIMEOUT:-60}
-# From TERM to KILL.
+# Seconds from TERM to KILL.
 KillWait=5
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -70,7 +71,7 @@ SlurmctldLogFile=$cluster/slurmctld.log
 SlurmdPidFile=$cluster/%n/slurmd.pid
 SlurmdLogFile=$cluster/%n/slurmd.log
 SlurmdSpoolDir=$cluster/%n/spool
-# The sockets of PMIx.
+# For the sockets of PMIx.
 TmpFS=$cluster/%n
 $(for ((k = 1; k <= nodes; k++)); do
     echo "NodeName=n$k NodeAddr=127.0.0.1 Port=$((7000 + k)) CPUs=${CPUS:-4} RealMemory=1000"
@@ -80,12 +81,12 @@ PartitionName=spare Nodes=ALL MaxTime=INFINITE PriorityTier=0 GraceTime=30 Preem
 PartitionName=scavenge Nodes=ALL MaxTime=INFINITE PriorityTier=0 GraceTime=30 PreemptMode=CANCEL
 END
 
-# Ranks are root's, speak over the loopback, are more than there are cores, and may not read each other's memory.
+# Ranks run as root, communicate over the loopback, outnumber the cores, and may not read each other's memory.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_orte_tmpdir_base=/dev/shm
 
-# until_true COMMAND…: within 20 s.
+# until_true COMMAND…: waits until it succeeds, at most 20 s.
 until_true() {
     local end=$((SECONDS + 20))
     until "$@" >/dev/null 2>&1; do
@@ -99,14 +100,14 @@ until_true() {
 }
 
 start_node() {
-    # The first process of a node is one that collects what others leave behind, and whose end is the end of all there.
-    # shellcheck disable=SC2016 # to be expanded there
+    # The first process of a node collects orphaned processes; when it ends, all of the node end.
+    # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --mount --uts --pid --fork --kill-child=KILL --mount-proc bash -c '
         hostname "$1"
         mount -t tmpfs -o mode=1777 tmpfs /dev/shm
         slurmd -D -N "$1" &
         wait $!' node "$1" </dev/null >"$cluster/$1/out.log" 2>&1 &
-    echo $! >"$cluster/$1/pid" # KILL it, and the node is lost
+    echo $! >"$cluster/$1/pid" # killing this process loses the node
     disown
 }
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What the tests on a Slurm cluster share. To be sourced by a script that is called with DTRAIN.
+# Common functions of the tests on a Slurm cluster. To be sourced by a script that is called with DTRAIN.
 #
-# Runs that script on a cluster of its own (see cluster.sh for its settings), in a folder that looks like a checkout with
-# jobs/ and build/dtrain. At the end everything is gone.
+# Runs that script on its own cluster (see cluster.sh for its settings), in a folder that looks like a checkout with jobs/ and
+# build/dtrain. Everything is removed at the end.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,14 +19,14 @@ unset OMP_NUM_THREADS OPENBLAS_NUM_THREADS
 export BINDING=none
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
 
-# A run of a few seconds, with everything in it that a resume could lose.
+# A run of a few seconds, with every feature that a resume could break.
 # shellcheck disable=SC2034 # for the scripts that source this
 run=(--layers 2 --width 32 --heads 2 --batch 61 --micro-batch 3 --warmup 4 --dropout 0.1 --eval-every 20 --eval-examples 32
     --steps 120 --checkpoint-every 5 --keep 0)
 
 say() { printf '%s\n' "$*"; }
 
-# fail SENTENCE: end, with all that the jobs have said.
+# fail MESSAGE: prints the output of the jobs and ends the test.
 fail() {
     {
         say "FAILED: $*"
@@ -37,10 +37,10 @@ fail() {
     exit 1
 }
 
-# submit ARGUMENT…: of sbatch; prints the job's number.
+# submit ARGUMENT…: passes them to sbatch and prints the job's number.
 submit() { sbatch --parsable "$@" || fail "sbatch refused: $*"; }
 
-# wait_for SECONDS CONDITION…: until a command succeeds.
+# wait_for SECONDS COMMAND…: waits until the command succeeds.
 wait_for() {
     local end=$((SECONDS + $1))
     shift
@@ -53,7 +53,7 @@ wait_for() {
 # job_is JOB STATE: PENDING, RUNNING, COMPLETED, CANCELLED, FAILED …
 job_is() { [[ $(squeue -h -t all -j "$1" -o %T) == "$2" ]]; }
 has_ended() { [[ " PENDING RUNNING COMPLETING " != *" $(squeue -h -t all -j "$1" -o %T) "* ]]; }
-# expect_end JOB STATE [EXIT]: its end, and the exit code of its script.
+# expect_end JOB STATE [EXIT]: waits for its end, and checks its state and the exit code of its script.
 expect_end() {
     wait_for 60 has_ended "$1"
     job_is "$1" "$2" || fail "job $1 is not $2"
@@ -61,7 +61,7 @@ expect_end() {
 }
 job_field() { scontrol show job -o "$1" | sed -n "s/.* $2=\([^ ]*\).*/\1/p"; }
 
-# newest FOLDER: the step of its last checkpoint, 0 for none.
+# newest FOLDER: the step of its newest checkpoint, 0 for none.
 newest() {
     local file step=0
     for file in "$1"/checkpoint-*.h5; do
@@ -71,7 +71,7 @@ newest() {
 }
 is_past() { (($(newest "$1") > $2)); }
 
-# has FILE TEXT…: each of the texts stands in the file.
+# has FILE TEXT…: the file contains each of the texts.
 has() {
     local file=$1 text
     shift
@@ -81,7 +81,7 @@ has() {
 }
 expect() { has "$@" || fail "not in $1: one of $(printf '"%s" ' "${@:2}")"; }
 
-# history FOLDER COLUMN: of its starts, one a line.
+# history FOLDER COLUMN: the column for all starts, one per line.
 history() {
     /usr/bin/python3 -B - "$@" <<'END'
 import sys, h5py
@@ -89,28 +89,28 @@ for value in h5py.File(sys.argv[1] + "/latest.h5")["metrics/history"][sys.argv[2
     print(value.decode() if isinstance(value, bytes) else value)
 END
 }
-# expect_history FOLDER COLUMN VALUE…: of its starts, in turn.
+# expect_history FOLDER COLUMN VALUE…: one value for each start.
 expect_history() {
     local found
     mapfile -t found < <(history "$1" "$2")
     [[ $(printf '%s|' "${found[@]}") == "$(printf '%s|' "${@:3}")" ]] || fail "history of $1, $2: ${found[*]}; not ${*:3}"
 }
 
-# expect_same A B: all that training computes, byte by byte.
+# expect_same A B: compares all that training computes, byte by byte.
 expect_same() {
     /usr/bin/python3 -B "$here/../e2e/compare.py" "$1/latest.h5" "$2/latest.h5" \
         /config /tokenizer /weights /optimizer /metrics/train /metrics/validation /state || fail "$1 and $2 differ"
 }
 
-# train_whole FOLDER OPTION…: the same run by one process, without a stop, outside of Slurm.
+# train_whole FOLDER OPTION…: the same run in one process, without a stop, outside of Slurm.
 train_whole() {
     local folder=$1
     shift
     build/dtrain "${run[@]}" --out "$folder" "$@" >"$folder.out" 2>&1 || fail "exit code $? for $folder"
 }
 
-# signal_ranks SIGNAL FOLDER: to all ranks that train there but the first, which goes on answering signals and writing
-# checkpoints. Processes outside of this cluster cannot be seen here.
+# signal_ranks SIGNAL FOLDER: signals all ranks that train there except the first, which continues to answer signals and to write
+# checkpoints. Processes outside of this cluster are not visible here.
 signal_ranks() {
     local process
     for process in /proc/[0-9]*; do
@@ -118,10 +118,10 @@ signal_ranks() {
             ! grep -qzx PMIX_RANK=0 "$process/environ"; then
             kill -s "$1" "${process#/proc/}" || true
         fi
-    done 2>/dev/null # some end meanwhile
+    done 2>/dev/null # some processes end meanwhile
 }
-# freeze STEP FOLDER…: in each, let the other ranks stand still as soon as there is a checkpoint after that step. So no test depends
-# on how fast a machine is: the run cannot end before something has happened to it.
+# freeze STEP FOLDER…: in each, stops all ranks except the first as soon as there is a checkpoint after that step. So no test
+# depends on the speed of the machine: a run cannot end before its event.
 freeze() {
     local step=$1 folder end=$((SECONDS + 60))
     local -A moving=()

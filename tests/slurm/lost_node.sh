@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Two jobs of two nodes, each of which loses a node with everything on it: one the node of its script, so that Slurm starts it
-# again, one the other node, so that the script notices. Both finish on the nodes that are left.
+# Two jobs of two nodes; each loses a node with everything on it. One loses the node of its script, so Slurm starts it again; the
+# other loses the second node, so its script notices. Both finish on the remaining nodes.
 export NODES=6 CPUS=2 SLURMD_TIMEOUT=5
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A job on two nodes with two ranks on each: both launchers, binding, modules, a container.
+# A job on two nodes with two ranks each: both launchers, binding, modules, a container.
 # shellcheck source=jobs/there.sh
 . "$(dirname "$0")/../../jobs/there.sh"
 if have "ability cores"; then export TASK=affinity CPUS=2; fi
@@ -13,7 +13,7 @@ if is_there "ability cores"; then
     topology="n1*2,n2*2; 1 CPU per rank"
 fi
 
-# A site with modules, and a container that is none.
+# Simulated environment modules and a simulated container program.
 module() { printf 'module %s\n' "$*"; }
 export -f module
 mkdir bin

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Jobs that Slurm takes the nodes away from, TERM first: they write the last step, queue themselves again, and finish later.
-# One under srun where Slurm would requeue it anyway, one under mpirun where it would cancel it. (That one is on one node: on
-# several, the TERM ends Open MPI's daemons at once, and the last step may or may not be written.)
+# Jobs that Slurm preempts with TERM: they write the last step, queue themselves again, and finish later. One uses srun in a
+# partition where Slurm would requeue it, one uses mpirun where Slurm would cancel it. (That one has one node: on several, TERM
+# ends Open MPI's daemons at once, and the last step may not be written.)
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -25,9 +25,9 @@ for launcher in srun mpirun; do
     expect_end "${job[$launcher]}" COMPLETED
     mapfile -t stopped < <(history "$launcher" stopped)
     [[ ${stopped[*]} == signal\ *\ finished ]] || fail "$launcher: ${stopped[*]}"
-    say "$launcher: preempted, ${stopped[0]}; went on from step $(history "$launcher" step | tail -n 1)"
+    say "$launcher: preempted, ${stopped[0]}; continued from step $(history "$launcher" step | tail -n 1)"
     expect_same whole "$launcher"
 done
-[[ $(history srun nodes | head -n 1) == 2 ]] || fail "not on all nodes that were free"
+[[ $(history srun nodes | head -n 1) == 2 ]] || fail "not on all free nodes"
 job_is "$urgent" COMPLETED || fail "the urgent job did not run"
 say "same bytes after preemption"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What does not get better by trying again stops the job, and the message says what to do.
+# An error that would occur again stops the job, and the message says what to do.
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# refuse EXIT TEXT ARGUMENT…: a job with these arguments ends with this code, was started once, and says so.
+# refuse EXIT TEXT ARGUMENT…: a job with these arguments starts once and ends with this code and this text.
 refuse() {
     local code=$1 text=$2 job
     shift 2
@@ -27,13 +27,13 @@ jobs/dtrain.sbatch 2>by_hand.out || code=$?
 expect by_hand.out "sbatch jobs/dtrain.sbatch"
 ((code == 64)) || fail "exit code $code"
 
-# What a job is that says nothing itself.
+# The defaults of a job.
 job=$(submit jobs/dtrain.sbatch "${run[@]}" --steps 1 --out plain)
 expect_end "$job" COMPLETED
 [[ $(job_field "$job" NumNodes)/$(job_field "$job" NumTasks)/$(job_field "$job" TimeLimit) == 1/4/1-00:00:00 ]] || fail "other defaults"
 expect_history plain ranks 4
 
-# Stopped, but queued again often enough; and at a site that forbids it.
+# A job stops when it has been queued again often enough, or at a site that forbids it.
 for words in "MAX_RESTARTS=0 0 restarts are enough" "ANY= the job may not be queued again"; do
     read -r setting text <<<"$words"
     [[ $setting != ANY= ]] && more=() || more=(--no-requeue)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Jobs that Slurm warns before the end of their time: they write a checkpoint, queue themselves again and end with the bytes
-# of a run that was not stopped. One of them knows its end by itself the second time; so does dtrain without a script.
+# Jobs that Slurm warns before their time limit: they write a checkpoint, queue themselves again and end with the same bytes as a
+# run without a stop. The second time, one of them reads the limit itself; so does dtrain without a script.
 export CPUS=6
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Slurm counts in minutes: dtrain finds the last seconds of one.
+# Slurm counts in minutes, so the job sleeps until the last seconds of one.
 alone=$(submit --time=1 --output=alone.out --wrap "sleep 45; exec build/dtrain ${run[*]} --steps 1000000 --out alone")
 
-# So much is kept at the end that of two minutes four seconds are left.
+# Of a limit of two minutes, this reserve leaves four seconds for training.
 export RESERVE=116
 declare -A job out=([dtrain]=run [preemptible]=spare [sweep]=runs/sweep/1)
 job[dtrain]=$(submit --nodes=2 --ntasks-per-node=2 --time=10 jobs/dtrain.sbatch "${run[@]}" --out run)
@@ -16,14 +16,14 @@ job[preemptible]=$(LAUNCHER=mpirun submit --ntasks-per-node=2 --time=10 jobs/pre
 job[sweep]=$(submit --array=1 --ntasks-per-node=2 --time=10 jobs/sweep.sbatch "${run[@]}")_1
 freeze 10 "${out[@]}"
 for script in "${!job[@]}"; do
-    # Within 30 s Slurm sees that it is time for a warning.
+    # Slurm sends the warning within 30 s.
     scontrol update JobId="${job[$script]}" EndTime=now+65
 done
 train_whole whole
 for script in "${!job[@]}"; do
     wait_for 60 has "$(job_field "${job[$script]}" StdOut)" "signal USR1: dtrain is asked"
-    sleep 2 # until the signal has arrived: the run could end before
-    # For the next start.
+    sleep 2 # until the signal has arrived: otherwise the run could end first
+    # The limit of the next start.
     [[ $script == dtrain ]] && minutes=2 || minutes=10
     scontrol update JobId="${job[$script]}" TimeLimit="$minutes"
     thaw "${out[$script]}"
@@ -43,7 +43,7 @@ second=$(stops | tail -n 1)
 say "time limit: stopped at step $second"
 
 for script in "${!job[@]}"; do expect_end "${job[$script]}" COMPLETED; done
-# Nothing of the output was lost.
+# The output of all starts is kept.
 expect "$output" "start 1," "new run in run" "the job is queued again" "start 2," "from step $first" "start 3," \
     "from step $second" "the run is finished"
 expect_history run step 0 "$first" "$second"

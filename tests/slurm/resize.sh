@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scancel leaves a checkpoint of the last step, with each launcher; the run goes on in allocations of other sizes.
+# After scancel there is a checkpoint of the last step, with each launcher; the run continues in allocations of other sizes.
 # shellcheck source=tests/slurm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -9,7 +9,7 @@ for launcher in srun mpirun; do
 done
 freeze 20 srun mpirun
 train_whole whole --checkpoint-every 25
-# Slurm wakes the ranks itself.
+# Slurm itself continues the stopped ranks.
 scancel "${job[@]}"
 declare -A step
 for launcher in srun mpirun; do
