@@ -1,4 +1,4 @@
-/* Tensors that live twice: on a device, between guards, and in double precision beside it. */
+/* Tensors with two copies: on a device, between guards, and on the host in double precision. */
 #include "device.h"
 
 #include <math.h>
@@ -75,7 +75,7 @@ int device_close(void **state) {
     return backend ? -1 : 0;
 }
 
-/* A guarded tensor of NaN; host is left to the caller. */
+/* A guarded tensor of NaN; the caller sets `host`. */
 static device_tensor create(const char *name, dt_backend *backend, size_t count) {
     device_tensor t = {.name = name, .backend = backend, .count = count};
     const size_t whole = count + 2 * GUARD;

@@ -1,4 +1,4 @@
-/* Tensors that live twice: on a device, between guards, and in double precision beside it. */
+/* Tensors with two copies: on a device, between guards, and on the host in double precision. */
 #ifndef DTRAIN_TESTS_DEVICE_H
 #define DTRAIN_TESTS_DEVICE_H
 
@@ -14,10 +14,10 @@ typedef struct {
     size_t count;
 } device_tensor;
 
-/* The same random numbers on both sides. */
+/* The same random numbers in both copies. */
 device_tensor device_random(const char *name, dt_backend *backend, size_t count, double centre,
                             double scale, fixture_random *random);
-/* For what an operation must replace: NaN on the device, zeros beside it. */
+/* For a tensor that an operation must replace: NaN on the device, zeros on the host. */
 device_tensor device_blank(const char *name, dt_backend *backend, size_t count);
 /* Values that floats can hold. */
 device_tensor device_from(const char *name, dt_backend *backend, const double *values,
@@ -30,8 +30,9 @@ double *device_read(const device_tensor *tensor);
 /* Frees all of them; the list ends with NULL. */
 void device_destroy(device_tensor *first, ...) __attribute__((sentinel));
 
-/* The device holds what stands in host, to 1e-4 of the largest, and nothing was written outside;
-   inputs too belong in the list, which ends with NULL. The first argument names the case. */
+/* The device holds the values of `host`, to 1e-4 of the largest, and nothing was written outside.
+ * The list, which ends with NULL, should contain the inputs too. The first argument names the case.
+ */
 #define expect_device(what, ...) device_expect((what), __FILE__, __LINE__, __VA_ARGS__)
 void device_expect(const char *what, const char *file, int line, const device_tensor *first, ...)
     __attribute__((sentinel));
@@ -52,14 +53,14 @@ void device_batch_destroy(device_batch *device);
 
 /* ---- calls ---- */
 
-/* Fails the test with the error's own sentence. */
+/* Fails the test with the error's message. */
 #define expect_ok(call) device_expect_ok((call), #call, __FILE__, __LINE__)
 void device_expect_ok(dt_status status, const char *what, const char *file, int line);
 
 /* cmocka's group fixtures: *state is the backend that the environment variable DTRAIN_TEST_BACKEND
-   names: blas (the CPU without its own kernel for products), avx512, avx2 or base (the CPU's
-   kernels for such vectors) or opencl; unset: the CPU as people get it. Where there is no such
-   vector or OpenCL device the program ends as skipped. */
+ * names: blas (the CPU without its own kernel for products), avx512, avx2 or base (the CPU's
+ * kernels for such vectors) or opencl; unset: the CPU's default kernels. Without such vectors or an
+ * OpenCL device the test is skipped. */
 int device_open(void **state);
 int device_close(void **state);
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 double fixture_uniform(fixture_random *random) {
-    /* Knuth's 64-bit constants; the high bits are the good ones. */
+    /* Knuth's 64-bit constants; the high bits are the most random. */
     random->state = random->state * 6364136223846793005u + 1442695040888963407u;
     return (double)(random->state >> 32) / 2147483648.0 - 1;
 }
@@ -76,7 +76,7 @@ void fixture_expect_close(const char *what, const double *actual, const double *
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs(expected[i]));
-        /* A NaN must win, and stay. */
+        /* A NaN counts as the worst. */
         const double difference = fabs(actual[i] - expected[i]);
         if (!(difference <= worst) && !isnan(worst)) {
             worst = difference;

@@ -4,8 +4,8 @@
 
 #include "reference.h"
 
-/* ---- numbers: a small generator of its own, so that a defect of the project's cannot hide here
- * ---- */
+/* ---- random numbers: an independent generator, so that it cannot hide a defect of dtrain's ----
+ */
 
 typedef struct {
     uint64_t state;
@@ -25,7 +25,7 @@ double *fixture_copy(const double *x, size_t count);
 
 enum { FIXTURE_PROBLEMS = 8 };
 
-/* How long the problems of a batch are: a list that ends with 0. */
+/* The lengths of a batch's problems: a list that ends with 0. */
 typedef struct {
     size_t length[FIXTURE_PROBLEMS + 1];
 } fixture_lengths;

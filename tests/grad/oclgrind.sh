@@ -9,7 +9,8 @@ need "program oclgrind"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Without --uninitialized: kernels compute other results with it. With the largest work-groups that the kernels ask for, and with small ones, as a device may have them.
+# Without --uninitialized, which changes the results of kernels. With the largest work-groups that the kernels use, and with
+# small ones, as some devices have.
 for size in 64 8; do
     code=0
     oclgrind --data-races --check-api --max-wgsize "$size" --log "$work/log" "$program" | tee "$work/out" || code=$?

@@ -1,5 +1,5 @@
-/* A small model with lively weights and a batch of real problems, on a backend and in double
- * precision beside it. */
+/* A small model with large random weights and a batch of real problems, on a backend and in double
+ * precision. */
 #include "rig.h"
 
 #include <setjmp.h>

@@ -1,11 +1,11 @@
-/* A small model with lively weights and a batch of real problems, on a backend and in double
- * precision beside it. */
+/* A small model with large random weights and a batch of real problems, on a backend and in double
+ * precision. */
 #ifndef DTRAIN_TESTS_RIG_H
 #define DTRAIN_TESTS_RIG_H
 
 #include "device.h"
 
-/* What a test varies. */
+/* The choices of a test. */
 typedef struct {
     dt_format format;
     int64_t layers, width, heads;
@@ -21,7 +21,7 @@ typedef struct {
     dt_model_shape shape;
     dt_model *model;
     const dt_layout *layout; /* the model's */
-    float *weights;          /* what the buffer is attached to */
+    float *weights;          /* memory of the buffer */
     dt_buffer *weight_buffer;
     double *exact; /* the same weights for the reference */
     dt_batch batch;
@@ -35,10 +35,10 @@ void rig_destroy(rig *r);
 /* Problems first … first + count of the training stream. */
 void rig_batch_create(dt_batch *batch, const rig *r, size_t first, size_t count);
 
-/* Runs dt_model_backward on a zeroed gradient and gives it as doubles, gaps included: free(). */
+/* Runs dt_model_backward on a zeroed gradient and returns it as doubles, with the gaps: free(). */
 double *rig_gradient(const rig *r, dt_score *score, const dt_batch *batch, const dt_step_key *key);
 
-/* Each parameter tensor to `tolerance` of its largest element, and zeros in the gaps. */
+/* Each parameter tensor agrees to `tolerance` of its largest element; the gaps are zero. */
 void rig_expect_gradient(const rig *r, const double *actual, const double *expected,
                          double tolerance);
 

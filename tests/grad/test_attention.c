@@ -17,7 +17,7 @@ static const fixture_lengths BATCHES[] = {
     {{1}}, {{1, 1, 1}}, {{17}}, {{16, 32}}, {{2, 1, 16, 3, 33}}, {{64, 63, 65}}, {{31, 1, 150, 7}},
 };
 
-/* Head widths 1, 7, 8, 16, 32, 40, 64, 128; heads that are no power of two. */
+/* Head widths 1, 7, 8, 16, 32, 40, 64, 128; also numbers of heads that are not powers of two. */
 static const struct {
     size_t C, H;
 } SHAPES[] = {{1, 1},  {3, 3},  {5, 5},  {8, 1},   {24, 3},  {21, 3},  {32, 1}, {96, 3},
@@ -61,13 +61,13 @@ static void forward_and_backward_agree(void **state) {
     }
 }
 
-/* Scores in the hundreds: the largest is taken off before exp. */
+/* Scores in the hundreds: the largest is subtracted before exp. */
 static void large_scores_stay_finite(void **state) {
     forward_backward_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
     forward_backward_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
 }
 
-/* A key that has become NaN shows in every token that sees it, and in no other. */
+/* A NaN key makes every token NaN that sees it, and no other. */
 static void nan_is_kept(void **state) {
     dt_backend *backend = *state;
     enum { N = 4 };
@@ -90,7 +90,7 @@ static void nan_is_kept(void **state) {
     device_destroy(&in, &y, &lse, NULL);
 }
 
-/* Sequences that stand at different lengths are fed one token each, until the longest has ended. */
+/* Sequences of different lengths get one token each per round, until the longest has ended. */
 typedef struct {
     dt_backend *backend;
     const dt_batch *batch;
@@ -98,7 +98,7 @@ typedef struct {
     device_tensor k_cache, v_cache;
 } decode_run;
 
-/* How many tokens of problem b are in the caches before round r: they start one after another. */
+/* Tokens of problem b in the caches before a round; the problems start one after another. */
 static size_t decode_length(const dt_batch *batch, size_t b, size_t round) {
     const size_t whole = (size_t)(batch->offset[b + 1] - batch->offset[b]);
     const size_t begun = round > b ? round - b : 0;
@@ -146,7 +146,7 @@ static void decode_check(dt_backend *backend, const fixture_lengths *lengths, si
     expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
     double *forward = device_read(&y);
 
-    /* What stands in the caches behind a sequence must not matter, and must stay. */
+    /* Cache content after the end of a sequence must have no effect, and must not change. */
     decode_run run = {.backend = backend, .batch = &batch, .T = T, .C = C, .H = H};
     run.k_cache = device_random("k_cache", backend, batch.problems * T * C, 0, 9, &random);
     run.v_cache = device_random("v_cache", backend, batch.problems * T * C, 0, 9, &random);

@@ -1,5 +1,5 @@
-/* bfloat16 on the CPU: the same bits with and without the processor's own instruction, and values
- * and gradients against the double-precision reference with operands rounded alike. */
+/* bfloat16 on the CPU: the same bits with and without the processor's instruction, and values and
+ * gradients against the double-precision reference with equally rounded operands. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
-/* ---- rounding, written anew ---- */
+/* ---- rounding, implemented independently ---- */
 
 static uint32_t bits_of(float x) {
     uint32_t bits;
@@ -51,11 +51,11 @@ typedef struct {
     const cpu_bf16_kernels *kernels;
 } variant;
 
-/* The first one is what people get. */
+/* The first one is the default. */
 static size_t find_variants(variant *out, dt_backend *backend) {
     static const char *const NAMES[] = {"avx512", "avx2", "base"};
     size_t count = 0;
-    out[count++] = (variant){"as people get it", ((cpu_backend *)backend)->bf16};
+    out[count++] = (variant){"default", ((cpu_backend *)backend)->bf16};
     for (size_t i = 0; i < LENGTH(NAMES); i++) {
         const cpu_kernels *kernels = cpu_kernels_find(NAMES[i]);
         if (kernels && kernels->bf16 != out[0].kernels)
@@ -77,7 +77,7 @@ static const product_shape PRODUCTS_HERE[] = {
     {55, 96, 512}, {17, 40, 1027}, {128, 384, 334}, {112, 128, 1599}, {3, 31, 2},
 };
 
-/* Where a product's right side comes from. */
+/* How a product's right side is stored. */
 typedef enum { STORED, STORED_TRANSPOSED, STORED_ROUNDED, STORINGS } storing;
 
 typedef struct {
@@ -124,7 +124,7 @@ static void free_product(product_data *p) {
     free(p->bias);
 }
 
-/* c (M,N), allocated. pairs: the left side comes from its transpose. */
+/* c (M,N), allocated. pairs: the left side is read from its transpose. */
 static float *multiply(const variant *v, const product_data *p, storing how, bool pairs) {
     const size_t M = p->s->M, N = p->s->N, K = p->s->K, words = (K + 1) / 2;
     cpu_packing packing = {0};
@@ -164,7 +164,7 @@ static void check_product(const variant *v, const product_data *p, const float *
     free(actual);
 }
 
-/* However the operands are stored, and whatever multiplies: right, and the same bits. */
+/* All ways to store the operands and all variants give right results with the same bits. */
 static void products_agree(void **state) {
     variant variants[VARIANTS];
     const size_t count = find_variants(variants, *state);
@@ -192,7 +192,7 @@ static void products_agree(void **state) {
     }
 }
 
-/* Numbers at the ends of what floats hold: sums that are subnormal, infinite or none. */
+/* Numbers at the limits of float: sums that are subnormal, infinite or NaN. */
 static void products_of_extreme_numbers_have_the_same_bits(void **state) {
     enum { M = 16, N = 64, K = 6, TURNS = 300 };
     variant variants[VARIANTS];
@@ -203,7 +203,7 @@ static void products_of_extreme_numbers_have_the_same_bits(void **state) {
         product_data p = make_product(&shape, 1);
         float *const all[] = {p.a, p.b, p.rows};
         const size_t sizes[] = {M * K, K * N, M * N};
-        /* Exponents around a product of the smallest normal number, or any bits at all. */
+        /* Products near the smallest normal number, or random bits. */
         const bool any = turn % 3 == 0;
         for (size_t k = 0; k < LENGTH(all); k++) {
             for (size_t i = 0; i < sizes[k]; i++) {
@@ -235,7 +235,7 @@ static void products_of_extreme_numbers_have_the_same_bits(void **state) {
     }
 }
 
-/* Rounding itself, over all that matters: ties, subnormals, infinities, NaN. */
+/* Rounding in all special cases: ties, subnormals, infinities, NaN. */
 static void rounding_is_as_documented(void **state) {
     variant variants[VARIANTS];
     const size_t count = find_variants(variants, *state);
@@ -294,8 +294,8 @@ static double *half_read(dt_backend *backend, const half_tensor *t) {
     return values;
 }
 
-/* What was computed in float32 and then rounded: nearly all as if it had been computed exactly, and
- * what lay close to the middle of two at the other one. */
+/* Values computed in float32 and then rounded: nearly all equal the rounded exact values; those
+ * near the middle of two neighbours may be the other neighbour. */
 static void expect_rounded(const char *what, dt_backend *backend, const half_tensor *t,
                            const double *expected, double share) {
     double *actual = half_read(backend, t), *wanted = reference_doubles(t->count);
@@ -305,7 +305,7 @@ static void expect_rounded(const char *what, dt_backend *backend, const half_ten
         wanted[i] = round_exactly(expected[i]);
         most = fmax(most, fabs(wanted[i]));
     }
-    /* What is nearly 0 beside the others is what rounding has left of a difference. */
+    /* A value that is tiny compared with the others is only a rounding error of a difference. */
     for (size_t i = 0; i < t->count; i++) other += fabs(actual[i] - wanted[i]) > 1e-5 * most;
     expect_close(what, actual, wanted, t->count, 1.0 / 128);
     if ((double)other > share * (double)t->count + 1)
@@ -372,8 +372,8 @@ static void linear_forward_agrees(void **state) {
     }
 }
 
-/* d_y rounded before, so that its product with the slope is exact, and one more rounding the same
- * everywhere. */
+/* d_y is rounded first, so its product with the slope is exact, and rounding that product gives the
+ * same value everywhere. */
 static void linear_backward_check(dt_backend *backend, const product_shape *s, bool gelu,
                                   bool d_y_is_half, bool d_x_is_half) {
     const size_t N = s->M, out = s->N, in = s->K;
@@ -428,7 +428,7 @@ static void linear_backward_agrees(void **state) {
     }
 }
 
-/* ---- attention: the reference rounds where the operands of products are rounded ---- */
+/* ---- attention: the reference rounds the operands of the same products ---- */
 
 typedef struct {
     const double *qkv, *d_y;

@@ -1,5 +1,5 @@
-/* Dropout: what its mask is like, what it depends on, and that the model's gradient goes through
- * the forward pass' mask. */
+/* Dropout: its mask, what the mask depends on, and that the model's gradient uses the forward
+ * pass's mask. */
 #include "rig.h"
 
 #include <math.h>
@@ -44,14 +44,14 @@ static size_t tokens_of(const fixture_lengths *lengths) {
     return tokens;
 }
 
-/* A share of `count` independent draws lies within five standard deviations of what is expected. */
+/* The share of `count` independent draws is within five standard deviations of the expected one. */
 static void expect_share(double hits, size_t count, double expected) {
     const double deviation = sqrt(expected * (1 - expected) / (double)count);
     if (fabs(hits / (double)count - expected) <= 5 * deviation) return;
     fail_msg("a share of %g of %zu, should be %g", hits / (double)count, count, expected);
 }
 
-/* How often two masks say the same. */
+/* How often two masks agree. */
 static double agreement(const double *x, const double *y, size_t count) {
     double same = 0;
     for (size_t i = 0; i < count; i++) same += x[i] == y[i];
@@ -65,7 +65,7 @@ static void keeps_the_share_it_should(void **state) {
         double *mask = mask_of(*state, &LENGTHS, C, &KEY), kept = 0, neighbours = 0, rows = 0;
         for (size_t j = 0; j < N * C; j++) kept += mask[j];
         expect_share(kept, N * C, 1 - P);
-        /* Neither channels nor tokens are alike. */
+        /* Neighbouring channels and tokens are independent. */
         const double same = P * P + (1 - P) * (1 - P);
         for (size_t j = 0; j + 1 < N * C; j += 2) neighbours += mask[j] == mask[j + 1];
         for (size_t n = 0; n + 1 < N; n += 2)
@@ -83,7 +83,7 @@ static void same_key_same_mask(void **state) {
     free(two);
 }
 
-/* One of the key's parts changed: as like as two independent masks. */
+/* With one part of the key changed, the masks agree as often as independent masks. */
 static void expect_independent(dt_backend *backend, const dt_dropout *key) {
     const size_t C = 40, count = tokens_of(&LENGTHS) * C;
     double *one = mask_of(backend, &LENGTHS, C, &KEY), *two = mask_of(backend, &LENGTHS, C, key);
@@ -110,7 +110,8 @@ static void every_part_of_the_key_matters(void **state) {
     expect_independent(*state, &key);
 }
 
-/* The same problems in another micro-batch, behind other lengths, keep the same elements. */
+/* The same problems in another micro-batch, after problems of other lengths, keep the same
+ * elements. */
 static void micro_batches_do_not_matter(void **state) {
     const size_t C = 21;
     dt_dropout second = KEY;
@@ -178,7 +179,7 @@ static const dt_step_key STEP = {.seed = 23, .step = 9, .first_problem = 77};
 
 enum { SITES_MAX = 16 };
 
-/* Stands in for a backend's table and keeps the mask of each call of dropout. */
+/* Replaces a backend's table and records the mask of each call of dropout. */
 typedef struct {
     dt_backend_table table;
     const dt_backend_table *real;
@@ -203,8 +204,8 @@ static dt_status recorded_dropout(dt_backend *backend, dt_tensor y, dt_tensor x,
     return record->real->dropout(backend, y, x, residual, batch, C, dropout);
 }
 
-/* The masks come in the order of the forward pass, and back; the gradient is the reference's with
- * these masks. */
+/* The masks come in the order of the forward pass, then in reverse order; the gradient is the
+ * reference's with these masks. */
 static void model_gradient_uses_the_forward_masks(void **state) {
     dt_backend *backend = *state;
     rig r;
@@ -237,7 +238,7 @@ static void model_gradient_uses_the_forward_masks(void **state) {
     rig_destroy(&r);
 }
 
-/* The float model's loss when the weights of one tensor go a way along a direction. */
+/* The float model's loss when the weights of one tensor move along a direction. */
 typedef struct {
     const rig *r;
     const dt_parameter *parameter;
@@ -258,10 +259,10 @@ static double loss_along(void *context) {
     return score.loss;
 }
 
-/* Without any reference: along its own gradient, scaled to length 1, the loss rises by the
- * gradient's length. */
+/* Needs no reference: along its own gradient, scaled to length 1, the slope of the loss is the
+ * gradient's norm. */
 static void model_loss_rises_along_the_gradient(void **state) {
-    /* Slopes are taken over thousandths of this: far enough apart for a loss in float. */
+    /* Slopes are computed over thousandths of this: far enough apart for a loss in float. */
     const double stride = 10;
     rig r;
     rig_create(&r, *state, &CHOICE);
@@ -283,7 +284,7 @@ static void model_loss_rises_along_the_gradient(void **state) {
     rig_destroy(&r);
 }
 
-/* Evaluation leaves dropout out. */
+/* Evaluation uses no dropout. */
 static void only_training_drops(void **state) {
     rig r;
     rig_create(&r, *state, &CHOICE);

@@ -1,4 +1,5 @@
-/* Frozen parameters: the gradients of the others stay the same bits, and no update touches them. */
+/* Frozen parameters: the gradients of the others keep the same bits, and no update changes frozen
+ * weights. */
 #include "rig.h"
 
 #include <setjmp.h>
@@ -13,7 +14,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
-/* What is trained: parameters whose names contain one of the words; NULL ends them. */
+/* Parameters whose names contain one of the words are trained; NULL ends the words. */
 static const char *const TRAINED[][4] = {
     {"layers/1/"},
     {"attn_qkv/weight", "mlp_in/weight"},
@@ -121,7 +122,7 @@ static void blocks_hold_what_is_trained(void **state) {
     }
 }
 
-/* What a watcher was told. */
+/* What a watcher has seen. */
 typedef struct {
     size_t calls, from, complete;
 } watch;
@@ -180,8 +181,8 @@ static void gradients_are_the_same_bits(void **state) {
     rig_destroy(&r);
 }
 
-/* An operation of the backward pass is told to the watcher: none comes after the lowest trained
- * parameter. */
+/* The watcher is called after each operation of the backward pass: none follows that of the lowest
+ * trained parameter. */
 static void the_pass_ends_below_what_is_trained(void **state) {
     static const struct {
         const char *trained[2];
@@ -207,7 +208,7 @@ static void the_pass_ends_below_what_is_trained(void **state) {
     rig_destroy(&r);
 }
 
-/* Weights and moments of one layout in the host's memory, and a gradient like noise. */
+/* Weights and moments of one layout in the host's memory, and a gradient of noise. */
 typedef struct {
     dt_backend *host;
     float *block[4];
@@ -239,7 +240,7 @@ static void optimised_step(optimised *o, const dt_layout *layout, const dt_confi
                                   layout, 0, layout->count, config, step, 0.5));
 }
 
-/* Steps of an optimizer over some, beside the same over all. */
+/* Compares steps of an optimizer over the trained parameters with the same steps over all. */
 static void updates_check(const rig *r, const char *const *words, int64_t optimizer) {
     dt_config config = r->config;
     config.optimizer = optimizer;

@@ -1,4 +1,4 @@
-/* Greedy generation with its cache of keys and values, against running the model on the whole text
+/* Greedy generation with cached keys and values, compared with running the model on the whole text
  * for every token. */
 #include "rig.h"
 
@@ -39,7 +39,7 @@ typedef struct {
     size_t by_end, by_context;
 } endings;
 
-/* What is given of training problem number i. */
+/* The prompt of training problem number i. */
 static void prompt_write(char text[DT_PROBLEM_TEXT_MAX], const rig *r, uint64_t i) {
     dt_problem problem;
     size_t given;
@@ -49,17 +49,17 @@ static void prompt_write(char text[DT_PROBLEM_TEXT_MAX], const rig *r, uint64_t 
     text[given] = '\0';
 }
 
-/* The logits behind the last of `count` tokens: (V). */
+/* The logits after the last of `count` tokens: (V). */
 static void last_logits(float *logits, const rig *r, const int32_t *id, size_t count) {
     dt_batch batch;
     float *all = reference_alloc(count * r->shape.V, sizeof *all);
     fixture_random random = {1};
     fixture_batch_create(&batch, &(fixture_lengths){{count}}, r->shape.V, 1, &random);
     memcpy(batch.token, id, count * sizeof *id);
-    if (!r->shape.index_positions) /* which the model counts by itself */
+    if (!r->shape.index_positions) /* the model counts index positions itself */
         dt_tokenizer_places(batch.position, batch.place, r->tokenizer, id, count);
     for (size_t n = 0; n < count; n++) {
-        /* Longer numbers than any problem has: their digits share the last place. */
+        /* In numbers longer than those of any problem, the digits beyond share the last place. */
         if (batch.place[n] >= (int32_t)r->shape.P) batch.place[n] = (int32_t)r->shape.P - 1;
     }
     expect_ok(dt_model_logits(r->model, all, &batch));
@@ -68,7 +68,7 @@ static void last_logits(float *logits, const rig *r, const int32_t *id, size_t c
     fixture_batch_destroy(&batch);
 }
 
-/* The token has the highest logit, give or take what rounding may decide. */
+/* The token has the highest logit, up to rounding. */
 static void expect_likely(const rig *r, const int32_t *id, size_t count, int32_t next,
                           const char *prompt) {
     float *logits = reference_alloc(r->shape.V, sizeof *logits), most = 0;
@@ -110,7 +110,7 @@ static void texts_are_those_of_the_whole_model(void **state) {
         char(*text)[DT_PROBLEM_TEXT_MAX] = reference_alloc(PROMPTS, sizeof *text);
         dt_text produced[PROMPTS] = {0};
         const char *prompt[PROMPTS];
-        /* All of its room, then less, over caches that are no longer empty. */
+        /* First all sequences, then fewer, with caches that are no longer empty. */
         const size_t counts[] = {PROMPTS, 4, 1};
         for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
             const size_t count = counts[k];

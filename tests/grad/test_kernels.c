@@ -1,6 +1,6 @@
-/* Every kernel of the OpenCL backend once, on sizes that a simulator can go through: it looks for
- * races and stray accesses, this for wrong results. CLBlast's kernels are not ours: plain loops
- * stand in for them. */
+/* Runs every kernel of the OpenCL backend once, on sizes small enough for a simulator, which looks
+ * for races and invalid accesses; this test looks for wrong results. Plain loops replace CLBlast,
+ * whose kernels are not ours. */
 #include "rig.h"
 
 #include <setjmp.h>
@@ -21,7 +21,7 @@ static float *read_all(cl_command_queue queue, cl_mem buffer, size_t *bytes) {
     return words;
 }
 
-/* In the place of CLBlast's. */
+/* Replaces CLBlast's function. */
 CLBlastStatusCode CLBlastSgemm(const CLBlastLayout layout, const CLBlastTranspose a_transpose,
                                const CLBlastTranspose b_transpose, const size_t m, const size_t n,
                                const size_t k, const float alpha, const cl_mem a_buffer,

@@ -81,7 +81,8 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* Normal numbers: the mean and the mean square lie within five of their standard deviations. */
+/* Normally distributed: the mean and the mean square are within five of their standard deviations.
+ */
 static void expect_normal(const float *w, size_t count, double deviation) {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < count; i++) {
@@ -266,7 +267,7 @@ static void the_gradient_is_added_to(void **state) {
     rig_destroy(&r);
 }
 
-/* The second half first, so that nothing of an earlier, larger batch is left over unnoticed. */
+/* The second half first, to detect values left over from an earlier, larger batch. */
 static void micro_batches_add_up(void **state) {
     rig_choice choice = CHOICES[4];
     for (int dropout = 0; dropout < 2; dropout++) {
@@ -319,11 +320,11 @@ static void the_same_batch_gives_the_same_bits(void **state) {
     rig_destroy(&other);
 }
 
-/* What a watcher was told, and what the gradient was then. */
+/* What a watcher has seen, and the gradient at that time. */
 typedef struct {
     dt_backend *backend;
     dt_buffer *gradient;
-    float *seen; /* each element when it was called complete */
+    float *seen; /* each element when it was reported complete */
     size_t from, calls, fails_at;
 } watch;
 
@@ -337,7 +338,8 @@ static dt_status see(void *context, size_t from) {
     return DT_OK;
 }
 
-/* Two batches into one gradient: in the second pass, what is said to be complete stays as it is. */
+/* Two batches into one gradient: in the second pass, elements that were reported complete no longer
+ * change. */
 static void watchers_are_told_what_is_complete(void **state) {
     rig_choice choice = CHOICES[4];
     choice.dropout = 0.1;
@@ -357,7 +359,7 @@ static void watchers_are_told_what_is_complete(void **state) {
     assert_true(w.calls >= 4 * r.shape.L);
     expect_ok(op->download(w.backend, complete, dt_floats(w.gradient, 0), count));
     assert_memory_equal(w.seen, complete, count * sizeof *complete);
-    /* The listener is not called any more. */
+    /* The watcher is no longer called. */
     const size_t calls = w.calls;
     expect_ok(dt_model_backward(r.model, &score, w.gradient, &r.batch, &KEY));
     assert_true(w.calls == calls);
@@ -374,7 +376,7 @@ static dt_status pull_part(void *context, size_t from) {
     return DT_OK;
 }
 
-/* Part by part and without waiting, it is the whole gradient that comes. */
+/* Pulled part by part without waiting, the result is the whole gradient. */
 static void what_is_complete_is_pulled_meanwhile(void **state) {
     for (size_t i = 0; i < LENGTH(CHOICES); i++) {
         rig r;
@@ -397,7 +399,7 @@ static void what_is_complete_is_pulled_meanwhile(void **state) {
     }
 }
 
-/* Whichever call it is. */
+/* At any of its calls. */
 static void a_watcher_can_end_the_pass(void **state) {
     rig r;
     rig_create(&r, *state, &CHOICES[1]);

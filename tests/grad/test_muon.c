@@ -1,5 +1,5 @@
-/* Muon's update of a matrix: against the same iterations in double precision, and against what it
- * is for. */
+/* Muon's update of a matrix: against the same iterations in double precision, and against its
+ * purpose. */
 #include "device.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ typedef struct {
 static const extent EXTENTS[] = {{1, 1},  {1, 9},   {9, 1},   {16, 16},   {24, 8},
                                  {8, 24}, {33, 70}, {70, 70}, {130, 257}, {300, 130}};
 
-/* c (n,m) = a (n,k) b (k,m); a or b are read transposed if said. */
+/* c (n,m) = a (n,k) b (k,m); with ta or tb that matrix is read transposed. */
 static void product(double *c, const double *a, bool ta, const double *b, bool tb, size_t n,
                     size_t m, size_t k) {
     for (size_t i = 0; i < n; i++) {
@@ -32,8 +32,8 @@ static void product(double *c, const double *a, bool ta, const double *b, bool t
     }
 }
 
-/* Of x, x^3 and x^5: found by a Remez exchange of its own, each step for the interval that the one
- * before leaves of [0.003, 1]. */
+/* Coefficients of x, x^3 and x^5, computed independently with a Remez exchange; each step is for
+ * the interval to which the steps before map [0.003, 1]. */
 static const double STEP[4][3] = {
     {8.219101106, -23.401956721, 17.158198943},
     {4.004876059, -2.922346775, 0.549118527},
@@ -41,7 +41,7 @@ static const double STEP[4][3] = {
     {2.511527166, -1.852448356, 0.438832636},
 };
 
-/* p(x) = a x + b (x x^T) x + c (x x^T)^2 x, four times over. */
+/* x = a x + b (x x^T) x + c (x x^T)^2 x, four times. */
 static void orthogonalise(double *x, size_t n, size_t m) {
     double *gram = reference_doubles(n * n), *once = reference_doubles(n * m),
            *twice = reference_doubles(n * m);
@@ -104,8 +104,8 @@ static void muon_agrees_over_steps(void **state) {
     }
 }
 
-/* From zero, the first update is nearly orthogonal: its rows have lengths near 1 and hardly
- * overlap, whatever the gradient's size. */
+/* The first update of zero weights is nearly orthogonal: its rows have lengths near 1 and small dot
+ * products, for any size of the gradient. */
 static void update_is_nearly_orthogonal(void **state) {
     enum { ROWS = 12, COLUMNS = 40, COUNT = ROWS * COLUMNS };
     dt_backend *backend = *state;

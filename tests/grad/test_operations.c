@@ -1,4 +1,4 @@
-/* Every operation of a backend but attention, forward and backward, against the double-precision
+/* Every operation of a backend except attention, forward and backward, against the double-precision
  * reference. */
 #include "device.h"
 
@@ -81,7 +81,7 @@ static void embed_check(dt_backend *backend, const fixture_lengths *lengths, siz
     reference_embed_forward(x.host, &batch, tok.host, pos.host, place.host, C);
     expect_device(what, &x, &tok, &pos, &place, NULL);
 
-    /* The tables serve as what the gradients hold already, x as its own gradient. */
+    /* The tables also serve as initial gradients, and x as its own gradient. */
     expect_ok(
         backend->op->embed_backward(backend, tok.at, pos.at, place.at, &device.packed, x.at, C));
     reference_embed_backward(tok.host, pos.host, place.host, &batch, x.host, C);
@@ -134,13 +134,13 @@ static void norm_agrees(void **state) {
     for (size_t i = 0; i < LENGTH(shape); i++) norm_check(*state, shape[i].N, shape[i].C, 0.3, 2);
 }
 
-/* The square of the mean must not swallow the variance. */
+/* A large mean must not hide the variance. */
 static void norm_keeps_small_differences(void **state) {
     norm_check(*state, 5, 40, 100, 1);
     norm_check(*state, 5, 24, -300, 1);
 }
 
-/* Rows without variance, where epsilon alone keeps the result finite. */
+/* Rows without variance, where only epsilon keeps the result finite. */
 static void norm_of_constant_rows_is_the_bias(void **state) {
     norm_check(*state, 3, 8, 0.75, 0);
     norm_check(*state, 3, 21, 2, 0);
@@ -164,13 +164,13 @@ static const linear_shape LINEAR[] = {
     {130, 24, 96},
     {33, 17, 15},
     {200, 128, 64},
-    /* deeper than a kernel goes at once, forward and in both gradients */
+    /* deeper than one block of a kernel, forward and in both gradients */
     {460, 33, 39},
     {13, 1000, 50},
     {30, 40, 905},
     {1013, 39, 17},
     {20, 6, 1},
-    /* too large for a kernel of our own: the weight gradient, or all */
+    /* too large for our own kernel: only the weight gradient, or all */
     {5, 20, 900},
     {3, 520, 510},
 };
@@ -259,7 +259,7 @@ static void linear_backward_check(dt_backend *backend, const linear_shape *s,
     if (with_d_x) d_x = device_blank("d_x", backend, N * in);
     expect_ok(backend->op->linear_backward(backend, d_x.at, d_weight.at, d_bias.at, d_y.at,
                                            slope.at, x.at, weight.at, N, in, out, activation));
-    /* d_y becomes the gradient with respect to z; without an activation it stays. */
+    /* d_y becomes the gradient with respect to z; without an activation it does not change. */
     double *d_y_before = fixture_copy(d_y.host, N * out);
     reference_linear_backward(d_x.host, d_weight.host, d_bias.host, d_y.host, d_y_before, z, x.host,
                               weight.host, N, in, out, activation);
@@ -278,8 +278,7 @@ static void linear_backward_agrees(void **state) {
     }
 }
 
-/* y (N,out) and d_x (N,in) with the weights where they stand, beside the reference with `weight`.
- */
+/* Compares y (N,out) and d_x (N,in) with the weights at `at` with the reference for `weight`. */
 static void weights_check(dt_backend *backend, const char *what, dt_tensor at, const double *weight,
                           size_t N, size_t in, size_t out, fixture_random *random) {
     device_tensor x = device_random("x", backend, N * in, 0, 1, random);
@@ -300,8 +299,8 @@ static void weights_check(dt_backend *backend, const char *what, dt_tensor at, c
     device_destroy(&x, &d_y, &d_weight, &y, &d_x, NULL);
 }
 
-/* A push replaces all that a backend keeps of weights: all matrices of a buffer, for both
- * passes, also when it is only part of the buffer. */
+/* A push replaces all weights that a backend has packed: all matrices of a buffer, for both passes,
+ * even if only part of the buffer is pushed. */
 static void pushed_weights_count_from_then_on(void **state) {
     dt_backend *backend = *state;
     const dt_backend_table *op = backend->op;
@@ -331,8 +330,8 @@ static void pushed_weights_count_from_then_on(void **state) {
     op->buffer_destroy(&buffer, backend);
 }
 
-/* To float precision, so that it is GPT-2's approximation and no other: the exact one is 5e-4 away.
- */
+/* Checked to float precision, so that it is GPT-2's approximation: the exact function differs by
+ * 5e-4. */
 static void gelu_is_the_tanh_one(void **state) {
     dt_backend *backend = *state;
     enum { N = 1201 };
@@ -362,7 +361,8 @@ static void gelu_is_the_tanh_one(void **state) {
     device_destroy(&x, &weight, &y, &slope, &d_y, &d_weight, NULL);
 }
 
-/* Far out GELU is the identity or zero, its slope one or zero: never infinity or NaN. */
+/* For large inputs GELU is the identity or zero, and its slope one or zero: never infinity or NaN.
+ */
 static void gelu_stays_finite(void **state) {
     const double scale[] = {10, 100, 1e4};
     for (size_t i = 0; i < LENGTH(scale); i++) {
@@ -372,7 +372,7 @@ static void gelu_stays_finite(void **state) {
     }
 }
 
-/* A weight that has become NaN shows after each operation. */
+/* The result of a NaN weight is NaN. */
 static void gelu_keeps_nan(void **state) {
     dt_backend *backend = *state;
     const double one = 1;
@@ -407,7 +407,7 @@ static void loss_check(dt_backend *backend, const fixture_lengths *lengths, size
     char what[80];
     snprintf(what, sizeof what, "loss of (%zu,%zu) within %g", batch.tokens, V, scale);
     device_tensor logits = device_random("logits", backend, batch.tokens * V, 0, scale, &random);
-    /* Half of the problems right, so that both verdicts occur. */
+    /* Make about half of the problems right, so that both results occur. */
     for (size_t n = 0; n < batch.tokens; n++) {
         const size_t target = (size_t)batch.target[n];
         if (batch.target[n] >= 0 && batch.position[n] % 4)
@@ -449,7 +449,7 @@ static void loss_agrees(void **state) {
     }
 }
 
-/* The largest logit is taken off before exp. */
+/* The largest logit is subtracted before exp. */
 static void loss_of_large_logits_is_finite(void **state) {
     loss_check(*state, &BATCHES[3], 20, 80, true);
     loss_check(*state, &BATCHES[3], 20, 1e4, true);
@@ -474,7 +474,7 @@ static void loss_keeps_nan(void **state) {
     device_destroy(&logits, NULL);
 }
 
-/* As in generation, which takes the lower one. */
+/* As in generation, which takes the lower id. */
 static void a_tie_counts_for_the_lower_id(void **state) {
     dt_backend *backend = *state;
     enum { N = 2, V = 3 };
@@ -507,7 +507,7 @@ static void expect_refused(dt_status status, const char *operation, const char *
     dt_error_clear();
 }
 
-/* A backend that computed with them nevertheless would give nonsense. */
+/* Computing with them would give nonsense. */
 static void other_elements_are_refused(void **state) {
     dt_backend *backend = *state;
     const dt_backend_table *op = backend->op;
@@ -548,7 +548,7 @@ static void other_elements_are_refused(void **state) {
     op->buffer_destroy(&buffer, backend);
 }
 
-/* Tensors of both types in one buffer, each at its byte. */
+/* Tensors of both types in one buffer, each at its own byte offset. */
 static void a_buffer_may_hold_several_types(void **state) {
     dt_backend *backend = *state;
     const dt_backend_table *op = backend->op;

@@ -178,7 +178,7 @@ static void attention_gradient_is_the_slope(void **state) {
     }
 }
 
-/* With equal keys each token sees the mean of the values so far in its own problem. */
+/* With equal keys the result of each token is the mean of the values so far in its problem. */
 static void attention_with_equal_keys_is_a_running_mean(void **state) {
     (void)state;
     enum { N = 5, C = 2, H = 2 };
@@ -242,8 +242,8 @@ static void loss_counts_what_is_right(void **state) {
 
 /* ---- update ---- */
 
-/* The first update moves each weight by the learning rate against its gradient's sign, whatever its
- * size. */
+/* The first update moves each weight by the learning rate against its gradient's sign, for any size
+ * of the gradient. */
 static void adamw_starts_with_the_sign(void **state) {
     (void)state;
     const double gradient[3] = {1e-3, -5, 200};
@@ -278,8 +278,7 @@ static double model_value(void *context) {
     return score.loss;
 }
 
-/* Masks of dropout at 0.25, as many as the model has places for them: release with masks_destroy.
- */
+/* Masks for all dropouts of the model, with probability 0.25: release with masks_destroy. */
 static double **masks_create(const dt_model_shape *shape, size_t tokens, fixture_random *random) {
     double **mask = reference_alloc(1 + 2 * shape->L, sizeof *mask);
     for (size_t i = 0; i < 1 + 2 * shape->L; i++) {
@@ -335,7 +334,7 @@ static void model_gradient_goes_through_the_masks(void **state) {
     model_check(&shape, &(fixture_lengths){{1, 6, 3}}, true);
 }
 
-/* Without weights every token is as likely as the others. */
+/* With zero weights all tokens are equally likely. */
 static void model_without_weights_knows_nothing(void **state) {
     (void)state;
     const dt_model_shape shape = {.L = 1, .C = 4, .H = 2, .F = 16, .V = 7, .T = 6, .P = 2};

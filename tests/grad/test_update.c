@@ -1,4 +1,4 @@
-/* What the optimizer asks of a backend: the AdamW update, the average of weights and the sum of
+/* The optimizer's operations of a backend: the AdamW update, the average of weights and the sum of
  * squares, against double precision. */
 #include "device.h"
 
@@ -41,7 +41,7 @@ static void adamw_check(dt_backend *backend, size_t count, float decay) {
         expect_device(what, &weight, &m, &v, &gradient, NULL);
         device_destroy(&gradient, NULL);
     }
-    /* The comparison above is one of updates, not of weights that hardly moved. */
+    /* Checks that the updates are large enough for the comparison to mean something. */
     assert_true(fabs(weight.host[0] - before[0]) > 0.01);
     free(zeros);
     free(before);

@@ -1,4 +1,4 @@
-/* Each operation of the model in double precision, one formula a loop. */
+/* Each operation of the model in double precision, one loop per formula. */
 #include "reference.h"
 
 #include <math.h>
@@ -128,7 +128,7 @@ void reference_linear_backward(double *d_x, double *d_weight, double *d_bias, do
     }
 }
 
-/* Where one head's rows of q, k and v start for token n. */
+/* Start of the rows of q, k and v for token n in one head. */
 typedef struct {
     const double *q, *k, *v;
 } head_row;
@@ -138,7 +138,7 @@ static head_row head_at(const double *qkv, size_t n, size_t h, size_t C, size_t 
     return (head_row){row, row + C, row + 2 * C};
 }
 
-/* What token t of a head gives each token s in first … t: share[s - first]; returns
+/* The attention of token t to each token s in first … t in one head: share[s - first]. Returns
  * log(sum(exp(score))). */
 static double attention_shares(double *share, const double *qkv, size_t first, size_t t, size_t h,
                                size_t C, size_t D) {
@@ -178,12 +178,12 @@ void reference_attention_forward(double *y, double *lse, const double *qkv, cons
     free(share);
 }
 
-/* Adds what one token's output of one head gives to the gradients of q, k and v. */
+/* Adds the contribution of one token's output in one head to the gradients of q, k and v. */
 static void attention_token_backward(double *d_qkv, double *share, const double *d_y,
                                      const double *qkv, size_t first, size_t t, size_t h, size_t C,
                                      size_t D) {
     const double *d_out = d_y + t * C + h * D;
-    double mean = 0; /* of d_share, weighted by share: what the softmax takes away */
+    double mean = 0; /* of d_share, weighted by share: the softmax subtracts it */
     attention_shares(share, qkv, first, t, h, C, D);
     for (size_t s = first; s <= t; s++) {
         for (size_t d = 0; d < D; d++)
@@ -217,7 +217,8 @@ void reference_attention_backward(double *d_qkv, const double *d_y, const double
     free(share);
 }
 
-/* Loss of one token in nats; whether its target has the highest logit; on request the gradient. */
+/* Loss of one token in nats; whether its target has the highest logit; the gradient if d_row is not
+ * NULL. */
 static double token_loss(bool *correct, double *d_row, const double *row, size_t target, size_t V) {
     const double wanted = row[target];
     double highest = -INFINITY, sum = 0;

@@ -1,13 +1,13 @@
-/* The whole model in double precision and plain loops, written from the maths: what the fast code
- * is compared with. */
+/* The whole model in double precision and plain loops, written from the formulas; tests compare the
+ * fast code with it. */
 #ifndef DTRAIN_TESTS_REFERENCE_H
 #define DTRAIN_TESTS_REFERENCE_H
 
 #include "dtrain/model/model.h"
 
-/* Shape letters and tensor layouts as in dtrain/backend.h. Nothing here calls the code under src/.
-   Outputs are replaced unless a comment says that they are added to. A batch may lack the arrays
-   that an operation does not read. */
+/* Shape letters and tensor layouts as in dtrain/backend/backend.h. Nothing here calls the code
+ * under src/. Outputs are replaced unless a comment says that they are added to. A batch may lack
+ * the arrays that an operation does not read. */
 
 /* ---- operations ---- */
 
@@ -29,12 +29,12 @@ void reference_norm_backward(double *d_x, double *d_scale, double *d_bias, const
 double reference_gelu(double z);
 double reference_gelu_derivative(double z);
 
-/* y = act(x weight^T + bias); bias or z (what goes into the activation) may be NULL. */
+/* y = act(x weight^T + bias); bias or z (the input of the activation) may be NULL. */
 void reference_linear_forward(double *y, double *z, const double *x, const double *weight,
                               const double *bias, size_t N, size_t in, size_t out,
                               dt_activation activation);
-/* Adds to d_weight and d_bias (or NULL); replaces d_x (or NULL) and d_z, which is d_y where there
- * is no activation. */
+/* Adds to d_weight and d_bias (or NULL); replaces d_x (or NULL) and d_z, which equals d_y without
+ * an activation. */
 void reference_linear_backward(double *d_x, double *d_weight, double *d_bias, double *d_z,
                                const double *d_y, const double *z, const double *x,
                                const double *weight, size_t N, size_t in, size_t out,
@@ -59,26 +59,25 @@ void reference_adamw(double *weight, double *m, double *v, const double *gradien
 
 /* ---- the whole model ---- */
 
-/* Names, shapes and order of all parameters as the checkpoint's schema has them, without gaps. Free
- * parameter. */
+/* Names, shapes and order of all parameters as in the checkpoint's schema, without gaps. The caller
+ * frees `parameter`. */
 void reference_layout_create(dt_layout *layout, const dt_model_shape *shape);
 
 /**
- * Forward pass, loss, and on request logits and gradient.
+ * Forward pass, loss, and optionally logits and gradient.
  *
  * @param[out] score     added to
  * @param[out] logits    (N,V), or NULL
- * @param[out] gradient  layout.count elements, added to: of the loss summed over scored tokens; or
- * NULL
- * @param[in]  mask      what dropout multiplies with, 0 or 1/(1-p), or NULL for none; 1 + 2L
- * pointers: the embedding's sum (N,C), then for each layer what its attention (N,C) and its MLP
- * (N,C) add to x
+ * @param[out] gradient  layout.count elements, or NULL; the gradient of the loss summed over scored
+ *   tokens is added to it
+ * @param[in]  mask      dropout's factors, 0 or 1/(1-p), or NULL for none; 1 + 2L pointers: for the
+ *   embeddings' sum (N,C), then for each layer the outputs of its attention (N,C) and its MLP (N,C)
  */
 void reference_model_run(dt_score *score, double *logits, double *gradient, const double *weights,
                          const dt_layout *layout, const dt_model_shape *shape,
                          const dt_batch *batch, const double *const *mask);
 
-/* ---- memory of tests: zeroed, and the program ends where there is none ---- */
+/* ---- memory of tests: zeroed; if there is none, the program aborts ---- */
 
 void *reference_alloc(size_t count, size_t size);
 static inline double *reference_doubles(size_t count) {

@@ -1,4 +1,4 @@
-/* The whole Transformer out of the reference's operations: forward, loss, backward. */
+/* The whole Transformer, built of the reference's operations: forward, loss, backward. */
 #include "reference.h"
 
 #include <stdio.h>
@@ -64,7 +64,7 @@ static size_t layer_offset_of(const dt_layout *layout, size_t layer, const char 
     return offset_of(layout, name);
 }
 
-/* Where one layer's tensors start, in the weights as well as in the gradient. */
+/* Where one layer's tensors start, in the weights and in the gradient. */
 typedef struct {
     size_t attn_scale, attn_bias, qkv_weight, qkv_bias, out_weight, out_bias;
     size_t mlp_scale, mlp_bias, up_weight, up_bias, down_weight, down_bias;
@@ -91,11 +91,11 @@ static layer_offsets layer_find(const dt_layout *layout, size_t layer) {
 
 /* What the backward pass needs of one layer's forward pass. */
 typedef struct {
-    double *x;           /* (N,C) what comes in */
+    double *x;           /* (N,C) input */
     double *attn_normed; /* (N,C) */
     double *qkv;         /* (N,3C) */
     double *attended;    /* (N,C) */
-    double *middle;      /* (N,C) x after the attention's share was added */
+    double *middle;      /* (N,C) x plus the attention's output */
     double *mlp_normed;  /* (N,C) */
     double *z;           /* (N,F) before GELU */
     double *hidden;      /* (N,F) after it */
@@ -131,7 +131,7 @@ static void add(double *x, const double *y, size_t count) {
     for (size_t i = 0; i < count; i++) x[i] += y[i];
 }
 
-/* What a test's model is made of, and dropout's masks of one layer (or NULL). */
+/* Inputs that all layers share. */
 typedef struct {
     const double *weights;
     const dt_model_shape *shape;
@@ -164,7 +164,7 @@ static void layer_forward(double *x_out, layer_state *s, const run_input *in,
     add(x_out, s->middle, N * C);
 }
 
-/* d_x holds the gradient of what the layer puts out, and then of what comes in. */
+/* d_x holds the gradient of the layer's output, and afterwards of its input. */
 static void layer_backward(double *d_x, double *gradient, const layer_state *s, const run_input *in,
                            const layer_offsets *at, const double *attn_mask,
                            const double *mlp_mask) {
@@ -206,7 +206,7 @@ static const double *layer_mask(const double *const *mask, size_t layer, size_t 
     return mask ? mask[1 + 2 * layer + which] : NULL;
 }
 
-/* From the gradient of the logits back to every parameter. */
+/* From the gradient of the logits to the gradient of every parameter. */
 static void model_backward(double *gradient, const double *d_logits, const layer_state *state,
                            const double *normed, const double *last, const run_input *in,
                            const dt_layout *layout, const double *const *mask) {
@@ -238,7 +238,7 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
                          const dt_layout *layout, const dt_model_shape *shape,
                          const dt_batch *batch, const double *const *mask) {
     const size_t N = batch->tokens, L = shape->L, C = shape->C, V = shape->V;
-    dt_batch seen = *batch; /* where positions are not told, all are the first */
+    dt_batch seen = *batch; /* without positions, every token has the first one */
     int32_t *first = reference_alloc(N, sizeof *first);
     int32_t *index = reference_alloc(N, sizeof *index);
     if (shape->no_positions) seen.position = first;
@@ -252,7 +252,7 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
     }
     const run_input in = {weights, shape, &seen};
     const double *tok_embed = weights + offset_of(layout, "tok_embed");
-    /* One more than there are layers: what the last one puts out. */
+    /* One more than there are layers: it holds the output of the last layer. */
     layer_state *state = reference_alloc(L + 1, sizeof *state);
     double *normed = reference_doubles(N * C), *own_logits = reference_doubles(N * V);
     double *d_logits = reference_doubles(N * V);

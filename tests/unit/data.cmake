@@ -11,5 +11,5 @@ dt_unit_test(pack SOURCES test_pack.c LINK dt_sources dt_data dt_core)
 dt_unit_test(windows SOURCES test_windows.c LINK dt_sources dt_data dt_core)
 dt_unit_test(source SOURCES test_source.c LINK dt_sources dt_data dt_core)
 dt_unit_test(evaluate SOURCES test_evaluate.c LINK dt_train dt_run dt_io dt_optim dt_model dt_backend dt_sources dt_data dt_mpi dt_core)
-# Open MPI keeps memory after its end.
+# Open MPI does not free all its memory.
 set_tests_properties(unit.evaluate PROPERTIES ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OPENBLAS_NUM_THREADS=1;ASAN_OPTIONS=detect_leaks=0")

@@ -1,5 +1,5 @@
-/* The domain is enumerated whole and once, difficulty is what it is called, and slips are found
- * where they are. */
+/* The domain lists every problem once, measures of difficulty match their names, and slips are
+ * located. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ static uint64_t end_of(int64_t digits) {
     return end;
 }
 
-/* All pairs of numbers, without arithmetic on indices. */
+/* Compares all pairs of numbers, without arithmetic on indices. */
 static uint64_t check_operation(const dt_config *config, uint64_t index, dt_operation operation,
                                 int64_t digits_a, int64_t digits_b) {
     for (uint64_t a = 0; a < end_of(digits_a); a++) {
@@ -63,7 +63,7 @@ static void every_problem_is_there_once(void **state) {
     check_domain("/*", 1, 1, 2);
     check_domain("/", 3, 3, 2);
     check_domain("-", 2, 1, 1);
-    check_domain("+-**///", 1, 2, 1); /* drawn twice as often, but there once */
+    check_domain("+-**///", 1, 2, 1); /* drawn twice as often, but listed once */
 }
 
 static void the_default_has_four_million(void **state) {
@@ -90,7 +90,7 @@ static void domains_without_end_are_refused(void **state) {
     assert_true(problem.a == 9999999 && problem.b == 9999999);
 }
 
-/* a+b is where b+a is, also where nothing was drawn by chance. */
+/* a+b and b+a are in the same split, for every problem of the domain. */
 static void twins_share_a_split_over_the_whole_domain(void **state) {
     (void)state;
     const dt_config config = config_of("+-*", 2, 1, 1);
@@ -109,7 +109,7 @@ static void twins_share_a_split_over_the_whole_domain(void **state) {
             assert_int_equal(dt_problem_split(&twin), split);
         }
     }
-    assert_true(differ > 500); /* of 10,000 differences: they are no twins */
+    assert_true(differ > 500); /* of 10,000 differences: these are not twins */
     assert_int_equal(of_split[DT_TRAIN] + of_split[DT_VALIDATION] + of_split[DT_TEST], count);
     assert_in_range(of_split[DT_VALIDATION], count * 4 / 100, count * 6 / 100);
     assert_in_range(of_split[DT_TEST], count * 4 / 100, count * 6 / 100);
@@ -124,8 +124,8 @@ static size_t digit_sum(dt_number n) {
     return sum;
 }
 
-/* Each carry turns ten of a place into one of the next: nine are missing in the sum of digits.
-   Source: Kummer 1852. */
+/* Each carry replaces ten units of a place by one of the next: the sum of digits is nine less.
+ * Source: Kummer 1852. */
 static void check_carries(dt_number a, dt_number b) {
     const dt_problem sum = {DT_ADD, a, b}, back = {DT_SUBTRACT, a + b, b};
     const dt_problem negative = {DT_SUBTRACT, b, a + b};

@@ -1,5 +1,5 @@
-/* Problems in words: every phrasing as a person would write it down, and what of people's own
- * writing is understood. */
+/* Problems in words: every phrasing is written correctly, and questions that people type are
+ * understood. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +10,9 @@
 
 #include "dtrain/arithmetic/format.h"
 
-/* One problem of each operation, in all phrasings: the question as people ask it, the model's text
- * (least significant digit first, but for dividends and quotients), and the answer as people read
- * it. */
+/* One problem of each operation, in all phrasings: the question in normal digit order, the model's
+ * text (least significant digit first, except for dividends and quotients), and the answer in
+ * normal digit order. */
 static const struct {
     dt_problem problem;
     const char *answer;
@@ -88,7 +88,7 @@ static void every_phrasing_is_written(void **state) {
                 DT_OK);
             assert_int_equal(given, strlen(known[k].as[i].asked));
             assert_memory_equal(text, known[k].as[i].asked, given);
-            /* Longer workings are tests/unit/test_format.c's. */
+            /* tests/unit/test_format.c tests longer workings. */
             const dt_operation operation = known[k].problem.operation;
             const char *produced = text + given;
             if (operation != DT_MULTIPLY) produced = strrchr(produced, '=') + 1;
@@ -215,13 +215,13 @@ static void sentences_are_read_strictly(void **state) {
         const dt_problem problem = {wrong[i].operation, 12, 34};
         if (dt_format_answer(answer, sizeof answer, wrong[i].produced, &problem, DT_FORMAT_CHAT) !=
             DT_ERR_DATA) {
-            fail_msg("%s is taken for %s", wrong[i].produced, answer);
+            fail_msg("%s is read as %s", wrong[i].produced, answer);
         }
         assert_string_equal(answer, "");
     }
 }
 
-/* A function of the number alone, that uses all phrasings about equally often. */
+/* The phrasing depends on the number alone, and all phrasings are about equally frequent. */
 static void phrasings_follow_from_the_number(void **state) {
     (void)state;
     enum { COUNT = 80000 };
@@ -234,13 +234,13 @@ static void phrasings_follow_from_the_number(void **state) {
     }
     for (size_t i = 0; i < DT_PHRASINGS; i++) assert_in_range(count[i], 9600, 10400);
     assert_in_range(again, 9600, 10400);
-    /* Other ones would make a resumed run another run. */
+    /* Other phrasings would change a resumed run. */
     static const size_t first[] = {4, 3, 4, 1, 0, 0, 3, 7, 1, 6, 5, 6};
     for (size_t i = 0; i < sizeof first / sizeof *first; i++)
         assert_int_equal(dt_chat_phrasing(i), first[i]);
 }
 
-/* One token a character, in each language. */
+/* One token per character, in each language. */
 static void all_phrasings_have_tokens(void **state) {
     (void)state;
     dt_tokenizer *tokenizer;

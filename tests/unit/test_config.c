@@ -1,5 +1,5 @@
-/* Settings: the default job, good and bad values, ini files, and that text gives back the same
- * bits. */
+/* Settings: the default job, good and bad values, ini files, and a text form that keeps every bit.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +59,7 @@ static void every_default_can_be_set(void **state) {
     assert_null(dt_setting_find("wdith"));
 }
 
-/* A setting that a checkpoint may lack is read as what it was, whether it is left out or not. */
+/* A setting that a checkpoint may lack keeps its value, whether it is written or not. */
 static void absent_settings_come_back(void **state) {
     (void)state;
     dt_config standard, absent;
@@ -91,7 +91,7 @@ static void absent_settings_come_back(void **state) {
     }
 }
 
-/* No two settings share bytes of the configuration, and sections are not torn apart. */
+/* No two settings share bytes of the configuration, and each section is in one piece. */
 static void settings_do_not_overlap(void **state) {
     (void)state;
     unsigned char owner[sizeof(dt_config)] = {0};
@@ -256,7 +256,7 @@ static void nearest_names_are_guessed(void **state) {
     assert_null(dt_setting_nearest("a-name-far-longer-than-that-of-any-setting-there-is"));
 }
 
-/* Every setting away from its default. */
+/* Every setting has a value other than its default. */
 static void fill_unusual(dt_config *config) {
     static const char *const value[][2] = {
         {"out", "runs/x y=z"},
@@ -319,7 +319,7 @@ static void fill_unusual(dt_config *config) {
     }
 }
 
-/* A setting that the list above forgets would not be looked at. */
+/* A setting missing in the list above would not be tested. */
 static void unusual_is_unusual(void **state) {
     (void)state;
     dt_config config;
@@ -369,13 +369,13 @@ static void text_gives_back_the_same_bits(void **state) {
     assert_string_equal(text, "0.05");
 }
 
-/* Unless it is told otherwise in so many words, a run is never long without a checkpoint. */
+/* By default a run writes a checkpoint at least every five minutes. */
 static void a_cadence_has_a_longest_time(void **state) {
     (void)state;
     static const struct {
         const char *text;
         double seconds;
-        const char *shown, *kept; /* as people see it, and as any program reads it */
+        const char *shown, *kept; /* as shown to people, and as written to files */
     } cases[] = {{"200", 300, "200", "200"},
                  {"0", 300, "0", "0"},
                  {"2e", 300, "2e", "2e"},

@@ -1,5 +1,5 @@
-/* When a start has to be over: the time limit, and what Slurm says, which a script on PATH plays.
- */
+/* When a start has to end: the time limit, and the answer of Slurm, which a script on PATH
+ * imitates. */
 #include "dtrain/run/deadline.h"
 
 #include <math.h>
@@ -20,7 +20,7 @@
 
 static char folder[64], asked[96];
 
-/* squeue says this, whatever it is asked; what that was is in the file `asked`. */
+/* squeue always runs this script text; the file `asked` gets its arguments. */
 static void let_squeue_say(const char *text) {
     char path[96];
     snprintf(path, sizeof path, "%s/squeue", folder);
@@ -55,7 +55,7 @@ static int begin(void **state) {
     return 0;
 }
 
-/* Seconds from now on, within those that the test itself may take. */
+/* Seconds from now, minus those that the test itself may take. */
 static void expect_left(const dt_deadline *d, double seconds, const char *what) {
     const double left = d->at - dt_seconds_now();
     assert_true(left <= seconds + 1);
@@ -126,7 +126,7 @@ static void the_environment_is_believed_first(void **state) {
     const dt_deadline d = dt_deadline_find(dt_seconds_now(), 0);
     expect_left(&d, 300, "end of the Slurm allocation");
     assert_int_not_equal(access(asked, F_OK), 0);
-    /* What is no time says nothing. */
+    /* A text that is not a time is ignored. */
     setenv("SLURM_JOB_END_TIME", "soon", 1);
     const dt_deadline other = dt_deadline_find(dt_seconds_now(), 0);
     expect_left(&other, 600, "end of the Slurm allocation");
@@ -142,7 +142,7 @@ static void the_nearer_of_both_counts(void **state) {
     expect_left(&limit, 60, "time limit");
 }
 
-/* A job's number becomes part of a command. */
+/* The job's number becomes part of a command. */
 static void what_is_no_number_is_not_asked_for(void **state) {
     (void)state;
     let_squeue_say("echo 10:00");

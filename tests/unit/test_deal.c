@@ -1,5 +1,5 @@
-/* Texts dealt out to parts: none is lost, counts are equal, and so is, nearly, what there is to
- * compute. */
+/* Texts dealt out to parts: none is lost, counts are equal, and the amounts of computation are
+ * nearly equal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,7 +77,7 @@ static void long_texts_go_with_short_ones(void **state) {
     dt_deal_destroy(&deal);
 }
 
-/* Dealt out by length alone: 10 7 7 and 10 7 1. */
+/* Dealing by length alone would give 10 7 7 and 10 7 1. */
 static void parts_exchange_texts(void **state) {
     (void)state;
     static const uint32_t tokens[] = {10, 10, 7, 7, 7, 1};
@@ -92,7 +92,8 @@ static void parts_exchange_texts(void **state) {
     dt_deal_destroy(&deal);
 }
 
-/* What ranks wait for is how far the heaviest part is above the mean: far, in batches as drawn. */
+/* The more the heaviest part exceeds the mean, the longer ranks wait; without dealing, it exceeds
+ * the mean by far. */
 static void parts_weigh_nearly_the_same(void **state) {
     (void)state;
     dt_deal deal;
@@ -125,7 +126,7 @@ static void parts_weigh_nearly_the_same(void **state) {
     dt_deal_destroy(&deal);
 }
 
-/* Which texts a part gets depends on nothing but the lengths. */
+/* Which texts a part gets depends only on the lengths. */
 static void the_same_lengths_give_the_same_order(void **state) {
     (void)state;
     dt_deal first, second;

@@ -1,5 +1,5 @@
-/* A source that only this file knows: its texts are packed, dealt out, computed and evaluated like
- * those of any other. */
+/* A source that exists only in this file: its texts are packed, dealt out, computed and evaluated
+ * like those of any other source. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 enum { TEXTS = 700, LONGEST = 14, SHORT = 0, LONG = 1, KINDS = 2 };
 
-/* "aaa=bb$": as many a as its number says; half as many b. */
+/* "aaa=bb$": the index gives the number of a, and there are half as many b. */
 static dt_status write_text(dt_text *text, const dt_source *source, dt_split split,
                             uint64_t index) {
     const size_t letters = 1 + (size_t)(index + (uint64_t)split) % 8;
@@ -53,7 +53,7 @@ static dt_text_size size_of(const dt_config *config) {
     return (dt_text_size){LONGEST, 1};
 }
 
-/* What counts as right is no matter: a third of all, whatever was written. */
+/* An arbitrary judgement: a third of all answers is right, whatever was written. */
 enum { JUDGED, LUCKY, GENERATED, VALUES };
 
 static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,

@@ -1,4 +1,4 @@
-/* Formats: what is written, checked by a reader of its own that redoes every step. */
+/* Formats: an independent reader checks the written text and computes every step again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +56,7 @@ static void texts_are_as_the_design_shows(void **state) {
         "105/7=41,82,65;10,onAmqCqsFntK1,0;01,noAlsCptFm0L3,01;53,tqAq0D3tH00P0,015;/=015r0$");
 }
 
-/* ---- a reader of its own ---- */
+/* ---- the independent reader ---- */
 
 typedef struct {
     const char *at;
@@ -71,7 +71,7 @@ static void expect(reader *in, char c) {
     }
 }
 
-/* A number without needless zeros, least significant digit first if `reversed`. */
+/* A number without leading zeros, least significant digit first if `reversed`. */
 static uint64_t take(reader *in, bool reversed) {
     char digits[32] = {0};
     const size_t count = strspn(in->at, "0123456789");
@@ -98,8 +98,8 @@ static uint64_t take_padded(reader *in, size_t width) {
 
 static size_t length_of(uint64_t number) { return (size_t)snprintf(NULL, 0, "%" PRIu64, number); }
 
-/* a times a digit: units, and in letters the tens that go to the next place and the units that they
-   are added to there; the last tens are a digit. */
+/* a times a digit: the units of each place as digits; as letters, the carried tens and the units
+ * that they are added to; the last tens as a digit. */
 static uint64_t take_partial(reader *in, uint64_t a, uint64_t digit) {
     char units[32] = {0};
     uint64_t tens = 0, places = length_of(a);
@@ -119,8 +119,8 @@ static uint64_t take_partial(reader *in, uint64_t a, uint64_t digit) {
 
 static uint64_t power_of_ten(size_t n) { return n == 0 ? 1 : 10 * power_of_ten(n - 1); }
 
-/* Whether a place carries or borrows is told from all digits up to it at once; then it is a letter.
- */
+/* All digits up to a place decide whether it carries or borrows; if so, its digit is written as a
+ * letter. */
 static void check_carried(reader *in, uint64_t a, char sign, uint64_t b, size_t width) {
     for (size_t i = 0; i < width; i++) {
         const uint64_t scale = power_of_ten(i), end = 10 * scale;
@@ -158,10 +158,10 @@ static void check_product_steps(reader *in, uint64_t a, uint64_t b) {
     in->failed |= sum != a * b;
 }
 
-/* One digit, and its letters; gives what is left. */
+/* One digit of the quotient with its letters; returns the remainder. */
 static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char *digit) {
     const size_t width = length_of(b) + 1;
-    /* By place in the alphabet: digits so far that are multiples of 8, then of 4, 2 and 1. */
+    /* Offsets in the alphabet: for digits so far that are multiples of 8, then of 4, 2 and 1. */
     static const uint64_t letters_before[] = {10, 5, 2, 0};
     uint64_t sum = 0;
     in->failed |= take_padded(in, width) != rest;
@@ -181,7 +181,7 @@ static uint64_t check_quotient_digit(reader *in, uint64_t rest, uint64_t b, char
     return rest;
 }
 
-/* The digits found so far, the last of them in the place of the dividend's digit `used`. */
+/* The digits found so far; the last one is at the place of the dividend's digit `used`. */
 static void check_quotient(reader *in, const char *digits, size_t used, char end) {
     for (size_t i = strlen(digits); i < used; i++) expect(in, '0');
     for (; *digits; digits++) expect(in, *digits);
@@ -214,7 +214,7 @@ static void check_quotient_steps(reader *in, uint64_t a, uint64_t b) {
     in->failed |= strtoull(digits, NULL, 10) != a / b || rest != a % b;
 }
 
-/* width > 0: with exactly so many digits. */
+/* width > 0: the number has exactly this many digits. */
 static void check_number(reader *in, uint64_t number, bool reversed, size_t width) {
     in->failed |= (width > 0 ? take_padded(in, width) : take(in, reversed)) != number;
 }
@@ -247,12 +247,12 @@ static void check_answer(reader *in, const dt_problem *problem, bool reversed, b
 
 static void skip_words(reader *in) { in->at += strcspn(in->at, "-0123456789$"); }
 
-/* Which operand comes first is for the words to say: tests/unit/test_chat.c. */
+/* The words decide which operand comes first: tests/unit/test_chat.c. */
 static bool reads_as(reader in, uint64_t number, bool reversed) {
     return take(&in, reversed) == number && !in.failed;
 }
 
-/* Two numbers in words, in either order; the dividend's digits stand as people write them. */
+/* Two numbers in words, in either order; the dividend's digits are in normal order. */
 static void check_words(reader *in, uint64_t a, uint64_t b, bool divides) {
     skip_words(in);
     const reader first = *in;
@@ -262,7 +262,7 @@ static void check_words(reader *in, uint64_t a, uint64_t b, bool divides) {
                   !(reads_as(first, b, true) && reads_as(*in, a, !divides));
 }
 
-/* An answer in words without them: "The quotient is 29, the remainder 1.$" -> "29r1$". */
+/* Removes the words from an answer: "The quotient is 29, the remainder 1.$" -> "29r1$". */
 static void strip_words(char plain[64], const char *sentence) {
     reader in = {sentence, false};
     plain[0] = '\0';
@@ -316,8 +316,8 @@ static void people_s_answer(char text[64], const dt_problem *problem) {
     }
 }
 
-/* Digits of the longest number, and the operator after it; some letters are digits, some stand
-   between two digits, a carry and another one. */
+/* Digits of the longest number, plus one for the operator after it. Some letters are digits; a
+ * carry and a unit letter may stand between two digits. */
 static size_t places_of(const char *text) {
     size_t most = 0, places = 1;
     for (; *text; text++) {
@@ -420,7 +420,7 @@ static void bounds_are_exact_over_all_small_problems(void **state) {
     check_exact_bounds(DT_DIVIDE, 4, 2, DT_FORMAT_SCRATCHPAD);
 }
 
-/* A number made of two kinds of digit, so that carries and full lengths are frequent. */
+/* A number of two different digits, so that carries and full lengths are frequent. */
 static uint64_t extreme_number(const uint32_t word[2], uint32_t most_digits) {
     static const char kind[] = "995410";
     const char digit[2] = {kind[word[1] % 6], kind[(word[1] >> 8) % 6]};
@@ -489,7 +489,7 @@ static void what_cannot_be_written_is_refused(void **state) {
     assert_int_equal(dt_format_write(text, 12, &prompt, &sum, DT_FORMAT_PLAIN), DT_ERR_INTERNAL);
     assert_int_equal(dt_format_write(text, 0, &prompt, &sum, DT_FORMAT_PLAIN), DT_ERR_INTERNAL);
     assert_int_equal(dt_format_write(text, 13, &prompt, &sum, DT_FORMAT_PLAIN), DT_OK);
-    /* larger than any configuration's, still written whole or refused */
+    /* larger than any configuration allows: written completely or refused */
     const dt_problem wide = {DT_MULTIPLY, 10, 999999999999999999};
     assert_int_equal(dt_format_write(text, sizeof text, &prompt, &wide, DT_FORMAT_SCRATCHPAD),
                      DT_OK);

@@ -1,4 +1,4 @@
-/* Texts and numbers as JSON that any reader takes, whatever bytes a name has. */
+/* Texts and numbers become valid JSON, whatever bytes a name contains. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

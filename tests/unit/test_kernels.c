@@ -1,4 +1,4 @@
-/* The kernels of a start in its row of the history, beside the hosts. */
+/* The row of a start in the history: its kernels after its hosts. */
 #include "dtrain/run/kernels.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* The memory limits of control groups, version 1 and 2, at any depth, as the kernel shows them. */
+/* The memory limits of control groups, versions 1 and 2, at any depth, in the kernel's file
+ * formats. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,16 +40,16 @@ static void test_version2(void **state) {
     store("job", "memory.max", "1000000\n");
     store("job", "memory.current", "700000\n");
     store("job", "memory.stat", "anon 1\nactive_file 100000\ninactive_file 200000\nfile 9\n");
-    assert_true(left("0::/job\n") == 600000); /* what the page cache holds is free */
+    assert_true(left("0::/job\n") == 600000); /* memory of the page cache counts as free */
     store("job/step", "memory.max", "max\n");
     store("job/step", "memory.current", "5\n");
-    assert_true(left("0::/job/step\n") == 600000); /* the limit of the group above */
+    assert_true(left("0::/job/step\n") == 600000); /* the limit of the parent group */
     store("job/step", "memory.max", "5000\n");
     assert_true(left("0::/job/step\n") == 4995);
     store("job/step", "memory.current", "6000\n");
     assert_true(left("0::/job/step\n") == 0);
     assert_true(left("0::/elsewhere/deep\n") == INFINITY); /* not visible here */
-    store(".", "memory.max", "300\n");                     /* a container's own */
+    store(".", "memory.max", "300\n");                     /* the limit of the container itself */
     assert_true(left("0::/elsewhere/deep\n") == 300);
     assert_true(left("1:name=systemd:/\n") == INFINITY);
 }

@@ -1,5 +1,5 @@
-/* Lines of text: they end where people see them end, however their bytes come in; and what is wrong
- * in one is shown. */
+/* Lines of text: their ends are found, however their bytes arrive; and errors show their location
+ * in the line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 
 enum { LONGEST = 12, PIECES_MAX = 64 };
 
-/* The same by replacing all ends in the whole text: its lines, each ended by \n. */
+/* An independent method: replaces all line ends in the whole text by \n. */
 static void replace_all(char *text, const char *from, const char *to) {
     const size_t length = strlen(from), with = strlen(to);
     for (char *at = text; (at = strstr(at, from)); at += with) {
@@ -45,7 +45,7 @@ static void append(char *lines, const dt_line *line) {
     memcpy(end + line->length, "\n", 2);
 }
 
-/* All texts of these four letters up to a length. */
+/* The next text of these four characters, up to a length. */
 static bool next_text(char *text) {
     static const char letters[] = "a\r\nb";
     for (size_t i = 0; i < LONGEST / 2 + 2; i++) {
@@ -73,7 +73,7 @@ static void ends_are_found(void **state) {
             assert_ptr_equal(line.text, text + at);
             assert_true(length > 0 && length <= size - at);
             append(got, &line);
-            /* With fewer bytes it is the same or not there yet. */
+            /* With fewer bytes the line is the same or not yet complete. */
             for (size_t less = 0; less < size - at; less++) {
                 dt_line early;
                 size_t early_length;
@@ -146,7 +146,7 @@ static void reads_in_any_pieces(void **state) {
     }
 }
 
-/* Nothing more need come before a line is given out: who asks may be waiting for the answer. */
+/* A line is returned before further bytes arrive: the sender may wait for the answer. */
 static void nothing_is_waited_for(void **state) {
     (void)state;
     static const char *const piece[] = {"1\n", "2\r\n", "3\r", "\n4\n", "5\r", "6\n", NULL};
@@ -240,11 +240,13 @@ static void locations_are_shown(void **state) {
     assert_shown(&typed, 3, "it is wrong\n  12+x\n     ^");
     assert_shown(&typed, 4, "it is wrong\n  12+x\n      ^");
     dt_line line = line_of("猫é\tx", 7);
-    assert_shown(&line, 6, "dir/q.txt:7:4: it is wrong\n  猫é x\n      ^"); /* the cat is wide */
+    assert_shown(&line, 6,
+                 "dir/q.txt:7:4: it is wrong\n  猫é x\n      ^"); /* the first character is two
+                                                                     columns wide */
     line = line_of("e\xcc\x81x", 4);
     assert_shown(&line, 3,
-                 "dir/q.txt:7:3: it is wrong\n  e\xcc\x81x\n   ^"); /* its accent is not */
-    /* Colours, the title of a window, what writes backwards, and bytes that are no text. */
+                 "dir/q.txt:7:3: it is wrong\n  e\xcc\x81x\n   ^"); /* the accent has no width */
+    /* Colours, a window title, a right-to-left override, and bytes that are not text. */
     line = line_of("\x1b[31m\0\xc2\x9b\xe2\x80\xae\xffz", 13);
     assert_shown(&line, 12, "dir/q.txt:7:10: it is wrong\n  ?[31m????z\n           ^");
     line = line_of("", 0);

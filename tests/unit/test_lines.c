@@ -1,5 +1,5 @@
-/* Lines of a file: all of them found, in the splits they belong to, in fresh orders; bad ones
- * named. */
+/* Lines of a file: all are found, each in its split, in a new order in each epoch; errors name bad
+ * lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,11 +46,11 @@ static size_t all_lines(const dt_lines *lines) {
     return count[DT_TRAIN] + count[DT_VALIDATION] + count[DT_TEST];
 }
 
-/* ---- many lines, against a list in memory ---- */
+/* ---- many lines, compared with a list in memory ---- */
 
 enum { MANY = 60000, LONGEST = 64 };
 
-/* The expected lines, sorted, each with how often it was found in each split. */
+/* The expected lines, sorted, each with the number of times it was found in each split. */
 static struct {
     char text[LONGEST];
     size_t wanted, found[DT_SPLITS];
@@ -59,8 +59,8 @@ static size_t different;
 
 static int compare_texts(const void *x, const void *y) { return strcmp(x, y); }
 
-/* Lines of many lengths, in letters of one to four bytes, some of them twice; more than a megabyte,
- * so that blocks end anywhere in them. */
+/* Lines of many lengths, with characters of one to four bytes, some of them twice; more than a
+ * megabyte, so that blocks end at all kinds of bytes. */
 static void write_many(void) {
     static char bytes[MANY * (LONGEST + 2)];
     size_t length = 0;
@@ -77,7 +77,7 @@ static void write_many(void) {
         bytes[length++] = '\n';
     }
     assert_true(length > 2 << 20);
-    write_file(bytes, length - 1); /* the last line without its end */
+    write_file(bytes, length - 1); /* the last line has no end */
     qsort(many, MANY, sizeof *many, compare_texts);
     different = 0;
     for (size_t i = 0; i < MANY; i++) {
@@ -130,7 +130,7 @@ static void every_line_is_in_one_split(void **state) {
     assert_null(lines);
 }
 
-/* ---- what is known of a file ---- */
+/* ---- facts about a file ---- */
 
 static void facts_are_counted(void **state) {
     (void)state;
@@ -181,8 +181,8 @@ static void the_vocabulary_is_what_occurs(void **state) {
     dt_lines_close(&lines);
 }
 
-/* Ends of all systems, mixed, and empty lines, which are no texts: the lines are those of the same
- * file with one kind of end. */
+/* Line ends of all systems, mixed, and empty lines, which are not texts: the lines equal those of
+ * the same file with one kind of end. */
 static void ends_and_empty_lines(void **state) {
     (void)state;
     enum { LINES = 400 };
@@ -246,7 +246,7 @@ static void equal_lines_are_noticed(void **state) {
     }
 }
 
-/* ---- bad ones ---- */
+/* ---- bad lines ---- */
 
 static void bad_lines_are_named(void **state) {
     (void)state;
@@ -262,7 +262,7 @@ static void bad_lines_are_named(void **state) {
         {"a\n\xc0\x80\n", ":2:1: byte 1 (0xc0)"},      /* overlong NUL */
         {"\xe0\x9f\xbf\n", ":1:1: byte 1 (0xe0)"},     /* overlong U+07FF */
         {"\xed\xa0\x80\n", ":1:1: byte 1 (0xed)"},     /* a surrogate */
-        {"\xf4\x90\x80\x80\n", ":1:1: byte 1 (0xf4)"}, /* behind U+10FFFF */
+        {"\xf4\x90\x80\x80\n", ":1:1: byte 1 (0xf4)"}, /* beyond U+10FFFF */
         {"\xf0\x8f\xbf\xbf\n", ":1:1: byte 1 (0xf0)"}, /* overlong U+FFFF */
         {"\xf5\x80\x80\x80\n", ":1:1: byte 1 (0xf5)"},
         {"x\x80\n", ":1:2: byte 2 (0x80)"},
@@ -285,7 +285,7 @@ static void what_just_fits_is_taken(void **state) {
                                        "\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\n",
                                        "a b\x7f\r\r\n", "\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        /* With other lines, so that there are some to train on. */
+        /* Other lines are needed, to have some to train on. */
         char text[200];
         const int used = snprintf(text, sizeof text, "x\nyy\nzzz\nxx\n%s", good[i]);
         write_file(text, (size_t)used);
@@ -328,8 +328,8 @@ static void a_file_that_changes_is_noticed(void **state) {
     write_file(before, strlen(before));
     dt_lines *lines = open_lines(0);
     assert_int_equal(dt_lines_read(&text, lines, DT_TRAIN, 0), DT_OK);
-    usleep(20000);                      /* a file system's clock may be that coarse */
-    write_file(before, strlen(before)); /* another time alone is no other text */
+    usleep(20000);                      /* the clock of a file system may be that coarse */
+    write_file(before, strlen(before)); /* another time of change alone is accepted */
     assert_int_equal(dt_lines_read(&text, lines, DT_TRAIN, 0), DT_OK);
     usleep(20000);
     write_file(after, strlen(after));
@@ -339,9 +339,9 @@ static void a_file_that_changes_is_noticed(void **state) {
     dt_lines_close(&lines);
 }
 
-/* ---- as batches ---- */
+/* ---- batches ---- */
 
-/* The line of a training position, by what stands at the beginning of each: its number. */
+/* The number at the start of the line at a training position. */
 static size_t number_at(dt_batch *batch, const dt_source *source, uint64_t position) {
     dt_batch_clear(batch);
     assert_int_equal(dt_source_train(batch, source, position), DT_OK);
@@ -379,7 +379,7 @@ static void epochs_are_fresh_permutations(void **state) {
         for (size_t e = 1; e < EPOCHS; e++) assert_int_equal(count[e][i], count[0][i]);
     }
     assert_true(same < examples / 50 && rising < examples / 50);
-    /* Fewer of them: a sample of all, the same in each epoch. */
+    /* Fewer examples: a sample of all lines, the same in each epoch. */
     source.config.train_examples = 200;
     size_t small = 0, used = 0;
     for (size_t i = 0; i < 400; i++) {

@@ -1,5 +1,5 @@
-/* Memory: aligned, zero, grown without loss, and refused with a sentence when there is not enough.
- */
+/* Memory: aligned, zeroed, grown without loss, and refused with a message if there is not enough.
+ * */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@ static void memory_is_aligned_zero_and_writable(void **state) {
     static const size_t bytes[] = {
         0, 1, 63, 64, 65, 4096, (1 << 20) - 65, (1 << 20) - 64, 1 << 20, 5000001};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
-        /* Twice: the second time the allocator may hand out what was used before. */
+        /* Twice: the second time, the allocator may return memory that was used before. */
         for (size_t again = 0; again < 2; again++) {
             unsigned char *memory;
             assert_int_equal(dt_memory_alloc(&memory, bytes[i], 1, "test"), DT_OK);
@@ -33,7 +33,7 @@ static void memory_is_aligned_zero_and_writable(void **state) {
     }
 }
 
-/* Pages of a block that are in memory. */
+/* The number of a block's pages that are in memory. */
 static size_t pages_present(void *memory, size_t bytes) {
     enum { PAGE = 4096, MOST = 8192 };
     static unsigned char present[MOST];
@@ -52,7 +52,7 @@ static void pages_come_when_they_are_touched(void **state) {
     const size_t bytes = 20000001;
     char *memory;
     assert_int_equal(dt_memory_alloc(&memory, bytes, 1, "test"), DT_OK);
-    /* The sanitizer fills what it hands out. */
+    /* The sanitizer writes to the memory that it returns. */
 #ifndef __SANITIZE_ADDRESS__
     assert_true(pages_present(memory, bytes) < 10);
 #endif
@@ -74,7 +74,7 @@ static void released_pages_go_and_the_block_stays(void **state) {
     memset(small, 7, 100);
     dt_memory_release(memory);
     dt_memory_release(small);
-#ifndef __SANITIZE_ADDRESS__ /* there it is the allocator's */
+#ifndef __SANITIZE_ADDRESS__ /* the sanitizer's allocator decides this */
     assert_true(pages_present(memory, bytes) < 10);
 #endif
     for (size_t i = 0; i < 100; i++) assert_int_equal(small[i], 7);
@@ -135,8 +135,7 @@ static void sizes_are_rounded_up(void **state) {
     assert_int_equal(dt_max_size(2, 3), 3);
 }
 
-/* The clones of a hot function are chosen when the program is loaded; that they can be called at
- * all is what is tested. */
+/* The loader chooses a clone of a hot function; the test is that it can be called. */
 DT_HOT static float sum(const float *x, size_t n) {
     float total = 0;
     for (size_t i = 0; i < n; i++) total += x[i];

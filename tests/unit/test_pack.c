@@ -1,4 +1,4 @@
-/* Packed batches, token by token against ones written out by hand. */
+/* Packed batches, compared token by token with ones written by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -139,7 +139,7 @@ static void a_cleared_batch_is_as_new(void **state) {
     dt_batch_destroy(&batch);
 }
 
-/* The prompt ends at a byte; which token that is depends on how long the tokens are. */
+/* The prompt ends at a byte; the lengths of the tokens decide which token that is. */
 static void the_prompt_is_found_among_long_tokens(void **state) {
     (void)state;
     static const char *const token[] = {"$", "12+", "7=", "19"};

@@ -1,5 +1,5 @@
-/* Problems: drawn in fair shares, in disjoint splits, each epoch in a new order; read and answered
- * as people do. */
+/* Problems: drawn with known probabilities, in disjoint splits, in a new order in each epoch; read
+ * and answered in normal notation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #include "dtrain/arithmetic/format.h"
 
-/* Of 36 digits, as compilers read no such number. */
+/* A product, because compilers do not accept literals of 36 digits. */
 #define WIDEST ((dt_number)999999999999999999 * 1000000000000000001)
 
 static dt_config config_of(const char *ops, int64_t digits) {
@@ -32,7 +32,7 @@ static dt_problem sample(const dt_config *config, dt_split split, uint64_t index
     return problem;
 }
 
-/* The problem as a number that is the same for twins such as 3+5 and 5+3; operands below 10^9. */
+/* A number for the problem, equal for twins such as 3+5 and 5+3; operands are below 10^9. */
 static uint64_t key_of(dt_problem problem) {
     uint64_t a = (uint64_t)problem.a, b = (uint64_t)problem.b;
     if ((problem.operation == DT_ADD || problem.operation == DT_MULTIPLY) && a > b) {
@@ -74,7 +74,7 @@ static void problems_are_functions_of_seed_split_and_index(void **state) {
     assert_int_equal(same_split, 0);
 }
 
-/* Other problems under the same seed would make a resumed run another run. */
+/* Other problems from the same seed would change a resumed run. */
 static void problems_stay_what_they_were(void **state) {
     (void)state;
     const dt_config config = config_of("+-*/", 3);
@@ -149,7 +149,7 @@ static void one_digit_is_enough_for_every_split(void **state) {
     }
 }
 
-/* d digits of `most`, which is 4 at most: 2 d - 1 in most^2. */
+/* The share of d digits, if numbers have at most `most` digits (up to 4): 2 d - 1 in most^2. */
 static double share_of_length(size_t d, size_t most) {
     return (double)(2 * d - 1) / (double)(most * most);
 }
@@ -183,7 +183,7 @@ static void operations_and_lengths_have_their_shares(void **state) {
     }
 }
 
-/* Where numbers may have more than four digits. */
+/* This applies if numbers may have more than four digits. */
 static void longer_operands_have_each_length_as_often(void **state) {
     (void)state;
     enum { COUNT = 40000, MOST = 5 };
@@ -223,8 +223,8 @@ static size_t zeros_of(dt_number a) {
     return zeros;
 }
 
-/* Drawn digit by digit, 19 % of three-digit numbers would have a zero, and 1 % two. Where numbers
- * may have more than four digits it is so. */
+/* With uniform digits, 19 % of three-digit numbers would have a zero, and 1 % two. This is the case
+ * if numbers may have more than four digits. */
 static void zeros_are_not_rare(void **state) {
     (void)state;
     enum { COUNT = 40000 };
@@ -245,8 +245,8 @@ static void zeros_are_not_rare(void **state) {
     assert_share(share(other_two, others), 0.01, 0.005, "two zeros in the longer domain");
 }
 
-/* Of operands of three digits drawn by themselves, one difference in 50 has one digit, with either
- * sign; 28 % have the same digit at one place. */
+/* With independent operands of three digits, one difference in 50 has one digit, with either sign;
+ * 28 % have the same digit at one place. */
 static void small_and_alike_differences_are_not_rare(void **state) {
     (void)state;
     enum { COUNT = 40000 };
@@ -271,8 +271,8 @@ static void small_and_alike_differences_are_not_rare(void **state) {
     assert_share(share(alike, long_ones), 0.498, 0.01, "the same digit at one place");
 }
 
-/* Beyond 64 bits: every length, every digit at every place, splits as fair as those of short ones.
- */
+/* Beyond 64 bits: every length, every digit at every place, and the same shares of the splits as
+ * for short numbers. */
 static void long_operands_have_every_length_and_digit(void **state) {
     (void)state;
     enum { COUNT = 40000, MOST = 36 };
@@ -421,7 +421,7 @@ static void what_is_no_problem_is_refused_with_a_sentence(void **state) {
         {"3\x1b+4", "one of + - * / is missing", 1},
         {"3\xff", "one of + - * / is missing", 1},
         {"3\xc3", "one of + - * / is missing", 1},
-        {"３＋\xa0", "a number is missing", 4}, /* two columns each */
+        {"３＋\xa0", "a number is missing", 4}, /* two columns per character */
         {"What was 3+4", "a number is missing", 0},
         {"What is x", "a number is missing", 0},
         {"ääääääääääääääääääääääääääääääääääääääää", "a number is missing", 0},

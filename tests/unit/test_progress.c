@@ -1,5 +1,5 @@
-/* What a run shows while it goes on: on a terminal that changes its width, elsewhere, and in its
- * log. The clock is the test's. */
+/* The progress of a run: on a terminal that changes its width, on other outputs, and in its log.
+ * The test controls the clock. */
 #define _GNU_SOURCE /* posix_openpt */
 #include "dtrain/core/log.h"
 #include "dtrain/ui/progress.h"
@@ -63,7 +63,7 @@ static void bar_tells_all_where_there_is_room(void **state) {
     assert_string_equal(text, "1200/2400");
 }
 
-/* Nothing is cut in two, and more room never shows less. */
+/* No part is cut, and more columns never show fewer parts. */
 static void bar_fits_every_width(void **state) {
     (void)state;
     const char *part[] = {"1200/2400", "loss 0.1235", "compute 91% comm 6% wait 3%",
@@ -86,7 +86,7 @@ static void bar_fits_every_width(void **state) {
             assert_true(text[0] == '[');
             const char *head = memchr(text, '>', (size_t)(end - text));
             assert_non_null(head);
-            assert_true(labs((end - head) - (head - text)) <= 2); /* half is done */
+            assert_true(labs((end - head) - (head - text)) <= 2); /* half of the steps are done */
             length += (size_t)(end - text) + 1;
             shown++;
         }
@@ -121,7 +121,7 @@ static void bar_stays_within_its_memory(void **state) {
 
 /* ---- a run ---- */
 
-/* Standard error leads to `reader`: a terminal's other end, or a pipe's. */
+/* Standard error goes to `reader`: the other end of a terminal or of a pipe. */
 typedef struct {
     int reader, kept;
     char folder[64];
@@ -186,7 +186,7 @@ static void close_rig(rig *r) {
     rmdir(r->folder);
 }
 
-/* One step of 1000 tokens, of which a tenth is communication and a fifth waiting. */
+/* One step of 1000 tokens; a tenth of its time is communication, a fifth is waiting. */
 static void run_step(rig *r, double seconds) {
     const dt_train_row row = {.step = r->step++,
                               .loss = 0.5,
@@ -200,7 +200,7 @@ static void run_step(rig *r, double seconds) {
     dt_progress_step(&r->p, &row, &r->times);
 }
 
-/* What has arrived since the last call. A terminal takes a moment to pass on what was written. */
+/* The output since the last call. A terminal passes it on after a short time. */
 static const char *heard(const rig *r, char text[1 << 16]) {
     size_t length = 0;
     struct pollfd reader = {.fd = r->reader, .events = POLLIN};
@@ -229,7 +229,7 @@ static const char *log_of(const rig *r, char text[1 << 16]) {
     return text;
 }
 
-/* The column of the cursor's line that is used, after every byte; the most of them. */
+/* The largest number of columns in use in the cursor's line, after any byte. */
 static size_t widest(const char *text) {
     size_t used = 0, most = 0;
     for (; *text; text++) {
@@ -254,7 +254,7 @@ static void a_bar_is_redrawn_ten_times_a_second(void **state) {
     assert_null(strchr(text, '\n'));
     assert_non_null(strstr(text, "1000000 tokens/s"));
     assert_non_null(strstr(text, "compute 70% comm 10% wait 20%"));
-    assert_non_null(strstr(text, "1:39 left")); /* 99000 more */
+    assert_non_null(strstr(text, "1:39 left")); /* 99000 steps are left */
     assert_true(widest(text) == 119);
 
     set_width(50);
@@ -314,7 +314,7 @@ static void elsewhere_lines_come_every_five_seconds(void **state) {
     assert_non_null(strstr(log, "{\"event\":\"step\",\"step\":20,\"loss\":0.5,\"lr\":0.001,"
                                 "\"grad_norm\":2,\"tokens_per_second\":4000,\"compute_percent\":70."
                                 "0,\"communication_percent\":10.0,\"waiting_percent\":20.0}\n"));
-    /* The last step is always told. */
+    /* The last step is always shown. */
     heard(&r, text);
     r.step = r.config.steps - 1;
     run_step(&r, 0.25);
@@ -323,8 +323,8 @@ static void elsewhere_lines_come_every_five_seconds(void **state) {
     close_rig(&r);
 }
 
-/* Half of the time passes between steps, in validations: they belong to what is left, and not to
-   tokens per second. */
+/* Half of the time passes between steps, in validations: it counts in the time left, but not in
+ * tokens per second. */
 static void what_is_left_counts_all_time(void **state) {
     (void)state;
     rig r;
@@ -352,7 +352,7 @@ static void what_is_not_finite_stays_json(void **state) {
     char text[1 << 16];
     open_rig(&r, false);
     const dt_train_row row = {.step = r.config.steps - 1, .loss = NAN, .grad_norm = INFINITY};
-    dt_progress_step(&r.p, &row, &r.times); /* and no time has passed */
+    dt_progress_step(&r.p, &row, &r.times); /* no time has passed */
     const dt_validation_row validation = {.loss = INFINITY, .exact_match_of = {NAN, NAN, NAN, NAN}};
     dt_progress_validation(&r.p, &validation, false);
     log_of(&r, text);
@@ -362,7 +362,7 @@ static void what_is_not_finite_stays_json(void **state) {
     close_rig(&r);
 }
 
-/* No bar where it cannot be rewritten, or where other ranks write as well. */
+/* No bar if it cannot be rewritten, or if other ranks write as well. */
 static void some_terminals_get_lines(void **state) {
     (void)state;
     rig r;
@@ -382,7 +382,7 @@ static void some_terminals_get_lines(void **state) {
     close_rig(&r);
 }
 
-/* A log that cannot be written is said, and the run goes on. */
+/* A log that cannot be written gives a warning, and the run goes on. */
 static void a_log_that_cannot_be_written_is_no_error(void **state) {
     (void)state;
     rig r;

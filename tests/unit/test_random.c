@@ -1,4 +1,4 @@
-/* Random numbers: the published vectors, and that they are spread and ordered as promised. */
+/* Random numbers: the published test vectors, the distributions, and the permutations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,8 +140,8 @@ static void permute_reaches_the_largest_domains(void **state) {
     }
 }
 
-/* In many epochs each index stands at each position equally often, and every pair of positions is
- * taken by neighbours. */
+/* Over many epochs each index is at each position equally often, and neighbours take every pair of
+ * positions equally often. */
 static void orders_of_epochs_are_independent(void **state) {
     (void)state;
     enum { N = 5, EPOCHS = 4000 };

@@ -1,5 +1,5 @@
-/* The table of backends: the setting --backend names them all, auto goes by priority, and none is
- * opened that lacks an operation. */
+/* The table of backends: the setting --backend names them all, auto chooses by priority, and a
+ * backend that lacks an operation is not opened. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include "dtrain/core/config.h"
 #include "dtrain/core/memory.h"
 
-/* Each choice but auto is an entry, and each entry a choice. */
+/* Each choice except auto is an entry, and each entry is a choice. */
 static void the_setting_names_the_entries(void **state) {
     (void)state;
     const dt_setting *setting = dt_setting_find("backend");
@@ -111,7 +111,7 @@ static void it_is_not_opened(void **state) {
     dt_error_clear();
 }
 
-/* Every host is a machine with a processor; blas has no device of its own. */
+/* The host backend has exactly one device, and every device has a name. */
 static void devices_have_names(void **state) {
     (void)state;
     for (size_t i = 0; i < dt_backend_count(); i++) {

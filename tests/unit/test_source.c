@@ -1,4 +1,4 @@
-/* Every kind of data keeps what its interface promises. */
+/* Every kind of data fulfils its interface. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ static char running[] = "/tmp/dtrain-source.XXXXXX";
 
 enum { LINES = 3000, LONG = 20000, WORDS = 60000, CONTEXT = 64 };
 
-/* Words and what they are backwards, plain lines, and one long line that is trained on. */
+/* Numbers in hexadecimal and decimal, lines without an answer, and one long line for training. */
 static int make_file(void **state) {
     (void)state;
     const int descriptor = mkstemp(path);
@@ -36,7 +36,7 @@ static int make_file(void **state) {
     return fclose(file);
 }
 
-/* Running text in characters of one to four bytes, of which no two windows are alike. */
+/* Running text with characters of one to four bytes; no two windows are equal. */
 static int make_text(void) {
     const int descriptor = mkstemp(running);
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
@@ -97,7 +97,7 @@ static int compare_texts(const void *x, const void *y) {
     return strcmp(*(char *const *)x, *(char *const *)y);
 }
 
-/* ---- what all of them promise ---- */
+/* ---- properties of every kind ---- */
 
 static void writing_is_a_pure_function(const dt_source *source) {
     dt_text text = {0}, again = {0}, between = {0};
@@ -146,8 +146,8 @@ static void splits_do_not_meet(const dt_source *source) {
     dt_text_destroy(&text);
 }
 
-/* The length that texts are dealt out by is what a text adds to a batch; all texts fit the sizes
- * that the settings give. */
+/* The length used for dealing is the number of tokens that a text adds to a batch; all texts fit
+ * the sizes that the settings give. */
 static void lengths_are_those_of_the_texts(const dt_source *source) {
     const dt_text_size size = dt_source_size(&source->config);
     dt_batch batch;
@@ -175,7 +175,7 @@ static bool judge(const dt_source *source, int64_t *tally, const dt_answer *answ
     return right;
 }
 
-/* The right text is right, and what it becomes with one character less is not. */
+/* The right answer is judged right; the same with one character less is judged wrong. */
 static void answers_are_judged(const dt_source *source) {
     dt_text text = {0};
     int64_t *tally;
@@ -183,7 +183,7 @@ static void answers_are_judged(const dt_source *source) {
     assert_int_equal(dt_memory_alloc(&tally, values + 1, sizeof *tally, "a tally"), DT_OK);
     for (uint64_t i = 0; i < count_of(source, DT_TEST, 200); i++) {
         write_text(&text, source, DT_TEST, i);
-        /* The end itself is not generated. */
+        /* The end token is not generated. */
         char *answer =
             strndup(text.bytes + text.prompt_length, text.length - text.prompt_length - 1);
         assert_true(judge(source, tally, &(dt_answer){i, &text.note, true, NULL}));
@@ -204,7 +204,7 @@ static void answers_are_judged(const dt_source *source) {
     dt_text_destroy(&text);
 }
 
-/* What a person types becomes a prompt that the vocabulary has, without the data. */
+/* A typed question becomes a prompt in the vocabulary, without the data. */
 static void questions_become_prompts(const dt_source *opened) {
     const dt_source source = dt_source_for_asking(&opened->config, opened->tokenizer);
     dt_text prompt = {0}, reply = {0};
@@ -247,7 +247,7 @@ static void its_vocabulary_is_known_again(const dt_source *source) {
     assert_int_equal(dt_source_same_vocabulary(&same, &source->config, source->tokenizer), DT_OK);
     assert_true(same);
     assert_int_equal(dt_source_same_vocabulary(&same, &source->config, other), DT_OK);
-    /* Only data could tell more. */
+    /* Only data could show a difference. */
     assert_int_equal(same, source->data != NULL);
     dt_tokenizer_destroy(&other);
 }
@@ -318,7 +318,7 @@ static void what_the_data_has_decided_is_forgotten(void **state) {
         dt_config before = job(i), after = job(i);
         assert_int_equal(dt_source_settle(&after), DT_OK);
         assert_int_equal(dt_source_forget(&after), DT_OK);
-        after.context = before.context; /* which are the model's */
+        after.context = before.context; /* these belong to the model */
         after.places = before.places;
         after.positions = before.positions;
         assert_memory_equal(&before, &after, sizeof before);

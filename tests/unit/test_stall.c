@@ -1,4 +1,4 @@
-/* Who is to blame for a stall, from what the ranks of a node say of themselves. */
+/* Which rank causes a stall, found from the reports of a node's ranks. */
 #include "stall.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 enum { RANKS = 3 };
 static const double TIMEOUT = 10;
 
-/* Ranks that have all just moved, wait in phase 7, and have watchdogs. */
+/* All ranks have just made progress, wait in phase 7, and have watchdogs. */
 static void begin(dt_stall_rank rank[RANKS]) {
     for (size_t r = 0; r < RANKS; r++) {
         rank[r] =
@@ -56,11 +56,11 @@ static void work_of_its_own_is_a_standstill_alone(void **state) {
     rank[1].still = 12;
     assert_true(seconds(rank) == 12);
     assert_int_equal(culprit(rank), 1);
-    rank[1].still = 9; /* it may still come */
+    rank[1].still = 9; /* it may still finish in time */
     assert_int_equal(culprit(rank), -1);
 }
 
-/* Its process is stopped, wherever it is. */
+/* The process of a rank is stopped, in any phase. */
 static void a_process_that_does_not_run_is_to_blame(void **state) {
     (void)state;
     dt_stall_rank rank[RANKS];
@@ -103,7 +103,8 @@ static void those_that_have_left_are_not_waited_for(void **state) {
     assert_true(seconds(rank) == 0);
 }
 
-/* One report is enough, and the node that is to blame knows more than those that wait for it. */
+/* One report is enough, and the node that causes the stall reports better than those that wait for
+ * it. */
 static void ranks_lose_patience_one_after_the_other(void **state) {
     (void)state;
     dt_stall_rank rank[RANKS];

@@ -1,4 +1,4 @@
-/* What a start decides: from what it has been asked for, and a checkpoint that is there or not. */
+/* The decision of a start, from its options and from a checkpoint, if there is one. */
 #include "plan.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@
 
 enum { SETTINGS_MAX = 128 };
 
-/* What is asked for: "name", "value", …, NULL. */
+/* The given settings: "name", "value", …, NULL. */
 typedef struct {
     const char *setting[SETTINGS_MAX];
     dt_start_request request;
@@ -38,7 +38,7 @@ static dt_start_request *ask(asked *a, ...) {
     return &a->request;
 }
 
-/* A checkpoint of a run of 100 steps: what it holds beside its tensors. */
+/* A checkpoint of a run of 100 steps: everything except its tensors. */
 typedef struct {
     dt_checkpoint checkpoint;
     dt_metrics metrics;
@@ -79,7 +79,7 @@ static void expect_error(dt_status status, dt_status code, const char *part) {
     if (!strstr(dt_error_text(), part)) fail_msg("\"%s\" is not in: %s", part, dt_error_text());
 }
 
-/* ---- nothing is there ---- */
+/* ---- without a checkpoint ---- */
 
 static void where_nothing_is_there_a_run_begins(void **state) {
     (void)state;
@@ -91,7 +91,7 @@ static void where_nothing_is_there_a_run_begins(void **state) {
     assert_int_equal(plan.state.step, 0);
     assert_int_equal(plan.newest, -1);
     assert_string_equal(plan.changed, "");
-    /* What followed from the data is a setting of the run from now on. */
+    /* Settings derived from the data are now settings of the run. */
     assert_true(plan.config.context > 0);
     assert_true(plan.config.places > 0);
 }
@@ -128,7 +128,7 @@ static void a_start_has_at_most_as_many_ranks_as_shards(void **state) {
     lose(&f);
 }
 
-/* ---- a checkpoint is there ---- */
+/* ---- with a checkpoint ---- */
 
 static void a_run_goes_on_with_the_settings_it_had(void **state) {
     (void)state;
@@ -141,7 +141,8 @@ static void a_run_goes_on_with_the_settings_it_had(void **state) {
     assert_memory_equal(&plan.state, &f.checkpoint.state, sizeof plan.state);
     assert_int_equal(plan.config.steps, 100);
     assert_int_equal(plan.config.context, f.checkpoint.config.context);
-    assert_string_equal(plan.config.out, "THE_FOLDER"); /* not where the file was written */
+    assert_string_equal(plan.config.out,
+                        "THE_FOLDER"); /* not the folder that the checkpoint was written to */
     assert_string_equal(plan.changed, "");
     lose(&f);
 }
@@ -161,7 +162,7 @@ static void free_settings_may_change_and_are_listed(void **state) {
     lose(&f);
 }
 
-/* The same command goes on with a run, on whichever machine. */
+/* The same command continues a run on any machine. */
 static void the_precision_stays_unless_another_is_named(void **state) {
     (void)state;
     asked a;
@@ -187,7 +188,7 @@ static void fixed_settings_may_not_change(void **state) {
     find(&f, 50, "killed");
     expect_error(decide(&plan, DT_FOUND_CHECKPOINT, &f, ask(&a, "shards", "8", NULL), 1),
                  DT_ERR_ARG, "THE/FILE was trained with --shards 4, which cannot become 8");
-    /* Given, but the same. */
+    /* Given with the same value. */
     assert_int_equal(decide(&plan, DT_FOUND_CHECKPOINT, &f, ask(&a, "shards", "4", NULL), 1),
                      DT_OK);
     expect_error(decide(&plan, DT_FOUND_CHECKPOINT, &f, ask(&a, "train-file", "x", NULL), 1),
@@ -204,7 +205,7 @@ static void a_run_is_finished_when_it_says_so(void **state) {
         dt_start_kind kind;
     } cases[] = {
         {100, 0, DT_FINISHED, "100", "3", DT_START_FINISHED},
-        {100, 0, DT_STILL_RUNNING, "100", "3", DT_START_RESUME}, /* its validation is owed */
+        {100, 0, DT_STILL_RUNNING, "100", "3", DT_START_RESUME}, /* its validation is missing */
         {100, 0, "signal TERM", "100", "3", DT_START_RESUME},
         {100, 0, DT_FINISHED, "101", "3", DT_START_RESUME},
         {60, 0, DT_FINISHED, "100", "3", DT_START_RESUME},
@@ -228,7 +229,7 @@ static void a_run_is_finished_when_it_says_so(void **state) {
     }
 }
 
-/* A value of another measurement is no better or worse than those to come. */
+/* The best value of another metric cannot be compared with later ones. */
 static void another_measure_forgets_the_best(void **state) {
     (void)state;
     found f;
@@ -252,7 +253,7 @@ static void another_measure_forgets_the_best(void **state) {
 static void the_rate_before_other_steps_is_known(void **state) {
     (void)state;
     const struct {
-        const char *name, *value; /* beside --steps 200 */
+        const char *name, *value; /* in addition to --steps 200 */
         bool stretched;
     } cases[] = {{"seed", "1", true},
                  {"lr", "0.01", false},
@@ -281,7 +282,7 @@ static void the_rate_before_other_steps_is_known(void **state) {
     lose(&f);
 }
 
-/* ---- weights of another run are there ---- */
+/* ---- with weights of another run ---- */
 
 static void weights_bring_their_model_and_data_along(void **state) {
     (void)state;

@@ -1,4 +1,4 @@
-/* Errors as values: kept whole, per thread, with the right exit code; and the form of log lines. */
+/* Errors as values: complete, per thread, with the right exit code; and the form of log lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -121,7 +121,7 @@ static void threads_have_their_own_error(void **state) {
     assert_string_equal(dt_error_text(), "mine");
 }
 
-/* What the four levels print on standard error. */
+/* The lines of all four levels on standard error. */
 static void read_log(char *text, size_t size, dt_log_level level, int rank) {
     FILE *file = tmpfile();
     const int kept = dup(STDERR_FILENO);

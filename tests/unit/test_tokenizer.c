@@ -1,4 +1,4 @@
-/* Tokens: which there are, there and back, the longest first, and the places of digits. */
+/* Tokens: the vocabularies, encoding and decoding, the longest match, and the places of digits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -139,7 +139,7 @@ static void what_does_not_fit_is_named(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
-/* For every length of the beginning. */
+/* Checks the places for every prefix of the text. */
 static void assert_places(const dt_tokenizer *tokenizer, const char *text, const int32_t *position,
                           const int32_t *place) {
     int32_t id[32], found_place[32], found_position[32];
@@ -183,7 +183,7 @@ static void a_digit_that_carries_is_a_digit(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
-/* In lines of a file a letter is a letter. */
+/* In lines of a file, letters are not carries. */
 static void others_letters_are_no_carries(void **state) {
     (void)state;
     static const char *const token[] = {"$", "2", "b", "9", "j"};

@@ -1,5 +1,5 @@
-/* Windows of running text: together they are the text, part by part, and each is read once in an
- * epoch; bad texts are named. */
+/* Windows of running text: together they give the text, part by part, and each is read once per
+ * epoch; errors name bad texts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,14 +41,14 @@ static dt_windows *open_windows(size_t context, dt_text_tokens unit) {
     return windows;
 }
 
-/* ---- the windows are the text ---- */
+/* ---- the windows give the text ---- */
 
 enum { PIECES = 60000 };
 static char text[8 * PIECES + 4];
 static size_t size;
 
-/* Characters of one to four bytes in no order; more than a block is long; any may stand where
- * a block, a part or a window ends. */
+/* Characters of one to four bytes in random order, longer than a block: blocks, parts and windows
+ * end at all kinds of characters. */
 static void write_text(bool mark) {
     static const char *const piece[] = {"a", "ä", "猫", "𝄞", "\n", "7", " ", "\r\n", "\t", "zz"};
     uint32_t state = 1;
@@ -65,7 +65,7 @@ static size_t tokens_in(const char *bytes, dt_text_tokens unit) {
     return unit == DT_TOKENS_BYTES ? strlen(bytes) : dt_utf8_count(bytes);
 }
 
-/* Put the windows of a part behind each other, the token that two share once. */
+/* Joins the windows of a part; the token that two windows share appears once. */
 static size_t join_part(char *joined, dt_windows *windows, dt_split split, size_t context,
                         dt_text_tokens unit) {
     const dt_windows_facts *facts = dt_windows_about(windows);
@@ -270,8 +270,8 @@ static void a_text_that_changes_is_noticed(void **state) {
     write_text(false);
     dt_windows *windows = open_windows(64, DT_TOKENS_CHARACTERS);
     assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0), DT_OK);
-    usleep(20000);          /* a file system's clock may be that coarse */
-    write_file(text, size); /* another time alone is no other text */
+    usleep(20000);          /* the clock of a file system may be that coarse */
+    write_file(text, size); /* another time of change alone is accepted */
     assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 1), DT_OK);
     usleep(20000);
     text[size - 1] ^= 1;

@@ -1,4 +1,4 @@
-/* What a model has produced, read back: right, wrong and senseless text. */
+/* Reading the text that a model has produced: right, wrong and senseless text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,7 @@ static void answers_are_read_strictly(void **state) {
         {DT_ADD, DT_FORMAT_SCRATCHPAD, "64$", NULL},
         {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=64$", NULL}, /* as wide as the last step */
         {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=6400$", NULL},
-        {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=p40$", NULL}, /* carries are the working's */
+        {DT_ADD, DT_FORMAT_SCRATCHPAD, "640=p40$", NULL}, /* only the working has carries */
         {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "8t=-8$", NULL},
         {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "00=-00$", NULL},
         {DT_SUBTRACT, DT_FORMAT_SCRATCHPAD, "8t=--80$", NULL},
@@ -116,11 +116,11 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working((dt_problem){DT_ADD, 0, 0}, work, "00=0$", "0 + 0 = 0");
     assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
     assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
-    /* wrong numbers are numbers */
+    /* wrong numbers are shown, too */
     assert_working(product, work, "1iK11,02dT22+333,00444+9=1$",
                    "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400, sum 9");
     assert_working((dt_problem){DT_ADD, 1, 2}, work, "jk4j=3$", "1 + 2 = 410");
-    /* what does not have the form stands as it is */
+    /* text of another form is shown unchanged */
     assert_working(product, work, "29:01,1191+2j2j2,,006450+1,1+1,r=1=$",
                    "29:01\n1191+2j2j2\n\n006450+1\n1+1\nr=1");
     assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2bS9cS01,01cT1fO91+2j2j2=1$",
@@ -178,8 +178,8 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working((dt_problem){DT_ADD, 1, 2}, plain, "$", "");
 }
 
-/* "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1": the rest, the digit and the quotient that
- * follow, if it is true. */
+/* Reads "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1": the remainder, the digit and the
+ * quotient. Returns false if the line is not true. */
 static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit,
                                uint64_t *quotient, uint64_t b) {
     char *at;
@@ -200,7 +200,7 @@ static bool read_quotient_line(const char *line, uint64_t *rest, uint64_t *digit
            taken == *digit * b && left == *rest && *rest < b;
 }
 
-/* Each line of a right working, read back. */
+/* Reads each line of a right working. */
 static void working_of_random_problems_is_true(void **state) {
     (void)state;
     const dt_config config = config_of("+-*/", 9, 18, 18, DT_FORMAT_SCRATCHPAD);
@@ -259,10 +259,10 @@ static void working_of_random_problems_is_true(void **state) {
     }
 }
 
-/* Text of an untrained model, or a right one with a few bytes changed. */
+/* Random text, or the right text with a few bytes changed. */
 static size_t senseless_text(char *text, size_t size, const dt_problem *problem, dt_format format,
                              uint64_t i) {
-    static const char sign[] = "0123456789+-*/=r,;ABCDEGKMPTabijkqt:$ .です";
+    static const char character[] = "0123456789+-*/=r,;ABCDEGKMPTabijkqt:$ .です";
     uint32_t word[4];
     dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
     size_t length = word[0] % (i % 5 == 0 ? size - 1 : 40);
@@ -275,8 +275,8 @@ static size_t senseless_text(char *text, size_t size, const dt_problem *problem,
     for (size_t change = 0; change < (i % 3 == 0 ? length : 1 + i % 2); change++) {
         dt_random_block(word, 4, DT_RANDOM_TEST, (uint32_t)change, i);
         const size_t at = i % 3 == 0 ? change : length == 0 ? 0 : word[1] % length;
-        const char c =
-            word[2] % 50 == 0 ? (char)(1 + word[3] % 255) : sign[word[3] % (sizeof sign - 1)];
+        const char c = word[2] % 50 == 0 ? (char)(1 + word[3] % 255)
+                                         : character[word[3] % (sizeof character - 1)];
         text[at] = c;
     }
     text[length] = '\0';

@@ -1,5 +1,5 @@
-/* The writer of checkpoints: what is on disk after which event. The folder and the signals are the
- * test's own, so that a write ends, fails or takes long when the test says so. */
+/* The writer of checkpoints: what is on disk after which event. The test replaces the folder and
+ * the signals, so it decides when a write ends, fails or takes long. */
 #include "dtrain/run/writer.h"
 
 #include <pthread.h>
@@ -20,7 +20,7 @@
 #include "dtrain/run/publish.h"
 #include "dtrain/run/signals.h"
 
-/* ---- the clock, which stands still but where the test moves it ---- */
+/* ---- the clock, which only the test advances ---- */
 
 static _Atomic double clock_now = 1000;
 
@@ -56,12 +56,12 @@ typedef struct {
     int64_t step;
     size_t blocks, rows;
     char stopped[64];
-    bool whole; /* all floats are those of the step */
+    bool whole; /* all floats belong to the step */
 } file;
 
 enum { COUNT = 1000, FILES = 1024 };
 
-/* Under the lock. */
+/* Protected by the lock. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -69,10 +69,10 @@ static struct {
     size_t files, begun, given_up;
     bool closed;    /* a write does not end */
     int failures;   /* so many of the next writes fail */
-    double seconds; /* that a write takes, by the clock */
+    double seconds; /* of clock time per write */
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* Of a block after a step. */
+/* The value of a block's floats after a step. */
 static float float_at(int64_t step, size_t block) { return (float)(4 * step + (int64_t)block); }
 
 static void note_file(file *f, const dt_checkpoint *c) {
@@ -123,8 +123,8 @@ static struct {
     dt_metrics metrics;
     dt_run_state state;
     pthread_t loop;
-    atomic_bool changing; /* the loop changes it */
-    atomic_bool wrong;    /* another thread has looked meanwhile */
+    atomic_bool changing; /* the loop is changing it */
+    atomic_bool wrong;    /* another thread has read it meanwhile */
 } run;
 
 static void view_run(dt_checkpoint *view, void *context) {
@@ -140,7 +140,7 @@ static void view_run(dt_checkpoint *view, void *context) {
                             .state = run.state};
 }
 
-/* Half of the next step: nothing may see it. */
+/* Half of the next step: no other thread may see it. */
 static void change_half(void) {
     atomic_store(&run.changing, true);
     run.state.step++;
@@ -203,14 +203,14 @@ static void end(dt_writer *w) {
     dt_metrics_clear(&run.metrics);
 }
 
-/* A test that has failed leaves a thread behind, which would disturb the next one. */
+/* A failed test leaves a thread that would disturb the next test. */
 static int stop_after_a_failure(void **state) {
     (void)state;
     if (is_open) exit(1);
     return 0;
 }
 
-/* ---- what the tests look at ---- */
+/* ---- what the tests check ---- */
 
 static void close_disk(bool closed) {
     pthread_mutex_lock(&disk.lock);
@@ -218,8 +218,8 @@ static void close_disk(bool closed) {
     pthread_mutex_unlock(&disk.lock);
 }
 
-/* Until so many writes have begun, and so many files are there; a minute, since machines are busy.
- */
+/* Waits until so many writes have begun and so many files exist; at most a minute, since machines
+ * may be busy. */
 static void wait_for(size_t begun, size_t files) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -406,14 +406,14 @@ static void a_stop_is_answered_with_its_reason(void **state) {
     assert_int_equal(dt_writer_drain(w), DT_OK);
     assert_int_equal(files(), 1);
     expect_file(0, 1, "signal TERM");
-    /* A second signal to stop wants nothing more. */
+    /* A second signal to stop needs no further write. */
     come(&stop_signal, SIGINT);
     assert_int_equal(dt_writer_drain(w), DT_OK);
     assert_int_equal(files(), 1);
     end(w);
 }
 
-/* The half-written one may be all that there will be. */
+/* The half-written file may be the only one that gets written. */
 static void the_first_write_is_not_given_up(void **state) {
     (void)state;
     dt_writer *w = begin();
@@ -454,7 +454,7 @@ static void a_later_write_is_given_up_for_that_of_the_signal(void **state) {
     end(w);
 }
 
-/* Where writing takes long, that of the signal might not be on disk in time. */
+/* If writing takes long, the write for the signal might not finish in time. */
 static void a_slow_write_is_not_given_up(void **state) {
     (void)state;
     dt_writer *w = begin();
@@ -517,11 +517,11 @@ static void what_the_answer_makes_needless_is_dropped(void **state) {
     assert_int_equal(dt_writer_drain(w), DT_OK);
     assert_int_equal(files(), 2);
     expect_file(1, 3, "signal TERM");
-    /* The loop has not heard of the signal yet. */
+    /* The loop does not know of the signal yet. */
     submit(w, true);
     assert_int_equal(dt_writer_drain(w), DT_OK);
     assert_int_equal(files(), 2);
-    /* But its last one says more. */
+    /* But its last write has a later reason to stop. */
     say_stopped(w, DT_FINISHED);
     submit(w, true);
     assert_int_equal(dt_writer_drain(w), DT_OK);
@@ -546,14 +546,14 @@ static void a_launcher_that_may_stop_soon_finds_the_thread_free(void **state) {
     pass(0.2);
     make_step(w);
     submit(w, true);
-    come(&stop_signal, SIGTERM); /* it was to be expected */
+    come(&stop_signal, SIGTERM); /* as expected */
     assert_int_equal(dt_writer_drain(w), DT_OK);
     assert_int_equal(files(), 2);
     expect_file(1, 3, "signal TERM");
     end(w);
 }
 
-/* If no stop follows, it goes on. */
+/* If no stop follows, the write is done later. */
 static void what_was_held_back_is_written_later(void **state) {
     (void)state;
     dt_writer *w = begin();
@@ -571,7 +571,7 @@ static void what_was_held_back_is_written_later(void **state) {
 
 /* ---- during an update ---- */
 
-/* Updates of some length, so that a copy before them costs little. */
+/* Slow updates, so that a copy before them costs little in comparison. */
 static void make_slow_steps(dt_writer *w) {
     for (int i = 0; i < 3; i++) {
         make_step(w);
@@ -598,7 +598,7 @@ static void in_an_update_a_signal_gets_the_step_before(void **state) {
 static void without_a_copy_a_signal_waits_for_the_update(void **state) {
     (void)state;
     dt_writer *w = begin();
-    dt_writer_begin_update(w); /* the first one: what a copy costs is not known */
+    dt_writer_begin_update(w); /* the first update: the cost of a copy is not known yet */
     change_half();
     come(&stop_signal, SIGTERM);
     pass(0.1);
@@ -610,7 +610,7 @@ static void without_a_copy_a_signal_waits_for_the_update(void **state) {
     end(w);
 }
 
-/* The copy of an update that is over is not the last step any more. */
+/* After an update, the copy made before it is out of date. */
 static void after_an_update_a_signal_gets_its_step(void **state) {
     (void)state;
     dt_writer *w = begin();
@@ -687,7 +687,7 @@ static void *ask_and_save(void *context) {
     return NULL;
 }
 
-/* For the thread sanitizer, and for the order of what is written. */
+/* For the thread sanitizer, and for the order of writes. */
 static void everything_at_once_keeps_each_file_whole(void **state) {
     (void)state;
     dt_writer *w = begin();

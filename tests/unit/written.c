@@ -1,4 +1,4 @@
-/* Problems as texts, for the tests of formats. */
+/* Problems written as text, for the tests of formats. */
 #include "written.h"
 
 #include <setjmp.h>

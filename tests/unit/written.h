@@ -1,4 +1,4 @@
-/* Problems as texts, for the tests of formats. */
+/* Problems written as text, for the tests of formats. */
 #ifndef WRITTEN_H
 #define WRITTEN_H
 
@@ -12,11 +12,11 @@ enum { FORMATS = sizeof formats / sizeof *formats };
 dt_config config_of(const char *ops, int64_t digits, int64_t dividend_digits,
                     int64_t divisor_digits, dt_format format);
 
-/* The text of a problem, and where its prompt ends; the test fails where it cannot be written. */
+/* Writes a problem and returns the length of its prompt; the test fails if it cannot be written. */
 size_t write_phrased(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format,
                      size_t phrasing);
 
-/* The same in a phrasing that depends on the operands alone. */
+/* The same, with a phrasing that depends only on the operands. */
 size_t write_problem(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format);
 
 #endif
