@@ -1,4 +1,4 @@
-/* Makes checkpoints for the tests, and compares them. */
+/* Creates checkpoints for the tests, and compares them. */
 #include "fixture.h"
 
 #include "dtrain/arithmetic/format.h"
@@ -95,7 +95,7 @@ static bool same_bytes(const char *what, const void *x, const void *y, size_t si
     return same(what, (!x && !y) || (x && y && memcmp(x, y, size) == 0) || size == 0);
 }
 
-/* What belongs to this machine is not kept: compared are the texts that are. */
+/* Compares the stored settings; those of the machine are not stored. */
 static bool same_config(const dt_config *x, const dt_config *y) {
     char *a = NULL, *b = NULL;
     must(dt_config_format(&a, x, true));
@@ -135,7 +135,7 @@ void fixture_folder(char folder[256]) {
     if (!mkdtemp(folder)) exit(99);
 }
 
-/* Calls `use` for each name in a folder, if given; how many there are. */
+/* Calls `use`, if given, for each name in a folder; returns their number. */
 static size_t each_file(const char *folder, void (*use)(const char *path)) {
     size_t count = 0;
     DIR *entries = opendir(folder);

@@ -17,10 +17,10 @@ typedef struct {
 /* Exits on errors. The tensors belong to the checkpoint, as if it had been read. */
 void fixture_create(dt_checkpoint *checkpoint, fixture_size size);
 
-/* Whether two checkpoints hold the same to the bit; says what differs. */
+/* Whether two checkpoints are equal bit by bit; prints what differs. */
 bool fixture_equal(const dt_checkpoint *x, const dt_checkpoint *y);
 
-/* A new folder under TMPDIR, and its removal with all files in it (not below). */
+/* A new folder under TMPDIR, and its removal with the files in it (but not in folders below it). */
 void fixture_folder(char folder[256]);
 void fixture_remove(const char *folder);
 

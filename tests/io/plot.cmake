@@ -1,4 +1,4 @@
-# Plots: the thinning, the axes and the text; the pictures are tested with the whole program.
+# Plots: thinning, axes and text; the pictures are tested with the whole program.
 dt_io_program(test_plot SOURCES test_plot.c LINK cmocka)
 target_include_directories(test_plot PRIVATE "${CMAKE_SOURCE_DIR}/io/picture")
 add_test(NAME io.plot COMMAND test_plot)

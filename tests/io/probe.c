@@ -1,4 +1,4 @@
-/* Writes and reads checkpoints for the tests that are scripts. */
+/* Writes and reads checkpoints for the test scripts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static dt_status write_file(int count, char **word) {
     return status;
 }
 
-/* probe read FILE: everything in it; and whether verification says the same */
+/* probe read FILE: reads everything, and checks that verification agrees */
 static dt_status read_file(const char *path) {
     dt_checkpoint checkpoint;
     dt_verdict verdict;
@@ -36,7 +36,7 @@ static dt_status read_file(const char *path) {
     return status;
 }
 
-/* What becomes of a damaged file: "noticed PART", "harmless", or "wrong …". */
+/* Prints how a damaged file is treated: "noticed PART", "harmless", or "wrong …". */
 static void judge(const char *path, const dt_checkpoint *whole) {
     dt_checkpoint checkpoint;
     dt_verdict verdict;
@@ -56,7 +56,7 @@ static void judge(const char *path, const dt_checkpoint *whole) {
     dt_verdict_clear(&verdict);
 }
 
-/* probe flips FILE DAMAGED: flips one bit after the other, as lines of "OFFSET BIT" say. */
+/* probe flips FILE DAMAGED: flips one bit at a time; each line of input is "OFFSET BIT". */
 static dt_status flip_bits(const char *path, const char *damaged) {
     size_t size;
     char line[64], *rest;

@@ -1,6 +1,6 @@
-"""Which bytes of a checkpoint belong to what: superblock, object headers, attributes, lists of links, datasets.
+"""Which bytes of a checkpoint belong to which part: superblock, object headers, attributes, lists of links, datasets.
 
-By the HDF5 file format specification, for the parts of it that dtrain writes; independent of dtrain's own reader.
+Follows the HDF5 file format specification, for the parts that dtrain writes; independent of dtrain's own reader.
 """
 import h5py
 
@@ -65,7 +65,7 @@ def regions(path):
                     value, name = attribute_value(data, at)
                     found.append(("attributes", f"{item.name} {name}", value, item.attrs.get_id(name).get_storage_size()))
                 if kind == LINKS:
-                    found += [("lists of links", item.name, *place) for place in link_tables(data, at)]
+                    found += [("lists of links", item.name, *span) for span in link_tables(data, at)]
             if isinstance(item, h5py.Dataset) and item.size:
                 top = item.name.split("/")[1]
                 found.append((f"datasets of /{top}", item.name, item.id.get_offset(), item.id.get_storage_size()))

@@ -1,4 +1,4 @@
-"""Checkpoints as h5py sees them, and their digests computed again: what a script changes it can sign."""
+"""Checkpoints as h5py sees them; a script that changed a file can compute its digests again."""
 import h5py
 import numpy as np
 import xxhash
@@ -7,7 +7,7 @@ GROUPS = ("config", "tokenizer", "weights", "optimizer", "metrics", "state")
 
 
 def raw_attribute(item, name):
-    """Type as numpy writes it, and the bytes as stored."""
+    """Type in numpy's notation, and the bytes as stored."""
     attribute = item.attrs.get_id(name)
     value = np.empty(attribute.shape, attribute.dtype)
     attribute.read(value)

@@ -1,4 +1,5 @@
-/* A checkpoint comes back to the bit, and no damage, mistake or full disk goes unnoticed. */
+/* A checkpoint is read as it was written, bit by bit; every damage, mistake or full disk is
+ * noticed. */
 #include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
@@ -70,7 +71,7 @@ static void assert_says(const char *words) {
         fail_msg("\"%s\" does not say \"%s\"", dt_error_text(), words);
 }
 
-/* ---- what is written comes back ---- */
+/* ---- reading what was written ---- */
 
 static void test_round_trip(void **state) {
     const scene *s = *state;
@@ -108,8 +109,8 @@ static void test_without_metrics(void **state) {
     dt_checkpoint_destroy(&read);
 }
 
-/* The bytes of a file are a function of its contents, but for the second it was written in and the
- * digest over that. */
+/* The same contents give the same bytes, except for the time of writing (in seconds) and the digest
+ * over it. */
 static void test_same_contents_same_bytes(void **state) {
     const scene *s = *state;
     enum { SECOND = 20, DIGEST = 32 };
@@ -141,7 +142,7 @@ static void test_truncated(void **state) {
     assert_says("goes on after its end");
 }
 
-/* Read a damaged file: an error that names it, or the same contents. */
+/* Reading a damaged file gives an error that names it, or the same contents. */
 static bool survives(const scene *s) {
     dt_checkpoint read;
     const dt_status status = dt_checkpoint_read(&read, s->other, DT_READ_ALL);
@@ -173,7 +174,7 @@ static void test_flipped_bits(void **state) {
     assert_true(harmless < FLIPS);
 }
 
-/* Every bit of what is part of the contents counts. */
+/* Every flipped bit of a tensor is noticed. */
 static void test_flipped_weights(void **state) {
     const scene *s = *state;
     const dt_checkpoint *c = &s->checkpoint;
@@ -218,7 +219,7 @@ static void test_wild_pointers(void **state) {
     free(damaged);
 }
 
-/* ---- files that are none of ours ---- */
+/* ---- files of other programs ---- */
 
 static void test_foreign(void **state) {
     const scene *s = *state;
@@ -254,7 +255,7 @@ static void test_no_file(void **state) {
     assert_says("not a regular file");
 }
 
-/* ---- what cannot be written ---- */
+/* ---- failures of writing ---- */
 
 static void test_not_finite(void **state) {
     scene *s = *state;
@@ -278,7 +279,7 @@ static int questions;
 
 static bool tenth_time(void) { return ++questions > 10; }
 
-/* Given up half-way: the old file stays, and nothing else. */
+/* Writing is abandoned half-way: only the old file remains. */
 static void test_needless(void **state) {
     scene *s = *state;
     questions = 0;
@@ -307,7 +308,7 @@ static void test_no_folder(void **state) {
     assert_untouched(s, 2);
 }
 
-/* Run in a process of its own; 0 if all went as it should. */
+/* Runs the function in a child process; returns 0 if it succeeded. */
 static int in_child(int (*run)(scene *), scene *s) {
     fflush(NULL);
     const pid_t child = fork();
@@ -333,7 +334,8 @@ static void test_no_permission(void **state) {
     assert_untouched(s, 1);
 }
 
-/* The limit stops HDF5 in every kind of write; afterwards the same process writes a whole file. */
+/* The limit makes HDF5 fail in every kind of write; afterwards the same process writes a complete
+ * file. */
 static int write_limited(scene *s) {
     struct rlimit limit;
     signal(SIGXFSZ, SIG_IGN);
@@ -356,13 +358,13 @@ static void test_size_limit(void **state) {
     assert_int_equal(try_read(s->other), DT_OK);
 }
 
-/* A disk of a few pages, where this process may mount one. */
+/* A disk of a few pages, if this process may mount one. */
 static void test_full_disk(void **state) {
     scene *s = *state;
     char disk[300], path[340], options[64];
     snprintf(disk, sizeof disk, "%s/disk", s->folder);
     snprintf(path, sizeof path, "%s/x.h5", disk);
-    /* Room for one file and a half: the old one stays, the new one does not fit beside it. */
+    /* Room for one and a half files: the old one stays, the new one does not fit beside it. */
     snprintf(options, sizeof options, "size=%zuk", (s->size + s->size / 2) / 1024);
     assert_int_equal(mkdir(disk, 0700), 0);
     if (mount("tmpfs", disk, "tmpfs", 0, options) != 0) {

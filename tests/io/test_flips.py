@@ -1,4 +1,4 @@
-"""Flips bits in every region of a checkpoint: noticed, with the name of the part, or without any effect."""
+"""Flips bits in every region of a checkpoint: each flip is noticed, with the name of the part, or has no effect."""
 import collections
 import pathlib
 import random
@@ -19,7 +19,7 @@ GAPS = 200  # positions in no region
 
 
 def choose(path):
-    """Offset, bit, kind and name of what is flipped."""
+    """Offset and bit of each flip, with the kind and name of its region."""
     random.seed(4)
     covered = set()
     chosen = []
@@ -52,7 +52,7 @@ def main(probe):
             wrong.append(f"bit {bit} of byte {at}, {kind} {name}: {answer}")
     for kind, counts in sorted(table.items()):
         print(f"{kind:24}{sum(counts.values()):6} flips:{counts['noticed']:6} noticed,{counts['harmless']:6} without effect")
-    print(*wrong, f"{len(chosen)} flips, {len(wrong)} of them not treated as they should be", sep="\n")
+    print(*wrong, f"{len(chosen)} flips, {len(wrong)} of them treated wrongly", sep="\n")
     assert len(chosen) >= 2000 and len(table) >= 10
     return bool(wrong)
 

@@ -1,4 +1,5 @@
-/* What dtrain has not made in the folder of a run: found, told apart, and kept. */
+/* Files in the folder of a run that dtrain did not write: it finds, distinguishes and keeps them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -67,7 +68,7 @@ static void test_nothing(void **state) {
     assert_string_equal(s->found.checkpoint, "");
 }
 
-/* All that a run itself leaves, and what is none of its kind. */
+/* Everything that a run itself writes, and other names. */
 static void test_own_checkpoints(void **state) {
     scene *s = *state;
     static const char *const name[] = {
@@ -91,7 +92,7 @@ static void test_copied_checkpoints(void **state) {
         store(s, name[i], "");
         assert_string_equal(find(s)->checkpoint, name[i]);
         unlink(in(s, name[i]));
-        /* The same by a link to somewhere else. */
+        /* The same with a link to another file. */
         char elsewhere[2 * DT_PATH_MAX];
         store(s, "model", "");
         snprintf(elsewhere, sizeof elsewhere, "%s", in(s, "model"));
@@ -129,7 +130,7 @@ static void test_own_settings(void **state) {
     store_own(s, "lr = 0.003", "lr = 0.002"); /* with other values, too */
     assert_int_equal(find(s)->settings, DT_SETTINGS_OWN);
     store_own(s, "seed = 1", "seed=1 ;");
-    assert_int_equal(find(s)->settings, DT_SETTINGS_PERSON); /* a comment is theirs */
+    assert_int_equal(find(s)->settings, DT_SETTINGS_PERSON); /* a person wrote the comment */
     store_own(s, "[batch]", "# batch");
     assert_int_equal(find(s)->settings, DT_SETTINGS_FOREIGN); /* settings in the wrong section */
     assert_non_null(strstr(find(s)->why, "config.ini:"));
@@ -154,7 +155,7 @@ static void test_settings_of_people(void **state) {
     }
     unlink(in(s, "config.ini"));
     assert_int_equal(symlink("nowhere", in(s, "config.ini")), 0);
-    assert_int_equal(find(s)->settings, DT_SETTINGS_PERSON); /* there is nothing to be used */
+    assert_int_equal(find(s)->settings, DT_SETTINGS_PERSON); /* the link has no target */
 }
 
 /* ---- logs ---- */
@@ -171,13 +172,13 @@ static void test_logs(void **state) {
     assert_true(find(s)->log);
 }
 
-/* ---- keeping ---- */
+/* ---- keeping files ---- */
 
 static void test_set_aside(void **state) {
     scene *s = *state;
     char aside[3][DT_PATH_MAX], path[2 * DT_PATH_MAX];
     snprintf(path, sizeof path, "%s", in(s, "file"));
-    for (int i = 0; i < 3; i++) { /* within a second, or not */
+    for (int i = 0; i < 3; i++) { /* possibly within one second */
         const char text[] = {(char)('a' + i), '\0'};
         store(s, "file", text);
         assert_int_equal(dt_run_set_aside(aside[i], DT_PATH_MAX, path), DT_OK);
@@ -213,7 +214,7 @@ static void test_copy(void **state) {
     assert_int_equal(dt_file_copy("/nowhere/at/all", from), DT_ERR_CREATE);
 }
 
-/* The one file that is neither a checkpoint nor a link holds what was there. */
+/* The only other file holds the earlier content. */
 static void assert_kept(scene *s, const char *name, const char *text) {
     char path[DT_PATH_MAX];
     snprintf(path, sizeof path, "ls '%s' | grep -x '%s\\.[0-9]*-[0-9]*'", s->folder, name);
@@ -225,7 +226,7 @@ static void assert_kept(scene *s, const char *name, const char *text) {
     assert_holds(s, path, text);
 }
 
-/* A link takes the place of nothing but a link, or of the copy of a checkpoint. */
+/* A link replaces only a link or the copy of a checkpoint. */
 static void test_links_keep_files(void **state) {
     scene *s = *state;
     store(s, "checkpoint-00000001.h5", "one");
@@ -236,7 +237,7 @@ static void test_links_keep_files(void **state) {
     assert_kept(s, "best.h5", "six");
     const size_t files = fixture_files(s->folder);
     unlink(in(s, "latest.h5"));
-    store(s, "latest.h5", "one"); /* as a copy that follows links has it */
+    store(s, "latest.h5", "one"); /* as in a copy of the folder that followed links */
     assert_int_equal(dt_run_links(s->folder, 2, 1), DT_OK);
     assert_holds(s, "latest.h5", "two");
     assert_int_equal(fixture_files(s->folder), files);

@@ -1,6 +1,6 @@
-"""Files built to harm: each must be refused with a sentence that names the part, without a crash, a hang or much memory.
+"""Malicious files: each must be refused with a message that names the part, without a crash, a hang or much memory.
 
-Unless it says otherwise a file is signed again after the change, so that the digests do not catch it first.
+By default a file is signed again after the change, so that the digests do not catch it first.
 """
 import os
 import pathlib
@@ -24,7 +24,7 @@ cases = []
 
 
 def case(*words, sign=True):
-    """A change to a file, and what the refusal must say; no words: it must be read."""
+    """A change to a file, and what the refusal must say; without words, the file must be readable."""
     def keep(change):
         cases.append((change.__name__, words, sign, change))
         return change
@@ -89,14 +89,14 @@ def no_dataset_digest(file):
 
 @case()
 def unknown_extras(file):
-    """Ignored, with any contents."""
+    """They are ignored, whatever they contain."""
     notes = file.create_group("notes")
     notes.attrs["by"] = "someone"
     notes.create_dataset("picture", data=np.zeros((4, 4)), chunks=(2, 2), compression="gzip")
     file["shortcut"] = h5py.SoftLink("/weights")
 
 
-# ---- what HDF5 can do and dtrain does not ----
+# ---- features of HDF5 that dtrain does not use ----
 
 @case("/weights/tok_embed", "symbolic link")
 def soft_link(file):
@@ -205,7 +205,7 @@ def missing_iterate(file):
 
 @case()
 def before_averages(file):
-    """As files were written before weights were averaged."""
+    """A file of a program without averaged weights."""
     del file["optimizer/iterate"]
     edit_ini(file, "average = 0.06\n", "")
     del file["config"].attrs["average"]
@@ -248,7 +248,7 @@ def infinite_moment(file):
 
 @case("/metrics/train/step", "beyond the end", sign=False)
 def petabyte(file):
-    """Never written, so that the file stays small."""
+    """The values are never written, so that the file stays small."""
     del file[STEP]
     file.create_dataset(STEP, (1 << 47,), "<i8")
 
@@ -345,7 +345,7 @@ def negative_step(file):
 
 @case()
 def not_a_number_as_loss(file):
-    """A metric may be: a run that diverged has measured it."""
+    """Allowed for a metric: a run that diverges measures it."""
     file["metrics/train/loss"][3] = np.nan
 
 
@@ -374,7 +374,7 @@ def best_as_integer(file):
     file["state"].attrs["best"] = np.int64(1)
 
 
-# ---- written anew by other programs ----
+# ---- files rewritten by other programs ----
 
 def repack(whole, path, options):
     subprocess.run(["h5repack", *options, whole, path], check=True)
@@ -387,7 +387,7 @@ def userblock(whole, path):
 
 
 def links_at(data, header):
-    """Where an object header says where its group's links are: the data of its message 0x11."""
+    """The span of the message 0x11 in an object header: it holds the addresses of its group's links."""
     at, end = header + 16, header + 16 + int.from_bytes(data[header + 8:header + 12], "little")
     while at < end:
         kind, size = int.from_bytes(data[at:at + 2], "little"), int.from_bytes(data[at + 2:at + 4], "little")
@@ -397,7 +397,7 @@ def links_at(data, header):
 
 
 def inside_itself(whole, path):
-    """Both groups of layers hold the group that holds them: 2^40 objects, if one believed it."""
+    """Both groups of layers contain their own parent: followed blindly, that gives 2^40 objects."""
     with h5py.File(whole) as file:
         outer, *inner = [h5py.h5o.get_info(file["weights/layers" + name].id).addr for name in ("", "/0", "/1")]
     data = bytearray(whole.read_bytes())
@@ -414,14 +414,14 @@ REWRITTEN = [
 ]
 
 
-# ---- running them ----
+# ---- running the cases ----
 
 def limits():
     resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
 
 
 def read(probe, path):
-    sanitized = os.environ.get("DTRAIN_SANITIZED")  # the sanitizer's own memory knows no limit
+    sanitized = os.environ.get("DTRAIN_SANITIZED")  # the sanitizer itself reserves terabytes
     return subprocess.run([probe, "read", path], capture_output=True, text=True, timeout=20,
                           preexec_fn=None if sanitized else limits)
 
@@ -451,7 +451,7 @@ def main(probe):
             path.unlink()
             rewrite(whole, path)
             good.append(judge(name, words, read(probe, path)))
-    print(f"{sum(good)} of {len(good)} files treated as they should be")
+    print(f"{sum(good)} of {len(good)} files treated correctly")
     return not all(good)
 
 

@@ -1,4 +1,5 @@
-/* Curves have no double point, also after a step is measured again; NaN is found in each column. */
+/* Curves have one point per step, also after a step is measured again; NaN is found in each column.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,14 +46,14 @@ static void test_finite(void **state) {
     for (size_t i = 0; i < COUNT; i++) x[i] = i % 2 ? 3.4e38f : -1e-45f;
     assert_int_equal(dt_finite_count(x, COUNT), COUNT);
     const float wrong[] = {NAN, -NAN, INFINITY, -INFINITY};
-    const size_t place[] = {0, 1, 4095, 4096, 9999};
+    const size_t at[] = {0, 1, 4095, 4096, 9999};
     for (size_t i = 0; i < 5; i++) {
         for (size_t k = 0; k < 4; k++) {
-            const float right = x[place[i]];
-            x[place[i]] = wrong[k];
-            assert_int_equal(dt_finite_count(x, COUNT), place[i]);
-            assert_int_equal(dt_finite_count(x, place[i]), place[i]);
-            x[place[i]] = right;
+            const float right = x[at[i]];
+            x[at[i]] = wrong[k];
+            assert_int_equal(dt_finite_count(x, COUNT), at[i]);
+            assert_int_equal(dt_finite_count(x, at[i]), at[i]);
+            x[at[i]] = right;
         }
     }
 }

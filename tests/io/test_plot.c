@@ -1,5 +1,5 @@
-/* Plots show what was measured: thinned without losing extremes, on axes that can be read, at every
- * width; and other programs are run and listened to. */
+/* Plots show what was measured: thinned without losing extremes, on readable axes, at every width.
+ * Other programs are run, and their messages are read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,7 @@ static double line_with_spikes(int64_t i) {
     return i == 123456 ? 1e6 : i == 777 ? 1e-6 : 3 + 1e-5 * (double)i;
 }
 
-/* The mean of a straight line lies on it, so that the right answer is known without thinning. */
+/* The mean of points on a straight line lies on the line: the expected value needs no thinning. */
 static void a_million_rows_keep_their_mean_and_extremes(void **state) {
     (void)state;
     dt_metrics m = {0};
@@ -111,7 +111,7 @@ static void what_is_not_finite_is_a_gap(void **state) {
     assert_int_equal(curve->points, 5);
     assert_true(isnan(curve->point[3].mean) && isnan(curve->point[4].mean));
     assert_true(curve->last == 5);
-    /* No subtraction was asked: it has no curve. */
+    /* No subtraction was measured: it has no curve. */
     const dt_panel *exact = &figure.panel[DT_PANEL_EXACT];
     assert_int_equal(exact->curves, DT_OPERATIONS);
     for (size_t k = 0; k < exact->curves; k++) {
@@ -121,7 +121,7 @@ static void what_is_not_finite_is_a_gap(void **state) {
     assert_true(exact->curve[exact->curves - 1].point[0].mean == 50);
     dt_figure_destroy(&figure);
 
-    /* Thinned, the finite rows of a column count. */
+    /* After thinning, the finite rows of a column count. */
     make(&figure, &m, 2);
     curve = &figure.panel[DT_PANEL_LOSS].curve[0];
     assert_int_equal(curve->points, 2);
@@ -169,10 +169,10 @@ static void check_axis(const dt_axis *axis, double least, double most) {
                 fabs(dt_axis_position(axis, axis->high) - 1) < 1e-9);
     assert_true(axis->ticks >= 2 && axis->ticks <= DT_TICKS_MAX);
     for (size_t i = 0; i < axis->ticks; i++) {
-        const double value = axis->tick[i].value, place = dt_axis_position(axis, value);
-        assert_true(place > -1e-6 && place < 1 + 1e-6);
+        const double value = axis->tick[i].value, position = dt_axis_position(axis, value);
+        assert_true(position > -1e-6 && position < 1 + 1e-6);
         assert_true(i == 0 || value > axis->tick[i - 1].value);
-        /* The label says the value. */
+        /* The label shows the value. */
         char *unit;
         const double number = strtod(axis->tick[i].label, &unit);
         const double factor = *unit == 'k' ? 1e3 : *unit == 'M' ? 1e6 : *unit == 'G' ? 1e9 : 1;
@@ -233,7 +233,7 @@ static void the_loss_is_logarithmic_where_that_helps(void **state) {
 
 /* ---- text ---- */
 
-/* Every line fits, is ASCII, and all that belongs to the plot is there. */
+/* Every line fits and is ASCII, and every part of the plot is there. */
 static void check_text(const dt_plot *plot, size_t columns) {
     char *text = NULL;
     size_t size = 0, used = 0;
@@ -273,7 +273,7 @@ static void text_fits_any_terminal(void **state) {
     dt_metrics_clear(&m);
 }
 
-/* A falling line falls: its symbol stands at the top on the left and at the bottom on the right. */
+/* A falling line falls: its symbol is at the top on the left and at the bottom on the right. */
 static void text_shows_the_shape(void **state) {
     (void)state;
     dt_metrics m = {0};
@@ -365,7 +365,7 @@ static void children_are_run_and_listened_to(void **state) {
     assert_int_equal(pread(fileno(out), text, sizeof text - 1, 0), 6);
     assert_string_equal(text, "given\n");
 
-    /* Of much, the end; more than a pipe holds. */
+    /* A long message, larger than the buffer of a pipe: its end is kept. */
     assert_int_equal(
         run_shell(&child,
                   "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done >&2; "

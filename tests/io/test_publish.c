@@ -1,4 +1,5 @@
-/* A checkpoint into the folder of its run: the file, the links to it, and which files stay. */
+/* Publishing a checkpoint in the folder of its run: the file, the links to it, and which files are
+ * kept. */
 #include "dtrain/run/publish.h"
 
 #include <setjmp.h>
@@ -67,7 +68,7 @@ static void links_point_to_the_newest_and_the_best(void **state) {
     assert_string_equal(link_of(s, "best.h5"), "checkpoint-00000013.h5");
 }
 
-/* Of one file to keep the one before stays: the newest may not be healthy. */
+/* With one file to keep, the one before it also stays: the newest may be from a diverged run. */
 static void old_files_go_but_for_the_best_and_the_one_before(void **state) {
     scene *s = *state;
     for (int64_t step = 12; step <= 16; step++) {

@@ -1,4 +1,4 @@
-"""Runs the examples of io/README.md in their order, and compares what they print: "..." stands for anything."""
+"""Runs the examples of io/README.md in their order, and compares what they print: "..." matches anything."""
 import os
 import pathlib
 import re
@@ -14,7 +14,7 @@ except ImportError as missing:
     sys.exit(77)
 
 
-# Leaks of MPI are not what this looks for.
+# Leaks of MPI are not tested here.
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -65,7 +65,7 @@ def run_examples(folder, text):
 
 
 def verify_notices(folder):
-    """The README's verify.py would say so if a file were damaged."""
+    """The README's verify.py reports damaged files."""
     path = folder / "again.h5"
     for change, part in ((lambda file: file["weights/pos_embed"].write_direct(file["weights/pos_embed"][...] + 1),
                           "damaged: /weights/pos_embed"),

@@ -1,5 +1,5 @@
-/* The folder of a run: made where it can be, checkpoints found, linked and rotated, and no name
- * trips it. */
+/* The folder of a run: it is created; checkpoints are found, linked and rotated; odd file names do
+ * no harm. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -56,7 +56,7 @@ static void assert_says(const char *words) {
         fail_msg("\"%s\" does not say \"%s\"", dt_error_text(), words);
 }
 
-/* ---- making it ---- */
+/* ---- creating it ---- */
 
 static void test_open(void **state) {
     scene *s = *state;
@@ -114,7 +114,8 @@ static void test_open_unwritable(void **state) {
     assert_int_equal(status, 0);
 }
 
-/* What killed processes left behind goes; what a living one or another machine is writing stays. */
+/* Temporary files of killed processes are deleted; those that a living process or another machine
+ * is writing are kept. */
 static void test_forgotten_files(void **state) {
     scene *s = *state;
     char host[64] = "", name[3][160];
@@ -138,7 +139,7 @@ static void test_forgotten_files(void **state) {
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) assert_true(is_there(s, kept[i]));
     const struct timeval old[2] = {{1000000000, 0}, {1000000000, 0}};
     utimes(in(s, name[2]), old);
-    close(file); /* a process with that number lives, but it does not write any more */
+    close(file); /* a process with that number lives, but it no longer writes the file */
     assert_int_equal(dt_run_folder_open(s->folder), DT_OK);
     assert_false(is_there(s, name[1]));
     assert_false(is_there(s, name[2]));
@@ -230,7 +231,7 @@ static void test_links(void **state) {
     assert_int_equal(fixture_files(s->folder), 5);
 }
 
-/* Where links cannot be made, texts stand for them: the making is tested by e2e.disk. */
+/* Without support for links, text files replace them; e2e.disk tests how they are written. */
 static void test_marks(void **state) {
     scene *s = *state;
     char path[DT_PATH_MAX];
@@ -248,7 +249,7 @@ static void test_marks(void **state) {
     assert_string_equal(path, in(s, "checkpoint-00000002.h5"));
     assert_int_equal(dt_run_rotate(s->folder, 1), DT_OK);
     assert_steps(s, 2, (int64_t[]){4, 2});
-    store(s, "best.h5"); /* a copy from elsewhere: the text is what this run wrote */
+    store(s, "best.h5"); /* a copy from elsewhere: this run wrote the text */
     assert_true(dt_run_find(path, sizeof path, s->folder, "best.h5"));
     assert_string_equal(path, in(s, "checkpoint-00000002.h5"));
     unlink(in(s, "checkpoint-00000002.h5"));
@@ -262,7 +263,7 @@ static void test_marks(void **state) {
     assert_false(dt_run_dangles(s->folder, "best.h5"));
     assert_int_equal(dt_run_link(s->folder, "best.h5", 4), DT_OK);
     assert_int_equal(dt_run_unlink(s->folder, "best.h5"), DT_OK);
-    assert_true(is_there(s, "best.txt")); /* a person's */
+    assert_true(is_there(s, "best.txt")); /* a person wrote it */
     assert_false(is_there(s, "best.h5"));
     assert_int_equal(dt_run_unlink(s->folder, "best.h5"), DT_OK);
 }
@@ -286,7 +287,7 @@ static void test_rotate(void **state) {
     assert_true(is_there(s, "best.h5"));
 }
 
-/* ---- what a person means ---- */
+/* ---- resolving what a person names ---- */
 
 static void assert_resolves(scene *s, const char *name, const char *expected) {
     char path[DT_PATH_MAX], wanted[DT_PATH_MAX];
@@ -336,7 +337,7 @@ static void test_texts(void **state) {
     assert_int_equal(dt_run_append_log(s->folder, "{\"step\": 1}"), DT_OK);
     assert_int_equal(dt_run_append_log(s->folder, "{\"step\": 2}"), DT_OK);
     assert_contents(s, "log.jsonl", "{\"step\": 1}\n{\"step\": 2}\n");
-    fixture_store(in(s, "log.jsonl"), "{\"ste", 5); /* whose writer was killed */
+    fixture_store(in(s, "log.jsonl"), "{\"ste", 5); /* the writer was killed */
     assert_int_equal(dt_run_append_log(s->folder, "{}"), DT_OK);
     assert_contents(s, "log.jsonl", "{\"ste\n{}\n");
     assert_int_equal(fixture_files(s->folder), 2);
@@ -347,7 +348,7 @@ static void test_texts(void **state) {
     assert_says("a folder of that name is in the way");
 }
 
-/* How many pages of a file are in the page cache. */
+/* The number of a file's pages in the page cache. */
 static size_t cached_pages(const char *path, size_t bytes) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page;
     unsigned char *resident = calloc(pages, 1);
@@ -367,14 +368,14 @@ static void test_uncache(void **state) {
     enum { BYTES = 1 << 20, MEMORY_ONLY = 0x01021994 }; /* the magic number of tmpfs */
     scene *s = *state;
     struct statfs system;
-    dt_run_uncache(s->folder); /* nothing there: not an error */
+    dt_run_uncache(s->folder); /* no checkpoint is there: not an error */
     char *bytes = calloc(BYTES, 1);
     const char *newest = "checkpoint-00000002.h5", *older = "checkpoint-00000001.h5";
     fixture_store(in(s, older), bytes, BYTES);
     fixture_store(in(s, newest), bytes, BYTES);
     free(bytes);
     assert_int_equal(dt_run_link(s->folder, "latest.h5", 2), DT_OK);
-    const int file = open(in(s, newest), O_RDONLY); /* what is not on the disk stays */
+    const int file = open(in(s, newest), O_RDONLY); /* pages not yet on the disk stay */
     assert_int_equal(fsync(file), 0);
     close(file);
     assert_true(cached_pages(in(s, newest), BYTES) > 0);

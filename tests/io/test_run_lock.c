@@ -1,5 +1,5 @@
-/* The lock of a run folder: one training at a time, whatever the file system, and never a dead
- * lock. */
+/* The lock of a run folder: one training at a time on every file system, and a dead owner never
+ * blocks it. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,8 +18,7 @@
 
 #include "fixture.h"
 
-/* ---- a machine and a file system of our own: the linker puts these in the place of the real ones
- * ---- */
+/* ---- the linker replaces three system calls, to imitate other machines and file systems ---- */
 
 static bool no_flock, network, elsewhere;
 
@@ -75,7 +74,7 @@ static double seconds_now(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Another process that holds the lock and lives on; returns when it has it. */
+/* Starts another process that takes the lock and keeps it; returns when it has the lock. */
 static pid_t start_holder(const scene *s) {
     int ready[2];
     char byte;
@@ -99,7 +98,7 @@ static void end_holder(pid_t holder) {
     waitpid(holder, NULL, 0);
 }
 
-/* Whether the lock can be taken, and in how many seconds. */
+/* Whether the lock can be taken, and after how many seconds. */
 static bool can_take(const scene *s, double *seconds) {
     dt_run_lock *lock;
     const double start = seconds_now();
@@ -109,7 +108,7 @@ static bool can_take(const scene *s, double *seconds) {
     return status == DT_OK;
 }
 
-/* ---- quick ones ---- */
+/* ---- quick tests ---- */
 
 static void test_file(void **state) {
     scene *s = *state;
@@ -148,7 +147,7 @@ static void test_crash(void **state) {
     no_flock = false;
 }
 
-/* What stands in the file is believed in nothing but the message. */
+/* The content of the file is used only in the message. */
 static void test_strange_texts(void **state) {
     const scene *s = *state;
     double seconds;
@@ -184,7 +183,7 @@ static void test_in_the_way(void **state) {
     assert_int_equal(dt_run_lock_take(&lock, "/none/at/all", 1), DT_ERR_CREATE);
 }
 
-/* A person who knows better removes the file. */
+/* A person removes the file. */
 static void test_removed(void **state) {
     const scene *s = *state;
     double seconds;
@@ -193,7 +192,7 @@ static void test_removed(void **state) {
     unlink(s->lock);
     assert_true(can_take(s, &seconds));
     end_holder(holder);
-    /* And an owner whose file is another's by now leaves that alone. */
+    /* An owner whose file was replaced by another's does not touch that file. */
     dt_run_lock *lock;
     assert_int_equal(dt_run_lock_take(&lock, s->folder, 1), DT_OK);
     unlink(s->lock);
@@ -202,7 +201,7 @@ static void test_removed(void **state) {
     assert_true(dt_run_is_locked(s->folder));
 }
 
-/* ---- slow ones, side by side: each in a process and a folder of its own ---- */
+/* ---- slow tests, at the same time: each in its own process and folder ---- */
 
 static const char *busy_message(pid_t holder) {
     char words[64];
@@ -230,7 +229,7 @@ static const char *refused_here(const scene *s) { return refused(s, false, false
 static const char *refused_without_flock(const scene *s) { return refused(s, true, false); }
 static const char *refused_away(const scene *s) { return refused(s, true, true); }
 
-/* A dead owner on another machine: only the missing heartbeat tells. */
+/* A dead owner on another machine: only the missing heartbeat shows it. */
 static const char *taken_over(const scene *s, bool without) {
     double seconds;
     no_flock = without;
@@ -245,7 +244,7 @@ static const char *taken_over(const scene *s, bool without) {
 static const char *taken_over_away(const scene *s) { return taken_over(s, true); }
 static const char *taken_over_with_local_flock(const scene *s) { return taken_over(s, false); }
 
-/* The owner ends while one waits. */
+/* The owner ends while another process waits. */
 static const char *waited_for(const scene *s) {
     double seconds;
     const pid_t holder = start_holder(s);
@@ -261,7 +260,7 @@ static const char *waited_for(const scene *s) {
     return taken && seconds > 1 && seconds < 4 ? NULL : "it was not waited for";
 }
 
-/* The folder is renamed, and made again by somebody else. */
+/* The folder is renamed, and another process creates it again. */
 static const char *taken_again(const scene *s) {
     char moved[300];
     double seconds;

@@ -50,7 +50,7 @@ def tensors(context, places):
 
 
 def check_attributes(item, expected, more=False):
-    """All that are expected; `more`: settings that came later may stand beside them."""
+    """All that are expected; `more`: further settings are allowed."""
     found = set(item.attrs)
     assert found >= set(expected) and (more or found == set(expected)), (item.name, found ^ set(expected))
     for name in found - set(expected):

@@ -1,4 +1,4 @@
-# Checkpoints that can be trusted: the lock of a run, and every part of a file damaged in turn.
+# Trust in checkpoints: the lock of a run, and damage to every part of a file in turn.
 dt_io_program(test_run_lock SOURCES test_run_lock.c LINK cmocka)
 target_link_options(test_run_lock PRIVATE -Wl,--wrap=flock,--wrap=fstatfs,--wrap=gethostname)
 add_test(NAME io.run_lock COMMAND test_run_lock)

@@ -1,4 +1,5 @@
-/* What every test of several ranks needs: one communicator, and verdicts that all ranks share. */
+/* Common parts of all tests with several ranks: one communicator, and checks that fail on all ranks
+ * together. */
 #ifndef DT_MPI_TEST_H
 #define DT_MPI_TEST_H
 
@@ -41,7 +42,7 @@ static inline int end_ranks(void **state) {
     return dt_comm_close(&world) != DT_OK || world != NULL;
 }
 
-/* A number that depends on everything it is asked for (the finaliser of SplitMix64). */
+/* A number that depends on every bit of a, b and c (the finaliser of SplitMix64). */
 static inline uint64_t mix(uint64_t a, uint64_t b, uint64_t c) {
     uint64_t z = a * 0x9e3779b97f4a7c15u + b * 0xd1342543de82ef95u + c * 0x2545f4914f6cdd1du + 1;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -1,4 +1,4 @@
-/* Rounding to bfloat16, beside the same in double precision. */
+/* Rounding to bfloat16, compared with the same in double precision. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,8 +23,8 @@ static uint32_t bits_of(float x) {
     return bits;
 }
 
-/* To eight significant bits, or to multiples of 2^-133 where numbers are smaller than that allows;
- * ties to even, as the processor rounds. */
+/* Rounds to eight significant bits, or to multiples of 2^-133 for subnormal numbers; ties to even,
+ * as the processor does. */
 static float rounded(float x) {
     int exponent;
     frexp((double)x, &exponent);
@@ -55,7 +55,7 @@ static void numbers_are_rounded_to_the_nearest(void **state) {
     for (uint32_t i = 0; i < 1000000; i++) check(i * 2654435761u);
 }
 
-/* Each upper half, with lower halves around the tie and the ends. */
+/* Every upper half, with lower halves near the tie and both ends. */
 static void ties_and_limits_are_right(void **state) {
     (void)state;
     static const uint32_t LOWER[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};

@@ -1,9 +1,9 @@
-/* Ranks, nodes, agreement on errors, and the small exchanges. */
+/* Ranks, nodes, agreement on errors, and small exchanges. */
 #include "mpi_test.h"
 
 #include "internal.h"
 
-/* For each node size, all answers about nodes fit together. */
+/* For each node size, all functions about nodes agree. */
 static void check_nodes(size_t ranks_per_node) {
     CHECK(dt_comm_split_nodes(world, ranks_per_node) == DT_OK);
     const size_t size = dt_comm_size(world), rank = dt_comm_rank(world);
@@ -36,7 +36,7 @@ static void ranks_know_who_they_are(void **state) {
     CHECK(strlen(dt_comm_library(world)) > 3 && !strpbrk(dt_comm_library(world), "\n\t,"));
 }
 
-/* Launchers deal ranks out to machines in many ways. */
+/* Launchers distribute ranks over machines in many ways. */
 static void ranks_are_ordered_by_machine(void **state) {
     (void)state;
     int order[7];
@@ -85,7 +85,8 @@ static void whole_numbers_are_added_up(void **state) {
     CHECK(values[2] == (INT64_C(1) << 60) + values[1]);
 }
 
-/* Round 0: 100 bytes more on each rank; round 1: one less, so that what was there does not show. */
+/* Round 0: each rank has 100 bytes more than the one before; round 1: one byte less, so that old
+ * bytes would be noticed. */
 static size_t bytes_of_rank(size_t round, size_t rank) {
     return round == 0 ? 100 * rank : dt_comm_size(world) - 1 - rank;
 }

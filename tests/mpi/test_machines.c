@@ -1,4 +1,4 @@
-/* Two machines of unequal size, ranks dealt out to them in turn: two_machines.sh starts this. */
+/* Two machines of unequal size that get ranks in turn: two_machines.sh starts this. */
 #include "mpi_test.h"
 
 static void nodes_are_contiguous_in_rank_order(void **state) {

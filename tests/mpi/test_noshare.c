@@ -1,4 +1,4 @@
-/* Where MPI offers no shared windows, every rank is its own node, and nothing else changes. */
+/* If MPI offers no shared windows, every rank is its own node, and nothing else changes. */
 #include "mpi_test.h"
 
 static void every_rank_is_a_node(void **state) {

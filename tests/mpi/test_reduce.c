@@ -1,4 +1,5 @@
-/* The gradient sum: the bits of a serial sum over the tree, on any number of ranks and nodes. */
+/* The gradient sum equals a serial sum over the tree bit by bit, on any number of ranks and nodes.
+ */
 #include "mpi_test.h"
 
 #include <math.h>
@@ -36,8 +37,8 @@ static bool compute_shards(dt_reducer *reducer, size_t count, size_t shards, siz
     return true;
 }
 
-/* The same as a backward pass leaves it: the last shard from the end on, in stretches, and each
- * rank in its own time. */
+/* The same in the order of a backward pass: the last shard from its end to its start, in stretches,
+ * and each rank at its own speed. */
 static bool compute_shards_by_stretches(dt_reducer *reducer, size_t count, size_t shards,
                                         size_t step) {
     size_t begin, end;
@@ -169,7 +170,7 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
     CHECK(gradient != NULL);
     for (size_t i = 0; i < HALF; i++) gradient[i] = NAN; /* still to come */
     dt_reducer_finish(reducer, HALF);
-    /* A piece that reaches across the middle has to wait. */
+    /* A piece that crosses the middle has to wait. */
     const size_t whole = HALF + 16 * dt_comm_size(world);
     bool well = true, summed = false;
     for (time_t until = time(NULL) + 20; well && !summed && time(NULL) < until;) {
@@ -186,7 +187,7 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
-/* Ranks that stop in the middle of a step leave their slots as they are. */
+/* Ranks that abandon a step leave their slots incomplete. */
 static void steps_that_are_given_up_end(void **state) {
     (void)state;
     enum { COUNT = 3000, SHARDS = 8 };
@@ -221,7 +222,7 @@ static void steps_that_are_given_up_end(void **state) {
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
-/* All nodes have the bits that rank 0's has. */
+/* All nodes have the same bits as the node of rank 0. */
 static bool is_everywhere(const float *sum, size_t count) {
     float *first = malloc(count * sizeof *first);
     memcpy(first, sum, count * sizeof *first);
@@ -231,8 +232,8 @@ static bool is_everywhere(const float *sum, size_t count) {
     return same;
 }
 
-/* Two roundings, of partial sums and of their sum, by 2^-8 at most; float32's own are much smaller.
- */
+/* Two roundings, of partial sums and of their sum, each by at most 2^-8; those of float32 are much
+ * smaller. */
 static bool is_nearly_sum(const float *sum, size_t count, size_t shards, size_t step) {
     bool near = true;
     for (size_t i = 0; i < count; i++) {
@@ -262,7 +263,7 @@ static void half_as_many_bytes_give_nearly_the_sum(void **state) {
             CHECK(dt_comm_node_barrier(world) == DT_OK);
             CHECK(is_nearly_sum(sum, COUNT, SHARDS, step));
             CHECK(is_everywhere(sum, COUNT));
-            /* Inside a node nothing travels. */
+            /* Nothing is sent inside a node. */
             CHECK(is_sum(sum, 0, COUNT, SHARDS, step) == (dt_comm_nodes(world) == 1));
             CHECK(dt_comm_node_barrier(world) == DT_OK);
         }
@@ -271,7 +272,7 @@ static void half_as_many_bytes_give_nearly_the_sum(void **state) {
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
-/* Otherwise the comparison above would show nothing. */
+/* Without this, the comparison above would prove nothing. */
 static void the_data_tells_orders_apart(void **state) {
     (void)state;
     size_t different = 0;

@@ -1,4 +1,4 @@
-/* The canonical tree by itself: covers of ranges, and plans against a recursive sum. */
+/* The canonical tree alone: covers of ranges, and plans compared with a recursive sum. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +60,7 @@ static void covers_are_whole_and_largest(void **state) {
     }
 }
 
-/* Any cut of any range into leaves: each root is what the recursive sum says, written over its
+/* For any division of any range into leaves, each root equals the recursive sum, written over its
  * first leaf. */
 static void plans_add_in_tree_order(void **state) {
     (void)state;

@@ -1,4 +1,4 @@
-/* Windows: one zeroed, aligned block per node, seen by its ranks only. */
+/* Windows: one zeroed, aligned block per node, shared by its ranks only. */
 #include "mpi_test.h"
 
 static bool is_zero(const unsigned char *bytes, size_t count) {
@@ -49,7 +49,7 @@ static void several_windows_are_apart(void **state) {
     CHECK(dt_comm_node_barrier(world) == DT_OK);
     CHECK(is_zero(dt_window_memory(b), 5000));
     CHECK(*(unsigned char *)dt_window_memory(a) == 1);
-    /* The nodes cannot change beneath an open window. */
+    /* The nodes cannot change while a window is open. */
     CHECK(dt_comm_split_nodes(world, 1) == DT_ERR_INTERNAL);
     dt_window_destroy(&a);
     dt_window_destroy(&b);

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs a program on two pretended machines that share no memory: namespaces with their own host name and /dev/shm.
+# Runs a program on two simulated machines without shared memory: namespaces with their own host name and /dev/shm.
 #   two_machines.sh MPIEXEC RANKS PROGRAM
-# The first machine takes two ranks and the second the rest, dealt out in turn. Exit 77: not possible here.
+# The first machine gets two ranks and the second the rest, in turn. Exit code 77: not possible here.
 set -euo pipefail
 mpiexec=$1 ranks=$2 program=$3
 
@@ -13,7 +13,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cat > "$folder/agent" <<'AGENT'
 #!/bin/bash
-# In the place of ssh: HOST COMMAND…
+# Replaces ssh: HOST COMMAND…
 host=$1
 shift
 exec unshare -u -m bash -c "hostname $host && mount -t tmpfs tmpfs /dev/shm && $*"
