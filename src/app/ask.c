@@ -6,9 +6,9 @@
 #include "command.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/log.h"
-#include "dtrain/core/memory.h"
-#include "dtrain/core/utf8.h"
+#include "dtrain/data/pieces.h"
 #include "dtrain/data/source.h"
+#include "dtrain/model/sample.h"
 
 typedef struct {
     const char *target; /* the checkpoint or run */
@@ -21,27 +21,9 @@ typedef struct {
     dt_source source;
     dt_generator *generator;
     dt_text prompt, produced, reply;
+    dt_text whole; /* the characters of what was produced */
     bool show_work;
 } asking;
-
-/* A prompt leaves room for an answer. */
-static dt_status check_prompt(const asking *a, const dt_line *typed) {
-    const size_t context = a->loaded.checkpoint.shape.T, most = strlen(a->prompt.bytes);
-    int32_t *id = NULL;
-    size_t count = 0;
-    dt_status status;
-    DT_TRY_DONE(dt_memory_alloc(&id, most + 1, sizeof *id, "the tokens of a prompt"));
-    DT_TRY_DONE(dt_tokenizer_encode(id, most, &count, a->source.tokenizer, a->prompt.bytes));
-    if (count >= context) {
-        status = dt_line_raise(DT_ERR_ARG, __FILE__, __LINE__, typed, typed->length,
-                               "this has %zu tokens, and the model reads and writes %zu in all; "
-                               "ask something shorter",
-                               count, context);
-    }
-done:
-    dt_memory_free(&id);
-    return status;
-}
 
 /* A terminal shows a text, and does not obey it. */
 static void print_reply(dt_text *reply) {
@@ -50,16 +32,42 @@ static void print_reply(dt_text *reply) {
     fputs(reply->bytes, stdout);
 }
 
+/* Takes text up to the end of its line. */
+static dt_status take(void *context, const char *bytes, size_t count, bool *stop) {
+    asking *a = context;
+    const char *end = memchr(bytes, '\n', count);
+    *stop = end != NULL;
+    return dt_text_append(&a->produced, bytes, end ? (size_t)(end - bytes) : count);
+}
+
+/* What the model finds likeliest. Text without an end goes on to the end of a line. */
+static dt_status produce(asking *a, size_t tokens) {
+    const dt_sample_request request = {.tokens = tokens};
+    size_t count;
+    bool ended;
+    if (a->source.kind->ends) {
+        return dt_generator_run(a->generator, &a->produced, &(const char *){a->prompt.bytes}, 1,
+                                a->source.tokenizer);
+    }
+    dt_text_clear(&a->produced);
+    return dt_sample(&count, &ended, a->generator, &request, &a->prompt, a->source.tokenizer, take,
+                     a);
+}
+
 /* What is typed to one answer on standard output. */
 static dt_status answer_one(asking *a, const dt_line *typed) {
     const dt_source_kind *kind = a->source.kind;
+    dt_pieces pieces = {0};
+    size_t room = 0;
     DT_TRY(dt_line_check(typed));
     DT_TRY(kind->ask(&a->prompt, &a->source, typed));
-    DT_TRY(check_prompt(a, typed));
-    DT_TRY(dt_generator_run(a->generator, &a->produced, &(const char *){a->prompt.bytes}, 1,
-                            a->source.tokenizer));
+    DT_TRY(command_find_room(&room, &a->prompt, typed, a->source.tokenizer,
+                             a->loaded.checkpoint.shape.T));
+    DT_TRY(produce(a, room));
+    dt_text_clear(&a->whole);
+    DT_TRY(dt_pieces_append(&a->whole, &pieces, a->produced.bytes, a->produced.length));
     const dt_status status =
-        kind->reply(&a->reply, &a->source, &a->prompt, typed, a->produced.bytes, a->show_work);
+        kind->reply(&a->reply, &a->source, &a->prompt, typed, a->whole.bytes, a->show_work);
     print_reply(&a->reply);
     return status;
 }
@@ -143,6 +151,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
 done:
     dt_text_destroy(&a.prompt);
     dt_text_destroy(&a.produced);
+    dt_text_destroy(&a.whole);
     dt_text_destroy(&a.reply);
     dt_generator_destroy(&a.generator);
     dt_loaded_close(&a.loaded, s);

@@ -3,6 +3,8 @@
 #define DTRAIN_COMMAND_H
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/line.h"
+#include "dtrain/data/tokenizer.h"
 #include "dtrain/run/session.h"
 
 /* What an option or argument becomes in the command's own options. */
@@ -10,6 +12,7 @@ typedef enum {
     OPTION_FLAG,  /* bool: true */
     OPTION_PATH,  /* const char *: of a file; ~/ at its beginning is the home folder */
     OPTION_COUNT, /* int64_t, from 0 on */
+    OPTION_REAL,  /* double, from 0 on */
     OPTION_SPLIT, /* dt_split */
     ARGUMENT,     /* const char *: the next word that is no option */
     ARGUMENTS,    /* command_words: all remaining words that are no options */
@@ -46,6 +49,11 @@ typedef struct {
 
 /* For `check` of commands that need a checkpoint or run. DT_ERR_ARG: none is given. */
 dt_status command_check_target(const char *target);
+
+/* How many more tokens a text with this prompt may have, at least one. DT_ERR_ARG shows what was
+ * typed. */
+dt_status command_find_room(size_t *tokens, const dt_text *prompt, const dt_line *typed,
+                            const dt_tokenizer *tokenizer, size_t context);
 
 /* For `knows`: whether the setting is one of these. */
 bool command_knows_name(const dt_setting *setting, const char *const *name, size_t count);

@@ -3,6 +3,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,15 @@ static dt_status read_count(int64_t *value, const char *text, const char *option
     return DT_OK;
 }
 
+static dt_status read_real(double *value, const char *text, const char *option) {
+    char *end;
+    const double number = strtod(text, &end);
+    DT_REQUIRE(!*end && end != text && isfinite(number) && number >= 0, DT_ERR_ARG,
+               "--%s: \"%s\" is not a number from 0 on", option, text);
+    *value = number;
+    return DT_OK;
+}
+
 static dt_status read_split(dt_split *split, const char *text, const char *option) {
     for (int i = 0; i < DT_SPLITS; i++) {
         if (strcmp(text, dt_split_name((dt_split)i)) != 0) continue;
@@ -107,6 +117,7 @@ static dt_status take_own(command_line *line, const command_option *option, cons
     case OPTION_PATH: return read_path(to, line, text, option->name);
     case ARGUMENT: *(const char **)to = text; return DT_OK;
     case OPTION_COUNT: return read_count(to, text, option->name);
+    case OPTION_REAL: return read_real(to, text, option->name);
     case OPTION_SPLIT: return read_split(to, text, option->name);
     case ARGUMENTS: break;
     }
@@ -258,11 +269,12 @@ static dt_status take_arguments(command_line *line) {
 
 /* ---- the command: the first word that is no option and no option's value ---- */
 
-/* Whether the word is an option of any command, and whether the next word is its value. */
-static dt_status look_up(bool *is_known, bool *takes, const char *word) {
+/* Whether the word is an option of any command; whether the next word is its value in one; and
+ * whether there is none in one. */
+static dt_status look_up(bool *is_known, bool *takes, bool *bare, const char *word) {
     const char *name = word + strlen("--");
     const size_t length = strcspn(word + 1, "=") - 1;
-    *is_known = *takes = false;
+    *is_known = *takes = *bare = false;
     if (word[1] != '-') return DT_OK;
     for (size_t c = 0; c < COMMAND_COUNT; c++) {
         known_option *known;
@@ -272,6 +284,7 @@ static dt_status look_up(bool *is_known, bool *takes, const char *word) {
             if (strncmp(known[i].name, name, length) != 0) continue;
             *is_known = true;
             *takes = *takes || (known[i].value && !name[length]);
+            *bare = *bare || !known[i].value;
         }
         dt_memory_free(&known);
     }
@@ -291,10 +304,10 @@ static dt_status choose_command(command_line *line, int argc, char **argv) {
     line->command = COMMANDS[0];
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (is_option(argv[i])) {
-            bool is_known, takes;
-            DT_TRY(look_up(&is_known, &takes, argv[i]));
+            bool is_known, takes, bare;
+            DT_TRY(look_up(&is_known, &takes, &bare, argv[i]));
             all_known = all_known && is_known;
-            i += takes;
+            i += takes && !(bare && i + 1 < argc && command_of(argv[i + 1]));
             continue;
         }
         const command *named = command_of(argv[i]);

@@ -31,6 +31,11 @@ static void show_validation(void *context, const dt_validation_row *row, bool be
     dt_progress_validation(&f->progress, row, best);
 }
 
+static void show_sample(void *context, int64_t step, const char *text) {
+    following *f = context;
+    dt_progress_sample(&f->progress, step, text);
+}
+
 static void close_progress(void *context) {
     following *f = context;
     dt_progress_close(&f->progress);
@@ -62,6 +67,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     const dt_observer observer = {.open = open_progress,
                                   .step = show_step,
                                   .validation = show_validation,
+                                  .sample = show_sample,
                                   .close = close_progress,
                                   .end = print_end,
                                   .context = &f};

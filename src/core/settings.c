@@ -157,6 +157,10 @@ static const dt_setting table[] = {
           "validations without a better value before training ends; 0: never"),
     REAL("min-delta", "evaluation", FREE, min_delta, 0, 1e9, "0",
          "by how much a value must be better to count"),
+    WHOLE("sample-every", "evaluation", FREE, sample_every, 0, STEPS, "1",
+          "validations of a model of running text from one that shows what it writes to the next; "
+          "0: never",
+          .absent = "1"),
 
     CADENCE(
         "checkpoint-every", "checkpoints", FREE, checkpoint_every, "200",

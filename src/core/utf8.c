@@ -20,6 +20,21 @@ size_t dt_utf8_length(const char *at, size_t left) {
     return length;
 }
 
+bool dt_utf8_begins(const char *at, size_t left) {
+    /* What the second byte may be has one of these limits: if neither fits, nothing does. */
+    static const char *const rest[] = {"\x80\x80\x80", "\xbf\xbf\xbf"};
+    const unsigned char first = left ? (unsigned char)at[0] : 0;
+    const size_t length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0x80 || left >= length) return false;
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
+        char filled[DT_UTF8_MAX];
+        memcpy(filled, at, left);
+        memcpy(filled + left, rest[i], length - left);
+        if (dt_utf8_length(filled, length)) return true;
+    }
+    return false;
+}
+
 size_t dt_utf8_count(const char *text) {
     size_t count = 0;
     for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;

@@ -1,5 +1,5 @@
-/* Greedy generation for many prompts at once. Keys and values are cached, so each token is computed
- * once. */
+/* Generation: greedily for many prompts at once, or one text token by token. Keys and values are
+ * cached, so each token is computed once. */
 #include <string.h>
 
 #include "internal.h"
@@ -12,14 +12,19 @@ struct dt_generator {
     dt_buffer *ids;
     dt_packed packed; /* one token of each sequence */
     dt_tensor length; /* (B) int32: index of the new token in its sequence */
+    dt_tensor index;  /* (T) int32: 0, 1, 2 … */
     dt_buffer *rows;
     layer_activations layer; /* used by all layers in turn */
     final_activations final;
     /* host */
     int32_t *token, *position, *place, *offset, *length_now;
-    int32_t *text; /* (B,T) */
-    size_t *count; /* (B) tokens known */
+    int32_t *text;               /* (B,T) */
+    size_t *count;               /* (B) tokens known */
+    int32_t *positions, *places; /* (T) of one sequence, scratch */
     float *host_logits;
+    /* one text token by token: sequence 0 */
+    const dt_tokenizer *tokenizer;
+    size_t cached; /* tokens whose keys and values are in the cache */
 };
 
 static dt_tensor cache_at(const dt_generator *g, size_t layer, bool values) {
@@ -58,14 +63,17 @@ static dt_status create_rows(dt_generator *g) {
 }
 
 static dt_status create_ids(dt_generator *g) {
-    const size_t step = dt_round_up(g->B + 1, DT_ALIGNED_FLOATS);
+    const size_t step = dt_round_up(g->B + 1, DT_ALIGNED_FLOATS), T = g->model->shape.T;
     DT_TRY(g->model->backend->op->buffer_create(&g->ids, g->model->backend,
-                                                5 * step * sizeof(int32_t), "generation"));
+                                                (5 * step + T) * sizeof(int32_t), "generation"));
     g->packed.token = dt_ints(g->ids, 0);
     g->packed.position = dt_ints(g->ids, step);
     g->packed.place = dt_ints(g->ids, 2 * step);
     g->packed.offset = dt_ints(g->ids, 3 * step);
     g->length = dt_ints(g->ids, 4 * step);
+    g->index = dt_ints(g->ids, 5 * step);
+    for (size_t i = 0; i < T; i++) g->positions[i] = (int32_t)i;
+    RUN(g->model, upload, g->index, g->positions, T);
     return DT_OK;
 }
 
@@ -78,6 +86,8 @@ static dt_status create_host(dt_generator *g) {
     DT_TRY(dt_memory_alloc(&g->offset, g->B + 1, sizeof *g->offset, "generation"));
     DT_TRY(dt_memory_alloc(&g->text, g->B * s->T, sizeof *g->text, "generation"));
     DT_TRY(dt_memory_alloc(&g->count, g->B, sizeof *g->count, "generation"));
+    DT_TRY(dt_memory_alloc(&g->positions, s->T, sizeof *g->positions, "generation"));
+    DT_TRY(dt_memory_alloc(&g->places, s->T, sizeof *g->places, "generation"));
     DT_TRY(dt_memory_alloc(&g->host_logits, g->B * s->V, sizeof *g->host_logits, "generation"));
     for (size_t b = 0; b <= g->B; b++) g->offset[b] = (int32_t)b;
     return DT_OK;
@@ -95,8 +105,8 @@ dt_status dt_generator_create(dt_generator **out, dt_model *model, size_t proble
                                                   2 * s->L * problems * s->T * s->C * sizeof(float),
                                                   "the key and value cache"));
     DT_TRY_DONE(create_rows(g));
-    DT_TRY_DONE(create_ids(g));
     DT_TRY_DONE(create_host(g));
+    DT_TRY_DONE(create_ids(g));
     *out = g;
 done:
     if (status != DT_OK) dt_generator_destroy(&g);
@@ -117,6 +127,8 @@ void dt_generator_destroy(dt_generator **out) {
     dt_memory_free(&g->offset);
     dt_memory_free(&g->text);
     dt_memory_free(&g->count);
+    dt_memory_free(&g->positions);
+    dt_memory_free(&g->places);
     dt_memory_free(&g->host_logits);
     dt_memory_free(out);
 }
@@ -147,22 +159,31 @@ static dt_status decode(dt_generator *g) {
     return DT_OK;
 }
 
-/* Sets sequence b's input token of a step. A finished sequence repeats its last token, and the
- * result is ignored. places: room for 2 T. */
-static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step,
-                      int32_t *places) {
-    int32_t *positions = places + g->model->shape.T;
-    const size_t T = g->model->shape.T;
-    const size_t at = dt_min_size(step, g->count[b] - 1);
-    const int32_t *text = g->text + b * T;
-    g->token[b] = text[at];
-    g->length_now[b] = g->position[b] = (int32_t)at;
-    g->place[b] = 0;
-    if (g->model->shape.index_positions) return;
-    dt_tokenizer_places(positions, places, tokenizer, text, at + 1);
-    g->position[b] = positions[at];
+/* Positions and places of a sequence's first tokens. */
+static void find_places(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t count) {
+    const dt_model_shape *s = &g->model->shape;
+    if (s->index_positions) {
+        for (size_t i = 0; i < count; i++) {
+            g->positions[i] = (int32_t)i;
+            g->places[i] = 0;
+        }
+        return;
+    }
+    dt_tokenizer_places(g->positions, g->places, tokenizer, g->text + b * s->T, count);
     /* An untrained model may write numbers with more digits than there are places. */
-    g->place[b] = (int32_t)dt_min_size((size_t)places[at], g->model->shape.P - 1);
+    for (size_t i = 0; i < count; i++)
+        g->places[i] = (int32_t)dt_min_size((size_t)g->places[i], s->P - 1);
+}
+
+/* Sets sequence b's input token of a step. A finished sequence repeats its last token, and the
+ * result is ignored. */
+static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t step) {
+    const size_t at = dt_min_size(step, g->count[b] - 1);
+    find_places(g, tokenizer, b, at + 1);
+    g->token[b] = g->text[b * g->model->shape.T + at];
+    g->length_now[b] = (int32_t)at;
+    g->position[b] = g->positions[at];
+    g->place[b] = g->places[at];
 }
 
 static int32_t most_likely(const float *logit, size_t V) {
@@ -196,12 +217,10 @@ dt_status dt_generator_run(dt_generator *g, dt_text *produced, const char *const
                            size_t count, const dt_tokenizer *tokenizer) {
     const size_t T = g->model->shape.T;
     bool *done = NULL;
-    int32_t *places = NULL;
     size_t *given = NULL;
     dt_status status;
     DT_REQUIRE(count <= g->B, DT_ERR_INTERNAL, "%zu prompts for a generator of %zu", count, g->B);
     DT_TRY_DONE(dt_memory_alloc(&done, g->B, sizeof *done, "generation"));
-    DT_TRY_DONE(dt_memory_alloc(&places, 2 * T, sizeof *places, "generation"));
     DT_TRY_DONE(dt_memory_alloc(&given, g->B, sizeof *given, "generation"));
     g->used = count;
     for (size_t b = 0; b < count; b++) {
@@ -211,7 +230,7 @@ dt_status dt_generator_run(dt_generator *g, dt_text *produced, const char *const
     }
     bool going = count > 0;
     for (size_t step = 0; going && step < T; step++) {
-        for (size_t b = 0; b < count; b++) set_input(g, tokenizer, b, step, places);
+        for (size_t b = 0; b < count; b++) set_input(g, tokenizer, b, step);
         DT_TRY_DONE(decode(g));
         going = extend(g, step, done);
     }
@@ -222,7 +241,81 @@ dt_status dt_generator_run(dt_generator *g, dt_text *produced, const char *const
     }
 done:
     dt_memory_free(&done);
-    dt_memory_free(&places);
     dt_memory_free(&given);
     return status;
+}
+
+/* ---- one text, token by token ---- */
+
+size_t dt_generator_context(const dt_generator *g) { return g->model->shape.T; }
+
+void dt_generator_begin(dt_generator *g, const dt_tokenizer *tokenizer) {
+    g->tokenizer = tokenizer;
+    g->used = 1;
+    g->count[0] = g->cached = 0;
+}
+
+/* The last of T positions is never trained on: in a text of T tokens the last one is only
+ * predicted. */
+static void append(dt_generator *g, int32_t id) {
+    const size_t T = g->model->shape.T, most = T - 1;
+    if (g->count[0] == most) {
+        const size_t kept = dt_max_size(T / 2, 1) - 1;
+        memmove(g->text, g->text + most - kept, kept * sizeof *g->text);
+        g->count[0] = kept;
+        g->cached = 0;
+    }
+    g->text[g->count[0]++] = id;
+}
+
+void dt_generator_append(dt_generator *g, const int32_t *id, size_t count) {
+    for (size_t i = 0; i < count; i++) append(g, id[i]);
+}
+
+/* Attends over the text for each token of the pass in turn. */
+static dt_status attend_all(void *context, size_t l, const layer_activations *a) {
+    dt_generator *g = context;
+    const dt_model_shape *s = &g->model->shape;
+    for (size_t i = 0; i < g->model->packed.tokens; i++) {
+        RUN(g->model, attention_decode, dt_tensor_at(a->attended, i * s->C), cache_at(g, l, false),
+            cache_at(g, l, true), dt_tensor_at(a->qkv, i * 3 * s->C),
+            dt_tensor_at(g->index, g->cached + i), 1, s->T, s->C, s->H);
+    }
+    return DT_OK;
+}
+
+/* Computes keys and values of the next `count` tokens in one pass with the model's activations. */
+static dt_status fill_cache(dt_generator *g, size_t count) {
+    dt_model *model = g->model;
+    dt_packed *p = &model->packed;
+    const size_t first = g->cached;
+    const int32_t offset[] = {0, (int32_t)count};
+    p->problems = 1;
+    p->tokens = count;
+    p->host_offset = offset;
+    RUN(model, upload, p->offset, offset, 2);
+    RUN(model, upload, p->token, g->text + first, count);
+    RUN(model, upload, p->position, g->positions + first, count);
+    RUN(model, upload, p->place, g->places + first, count);
+    const dt_packed embedded = model_embedded(model);
+    const forward_pass pass = {.batch = &embedded,
+                               .layer = model->layer,
+                               .final = {.input = model->final.input},
+                               .attend = attend_all,
+                               .context = g};
+    DT_TRY(model_pass(model, &pass));
+    g->cached += count;
+    return DT_OK;
+}
+
+dt_status dt_generator_next(dt_generator *g, const float **logits) {
+    const size_t last = g->count[0] - 1;
+    DT_REQUIRE(g->count[0] > g->cached, DT_ERR_INTERNAL, "no token after which there is a next");
+    find_places(g, g->tokenizer, 0, last);
+    while (g->cached < last) DT_TRY(fill_cache(g, dt_min_size(last - g->cached, g->model->tokens)));
+    set_input(g, g->tokenizer, 0, last);
+    DT_TRY(decode(g));
+    g->cached = g->count[0];
+    *logits = g->host_logits;
+    return DT_OK;
 }

@@ -107,7 +107,7 @@ typedef struct {
     /* Every layer has its own activations, for the backward pass; otherwise all layers use those of
      * the first, which then stay in the cache. */
     bool keep;
-    final_activations final;
+    final_activations final;    /* without logits the pass ends after the last layer */
     const dt_step_key *dropout; /* NULL: none */
     /* a->attended from a->qkv */
     dt_status (*attend)(void *context, size_t l, const layer_activations *a);

@@ -62,6 +62,7 @@ dt_status model_pass(dt_model *model, const forward_pass *pass) {
         if (!pass->keep) own.hidden_slope = DT_NO_TENSOR; /* only the backward pass wants it */
         DT_TRY(layer_forward(model, pass, l, &own, next));
     }
+    if (!f->logits.buffer) return DT_OK;
     RUN(model, norm_forward, f->normed, f->mean, f->rstd, f->input,
         model_weight(model, L, FINAL_NORM_SCALE), model_weight(model, L, FINAL_NORM_BIAS), N, C);
     RUN(model, linear_forward, f->logits, DT_NO_TENSOR, f->normed,

@@ -111,7 +111,10 @@ static dt_status validate_if_due(dt_trainer *t, loop_state *loop, bool *improved
     DT_TRY(dt_trainer_validate(t, &row, improved, interrupted));
     if (*interrupted) return DT_OK;
     loop->validation_seconds = row.seconds;
-    if (loop->leads) loop->observer->validation(loop->observer->context, &row, *improved);
+    if (!loop->leads) return DT_OK;
+    const dt_observer *observer = loop->observer;
+    observer->validation(observer->context, &row, *improved);
+    if (t->sample.length > 0) observer->sample(observer->context, row.step, t->sample.bytes);
     return DT_OK;
 }
 

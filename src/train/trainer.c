@@ -124,6 +124,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_source_close(&t->source);
     dt_layout_destroy(&t->layout);
     dt_metrics_clear(&t->metrics);
+    dt_text_destroy(&t->sample);
     *t = (dt_trainer){0};
 }
 

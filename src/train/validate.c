@@ -95,6 +95,7 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
     dt_status status = dt_trainer_use_average(t);
     if (status == DT_OK) status = dt_evaluate(&result, t->s, t->model, &source, &request);
+    if (status == DT_OK && !result.interrupted) status = dt_trainer_sample(t);
     dt_trainer_use_weights(t);
     *interrupted = result.interrupted;
     if (status == DT_OK && !*interrupted) {

@@ -3,9 +3,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dtrain/core/clock.h"
+#include "dtrain/core/json.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
@@ -236,4 +238,47 @@ void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool b
              (long long)row->step, json_number(loss, "%.9g", row->loss), row->token_accuracy,
              row->exact_match, json);
     dt_progress_event(p, line);
+}
+
+/* Bytes of the whole characters in the first `most` bytes of a text. */
+static size_t whole_characters(const char *text, size_t length, size_t most) {
+    if (length <= most) return length;
+    while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80) most--;
+    return most;
+}
+
+/* The first lines, each behind four spaces, as far as there is room. */
+static void indent(char *shown, size_t size, const char *text) {
+    enum { LINES = 8, INDENT = sizeof "\n    " - 1 };
+    size_t used = 0;
+    for (size_t lines = 0; *text && lines < LINES && used + INDENT < size; lines++) {
+        const size_t length = strcspn(text, "\n");
+        const size_t fits = whole_characters(text, length, size - used - INDENT - 1);
+        used += (size_t)snprintf(shown + used, size - used, "\n    %.*s", (int)fits, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
+static dt_status log_sample(const dt_progress *p, int64_t step, const char *text) {
+    char *line = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&line, &size);
+    DT_REQUIRE(file, DT_ERR_MEMORY, "no memory for a sample of %zu bytes", strlen(text));
+    fprintf(file, "{\"event\":\"sample\",\"step\":%lld,\"text\":", (long long)step);
+    dt_json_write_text(file, text);
+    fputc('}', file);
+    const bool written = fclose(file) == 0;
+    if (written) dt_progress_event(p, line);
+    free(line);
+    DT_REQUIRE(written, DT_ERR_MEMORY, "no memory for a sample of %zu bytes", strlen(text));
+    return DT_OK;
+}
+
+void dt_progress_sample(dt_progress *p, int64_t step, const char *text) {
+    char shown[1600] = "";
+    indent(shown, sizeof shown, text);
+    dt_log_info("sample at %lld:%s", (long long)step, shown);
+    if (log_sample(p, step, text) == DT_OK) return;
+    dt_log_warn("%s", dt_error_text());
+    dt_error_clear();
 }

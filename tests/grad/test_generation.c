@@ -2,6 +2,7 @@
  * for every token. */
 #include "rig.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "dtrain/arithmetic/format.h"
+#include "dtrain/model/sample.h"
 
 static const rig_choice CHOICES[] = {
     {.format = DT_FORMAT_PLAIN, .layers = 2, .width = 24, .heads = 3, .problems = 12},
@@ -133,6 +135,151 @@ static void texts_are_those_of_the_whole_model(void **state) {
     assert_true(ended.by_context > 0);
 }
 
+/* ---- one text, token by token ---- */
+
+/* The tokens that the model still sees: of a full context the last half stays. */
+typedef struct {
+    int32_t id[DT_PROBLEM_TEXT_MAX];
+    size_t count;
+} seen_text;
+
+static void see(seen_text *seen, size_t T, int32_t id) {
+    if (seen->count == T - 1) {
+        memmove(seen->id, seen->id + T - 1 - (T / 2 - 1), (T / 2 - 1) * sizeof id);
+        seen->count = T / 2 - 1;
+    }
+    seen->id[seen->count++] = id;
+}
+
+static void expect_next(dt_generator *generator, const rig *r, const seen_text *seen) {
+    float *wanted = reference_alloc(r->shape.V, sizeof *wanted);
+    const float *logits = NULL;
+    last_logits(wanted, r, seen->id, seen->count);
+    expect_ok(dt_generator_next(generator, &logits));
+    for (size_t v = 0; v < r->shape.V; v++)
+        assert_true(fabsf(logits[v] - wanted[v]) < 1e-4f * fmaxf(1, fabsf(wanted[v])));
+    free(wanted);
+}
+
+/* Tokens without end, several at once and one by one: the logits are those of the whole model. */
+static void expect_endless(const rig *r, dt_model *model) {
+    dt_generator *generator = NULL;
+    const float *logits;
+    seen_text seen = {0};
+    fixture_random random = {3};
+    const size_t T = r->shape.T;
+    expect_ok(dt_generator_create(&generator, model, 2));
+    assert_int_equal(dt_generator_context(generator), T);
+    dt_generator_begin(generator, r->tokenizer);
+    assert_int_equal(dt_generator_next(generator, &logits), DT_ERR_INTERNAL);
+    for (size_t made = 0, call = 0; made < 4 * T; call++) {
+        const size_t count = call % 4 == 0 ? 1 + call % (T + 3) : 1;
+        int32_t id[DT_PROBLEM_TEXT_MAX];
+        for (size_t i = 0; i < count; i++) {
+            id[i] = (int32_t)fixture_below(&random, r->shape.V);
+            see(&seen, T, id[i]);
+        }
+        dt_generator_append(generator, id, count);
+        made += count;
+        expect_next(generator, r, &seen);
+    }
+    dt_generator_destroy(&generator);
+}
+
+static void a_text_goes_on_beyond_the_context(void **state) {
+    for (size_t c = 0; c < sizeof CHOICES / sizeof *CHOICES; c++) {
+        rig r;
+        dt_model *small = NULL;
+        rig_create(&r, *state, &CHOICES[c]);
+        expect_endless(&r, r.model);
+        /* A model with room for few tokens computes a prompt in several passes. */
+        expect_ok(dt_model_create(&small, r.backend, &r.shape, r.weight_buffer, 1, 3));
+        expect_endless(&r, small);
+        dt_model_destroy(&small);
+        rig_destroy(&r);
+    }
+}
+
+typedef struct {
+    dt_text text;
+    size_t pieces, most;
+} collected;
+
+static dt_status collect(void *context, const char *bytes, size_t count, bool *stop) {
+    collected *c = context;
+    c->pieces++;
+    *stop = c->pieces == c->most;
+    return dt_text_append(&c->text, bytes, count);
+}
+
+/* Draws a text with a generator of that many sequences. */
+static void draw_text(collected *c, bool *ended, const rig *r, size_t sequences, uint32_t number,
+                      size_t tokens, bool ends) {
+    dt_generator *generator = NULL;
+    dt_text prompt = {0};
+    size_t count;
+    const dt_sample_request request = {
+        .drawing = {.temperature = 1, .top_p = 1, .seed = 4, .text = number},
+        .tokens = tokens,
+        .ends = ends};
+    expect_ok(dt_text_append(&prompt, "1+2=", 4));
+    expect_ok(dt_generator_create(&generator, r->model, sequences));
+    expect_ok(dt_sample(&count, ended, generator, &request, &prompt, r->tokenizer, collect, c));
+    assert_int_equal(count, c->pieces);
+    dt_generator_destroy(&generator);
+    dt_text_destroy(&prompt);
+}
+
+static void samples_are_repeated(void **state) {
+    rig r;
+    rig_create(&r, *state, &CHOICES[0]);
+    collected first = {0};
+    bool ended;
+    draw_text(&first, &ended, &r, 1, 0, 5 * r.shape.T, false);
+    assert_int_equal(first.pieces, 5 * r.shape.T);
+    assert_false(ended);
+    for (size_t i = 0; i < 3; i++) {
+        collected other = {0};
+        draw_text(&other, &ended, &r, 1 + 3 * (i == 1), i == 2, 5 * r.shape.T, false);
+        assert_int_equal(strcmp(other.text.bytes, first.text.bytes) == 0, i < 2);
+        dt_text_destroy(&other.text);
+    }
+    /* A stop and a limit cut the same text. */
+    collected stopped = {.most = 7}, few = {0};
+    draw_text(&stopped, &ended, &r, 1, 0, 5 * r.shape.T, false);
+    draw_text(&few, &ended, &r, 1, 0, 7, false);
+    assert_int_equal(stopped.pieces, 7);
+    assert_string_equal(stopped.text.bytes, few.text.bytes);
+    assert_memory_equal(few.text.bytes, first.text.bytes, few.text.length);
+    dt_text_destroy(&stopped.text);
+    dt_text_destroy(&few.text);
+    dt_text_destroy(&first.text);
+    rig_destroy(&r);
+}
+
+static void samples_end_where_texts_do(void **state) {
+    rig r;
+    rig_create(&r, *state, &CHOICES[0]);
+    size_t by_end = 0, by_context = 0;
+    for (uint32_t number = 0; number < 40; number++) {
+        collected c = {0}, whole = {0};
+        bool ended, never;
+        draw_text(&c, &ended, &r, 1, number, 5 * r.shape.T, true);
+        draw_text(&whole, &never, &r, 1, number, r.shape.T - 4, false);
+        const char *end = strchr(whole.text.bytes, dt_tokenizer_token(r.tokenizer, 0)[0]);
+        const size_t length = end ? (size_t)(end - whole.text.bytes) : whole.text.length;
+        assert_int_equal(ended, end != NULL);
+        assert_int_equal(c.text.length, length);
+        if (length) assert_memory_equal(c.text.bytes, whole.text.bytes, length);
+        by_end += ended;
+        by_context += !ended;
+        dt_text_destroy(&c.text);
+        dt_text_destroy(&whole.text);
+    }
+    assert_true(by_end > 0 && by_context > 0);
+    rig_destroy(&r);
+}
+
 static void bad_prompts_are_refused(void **state) {
     rig r;
     rig_create(&r, *state, &CHOICES[0]);
@@ -158,6 +305,9 @@ static void bad_prompts_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_those_of_the_whole_model),
+        cmocka_unit_test(a_text_goes_on_beyond_the_context),
+        cmocka_unit_test(samples_are_repeated),
+        cmocka_unit_test(samples_end_where_texts_do),
         cmocka_unit_test(bad_prompts_are_refused),
     };
     return cmocka_run_group_tests(tests, device_open, device_close);

@@ -310,6 +310,7 @@ static void fill_unusual(dt_config *config) {
         {"metric", "loss"},
         {"patience", "5"},
         {"min-delta", "0.001"},
+        {"sample-every", "9"},
         {"checkpoint-every", "3e"},
         {"keep", "0"},
     };

@@ -88,9 +88,10 @@ typedef struct {
     int64_t eval_examples; /* problems */
     int64_t eval_digits;   /* instead of digits; 0: those */
     int64_t eval_dividend_digits, eval_divisor_digits;
-    int64_t metric;   /* dt_metric_kind: what the best model is chosen by */
-    int64_t patience; /* validations without a better value before training ends; 0: never */
-    double min_delta; /* how much better counts */
+    int64_t metric;       /* dt_metric_kind: what the best model is chosen by */
+    int64_t patience;     /* validations without a better value before training ends; 0: never */
+    double min_delta;     /* how much better counts */
+    int64_t sample_every; /* validations; 0: never */
     /* checkpoints */
     dt_cadence checkpoint_every;
     int64_t keep;

@@ -14,7 +14,8 @@ typedef enum {
     DT_RANDOM_PLACE = 10, /* offsets of place ids */
     DT_RANDOM_TEST = 11,  /* checks that need a random choice */
     DT_RANDOM_PHRASING = 12,
-    DT_RANDOM_LINE = 13, /* the split of a line of a file */
+    DT_RANDOM_LINE = 13,   /* the split of a line of a file */
+    DT_RANDOM_SAMPLE = 14, /* the next token of a text */
 } dt_random_purpose;
 
 /**

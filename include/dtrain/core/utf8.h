@@ -13,6 +13,9 @@ enum { DT_UTF8_MAX = 4, DT_UTF8_SIZE = DT_UTF8_MAX + 1 };
  * surrogates and what lies behind U+10FFFF are none. */
 size_t dt_utf8_length(const char *at, size_t left);
 
+/* Whether all of these bytes begin a character, and more are needed to complete it. */
+bool dt_utf8_begins(const char *at, size_t left);
+
 /* Characters of a text in valid UTF-8. */
 size_t dt_utf8_count(const char *text);
 

@@ -107,6 +107,7 @@ struct dt_source_kind {
     /* Whether an answer can be right though its text is not exact, so that generating it tells more
      * than the given text does. */
     bool answers;
+    bool ends; /* whether texts end, with token 0; others go on until they are cut */
     /* Whether an answer is right; counts it in the tally. errors: a line of the list of errors is
      * appended if it is wrong; NULL: none is. */
     dt_status (*judge)(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
@@ -122,6 +123,7 @@ struct dt_source_kind {
     const char *errors_heading; /* of the list of errors; NULL: there is none */
 
     /* ---- asking, and showing texts ---- */
+    bool ends;        /* a text ends, with token 0; without it text goes on for ever */
     const char *hint; /* "Type … ; an empty line ends" */
     /* What a person typed as a prompt for the model. DT_ERR_ARG. */
     dt_status (*ask)(dt_text *prompt, const dt_source *source, const dt_line *typed);

@@ -149,4 +149,23 @@ void dt_generator_destroy(dt_generator **generator);
 dt_status dt_generator_run(dt_generator *generator, dt_text *produced, const char *const *prompt,
                            size_t count, const dt_tokenizer *tokenizer);
 
+/* Most tokens of a text that is generated greedily. */
+size_t dt_generator_context(const dt_generator *generator);
+
+/* One text, token by token. Begin with no token at all. tokenizer: kept by reference. */
+void dt_generator_begin(dt_generator *generator, const dt_tokenizer *tokenizer);
+
+/* Go on with these tokens. Whenever the context is full, its last half stays, and what stands
+ * before is forgotten: a text may be of any length. */
+void dt_generator_append(dt_generator *generator, const int32_t *id, size_t count);
+
+/**
+ * Logits of the token that comes next. What was appended since the last call is computed in one
+ * pass, so that the bits depend on where these calls are made, and on nothing else.
+ *
+ * @param[out] logits  (V), the generator's until its next call
+ * @return DT_ERR_INTERNAL if nothing was appended
+ */
+dt_status dt_generator_next(dt_generator *generator, const float **logits);
+
 #endif

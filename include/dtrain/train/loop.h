@@ -24,6 +24,8 @@ typedef struct {
     void (*open)(void *context, const dt_config *config); /* just before the first step */
     void (*step)(void *context, const dt_train_row *row, const dt_step_times *times);
     void (*validation)(void *context, const dt_validation_row *row, bool best);
+    /* After a validation that shows what the model writes. */
+    void (*sample)(void *context, int64_t step, const char *text);
     void (*close)(void *context); /* after the last step; may be called again */
     void (*end)(void *context, const dt_train_end *end); /* last of all, unless there is an error */
     void *context;

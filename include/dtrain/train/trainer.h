@@ -50,6 +50,9 @@ typedef struct {
     dt_metrics metrics; /* complete on rank 0 only */
     dt_run_state state; /* the same on all ranks */
 
+    dt_text sample; /* what the model wrote at the last validation, in whole characters; empty:
+                       nothing. Rank 0 only */
+
     double waiting; /* seconds that this rank has waited for the other ranks' shards */
 
     dt_writer *writer;     /* rank 0 only, else NULL */
@@ -111,6 +114,9 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
  */
 dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *improved,
                               bool *interrupted);
+
+/* Let the model write, if a validation at this step shows it. Collective. */
+dt_status dt_trainer_sample(dt_trainer *t);
 
 /* Whether enough validations in a row were no better, so that training ends. */
 bool dt_trainer_patience_over(const dt_config *config, const dt_run_state *state);

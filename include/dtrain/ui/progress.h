@@ -36,6 +36,9 @@ void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_tim
 /* A line that is not overwritten; the best one so far is marked. */
 void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool best);
 
+/* What the model writes, in UTF-8: its first lines, indented; log.jsonl has all of it. */
+void dt_progress_sample(dt_progress *p, int64_t step, const char *text);
+
 /* One event for log.jsonl: a JSON object without its newline. A log that cannot be written is
  * reported, and the run goes on. */
 void dt_progress_event(const dt_progress *p, const char *json);

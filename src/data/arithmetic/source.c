@@ -268,6 +268,7 @@ const dt_source_kind dt_arithmetic_source = {
     .kind = dt_operation_kind,
     .kinds = DT_OPERATIONS,
     .answers = true,
+    .ends = true,
     .judge = judge,
     .tally_values = DT_TALLY_VALUES,
     .tally_print = dt_tally_print,

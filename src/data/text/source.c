@@ -268,6 +268,7 @@ const dt_source_kind dt_lines_source = {
     .train = train,
     .train_length = train_length,
     .judge = judge,
+    .ends = true,
     .hint = "a prompt, or how a text begins",
     .ask = ask,
     .reply = reply_to,
