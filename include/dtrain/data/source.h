@@ -123,7 +123,6 @@ struct dt_source_kind {
     const char *errors_heading; /* of the list of errors; NULL: there is none */
 
     /* ---- asking, and showing texts ---- */
-    bool ends;        /* a text ends, with token 0; without it text goes on for ever */
     const char *hint; /* "Type … ; an empty line ends" */
     /* What a person typed as a prompt for the model. DT_ERR_ARG. */
     dt_status (*ask)(dt_text *prompt, const dt_source *source, const dt_line *typed);
