@@ -20,8 +20,11 @@ static dt_status print_tokens(const dt_tokenizer *tokenizer, const dt_text *text
     int32_t *id = NULL;
     size_t count;
     dt_status status;
+    for (size_t i = 0; i < text->ids; i++) printf("%s%" PRId32, i ? separator : "", text->id[i]);
+    if (text->ids > 0) return DT_OK;
     DT_TRY_DONE(dt_memory_alloc(&id, text->length, sizeof *id, "the tokens of a text"));
-    DT_TRY_DONE(dt_tokenizer_encode(id, text->length, &count, tokenizer, text->bytes));
+    DT_TRY_DONE(
+        dt_tokenizer_encode(id, text->length, &count, tokenizer, text->bytes, text->length));
     for (size_t i = 0; i < count; i++) printf("%s%" PRId32, i ? separator : "", id[i]);
 done:
     dt_memory_free(&id);
@@ -79,6 +82,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     dt_config_defaults(&config);
     config.eval_every = 0; /* an empty split is no error here */
     config.metric = DT_METRIC_LOSS;
+    config.out[0] = '\0'; /* nothing is kept */
     DT_TRY(dt_overrides_apply(&config, given));
     DT_TRY(dt_config_check(&config));
     DT_TRY(dt_source_check(&config));

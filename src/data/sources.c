@@ -100,7 +100,7 @@ dt_status dt_source_open(dt_source *source, const dt_config *config,
                          const dt_tokenizer *tokenizer) {
     dt_status status = DT_OK;
     *source = dt_source_for_asking(config, tokenizer);
-    if (source->kind->open) DT_TRY_DONE(source->kind->open(&source->data, config));
+    if (source->kind->open) DT_TRY_DONE(source->kind->open(&source->data, config, tokenizer));
     if (tokenizer) return DT_OK;
     DT_TRY_DONE(source->kind->tokenizer(&source->own_tokenizer, config, source->data));
     source->tokenizer = source->own_tokenizer;

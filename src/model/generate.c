@@ -224,7 +224,8 @@ dt_status dt_generator_run(dt_generator *g, dt_text *produced, const char *const
     DT_TRY_DONE(dt_memory_alloc(&given, g->B, sizeof *given, "generation"));
     g->used = count;
     for (size_t b = 0; b < count; b++) {
-        DT_TRY_DONE(dt_tokenizer_encode(g->text + b * T, T, &g->count[b], tokenizer, prompt[b]));
+        DT_TRY_DONE(dt_tokenizer_encode(g->text + b * T, T, &g->count[b], tokenizer, prompt[b],
+                                        strlen(prompt[b])));
         DT_REQUIRE_DONE(g->count[b] > 0, DT_ERR_ARG, "an empty prompt has no continuation");
         given[b] = g->count[b];
     }

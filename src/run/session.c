@@ -115,6 +115,10 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overri
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
     const dt_checkpoint *c = &loaded->checkpoint;
     if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
+    /* What belongs to the run lies beside it. */
+    if (status == DT_OK)
+        status = dt_run_folder_of(loaded->checkpoint.config.out,
+                                  sizeof loaded->checkpoint.config.out, path);
     if (status == DT_OK) status = choose_precision(&loaded->checkpoint, s, given);
     if (status == DT_OK) tell_file(name, path, &c->state);
     if (status == DT_OK) {

@@ -7,6 +7,7 @@
 
 #include "dtrain/core/log.h"
 #include "dtrain/data/source.h"
+#include "dtrain/folder/run_folder.h"
 #include "dtrain/run/writer.h"
 #include "dtrain/train/trainer.h"
 
@@ -92,6 +93,16 @@ void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const d
     state->stale = 0;
 }
 
+/* With what lies beside the checkpoint: a finished run writes nothing to another --out. */
+static dt_status settle_beside(dt_config *config, const char *checkpoint) {
+    char out[DT_PATH_MAX];
+    memcpy(out, config->out, sizeof out);
+    DT_TRY(dt_run_folder_of(config->out, sizeof config->out, checkpoint));
+    const dt_status status = dt_source_settle(config);
+    memcpy(config->out, out, sizeof out);
+    return status;
+}
+
 /* Continues from a checkpoint of this run, with changed settings. */
 static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoint,
                              const dt_start_request *request) {
@@ -108,7 +119,7 @@ static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoin
                plan->path, was->subject(&checkpoint->config), is->subject(&next));
     DT_TRY(dt_config_check(&next));
     DT_TRY(dt_source_check(&next));
-    DT_TRY(dt_source_settle(&next));
+    DT_TRY(settle_beside(&next, plan->path));
     DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                             plan->path));
     dt_run_state state = checkpoint->state;

@@ -100,6 +100,8 @@ static dt_status prepare(replay_plan *plan, dt_checkpoint *from, dt_checkpoint *
     plan->after = to->config;
     DT_TRY(dt_overrides_apply(&plan->before, given));
     DT_TRY(dt_overrides_apply(&plan->after, given));
+    DT_TRY(dt_run_folder_of(plan->before.out, sizeof plan->before.out, plan->from));
+    memcpy(plan->after.out, plan->before.out, sizeof plan->after.out);
     DT_REQUIRE(ranks <= (size_t)plan->after.shards, DT_ERR_ARG,
                "%zu ranks are more than the %lld shards of the run: start at most %lld ranks",
                ranks, (long long)plan->after.shards, (long long)plan->after.shards);

@@ -67,6 +67,7 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
     bool found;
     DT_TRY(dt_plan_begin(plan, request));
     DT_TRY(find_checkpoint(plan, checkpoint, request, &found));
+    if (request->check_gradients) plan->config.out[0] = '\0'; /* nothing is kept */
     const bool weights = !found && request->init_from;
     if (weights) {
         DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, request->init_from));

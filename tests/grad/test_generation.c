@@ -86,8 +86,10 @@ static void expect_likely(const rig *r, const int32_t *id, size_t count, int32_t
 static void expect_greedy(endings *ended, const rig *r, const char *prompt, const char *produced) {
     int32_t id[2 * DT_PROBLEM_TEXT_MAX];
     size_t given, made;
-    expect_ok(dt_tokenizer_encode(id, DT_PROBLEM_TEXT_MAX, &given, r->tokenizer, prompt));
-    expect_ok(dt_tokenizer_encode(id + given, DT_PROBLEM_TEXT_MAX, &made, r->tokenizer, produced));
+    expect_ok(
+        dt_tokenizer_encode(id, DT_PROBLEM_TEXT_MAX, &given, r->tokenizer, prompt, strlen(prompt)));
+    expect_ok(dt_tokenizer_encode(id + given, DT_PROBLEM_TEXT_MAX, &made, r->tokenizer, produced,
+                                  strlen(produced)));
     assert_true(given + made <= r->shape.T);
     for (size_t i = 0; i < made; i++) {
         assert_true(id[given + i] != 0);

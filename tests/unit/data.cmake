@@ -6,6 +6,7 @@ dt_unit_test(working SOURCES test_working.c written.c LINK dt_sources dt_data dt
 dt_unit_test(chat SOURCES test_chat.c LINK dt_sources dt_data dt_core)
 dt_unit_test(lines SOURCES test_lines.c LINK dt_sources dt_data dt_core)
 dt_unit_test(tokenizer SOURCES test_tokenizer.c LINK dt_sources dt_data dt_core)
+dt_unit_test(encoder SOURCES test_encoder.c LINK dt_data dt_core)
 dt_unit_test(deal SOURCES test_deal.c LINK dt_sources dt_data dt_core)
 dt_unit_test(pack SOURCES test_pack.c LINK dt_sources dt_data dt_core)
 dt_unit_test(pieces SOURCES test_pieces.c LINK dt_data dt_core)

@@ -256,8 +256,9 @@ static void all_phrasings_have_tokens(void **state) {
                 dt_format_write_as(text, sizeof text, &given, &known[k].problem, DT_FORMAT_CHAT, i),
                 DT_OK);
             for (const char *c = text; *c; c++) characters += (*c & 0xc0) != 0x80;
-            assert_int_equal(dt_tokenizer_encode(id, DT_PROBLEM_TEXT_MAX, &count, tokenizer, text),
-                             DT_OK);
+            assert_int_equal(
+                dt_tokenizer_encode(id, DT_PROBLEM_TEXT_MAX, &count, tokenizer, text, strlen(text)),
+                DT_OK);
             assert_int_equal(count, characters);
             dt_text_clear(&back);
             assert_int_equal(dt_tokenizer_decode(&back, tokenizer, id, count), DT_OK);

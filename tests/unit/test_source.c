@@ -59,6 +59,7 @@ static dt_config job(size_t i) {
     dt_config config;
     dt_config_defaults(&config);
     config.metric = DT_METRIC_LOSS;
+    config.out[0] = '\0'; /* nothing is kept */
     if (strcmp(dt_source_kinds[i]->name, "lines") == 0) strcpy(config.train_file, path);
     if (strcmp(dt_source_kinds[i]->name, "running text") == 0) {
         strcpy(config.text, running);
@@ -216,7 +217,8 @@ static void questions_become_prompts(const dt_source *opened) {
         dt_line_of(opened->data ? dt_tokenizer_token(source.tokenizer, last) : "12+34");
     assert_int_equal(source.kind->ask(&prompt, &source, &typed), DT_OK);
     assert_true(prompt.length > 0 && prompt.length == strlen(prompt.bytes));
-    assert_int_equal(dt_tokenizer_encode(id, 64, &count, source.tokenizer, prompt.bytes), DT_OK);
+    assert_int_equal(
+        dt_tokenizer_encode(id, 64, &count, source.tokenizer, prompt.bytes, prompt.length), DT_OK);
     const dt_status status = source.kind->reply(&reply, &source, &prompt, &typed, "?!", false);
     assert_true(status == DT_ERR_DATA || strcmp(reply.bytes, "?!\n") == 0);
     dt_text_destroy(&prompt);

@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dtrain/core/utf8.h"
@@ -16,16 +18,20 @@
 #include "dtrain/text/windows.h"
 
 static char path[] = "/tmp/dtrain-windows.XXXXXX";
+static char folder[] = "/tmp/dtrain-windows.XXXXXX";
 
 static int make_file(void **state) {
     (void)state;
     const int file = mkstemp(path);
+    if (!mkdtemp(folder)) return -1;
     return file < 0 ? -1 : close(file);
 }
 
 static int remove_file(void **state) {
     (void)state;
-    return unlink(path);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return unlink(path) || system(command);
 }
 
 static void write_file(const char *bytes, size_t count) {
@@ -35,9 +41,21 @@ static void write_file(const char *bytes, size_t count) {
     assert_int_equal(fclose(file), 0);
 }
 
-static dt_windows *open_windows(size_t context, dt_text_tokens unit) {
+/* Nothing is kept. */
+static dt_config settings(const char *tokenizer) {
+    dt_config config;
+    dt_config_defaults(&config);
+    strcpy(config.text, path);
+    strcpy(config.tokenizer, tokenizer);
+    config.out[0] = '\0';
+    return config;
+}
+
+static dt_windows *open_windows(size_t context, const char *tokenizer) {
+    const dt_config config = settings(tokenizer);
     dt_windows *windows;
-    if (dt_windows_open(&windows, path, context, unit) != DT_OK) fail_msg("%s", dt_error_text());
+    if (dt_windows_open(&windows, &config, NULL, context, true) != DT_OK)
+        fail_msg("%s", dt_error_text());
     return windows;
 }
 
@@ -61,21 +79,22 @@ static void write_text(bool mark) {
     write_file(text, size);
 }
 
-static size_t tokens_in(const char *bytes, dt_text_tokens unit) {
-    return unit == DT_TOKENS_BYTES ? strlen(bytes) : dt_utf8_count(bytes);
+static size_t tokens_in(const char *bytes, const char *tokenizer) {
+    return strcmp(tokenizer, "bytes") == 0 ? strlen(bytes) : dt_utf8_count(bytes);
 }
 
 /* Joins the windows of a part; the token that two windows share appears once. */
 static size_t join_part(char *joined, dt_windows *windows, dt_split split, size_t context,
-                        dt_text_tokens unit) {
+                        const char *tokenizer) {
     const dt_windows_facts *facts = dt_windows_about(windows);
     dt_text window = {0};
     size_t length = 0;
     for (uint64_t i = 0; i < facts->windows[split]; i++) {
         assert_int_equal(dt_windows_read(&window, windows, split, i), DT_OK);
         assert_int_equal(window.length, strlen(window.bytes));
-        const size_t tokens = tokens_in(window.bytes, unit);
+        const size_t tokens = tokens_in(window.bytes, tokenizer);
         assert_int_equal(tokens, dt_windows_length(windows, split, i));
+        assert_int_equal(tokens, window.ids);
         assert_true(tokens == context || (i + 1 == facts->windows[split] && tokens >= 2));
         if (i > 0) {
             length -= window.prompt_length;
@@ -85,17 +104,18 @@ static size_t join_part(char *joined, dt_windows *windows, dt_split split, size_
         length += window.length;
     }
     joined[length] = '\0';
-    assert_int_equal(tokens_in(joined, unit), facts->tokens[split]);
+    assert_int_equal(tokens_in(joined, tokenizer), facts->tokens[split]);
     dt_text_destroy(&window);
     return length;
 }
 
-static void expect_whole(size_t context, dt_text_tokens unit, size_t mark) {
+static void expect_whole(size_t context, const char *tokenizer, size_t mark) {
     static char joined[sizeof text];
-    dt_windows *windows = open_windows(context, unit);
+    dt_windows *windows = open_windows(context, tokenizer);
     size_t length = 0, held_out = 0;
     for (int split = 0; split < DT_SPLITS; split++) {
-        const size_t part = join_part(joined + length, windows, (dt_split)split, context, unit);
+        const size_t part =
+            join_part(joined + length, windows, (dt_split)split, context, tokenizer);
         if (split != DT_TRAIN) {
             assert_in_range(part, size / 20 - 3, size / 20 + 4);
             held_out += part;
@@ -114,11 +134,11 @@ static void windows_are_the_whole_text(void **state) {
     write_text(false);
     const size_t context[] = {2, 3, 64, 257, 5000};
     for (size_t i = 0; i < sizeof context / sizeof *context; i++) {
-        expect_whole(context[i], DT_TOKENS_CHARACTERS, 0);
-        expect_whole(context[i], DT_TOKENS_BYTES, 0);
+        expect_whole(context[i], "chars", 0);
+        expect_whole(context[i], "bytes", 0);
     }
     write_text(true);
-    expect_whole(100, DT_TOKENS_CHARACTERS, 3);
+    expect_whole(100, "chars", 3);
 }
 
 /* ---- epochs ---- */
@@ -158,10 +178,8 @@ static void an_epoch_has_each_window_once(void **state) {
     for (unsigned i = 0; i < NUMBERS; i++)
         size += (size_t)sprintf(text + size, "%u ", i * 2654435761u);
     write_file(text, size);
-    dt_config config;
+    dt_config config = settings("chars");
     dt_source source;
-    dt_config_defaults(&config);
-    strcpy(config.text, path);
     config.context = 100;
     assert_int_equal(dt_source_check(&config), DT_OK);
     assert_int_equal(dt_source_settle(&config), DT_OK);
@@ -181,10 +199,8 @@ static void an_epoch_has_each_window_once(void **state) {
 
 static void settings_left_open_are_settled(void **state) {
     (void)state;
-    dt_config config;
+    dt_config config = settings("chars");
     write_text(false);
-    dt_config_defaults(&config);
-    strcpy(config.text, path);
     assert_int_equal(dt_source_size(&config).longest, 256);
     assert_int_equal(dt_source_settle(&config), DT_OK);
     assert_int_equal(config.context, 256);
@@ -210,14 +226,14 @@ static void vocabularies_have_all_tokens(void **state) {
     static const char *const wanted[] = {"\n", "a", "b", "ä", "猫"};
     dt_tokenizer *tokenizer;
     write_file(bytes, sizeof bytes - 1);
-    dt_windows *windows = open_windows(4, DT_TOKENS_CHARACTERS);
+    dt_windows *windows = open_windows(4, "chars");
     assert_int_equal(dt_windows_tokenizer(&tokenizer, windows), DT_OK);
     assert_int_equal(dt_tokenizer_size(tokenizer), 5);
     for (int32_t i = 0; i < 5; i++)
         assert_string_equal(dt_tokenizer_token(tokenizer, i), wanted[i]);
     dt_tokenizer_destroy(&tokenizer);
     dt_windows_close(&windows);
-    windows = open_windows(4, DT_TOKENS_BYTES);
+    windows = open_windows(4, "bytes");
     assert_int_equal(dt_windows_tokenizer(&tokenizer, windows), DT_OK);
     assert_int_equal(dt_tokenizer_size(tokenizer), 255);
     assert_string_equal(dt_tokenizer_token(tokenizer, 0), "\n");
@@ -225,7 +241,7 @@ static void vocabularies_have_all_tokens(void **state) {
         const char one[2] = {(char)byte, '\0'};
         int32_t id;
         size_t count;
-        assert_int_equal(dt_tokenizer_encode(&id, 1, &count, tokenizer, one), DT_OK);
+        assert_int_equal(dt_tokenizer_encode(&id, 1, &count, tokenizer, one, 1), DT_OK);
     }
     dt_tokenizer_destroy(&tokenizer);
     dt_windows_close(&windows);
@@ -233,10 +249,11 @@ static void vocabularies_have_all_tokens(void **state) {
 
 /* ---- bad texts ---- */
 
-static void expect_bad(const char *bytes, size_t count, dt_text_tokens unit, const char *words) {
+static void expect_bad(const char *bytes, size_t count, const char *tokenizer, const char *words) {
+    const dt_config config = settings(tokenizer);
     dt_windows *windows;
     write_file(bytes, count);
-    assert_int_equal(dt_windows_open(&windows, path, 8, unit), DT_ERR_DATA);
+    assert_int_equal(dt_windows_open(&windows, &config, NULL, 8, true), DT_ERR_DATA);
     assert_null(windows);
     if (!strstr(dt_error_text(), words)) fail_msg("\"%s\" without %s", dt_error_text(), words);
 }
@@ -244,10 +261,10 @@ static void expect_bad(const char *bytes, size_t count, dt_text_tokens unit, con
 static void bad_texts_are_named(void **state) {
     (void)state;
     static char bad[3 << 20];
-    expect_bad("", 0, DT_TOKENS_CHARACTERS, "has 0 tokens to train on");
-    expect_bad("abcdefg", 7, DT_TOKENS_CHARACTERS, "has 7 tokens to train on, and a window has 8");
-    expect_bad("ab\ncaf\xe9 und mehr", 16, DT_TOKENS_CHARACTERS, ":2: byte 4 (0xe9)");
-    expect_bad("ab\nc\0f", 6, DT_TOKENS_BYTES, ":2: byte 2 (0x00)");
+    expect_bad("", 0, "chars", "has 0 tokens to train on");
+    expect_bad("abcdefg", 7, "chars", "has 7 tokens to train on, and a window has 8");
+    expect_bad("ab\ncaf\xe9 und mehr", 16, "chars", ":2: byte 4 (0xe9)");
+    expect_bad("ab\nc\0f", 6, "chars", ":2: byte 2 (0x00)");
     /* in any block, across blocks, in any part */
     memset(bad, 'a', sizeof bad);
     for (size_t at = 99; at < sizeof bad; at += 100) bad[at] = '\n';
@@ -259,26 +276,172 @@ static void bad_texts_are_named(void **state) {
         bad[where[i]] = '\xc3';
         snprintf(words, sizeof words, ":%zu: byte %zu (0xc3)", where[i] / 100 + 1,
                  where[i] % 100 + 1);
-        expect_bad(bad, sizeof bad, DT_TOKENS_CHARACTERS, words);
+        expect_bad(bad, sizeof bad, "chars", words);
         bad[where[i]] = was;
     }
 }
 
+/* ---- files of tokens ---- */
+
+static size_t files_in(const char *of) {
+    char command[256], line[32] = "";
+    snprintf(command, sizeof command, "find %s -type f 2>/dev/null | wc -l", of);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_non_null(fgets(line, sizeof line, pipe));
+    pclose(pipe);
+    return strtoul(line, NULL, 10);
+}
+
+static dt_config kept_settings(const char *tokenizer) {
+    dt_config config = settings(tokenizer);
+    strcpy(config.out, folder);
+    config.context = 64;
+    return config;
+}
+
+static void expect_settled(dt_config *config) {
+    if (dt_source_settle(config) != DT_OK) fail_msg("%s", dt_error_text());
+}
+
+static void expect_windows(const dt_config *config, const dt_tokenizer *tokenizer,
+                           const char *first) {
+    dt_windows *windows;
+    dt_text window = {0};
+    if (dt_windows_open(&windows, config, tokenizer, 64, false) != DT_OK)
+        fail_msg("%s", dt_error_text());
+    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0), DT_OK);
+    assert_int_equal(window.ids, 64);
+    assert_memory_equal(window.bytes, first, window.length);
+    dt_text_destroy(&window);
+    dt_windows_close(&windows);
+}
+
+static void tokens_are_computed_once(void **state) {
+    (void)state;
+    write_text(false);
+    dt_config config = kept_settings("chars");
+    expect_settled(&config);
+    assert_int_equal(files_in(folder), 1);
+    /* The text's files are not read: other bytes with the same size and time are not seen. */
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    const struct timespec times[2] = {info.st_atim, info.st_mtim};
+    char *other = calloc(size, 1);
+    write_file(other, size);
+    free(other);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    expect_windows(&config, NULL, text);
+    /* A later start reads them. */
+    assert_int_equal(dt_source_settle(&config), DT_ERR_DATA);
+    write_file(text, size);
+    expect_windows(&config, NULL, text);
+    expect_settled(&config);
+    assert_int_equal(files_in(folder), 1);
+    /* With a vocabulary that has more, another file is made, and with its own none. */
+    dt_windows *windows;
+    dt_tokenizer *own, *more;
+    assert_int_equal(dt_windows_open(&windows, &config, NULL, 64, false), DT_OK);
+    assert_int_equal(dt_windows_tokenizer(&own, windows), DT_OK);
+    dt_windows_close(&windows);
+    const char *token[64];
+    const size_t count = dt_tokenizer_size(own);
+    for (size_t i = 0; i < count; i++) token[i] = dt_tokenizer_token(own, (int32_t)i);
+    token[count] = "?";
+    assert_int_equal(dt_tokenizer_restore(&more, token, count + 1), DT_OK);
+    expect_windows(&config, own, text);
+    assert_int_equal(files_in(folder), 1);
+    expect_windows(&config, more, text);
+    assert_int_equal(files_in(folder), 2);
+    /* A vocabulary that lacks a character names the first. */
+    dt_tokenizer_destroy(&more);
+    assert_int_equal(dt_tokenizer_restore(&more, token, count - 1), DT_OK);
+    assert_int_equal(dt_windows_open(&windows, &config, more, 64, false), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "is no token of the model's vocabulary"));
+    assert_int_equal(files_in(folder), 2);
+    dt_tokenizer_destroy(&more);
+    dt_tokenizer_destroy(&own);
+}
+
 static void a_text_that_changes_is_noticed(void **state) {
     (void)state;
-    dt_text window = {0};
     write_text(false);
-    dt_windows *windows = open_windows(64, DT_TOKENS_CHARACTERS);
-    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0), DT_OK);
-    usleep(20000);          /* the clock of a file system may be that coarse */
-    write_file(text, size); /* another time of change alone is accepted */
-    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 1), DT_OK);
-    usleep(20000);
+    dt_config config = kept_settings("bytes");
+    dt_windows *windows;
+    expect_settled(&config);
     text[size - 1] ^= 1;
+    usleep(20000); /* the clock of a file system may be that coarse */
     write_file(text, size);
-    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 2), DT_ERR_DATA);
-    assert_non_null(strstr(dt_error_text(), "has been written to"));
+    assert_int_equal(dt_source_settle(&config), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "is not the text that the run learns from"));
+    assert_int_equal(dt_windows_open(&windows, &config, NULL, 64, false), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "is not the text that the run learns from"));
+}
+
+/* What a process that was killed has left, or a damaged file, is not taken for whole. */
+static void only_whole_files_are_read(void **state) {
+    (void)state;
+    char command[256];
+    write_text(false);
+    dt_config config = kept_settings("chars");
+    expect_settled(&config);
+    const char *const damage[] = {
+        "for f in %s/tokens/*; do truncate -s -2 $f; done",
+        "for f in %s/tokens/*; do truncate -s 100 $f; done",
+        "for f in %s/tokens/*; do n=${f##*/}; mv $f ${f%%/*}/.$n.tmp; done",
+        "for f in %s/tokens/*; do printf x | dd of=$f bs=1 seek=64 conv=notrunc 2>/dev/null; done",
+    };
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        snprintf(command, sizeof command, damage[i], folder);
+        assert_int_equal(system(command), 0);
+        expect_windows(&config, NULL, text);
+    }
+    /* An id that is none. */
+    snprintf(command, sizeof command,
+             "for f in %s/tokens/*; do printf '\\377\\377' | dd of=$f bs=1 seek=4096 conv=notrunc "
+             "2>/dev/null; done",
+             folder);
+    assert_int_equal(system(command), 0);
+    dt_windows *windows;
+    dt_text window = {0};
+    assert_int_equal(dt_windows_open(&windows, &config, NULL, 64, false), DT_OK);
+    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "is damaged"));
     dt_text_destroy(&window);
+    dt_windows_close(&windows);
+}
+
+/* ---- documents ---- */
+
+static void documents_end_with_a_token(void **state) {
+    (void)state;
+    static const char bytes[] = "<|endoftext|>\r\nab\ncd\n<|endoftext|>\n\n <|endoftext|>\n"
+                                "<|endoftext|>e\n<|endoftext|>\n<|endoftext|>\nlast<|endoftext|>";
+    static const char wanted[] = "\x01"
+                                 "ab\ncd\n\x01\n <|endoftext|>\n<|endoftext|>e\n\x01last";
+    dt_config config = settings("bytes");
+    dt_windows *windows;
+    dt_text window = {0};
+    char found[sizeof bytes];
+    size_t length = 0;
+    write_file(bytes, sizeof bytes - 1);
+    if (dt_windows_open(&windows, &config, NULL, 8, true) != DT_OK) fail_msg("%s", dt_error_text());
+    assert_int_equal(dt_windows_about(windows)->documents, 3);
+    dt_tokenizer *tokenizer;
+    assert_int_equal(dt_windows_tokenizer(&tokenizer, windows), DT_OK);
+    assert_int_equal(dt_tokenizer_end(tokenizer), 255);
+    for (uint64_t i = 0; i < dt_windows_about(windows)->windows[DT_TRAIN]; i++) {
+        assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, i), DT_OK);
+        for (size_t k = i > 0; k < window.ids; k++)
+            found[length++] =
+                window.id[k] == 255 ? '\x01' : dt_tokenizer_token(tokenizer, window.id[k])[0];
+    }
+    found[length] = '\0';
+    /* The last twentieths are other parts. */
+    assert_in_range(length, 30, strlen(wanted));
+    assert_memory_equal(found, wanted, length);
+    dt_text_destroy(&window);
+    dt_tokenizer_destroy(&tokenizer);
     dt_windows_close(&windows);
 }
 
@@ -289,7 +452,10 @@ int main(void) {
         cmocka_unit_test(settings_left_open_are_settled),
         cmocka_unit_test(vocabularies_have_all_tokens),
         cmocka_unit_test(bad_texts_are_named),
+        cmocka_unit_test(tokens_are_computed_once),
         cmocka_unit_test(a_text_that_changes_is_noticed),
+        cmocka_unit_test(only_whole_files_are_read),
+        cmocka_unit_test(documents_end_with_a_token),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -81,8 +81,9 @@ struct dt_source_kind {
     dt_status (*evaluates)(const char **part, const dt_config *config, const dt_config *trained);
 
     /* ---- opening ---- */
-    /* Collective: no; every rank opens its own. NULL: there is nothing to open, or to close. */
-    dt_status (*open)(void **data, const dt_config *config);
+    /* Collective: no; every rank opens its own. tokenizer: what its texts are read with; NULL: the
+     * data's own. NULL: there is nothing to open, or to close. */
+    dt_status (*open)(void **data, const dt_config *config, const dt_tokenizer *tokenizer);
     void (*close)(void **data);
     /* The vocabulary of its texts. data NULL: *tokenizer is NULL if only the data tells. */
     dt_status (*tokenizer)(dt_tokenizer **tokenizer, const dt_config *config, const void *data);

@@ -8,19 +8,34 @@
 
 typedef struct dt_tokenizer dt_tokenizer;
 
-/* From the strings of a checkpoint: `count` NUL-terminated ones, copied. DT_ERR_DATA for doubles or
- * empty ones. */
+/* What ends a document of running text, in vocabularies that have it. */
+#define DT_END_OF_DOCUMENT "<|endoftext|>"
+
+/* From the strings of a checkpoint: `count` NUL-terminated ones, copied; an empty one is byte 0,
+ * which no string can hold. DT_ERR_DATA for doubles. */
 dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count);
 void dt_tokenizer_destroy(dt_tokenizer **tokenizer);
 
 size_t dt_tokenizer_size(const dt_tokenizer *tokenizer);
 const char *dt_tokenizer_token(const dt_tokenizer *tokenizer,
                                int32_t id); /* NULL if there is none */
+/* The bytes that a token stands for; none if there is no such token. */
+dt_span dt_tokenizer_bytes(const dt_tokenizer *tokenizer, int32_t id);
+/* The token DT_END_OF_DOCUMENT; -1: the vocabulary has none. */
+int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer);
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);
 
 /* Text to ids. DT_ERR_DATA names the first byte that is no token. */
 dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
-                              const dt_tokenizer *tokenizer, const char *text);
+                              const dt_tokenizer *tokenizer, const char *text, size_t length);
+
+/* The longest token that `left` bytes begin with, and its bytes; -1: there is none. */
+int32_t dt_tokenizer_match(size_t *length, const dt_tokenizer *tokenizer, const char *at,
+                           size_t left);
+
+/* All of a vocabulary as bytes, and back. DT_ERR_DATA: they are none. */
+dt_status dt_tokenizer_store(dt_text *bytes, const dt_tokenizer *tokenizer);
+dt_status dt_tokenizer_load(dt_tokenizer **tokenizer, const char *bytes, size_t size);
 
 /* How many bytes of a text are tokens, up to the first that begins none. */
 size_t dt_tokenizer_reach(const dt_tokenizer *tokenizer, const char *text, size_t length);

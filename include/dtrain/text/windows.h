@@ -2,59 +2,57 @@
 #ifndef DTRAIN_WINDOWS_H
 #define DTRAIN_WINDOWS_H
 
+#include "dtrain/core/config.h"
 #include "dtrain/data/split.h"
 #include "dtrain/data/tokenizer.h"
 
-/* What a token of running text is. */
-typedef enum { DT_TOKENS_CHARACTERS, DT_TOKENS_BYTES } dt_text_tokens;
-
-/* A file of running text, cut into windows. */
+/* A running text, cut into windows of tokens. */
 typedef struct dt_windows dt_windows;
 
 typedef struct {
-    uint64_t bytes;
+    uint64_t bytes, documents;
     uint64_t tokens[DT_SPLITS];
     uint64_t windows[DT_SPLITS];
+    char digest[DT_FILE_DIGEST_MAX + 1]; /* of the text, as kept in train-digest */
 } dt_windows_facts;
 
 /**
- * Look through a file once. The last twentieth of its bytes is for tests, the one before for
- * validation, the rest for training; no character is split.
+ * The windows of the text that the settings name. The last twentieth of its bytes is for tests, the
+ * one before for validation, the rest for training; no character is split.
  *
  * A window has `context` tokens, and begins with the last one of the window before: so every token
  * of a part but its first is predicted in exactly one window. The last window of a part may be
  * shorter.
  *
- * Each rank does so for itself: it keeps where every 16th window begins, and then reads windows
- * where they stand, so that the file may be larger than memory.
+ * The tokens are computed once, and kept in the folder "tokens" of --out; all ranks read them
+ * there.
  *
- * @param context  tokens of a window, at least 2
- * @return DT_ERR_NO_INPUT; DT_ERR_DATA naming file, line and byte: not UTF-8, or a byte 0; or not
- * enough to train on
+ * @param tokenizer  NULL: the text's own
+ * @param context    tokens of a window, at least 2
+ * @param reads      read all of the text to see whether it is what train-digest says; otherwise
+ *                   only if its files have been written to
+ * @return DT_ERR_NO_INPUT; DT_ERR_DATA naming file, line and byte: not UTF-8, or no token; another
+ * text than that of train-digest; or not enough to train on
  */
-dt_status dt_windows_open(dt_windows **windows, const char *path, size_t context,
-                          dt_text_tokens tokens);
+dt_status dt_windows_open(dt_windows **windows, const dt_config *config,
+                          const dt_tokenizer *tokenizer, size_t context, bool reads);
 void dt_windows_close(dt_windows **windows);
 const dt_windows_facts *dt_windows_about(const dt_windows *windows);
 
-/* Whether a digest (dt_file_digest) is of what was opened: DT_ERR_DATA if it is not. */
-dt_status dt_windows_are(const dt_windows *windows, const char *digest);
+/* Close, and delete what opening has made. */
+void dt_windows_discard(dt_windows **windows);
 
 /* Tokens of a window. */
 size_t dt_windows_length(const dt_windows *windows, dt_split split, uint64_t index);
 
 /**
- * A window as it stands in the text; its first token is given. DT_ERR_DATA if the file does not
- * hold any more what was looked through: all of it is read again where its time is another one.
+ * The tokens of a window, and the bytes that they stand for; its first token is given.
  *
  * @param index  of the part's windows, in the order of the text
  */
-dt_status dt_windows_read(dt_text *text, dt_windows *windows, dt_split split, uint64_t index);
+dt_status dt_windows_read(dt_text *text, const dt_windows *windows, dt_split split, uint64_t index);
 
-/* Every character of the file is a token, by code point; or every byte but 0. Id 0 is "\n". */
+/* The vocabulary of the tokens, as a new one. */
 dt_status dt_windows_tokenizer(dt_tokenizer **tokenizer, const dt_windows *windows);
-
-/* The vocabulary of bytes, without a file. */
-dt_status dt_bytes_tokenizer(dt_tokenizer **tokenizer);
 
 #endif

@@ -14,7 +14,7 @@ dt_status dt_text_reserve(dt_text *text, size_t more) {
 }
 
 void dt_text_clear(dt_text *text) {
-    text->length = text->prompt_length = 0;
+    text->length = text->prompt_length = text->ids = 0;
     if (text->bytes) text->bytes[0] = '\0';
 }
 
@@ -24,6 +24,11 @@ dt_status dt_text_append(dt_text *text, const char *bytes, size_t count) {
     text->length += count;
     text->bytes[text->length] = '\0';
     return DT_OK;
+}
+
+dt_status dt_text_reserve_ids(dt_text *text, size_t count) {
+    return dt_memory_grow(&text->id, &text->id_capacity, count, sizeof *text->id,
+                          "the tokens of a text");
 }
 
 dt_status dt_text_format(dt_text *text, const char *format, ...) {
@@ -43,5 +48,6 @@ dt_status dt_text_format(dt_text *text, const char *format, ...) {
 
 void dt_text_destroy(dt_text *text) {
     dt_memory_free(&text->bytes);
+    dt_memory_free(&text->id);
     *text = (dt_text){0};
 }

@@ -22,6 +22,7 @@ struct dt_tokenizer {
     candidate *sorted;
     size_t first[256 + 1]; /* candidates that begin with byte c: sorted[first[c] … first[c + 1]) */
     bool has_letters;      /* letters may be digits, or parts of numbers */
+    int32_t end;           /* of a document; -1: there is none */
 };
 
 static int compare_candidates(const void *x, const void *y) {
@@ -32,11 +33,16 @@ static int compare_candidates(const void *x, const void *y) {
     return memcmp(a->token, b->token, a->length);
 }
 
+/* Byte 0 is kept as an empty string, whose end is that byte. */
+static size_t length_of(const char *token) { return token[0] ? strlen(token) : 1; }
+
 /* Sort what encoding looks up, and see that no token stands twice. */
 static dt_status index_tokens(dt_tokenizer *tokenizer) {
     candidate *sorted = tokenizer->sorted;
     for (size_t i = 0; i < tokenizer->count; i++) {
-        sorted[i] = (candidate){tokenizer->token[i], strlen(tokenizer->token[i]), (int32_t)i};
+        const char *token = tokenizer->token[i];
+        sorted[i] = (candidate){token, length_of(token), (int32_t)i};
+        if (strcmp(token, DT_END_OF_DOCUMENT) == 0) tokenizer->end = (int32_t)i;
     }
     qsort(sorted, tokenizer->count, sizeof *sorted, compare_candidates);
     for (size_t i = 0; i < tokenizer->count; i++) {
@@ -70,11 +76,12 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
     DT_REQUIRE(count > 0 && count <= INT32_MAX, DT_ERR_DATA,
                "vocabulary: %zu tokens, where at least one and less than 2^31 make sense", count);
     for (size_t i = 0; i < count; i++) {
-        DT_REQUIRE(token[i] && token[i][0], DT_ERR_DATA, "vocabulary: token %zu is empty", i);
+        DT_REQUIRE(token[i], DT_ERR_DATA, "vocabulary: token %zu is missing", i);
         bytes += strlen(token[i]) + 1;
     }
     DT_TRY_DONE(dt_memory_alloc(&made, 1, sizeof *made, "the tokenizer"));
     made->count = count;
+    made->end = -1;
     DT_TRY_DONE(dt_memory_alloc(&made->strings, bytes, 1, "token strings"));
     DT_TRY_DONE(dt_memory_alloc(&made->token, count, sizeof *made->token, "tokens"));
     DT_TRY_DONE(dt_memory_alloc(&made->sorted, count, sizeof *made->sorted, "sorted tokens"));
@@ -106,6 +113,13 @@ const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id) {
     return id >= 0 && (size_t)id < tokenizer->count ? tokenizer->token[id] : NULL;
 }
 
+dt_span dt_tokenizer_bytes(const dt_tokenizer *tokenizer, int32_t id) {
+    const char *token = dt_tokenizer_token(tokenizer, id);
+    return (dt_span){token, token ? length_of(token) : 0};
+}
+
+int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer) { return tokenizer->end; }
+
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y) {
     if (x->count != y->count) return false;
     for (size_t i = 0; i < x->count; i++) {
@@ -126,21 +140,44 @@ static const candidate *longest_match(const dt_tokenizer *tokenizer, const char 
 }
 
 dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
-                              const dt_tokenizer *tokenizer, const char *text) {
+                              const dt_tokenizer *tokenizer, const char *text, size_t length) {
     size_t written = 0;
-    const char *const end = text + strlen(text);
-    for (const char *at = text; *at;) {
+    const char *const end = text + length;
+    for (const char *at = text; at < end;) {
         const candidate *found = longest_match(tokenizer, at, (size_t)(end - at));
         DT_REQUIRE(found, DT_ERR_DATA,
-                   "\"%.60s\": byte %zu (0x%02x) begins no token of this vocabulary", text,
-                   (size_t)(at - text) + 1, (unsigned)(unsigned char)*at);
+                   "\"%.*s\": byte %zu (0x%02x) begins no token of this vocabulary",
+                   (int)dt_min_size(length, 60), text, (size_t)(at - text) + 1,
+                   (unsigned)(unsigned char)*at);
         DT_REQUIRE(written < capacity, DT_ERR_INTERNAL,
-                   "\"%.60s\" has more than the %zu tokens there is room for", text, capacity);
+                   "\"%.*s\" has more than the %zu tokens there is room for",
+                   (int)dt_min_size(length, 60), text, capacity);
         id[written++] = found->id;
         at += found->length;
     }
     *count = written;
     return DT_OK;
+}
+
+dt_status dt_tokenizer_store(dt_text *bytes, const dt_tokenizer *tokenizer) {
+    for (size_t i = 0; i < tokenizer->count; i++)
+        DT_TRY(dt_text_append(bytes, tokenizer->token[i], strlen(tokenizer->token[i]) + 1));
+    return DT_OK;
+}
+
+dt_status dt_tokenizer_load(dt_tokenizer **tokenizer, const char *bytes, size_t size) {
+    const char **token = NULL;
+    size_t count = 0;
+    dt_status status;
+    *tokenizer = NULL;
+    DT_REQUIRE(size > 0 && bytes[size - 1] == '\0', DT_ERR_DATA, "a vocabulary is cut off");
+    for (size_t at = 0; at < size; at += strlen(bytes + at) + 1) count++;
+    DT_TRY_DONE(dt_memory_alloc(&token, count, sizeof *token, "the vocabulary"));
+    for (size_t i = 0, at = 0; i < count; at += strlen(bytes + at) + 1) token[i++] = bytes + at;
+    DT_TRY_DONE(dt_tokenizer_restore(tokenizer, token, count));
+done:
+    dt_memory_free(&token);
+    return status;
 }
 
 size_t dt_tokenizer_reach(const dt_tokenizer *tokenizer, const char *text, size_t length) {
@@ -153,14 +190,22 @@ size_t dt_tokenizer_reach(const dt_tokenizer *tokenizer, const char *text, size_
     return at;
 }
 
+int32_t dt_tokenizer_match(size_t *length, const dt_tokenizer *tokenizer, const char *at,
+                           size_t left) {
+    const candidate *found = longest_match(tokenizer, at, left);
+    *length = found ? found->length : 0;
+    return found ? found->id : -1;
+}
+
 dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, const int32_t *id,
                               size_t count) {
     DT_TRY(dt_text_reserve(text, 0));
     for (size_t i = 0; i < count; i++) {
-        const char *token = dt_tokenizer_token(tokenizer, id[i]);
-        DT_REQUIRE(token, DT_ERR_DATA, "token id %" PRId32 " is none of the vocabulary's 0 to %zu",
-                   id[i], tokenizer->count - 1);
-        DT_TRY(dt_text_append(text, token, strlen(token)));
+        const dt_span token = dt_tokenizer_bytes(tokenizer, id[i]);
+        DT_REQUIRE(token.at, DT_ERR_DATA,
+                   "token id %" PRId32 " is none of the vocabulary's 0 to %zu", id[i],
+                   tokenizer->count - 1);
+        DT_TRY(dt_text_append(text, token.at, token.count));
     }
     return DT_OK;
 }

@@ -30,7 +30,7 @@ static void put_character(char token[DT_UTF8_SIZE], uint32_t code) {
 }
 
 dt_status dt_characters_tokenizer(dt_tokenizer **tokenizer, const dt_characters *characters,
-                                  const char *path) {
+                                  const char *path, bool with_end) {
     dt_status status = DT_OK;
     char(*character)[DT_UTF8_SIZE] = NULL;
     const char **token = NULL;
@@ -41,7 +41,7 @@ dt_status dt_characters_tokenizer(dt_tokenizer **tokenizer, const dt_characters 
     DT_REQUIRE(count <= TOKENS_MAX, DT_ERR_DATA, "%s has %zu different characters; %d are the most",
                path, count - 1, TOKENS_MAX - 1);
     DT_TRY_DONE(dt_memory_alloc(&character, count, sizeof *character, "the vocabulary"));
-    DT_TRY_DONE(dt_memory_alloc(&token, count, sizeof *token, "the vocabulary"));
+    DT_TRY_DONE(dt_memory_alloc(&token, count + 1, sizeof *token, "the vocabulary"));
     token[used++] = "\n";
     for (uint32_t code = 1; code < CODE_POINTS; code++) {
         if (!characters->used[code] || code == '\n') continue;
@@ -49,7 +49,8 @@ dt_status dt_characters_tokenizer(dt_tokenizer **tokenizer, const dt_characters 
         token[used] = character[used];
         used++;
     }
-    DT_TRY_DONE(dt_tokenizer_restore(tokenizer, token, count));
+    if (with_end) token[used++] = DT_END_OF_DOCUMENT;
+    DT_TRY_DONE(dt_tokenizer_restore(tokenizer, token, used));
 done:
     dt_memory_free(&token);
     dt_memory_free(&character);

@@ -16,10 +16,10 @@ void dt_characters_destroy(dt_characters *characters);
 /* Of so many bytes, as dt_utf8_length gives them. */
 void dt_characters_add(dt_characters *characters, const char *at, size_t length);
 
-/* Every character is a token, by code point; id 0 is "\n". path: of the text. DT_ERR_DATA if they
- * are more than 65535. */
+/* Every character is a token, by code point; id 0 is "\n", and the last one DT_END_OF_DOCUMENT if
+ * wanted. path: of the text. DT_ERR_DATA if they are more than 65535. */
 dt_status dt_characters_tokenizer(dt_tokenizer **tokenizer, const dt_characters *characters,
-                                  const char *path);
+                                  const char *path, bool with_end);
 
 /* Whether the vocabulary has all of what a person typed: DT_ERR_DATA shows what it lacks. */
 dt_status dt_characters_check(const dt_tokenizer *tokenizer, const dt_line *typed);

@@ -92,11 +92,15 @@ dt_status dt_text_file_raise_byte(const dt_text_file *file, int64_t line, uint64
 
 /* ---- the text of a run ---- */
 
-/* "1234-0a1b…": 1234 bytes. */
 dt_status dt_run_text_digest(char digest[DT_FILE_DIGEST_MAX + 1], const dt_config *config,
                              const char *path, const char *setting) {
-    const char *wanted = config->train_digest;
     DT_TRY(dt_file_digest(digest, DT_FILE_DIGEST_MAX + 1, path));
+    return dt_run_text_compare(config, digest, path, setting);
+}
+
+dt_status dt_run_text_compare(const dt_config *config, const char *digest, const char *path,
+                              const char *setting) {
+    const char *wanted = config->train_digest;
     DT_REQUIRE(
         !wanted[0] || strcmp(wanted, digest) == 0, DT_ERR_DATA,
         "%s is not the text that the run learns from: that one has %.*s bytes and the XXH3 digest "

@@ -47,6 +47,10 @@ dt_status dt_text_file_raise_byte(const dt_text_file *file, int64_t line, uint64
 dt_status dt_run_text_digest(char digest[DT_FILE_DIGEST_MAX + 1], const dt_config *config,
                              const char *path, const char *setting);
 
+/* Whether a digest, "1234-0a1b…" of 1234 bytes, is that of train-digest: DT_ERR_DATA if not. */
+dt_status dt_run_text_compare(const dt_config *config, const char *digest, const char *path,
+                              const char *setting);
+
 /* Whether what was opened is what the digest is of: DT_ERR_DATA if it is not. */
 dt_status dt_run_text_is_whole(const dt_text_file *file, const char *digest);
 

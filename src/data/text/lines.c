@@ -275,5 +275,5 @@ dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t
 /* ---- vocabulary ---- */
 
 dt_status dt_lines_tokenizer(dt_tokenizer **tokenizer, const dt_lines *lines) {
-    return dt_characters_tokenizer(tokenizer, &lines->characters, lines->file.path);
+    return dt_characters_tokenizer(tokenizer, &lines->characters, lines->file.path, false);
 }

@@ -8,30 +8,19 @@
 #include "dtrain/text/source.h"
 #include "dtrain/text/windows.h"
 #include "file.h"
+#include "vocabulary.h"
 
 /* ---- settings ---- */
 
 /* Tokens of a window unless --context says how many. */
 enum { USUAL_CONTEXT = 256 };
 
-static const char *const unit_name[] = {
-    [DT_TOKENS_CHARACTERS] = "chars", [DT_TOKENS_BYTES] = "bytes"};
-
 static bool wanted(const dt_config *config) { return config->text[0] != '\0'; }
 
 static const char *subject(const dt_config *config) { return config->text; }
 
-static dt_status find_unit(dt_text_tokens *unit, const dt_config *config) {
-    for (size_t i = 0; i < sizeof unit_name / sizeof *unit_name; i++) {
-        *unit = (dt_text_tokens)i;
-        if (strcmp(config->tokenizer, unit_name[i]) == 0) return DT_OK;
-    }
-    DT_RAISE(DT_ERR_ARG, "--tokenizer: \"%s\" is none of chars, bytes", config->tokenizer);
-}
-
 static dt_status check(const dt_config *config) {
-    dt_text_tokens unit;
-    DT_TRY(find_unit(&unit, config));
+    DT_TRY(dt_vocabulary_check(config));
     DT_REQUIRE(!wanted(config) || !config->train_file[0], DT_ERR_ARG,
                "--text %s is running text and --train-file %s has lines, and a model learns one of "
                "them; leave one out, or make it empty: \"\"",
@@ -46,19 +35,7 @@ static size_t context_of(const dt_config *config) {
     return config->context > 0 ? (size_t)config->context : USUAL_CONTEXT;
 }
 
-/* *digest: of what was opened. */
-static dt_status open_whole(dt_windows **windows, char digest[DT_FILE_DIGEST_MAX + 1],
-                            const dt_config *config) {
-    dt_text_tokens unit;
-    DT_TRY(find_unit(&unit, config));
-    DT_TRY(dt_run_text_digest(digest, config, config->text, "text"));
-    DT_TRY(dt_windows_open(windows, config->text, context_of(config), unit));
-    const dt_status status = dt_windows_are(*windows, digest);
-    if (status != DT_OK) dt_windows_close(windows);
-    return status;
-}
-
-static dt_status settle_by(dt_config *config, const dt_windows_facts *facts, const char *digest) {
+static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
     config->context = (int64_t)context_of(config);
     config->positions = DT_POSITIONS_INDEX;
     DT_REQUIRE(config->eval_every == 0 || facts->windows[DT_VALIDATION] > 0, DT_ERR_ARG,
@@ -73,15 +50,16 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts, con
         dt_log_info("%s is running text: the best model is the one with the least loss",
                     config->text);
     }
-    dt_run_text_keep(config, digest);
+    dt_run_text_keep(config, facts->digest);
     return DT_OK;
 }
 
+/* What was made for settings that do not fit is not kept. */
 static dt_status settle(dt_config *config) {
     dt_windows *windows;
-    char digest[DT_FILE_DIGEST_MAX + 1];
-    DT_TRY(open_whole(&windows, digest, config));
-    const dt_status status = settle_by(config, dt_windows_about(windows), digest);
+    DT_TRY(dt_windows_open(&windows, config, NULL, context_of(config), true));
+    const dt_status status = settle_by(config, dt_windows_about(windows));
+    if (status != DT_OK) dt_windows_discard(&windows);
     dt_windows_close(&windows);
     return status;
 }
@@ -106,10 +84,10 @@ static dt_status evaluates(const char **part, const dt_config *config, const dt_
 
 /* ---- opening ---- */
 
-static dt_status open_windows(void **data, const dt_config *config) {
-    char digest[DT_FILE_DIGEST_MAX + 1];
+static dt_status open_windows(void **data, const dt_config *config, const dt_tokenizer *tokenizer) {
     dt_windows *windows = NULL;
-    const dt_status status = open_whole(&windows, digest, config);
+    const dt_status status =
+        dt_windows_open(&windows, config, tokenizer, context_of(config), false);
     *data = windows;
     return status;
 }
@@ -120,13 +98,12 @@ static void close_windows(void **data) {
     *data = NULL;
 }
 
+/* The text decides which characters, or whether byte 0, it has. */
 static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
                                   const void *data) {
-    dt_text_tokens unit;
+    (void)config;
     *tokenizer = NULL;
-    if (data) return dt_windows_tokenizer(tokenizer, data);
-    DT_TRY(find_unit(&unit, config));
-    return unit == DT_TOKENS_BYTES ? dt_bytes_tokenizer(tokenizer) : DT_OK;
+    return data ? dt_windows_tokenizer(tokenizer, data) : DT_OK;
 }
 
 static void announce(const dt_source *source) {

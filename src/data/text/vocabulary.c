@@ -1,0 +1,128 @@
+/* Makes the vocabulary of a running text: its characters, or bytes. */
+#include "vocabulary.h"
+
+#include <string.h>
+
+#include "characters.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/utf8.h"
+
+static bool is_bytes(const dt_config *config) { return strcmp(config->tokenizer, "bytes") == 0; }
+
+bool dt_vocabulary_is_characters(const dt_config *config) {
+    return strcmp(config->tokenizer, "chars") == 0;
+}
+
+dt_status dt_vocabulary_check(const dt_config *config) {
+    DT_REQUIRE(is_bytes(config) || dt_vocabulary_is_characters(config), DT_ERR_ARG,
+               "--tokenizer: \"%s\" is none of chars, bytes", config->tokenizer);
+    return DT_OK;
+}
+
+/* What a text has. */
+typedef struct {
+    dt_characters characters;
+    bool has_zero; /* a byte 0 */
+    uint64_t documents;
+    char open[DT_UTF8_MAX]; /* the beginning of a character */
+    size_t opened;
+} survey;
+
+static dt_status raise_byte(const dt_documents *documents, const dt_document_piece *piece,
+                            uint64_t offset) {
+    return dt_documents_raise_byte(documents, piece->path, offset,
+                                   "belongs to no text in UTF-8; convert it, for example with "
+                                   "iconv, or give --tokenizer bytes");
+}
+
+static bool is_character(const char *at, size_t length) { return length > 0 && at[0] != '\0'; }
+
+/* The character that began in the piece before; *used: its bytes in this one. */
+static bool take_open(size_t *used, survey *s, const dt_document_piece *piece) {
+    char *open = s->open;
+    *used = 0;
+    while (s->opened < DT_UTF8_MAX && *used < piece->count) {
+        open[s->opened++] = piece->bytes[(*used)++];
+        const size_t length = dt_utf8_length(open, s->opened);
+        if (length == 0) continue;
+        dt_characters_add(&s->characters, open, length);
+        s->opened = 0;
+        return true;
+    }
+    return s->opened < DT_UTF8_MAX;
+}
+
+static dt_status take_characters(survey *s, const dt_document_piece *piece,
+                                 const dt_documents *documents) {
+    size_t at = 0;
+    const size_t before = s->opened;
+    if (before > 0 && !take_open(&at, s, piece))
+        return raise_byte(documents, piece, piece->offset - before);
+    while (at < piece->count) {
+        const char *c = piece->bytes + at;
+        const size_t left = piece->count - at;
+        const size_t length = dt_utf8_length(c, left);
+        if (!is_character(c, length)) {
+            if (length > 0 || left >= DT_UTF8_MAX)
+                return raise_byte(documents, piece, piece->offset + at);
+            memcpy(s->open, c, left);
+            s->opened = left;
+            return DT_OK;
+        }
+        dt_characters_add(&s->characters, c, length);
+        at += length;
+    }
+    return DT_OK;
+}
+
+/* No character goes on in the next file, document or part. */
+static dt_status look_through(survey *s, dt_documents *documents, bool characters) {
+    dt_document_piece piece = {0};
+    dt_split split = DT_TRAIN;
+    uint64_t end = 0;
+    const char *path = NULL;
+    DT_TRY(dt_documents_rewind(documents));
+    for (;;) {
+        bool found;
+        DT_TRY(dt_documents_next(&piece, &found, documents));
+        if (s->opened > 0 && (!found || piece.begins || piece.split != split))
+            return raise_byte(documents, &(dt_document_piece){.path = path}, end - s->opened);
+        if (!found) return DT_OK;
+        s->documents += piece.begins;
+        split = piece.split;
+        path = piece.path;
+        end = piece.offset + piece.count;
+        if (characters) DT_TRY(take_characters(s, &piece, documents));
+        s->has_zero = s->has_zero || memchr(piece.bytes, 0, piece.count);
+    }
+}
+
+static dt_status create_bytes(dt_tokenizer **tokenizer, const survey *s) {
+    char byte[256][2] = {{'\n', '\0'}};
+    const char *token[258] = {byte[0]};
+    size_t count = 1;
+    for (int value = 1; value < 256; value++) {
+        if (value == '\n') continue;
+        byte[count][0] = (char)value;
+        token[count] = byte[count];
+        count++;
+    }
+    if (s->has_zero) token[count++] = "";
+    if (s->documents > 1) token[count++] = DT_END_OF_DOCUMENT;
+    return dt_tokenizer_restore(tokenizer, token, count);
+}
+
+dt_status dt_vocabulary_create(dt_tokenizer **tokenizer, const dt_config *config,
+                               dt_documents *documents) {
+    survey s = {0};
+    dt_status status;
+    *tokenizer = NULL;
+    DT_TRY_DONE(dt_characters_create(&s.characters));
+    DT_TRY_DONE(look_through(&s, documents, !is_bytes(config)));
+    status = is_bytes(config)
+                 ? create_bytes(tokenizer, &s)
+                 : dt_characters_tokenizer(tokenizer, &s.characters, config->text, s.documents > 1);
+done:
+    dt_characters_destroy(&s.characters);
+    return status;
+}
