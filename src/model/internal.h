@@ -51,7 +51,8 @@ struct dt_model {
     dt_buffer *ids; /* the packed batch: int32 */
     dt_packed packed;
     dt_tensor no_position; /* (N) int32: zeros */
-    int32_t *index;        /* (N) of each token in its text; NULL: positions are not indices */
+    dt_packed documents;   /* the batch by documents, as attention reads it */
+    int32_t *index;        /* (N) of each token in its document; NULL: positions are not indices */
     dt_buffer *activations;
     layer_activations *layer; /* (L) */
     final_activations final;

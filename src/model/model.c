@@ -36,6 +36,7 @@ static void lay_out_ids(dt_model *model, arena *a) {
         .place = take_ids(a, N),
         .target = take_ids(a, N),
     };
+    model->documents.offset = take_ids(a, N + 1);
     model->matched = take_ids(a, model->problems);
     model->no_position = take_ids(a, N);
 }
@@ -145,9 +146,9 @@ const dt_layout *dt_model_layout(const dt_model *model) { return &model->layout;
 
 static const int32_t *positions_of(dt_model *model, const dt_batch *batch) {
     if (!model->index) return batch->position;
-    for (size_t b = 0; b < batch->problems; b++) {
-        const int32_t begin = batch->offset[b];
-        for (int32_t i = begin; i < batch->offset[b + 1]; i++) model->index[i] = i - begin;
+    for (size_t d = 0; d < batch->documents; d++) {
+        const int32_t begin = batch->document[d];
+        for (int32_t i = begin; i < batch->document[d + 1]; i++) model->index[i] = i - begin;
     }
     return model->index;
 }
@@ -167,5 +168,12 @@ dt_status model_upload(dt_model *model, const dt_batch *batch) {
     RUN(model, upload, p->position, positions_of(model, batch), batch->tokens);
     RUN(model, upload, p->place, batch->place, batch->tokens);
     RUN(model, upload, p->target, batch->target, batch->tokens);
+    dt_packed *documents = &model->documents;
+    const dt_tensor offset = documents->offset;
+    *documents = *p;
+    documents->problems = batch->documents;
+    documents->offset = offset;
+    documents->host_offset = batch->document;
+    RUN(model, upload, offset, batch->document, batch->documents + 1);
     return DT_OK;
 }

@@ -71,11 +71,11 @@ dt_status model_pass(dt_model *model, const forward_pass *pass) {
     return DT_OK;
 }
 
-/* Attends inside each problem. */
+/* Attends inside each document. */
 static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_model *model = context;
     (void)l;
-    RUN(model, attention_forward, a->attended, a->lse, a->qkv, &model->packed, model->shape.C,
+    RUN(model, attention_forward, a->attended, a->lse, a->qkv, &model->documents, model->shape.C,
         model->shape.H);
     return DT_OK;
 }
@@ -183,7 +183,7 @@ static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
                            ATTN_OUT_WEIGHT, C, C));
     if (is_lowest(model_parameter(model, l, ATTN_OUT_WEIGHT))) return DT_OK;
     RUN(model, attention_backward, model->d_wide, model->d_attended, a->attended, a->lse, a->qkv,
-        &model->packed, C, model->shape.H);
+        &model->documents, C, model->shape.H);
     DT_TRY(tell(model, model_parameter(model, l, ATTN_OUT_WEIGHT)));
     DT_TRY(linear_backward(model, gradient, model->d_branch, model->d_wide, DT_NO_TENSOR,
                            a->attn_normed, l, ATTN_QKV_WEIGHT, C, 3 * C));

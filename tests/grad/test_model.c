@@ -267,6 +267,40 @@ static void the_gradient_is_added_to(void **state) {
     rig_destroy(&r);
 }
 
+/* Two documents in one text are read as two texts are. */
+static void documents_do_not_see_each_other(void **state) {
+    const rig_choice choice = {.format = DT_FORMAT_SCRATCHPAD,
+                               .layers = 2,
+                               .width = 32,
+                               .heads = 2,
+                               .problems = 6,
+                               .positions = DT_POSITIONS_INDEX};
+    rig r;
+    dt_score apart = {0}, joined = {0};
+    rig_create(&r, *state, &choice);
+    dt_batch *batch = &r.batch;
+    const size_t count = batch->tokens * r.shape.V;
+    float *one = reference_alloc(count, sizeof *one), *two = reference_alloc(count, sizeof *two);
+    expect_ok(dt_model_logits(r.model, one, batch));
+    double *gradient = rig_gradient(&r, &apart, batch, &KEY);
+    assert_int_equal(batch->documents, 6);
+    for (size_t b = 1; b <= 3; b++) batch->offset[b] = batch->offset[2 * b];
+    batch->problems = 3;
+    expect_ok(dt_model_logits(r.model, two, batch));
+    double *again = rig_gradient(&r, &joined, batch, &KEY);
+    assert_memory_equal(one, two, count * sizeof *one);
+    assert_memory_equal(gradient, again, r.layout->count * sizeof *gradient);
+    batch->documents = 3; /* and this sees both */
+    memcpy(batch->document, batch->offset, 4 * sizeof *batch->document);
+    expect_ok(dt_model_logits(r.model, two, batch));
+    assert_memory_not_equal(one, two, count * sizeof *one);
+    free(again);
+    free(gradient);
+    free(two);
+    free(one);
+    rig_destroy(&r);
+}
+
 /* The second half first, to detect values left over from an earlier, larger batch. */
 static void micro_batches_add_up(void **state) {
     rig_choice choice = CHOICES[4];
@@ -431,6 +465,7 @@ int main(void) {
         cmocka_unit_test(gradients_agree),
         cmocka_unit_test(reference_gradient_is_the_slope),
         cmocka_unit_test(the_gradient_is_added_to),
+        cmocka_unit_test(documents_do_not_see_each_other),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(the_same_batch_gives_the_same_bits),
         cmocka_unit_test(watchers_are_told_what_is_complete),

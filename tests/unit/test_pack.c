@@ -156,6 +156,41 @@ static void the_prompt_is_found_among_long_tokens(void **state) {
     dt_batch_destroy(&batch);
 }
 
+/* The tokens that a source knows are taken as they are; their ends of documents divide the text. */
+static void documents_end_within_a_text(void **state) {
+    (void)state;
+    static const char *const token[] = {"\n", "a", "aa", DT_END_OF_DOCUMENT};
+    static const int32_t id[] = {3, 1, 1, 3, 1, 3};
+    static const int32_t document[] = {0, 3, 5, 6};
+    dt_tokenizer *tokenizer;
+    dt_batch batch;
+    dt_text text = {0};
+    assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 4), DT_OK);
+    assert_int_equal(dt_batch_create(&batch, 2, 6), DT_OK);
+    assert_int_equal(dt_tokenizer_decode(&text, tokenizer, id, 6), DT_OK);
+    assert_int_equal(dt_text_reserve_ids(&text, 6), DT_OK);
+    memcpy(text.id, id, sizeof id);
+    text.ids = 6;
+    text.prompt_length = strlen(DT_END_OF_DOCUMENT);
+    assert_int_equal(dt_batch_append(&batch, &text, 0, tokenizer), DT_OK);
+    dt_text_clear(&text);
+    assert_int_equal(dt_text_append(&text, "aaa", 3), DT_OK);
+    text.prompt_length = 2;
+    assert_int_equal(dt_batch_append(&batch, &text, 1, tokenizer), DT_OK);
+    assert_int_equal(batch.problems, 2);
+    assert_int_equal(batch.tokens, 6);
+    assert_memory_equal(batch.token, id, 5 * sizeof *id);
+    assert_memory_equal(batch.target, id + 1, 5 * sizeof *id);
+    assert_int_equal(batch.token[5], 2);
+    assert_int_equal(batch.documents, 3);
+    assert_memory_equal(batch.document, document, sizeof document);
+    assert_int_equal(batch.scored, 6);
+    assert_int_equal(batch.bytes, 4); /* ends of documents are no bytes */
+    dt_text_destroy(&text);
+    dt_batch_destroy(&batch);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
 static void an_impossible_batch_is_refused(void **state) {
     (void)state;
     dt_batch batch;
@@ -208,6 +243,7 @@ int main(void) {
         cmocka_unit_test(a_full_batch_refuses_and_stays_as_it_is),
         cmocka_unit_test(a_cleared_batch_is_as_new),
         cmocka_unit_test(the_prompt_is_found_among_long_tokens),
+        cmocka_unit_test(documents_end_within_a_text),
         cmocka_unit_test(an_impossible_batch_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,9 @@ typedef struct {
     size_t tokens;     /* N: a text of n tokens gives n - 1 inputs */
     size_t scored;     /* targets that count */
     size_t bytes;      /* of text that these targets stand for */
+    size_t documents;  /* B, and more where texts have ends of documents in them */
     int32_t *offset;   /* (B+1) first token of each text */
+    int32_t *document; /* (documents+1) first token of what attention stays inside of */
     int32_t *token;    /* (N) */
     int32_t *position; /* (N) as dt_tokenizer_places gives it */
     int32_t *place;    /* (N) */

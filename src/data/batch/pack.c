@@ -13,6 +13,8 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens) {
                     "lower --micro-batch",
                     problems, tokens);
     DT_TRY_DONE(dt_memory_alloc(&batch->offset, problems + 1, sizeof *batch->offset, "offsets"));
+    DT_TRY_DONE(
+        dt_memory_alloc(&batch->document, tokens + 1, sizeof *batch->document, "documents"));
     /* One more: the last token of a text is written, but not kept. */
     DT_TRY_DONE(dt_memory_alloc(&batch->token, tokens + 1, sizeof *batch->token, "tokens"));
     DT_TRY_DONE(dt_memory_alloc(&batch->position, tokens, sizeof *batch->position, "positions"));
@@ -27,6 +29,7 @@ done:
 
 void dt_batch_destroy(dt_batch *batch) {
     dt_memory_free(&batch->offset);
+    dt_memory_free(&batch->document);
     dt_memory_free(&batch->token);
     dt_memory_free(&batch->position);
     dt_memory_free(&batch->place);
@@ -39,6 +42,7 @@ void dt_batch_destroy(dt_batch *batch) {
 
 void dt_batch_clear(dt_batch *batch) {
     batch->problems = 0;
+    batch->documents = 0;
     batch->tokens = 0;
     batch->scored = 0;
     batch->bytes = 0;
@@ -66,6 +70,19 @@ static dt_status find_tokens(int32_t *id, size_t capacity, size_t *count, const 
     return DT_OK;
 }
 
+/* A text is a document, and where one ends in it another begins, with the token that says so. What
+ * these tokens stand for are no bytes. */
+static void find_documents(dt_batch *batch, const dt_tokenizer *tokenizer, size_t start,
+                           size_t inputs) {
+    const int32_t end = dt_tokenizer_end(tokenizer);
+    for (size_t i = start; i < start + inputs; i++) {
+        const bool ends = end >= 0 && batch->token[i] == end;
+        if (i == start || ends) batch->document[batch->documents++] = (int32_t)i;
+        if (end >= 0 && batch->target[i] == end) batch->bytes -= sizeof DT_END_OF_DOCUMENT - 1;
+    }
+    batch->document[batch->documents] = (int32_t)(start + inputs);
+}
+
 dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
                           const dt_tokenizer *tokenizer) {
     const size_t start = batch->tokens;
@@ -87,6 +104,7 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
     batch->scored += count - given;
     batch->bytes += text->length - text->prompt_length;
     batch->offset[batch->problems] = (int32_t)batch->tokens;
+    find_documents(batch, tokenizer, start, inputs);
     return DT_OK;
 }
 
