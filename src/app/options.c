@@ -124,6 +124,21 @@ static dt_status take_own(command_line *line, const command_option *option, cons
     return DT_OK;
 }
 
+/* Paths that are given again are added. */
+static dt_status take_setting(command_line *line, size_t index, const char *text) {
+    const char **given = &line->given.setting[index];
+    if (*given && dt_setting_at(index)->type == DT_SETTING_PATHS) {
+        const size_t size = strlen(*given) + strlen(text) + 2;
+        char *list;
+        DT_TRY(dt_memory_alloc(&list, size, 1, "options"));
+        line->path[line->paths++] = list;
+        snprintf(list, size, "%s:%s", *given, text);
+        text = list;
+    }
+    *given = text;
+    return DT_OK;
+}
+
 static dt_status take_option(command_line *line, const known_option *option, const char *text) {
     switch (option->to) {
     case TO_HELP: line->asks = ASKS_HELP; return DT_OK;
@@ -131,7 +146,7 @@ static dt_status take_option(command_line *line, const known_option *option, con
     case TO_VERSION: line->asks = ASKS_VERSION; return DT_OK;
     case TO_CONFIG: return read_path(&line->given.config_file, line, text, option->name);
     case TO_OWN: return take_own(line, &line->command->option[option->index], text);
-    case TO_SETTING: line->given.setting[option->index] = text; return DT_OK;
+    case TO_SETTING: return take_setting(line, option->index, text);
     }
     return DT_OK;
 }

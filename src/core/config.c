@@ -95,6 +95,28 @@ static dt_status read_path(char *value, const dt_setting *setting, const char *t
     return read_text(value, setting, path, where);
 }
 
+/* A single one must fit into a line of an ini file. */
+static dt_status read_paths(char *value, const dt_setting *setting, const char *text,
+                            const char *where) {
+    char list[DT_PATH_MAX] = "";
+    size_t used = 0;
+    for (const char *at = text; *text; at += strcspn(at, ":") + 1) {
+        char one[DT_PATH_MAX], path[DT_PATH_MAX];
+        const size_t length = strcspn(at, ":");
+        snprintf(one, sizeof one, "%.*s", (int)length, at);
+        DT_TRY(dt_path_expand(path, sizeof path, one, where));
+        DT_REQUIRE(*path && strlen(path) <= DT_PATHS_EACH, DT_ERR_ARG,
+                   "%s: \"%s\": each name has 1 to %d bytes, and \":\" stands between names", where,
+                   text, DT_PATHS_EACH);
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ":" : "", path);
+        DT_REQUIRE(used < sizeof list, DT_ERR_ARG,
+                   "%s: the names have more than %zu bytes in all; put the files into a folder",
+                   where, sizeof list - 1);
+        if (!at[length]) break;
+    }
+    return read_text(value, setting, list, where);
+}
+
 static dt_status read_choice(int64_t *value, const dt_setting *setting, const char *text,
                              const char *where) {
     const size_t length = strlen(text);
@@ -179,6 +201,7 @@ dt_status dt_config_set(dt_config *config, const dt_setting *setting, const char
     case DT_SETTING_REAL: return read_real(field, setting, text, where);
     case DT_SETTING_TEXT: return read_text(field, setting, text, where);
     case DT_SETTING_PATH: return read_path(field, setting, text, where);
+    case DT_SETTING_PATHS: return read_paths(field, setting, text, where);
     case DT_SETTING_CHOICE: return read_choice(field, setting, text, where);
     case DT_SETTING_CADENCE: return read_cadence(field, setting, text, where);
     case DT_SETTING_DURATION: return read_duration(field, text, where);
@@ -250,7 +273,8 @@ void dt_config_text(char *text, size_t size, const dt_config *config, const dt_s
     case DT_SETTING_INT: snprintf(text, size, "%lld", (long long)*(const int64_t *)field); break;
     case DT_SETTING_REAL: real_text(text, size, *(const double *)field); break;
     case DT_SETTING_TEXT:
-    case DT_SETTING_PATH: snprintf(text, size, "%s", (const char *)field); break;
+    case DT_SETTING_PATH:
+    case DT_SETTING_PATHS: snprintf(text, size, "%s", (const char *)field); break;
     case DT_SETTING_CHOICE:
         choice_text(text, size, setting->choices, *(const int64_t *)field);
         break;

@@ -34,7 +34,14 @@ static dt_status set_from_line(reader *in, const char *section, const char *key,
     while (dt_setting_at(i) != setting) i++;
     DT_REQUIRE(!in->set_on[i] || !in->indented, DT_ERR_ARG,
                "%s:%d: a line after a setting must not begin with a space", in->name, in->line);
-    DT_REQUIRE(!in->set_on[i], DT_ERR_ARG,
+    char list[2 * DT_PATH_MAX];
+    if (in->set_on[i] && setting->type == DT_SETTING_PATHS) {
+        char before[DT_PATH_MAX];
+        dt_config_text(before, sizeof before, in->config, setting);
+        snprintf(list, sizeof list, "%s:%s", before, value);
+        value = list;
+    }
+    DT_REQUIRE(!in->set_on[i] || setting->type == DT_SETTING_PATHS, DT_ERR_ARG,
                "%s:%d: \"%s\" is set a second time; line %d sets it too", in->name, in->line, key,
                in->set_on[i]);
     DT_REQUIRE(strcmp(section, setting->section) == 0, DT_ERR_ARG,
@@ -124,7 +131,15 @@ dt_status dt_config_format(char **ini, const dt_config *config, bool kept_only) 
         }
         char value[DT_PATH_MAX];
         dt_config_text(value, sizeof value, config, setting);
-        length += (size_t)snprintf(*ini + length, size - length, "%s = %s\n", setting->name, value);
+        /* A line for each of several paths. */
+        for (const char *at = value;; at++) {
+            const bool paths = setting->type == DT_SETTING_PATHS;
+            const size_t count = paths ? strcspn(at, ":") : strlen(at);
+            length += (size_t)snprintf(*ini + length, size - length, "%s = %.*s\n", setting->name,
+                                       (int)count, at);
+            at += count;
+            if (!*at) break;
+        }
     }
     return DT_OK;
 }

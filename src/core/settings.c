@@ -30,6 +30,11 @@ enum { OUT_MAX = 180 };
         SETTING(PATH, setting, group, reach, field, __VA_ARGS__), RANGE(least, most),              \
             .value = (what)                                                                        \
     }
+#define PATHS(setting, group, reach, field, what, ...)                                             \
+    {                                                                                              \
+        SETTING(PATHS, setting, group, reach, field, "", __VA_ARGS__), RANGE(0, DT_PATH_MAX - 1),  \
+            .value = (what), .absent = ""                                                          \
+    }
 #define OPTIONAL(setting, group, reach, field, what, most, ...)                                    \
     { SETTING(TEXT, setting, group, reach, field, __VA_ARGS__), RANGE(0, most), .value = (what) }
 #define CHOICE(setting, group, reach, field, what, names, ...)                                     \
@@ -95,8 +100,19 @@ static const dt_setting table[] = {
          "text"),
     OPTIONAL("train-digest", "data", FIXED, train_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
              "what that file holds, as kept in a checkpoint: its size in bytes and XXH3-128"),
-    PATH("text", "data", FREE, text, "FILE", 0, OUT_MAX, "",
-         "learn this running text: windows of --context tokens, 256 unless said", .absent = ""),
+    PATHS("text", "data", FREE, text, "PATH",
+          "learn this running text, in windows of --context tokens: a file, all files of a folder, "
+          "or - for standard input; several with : between, or one option each"),
+    PATHS("validation-text", "data", FREE, validation_text, "PATH",
+          "validate on this running text instead of a part of --text"),
+    REAL("validation-share", "data", FIXED, validation_share, 0, 0.9, "0.05",
+         "part of --text to validate on: its end, before what is for tests", .absent = "0.05"),
+    REAL("test-share", "data", FIXED, test_share, 0, 0.9, "0.05",
+         "part of --text for tests: its end", .absent = "0.05"),
+    OPTIONAL("document-separator", "data", FIXED, document_separator, "LINE", DT_SEPARATOR_MAX, "",
+             "a line that ends a document of running text, besides <|endoftext|> and the end of a "
+             "file",
+             .absent = ""),
     TEXT("tokenizer", "data", FIXED, tokenizer, "KIND", OUT_MAX, "chars",
          "what a token of running text is: chars or bytes", .absent = "chars"),
 

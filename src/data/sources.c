@@ -29,6 +29,21 @@ dt_status dt_source_check(const dt_config *config) {
     return DT_OK;
 }
 
+dt_status dt_source_check_given(const dt_config *config, const dt_overrides *given) {
+    const dt_source_kind *kind = dt_source_kind_of(config);
+    if (!kind->index_positions) return DT_OK;
+    dt_config asked;
+    dt_config_defaults(&asked);
+    asked.positions = DT_POSITIONS_NONE;
+    DT_TRY(dt_overrides_apply(&asked, given));
+    DT_REQUIRE(
+        asked.positions != DT_POSITIONS_LEARNED, DT_ERR_ARG,
+        "--positions learned is for numbers; with --%s leave it out: tokens know their index "
+        "(--positions index)",
+        kind->setting);
+    return DT_OK;
+}
+
 dt_status dt_source_settle(dt_config *config) {
     const dt_source_kind *kind = dt_source_kind_of(config);
     return kind->settle ? kind->settle(config) : DT_OK;

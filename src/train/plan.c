@@ -119,6 +119,7 @@ static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoin
                plan->path, was->subject(&checkpoint->config), is->subject(&next));
     DT_TRY(dt_config_check(&next));
     DT_TRY(dt_source_check(&next));
+    DT_TRY(dt_source_check_given(&next, &request->given));
     DT_TRY(settle_beside(&next, plan->path));
     DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                             plan->path));
@@ -153,7 +154,8 @@ dt_status dt_plan_begin(dt_start_plan *plan, const dt_start_request *request) {
     DT_REQUIRE(!(request->init_from && request->resume), DT_ERR_ARG,
                "--init-from begins a new run and --resume goes on with an old one; leave one out");
     DT_TRY(dt_config_check(&plan->config));
-    return dt_source_check(&plan->config);
+    DT_TRY(dt_source_check(&plan->config));
+    return dt_source_check_given(&plan->config, &request->given);
 }
 
 dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoint *checkpoint,

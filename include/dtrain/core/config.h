@@ -33,7 +33,14 @@ typedef struct {
 enum { DT_CADENCE_SECONDS = 300, DT_CADENCE_NEVER = 1000000000 };
 double dt_cadence_most_seconds(const dt_cadence *cadence);
 
-enum { DT_PATH_MAX = 1024, DT_OPS_MAX = 16, DT_MAX_SHARDS = 1024, DT_FILE_DIGEST_MAX = 55 };
+enum {
+    DT_PATH_MAX = 1024,
+    DT_OPS_MAX = 16,
+    DT_MAX_SHARDS = 1024,
+    DT_FILE_DIGEST_MAX = 55,
+    DT_SEPARATOR_MAX = 80,
+    DT_PATHS_EACH = 180
+};
 
 /* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
  * filled. */
@@ -63,8 +70,12 @@ typedef struct {
     int64_t train_examples;                    /* 0: an endless stream */
     char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
     char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
-    char text[DT_PATH_MAX];                    /* running text to learn instead; "": none */
-    char tokenizer[DT_PATH_MAX];               /* what its tokens are */
+    char text[DT_PATH_MAX];            /* running text to learn instead: paths with ":" between
+                                          them; "": none */
+    char validation_text[DT_PATH_MAX]; /* to validate on, instead of a part of it; "": none */
+    char document_separator[DT_SEPARATOR_MAX + 1]; /* a line that ends a document; "": none */
+    double validation_share, test_share;           /* parts of it that are not trained on */
+    char tokenizer[DT_PATH_MAX];                   /* what its tokens are */
     /* model */
     int64_t layers, width, heads;
     int64_t context;      /* tokens of the longest problem; 0: as the data needs */
@@ -101,7 +112,8 @@ typedef enum {
     DT_SETTING_INT,
     DT_SETTING_REAL,
     DT_SETTING_TEXT,
-    DT_SETTING_PATH, /* a text; ~/ at its beginning is the home folder */
+    DT_SETTING_PATH,  /* a text; ~/ at its beginning is the home folder */
+    DT_SETTING_PATHS, /* several, ":" between them; one that is given again adds to them */
     DT_SETTING_CHOICE,
     DT_SETTING_CADENCE,
     DT_SETTING_DURATION

@@ -63,6 +63,8 @@ struct dt_source_kind {
     const char *(*subject)(const dt_config *config);
     /* Its own settings, whether it is wanted or not. DT_ERR_ARG. */
     dt_status (*check)(const dt_config *config);
+    /* Whether its tokens know their index in the text, whatever --positions says. */
+    bool index_positions;
     /* Whether training texts are new ones without end unless train-examples says how many. */
     bool endless;
     /* What the data decides, at the start of a run, where the settings leave it open; later starts
@@ -149,6 +151,10 @@ const dt_source_kind *dt_source_kind_of(const dt_config *config);
 
 dt_status dt_source_check(const dt_config *config);
 dt_status dt_source_settle(dt_config *config);
+
+/* What a person asks for by itself, though the data decides it: DT_ERR_ARG. config: with `given`
+ * applied. */
+dt_status dt_source_check_given(const dt_config *config, const dt_overrides *given);
 
 /* Whether a setting belongs to the data alone; and all such settings as they are at first. */
 bool dt_source_settles(const dt_config *config, const dt_setting *setting);

@@ -21,9 +21,10 @@ typedef struct {
 } dt_document_piece;
 
 /**
- * Find the files that the settings name. A document is a file; a line that is DT_END_OF_DOCUMENT
- * ends one, too. The last twentieth of all bytes is for tests, the one before for validation, the
- * rest for training.
+ * Find the files that the settings name; of folders all regular ones, in the order of their names,
+ * but hidden ones and those of --out. A document is a file; a line that is DT_END_OF_DOCUMENT or
+ * --document-separator ends one, too. Of all bytes the last --test-share is for tests, and
+ * --validation-share before it for validation, or else --validation-text.
  *
  * @param characters  no part begins within a character
  * @return DT_ERR_NO_INPUT
@@ -38,13 +39,15 @@ uint64_t dt_documents_bytes(const dt_documents *documents);
  * times. */
 dt_digest dt_documents_stamp(const dt_documents *documents);
 
-/* From the first byte on, again. */
-dt_status dt_documents_rewind(dt_documents *documents);
+/* From the first byte on, again. what: is done with it, for people: "reading"; kept by reference.
+ */
+void dt_documents_rewind(dt_documents *documents, const char *what);
 
 /* The next piece; *found: false at the end. DT_ERR_IO; DT_ERR_DATA: a file is being written to. */
 dt_status dt_documents_next(dt_document_piece *piece, bool *found, dt_documents *documents);
 
-/* Once all has been read: "SIZE-XXH3" of the bytes of all files. */
+/* Once all has been read: "SIZE-XXH3" of the bytes of all files, and where there are several also
+ * of their sizes. */
 void dt_documents_digest(char digest[DT_FILE_DIGEST_MAX + 1], const dt_documents *documents);
 
 /* Raise DT_ERR_DATA: a byte at an offset of a file is not what is wanted.

@@ -13,8 +13,10 @@
 
 #include "documents.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/core/work.h"
 #include "dtrain/data/encoder.h"
 #include "file.h"
+#include "folders.h"
 #include "vocabulary.h"
 
 /* In --out. */
@@ -80,7 +82,7 @@ static dt_status begin_piece(encoding *e, const job *j, const dt_document_piece 
 }
 
 static dt_status encode_pieces(encoding *e, const job *j) {
-    DT_TRY(dt_documents_rewind(j->documents));
+    dt_documents_rewind(j->documents, "turning the text into tokens");
     for (;;) {
         dt_document_piece piece;
         bool found;
@@ -130,8 +132,10 @@ done:
 /* The file of a text in a vocabulary. */
 static bool name_file(char path[DT_PATH_MAX], const job *j, const char *digest,
                       const char *vocabulary) {
+    const dt_config *config = j->config;
     char key[2 * DT_PATH_MAX];
-    snprintf(key, sizeof key, "%s %s %s", digest, j->config->tokenizer, vocabulary);
+    snprintf(key, sizeof key, "%s %s %s %.17g %.17g %s", digest, config->tokenizer, vocabulary,
+             config->validation_share, config->test_share, config->document_separator);
     const int length = snprintf(path, DT_PATH_MAX, "%s/" FOLDER "/%.16s.tokens", j->config->out,
                                 dt_digest_of(key, strlen(key)).text);
     return j->config->out[0] && length < DT_PATH_MAX;
@@ -165,37 +169,15 @@ static dt_status find_file(dt_tokens **tokens, const job *j, const char *digest)
 
 /* ---- making one ---- */
 
-/* The folder of a file, and those above; *made: beginning of the path that was not there. */
-static bool make_folders(size_t *made, const char *path) {
-    char folder[DT_PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    *made = 0;
-    for (size_t i = 1; folder[i]; i++) {
-        if (folder[i] != '/' || folder[i - 1] == '/') continue;
-        folder[i] = '\0';
-        if (mkdir(folder, 0777) == 0) {
-            if (*made == 0) *made = i;
-        } else if (errno != EEXIST) {
-            return false;
-        }
-        folder[i] = '/';
-    }
-    return true;
-}
-
-static void remove_folders(const char *path, size_t made) {
-    char folder[DT_PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    for (char *slash; made > 0 && (slash = strrchr(folder, '/')) && slash >= folder + made;) {
-        *slash = '\0';
-        if (rmdir(folder) != 0) return;
-    }
-}
-
 static bool is_file(int file, const char *path) {
     struct stat x, y;
     return fstat(file, &x) == 0 && lstat(path, &y) == 0 && x.st_dev == y.st_dev &&
            x.st_ino == y.st_ino;
+}
+
+static uint64_t size_of(int file) {
+    struct stat info;
+    return fstat(file, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
 /* Opens what will become the file, once no other process writes it; -1: that is not possible here.
@@ -209,8 +191,10 @@ static dt_status open_locked(int *file, dt_tokens **tokens, const char *temporar
         if (*file < 0) return DT_OK;
         int error;
         while ((error = flock(*file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno) == EWOULDBLOCK ||
-               error == EINTR)
+               error == EINTR) {
+            dt_work_tell("waiting for the tokens", size_of(*file), 0);
             nanosleep(&pause, NULL);
+        }
         dt_status status = DT_OK;
         if (!error) status = dt_tokens_open(tokens, path);
         const bool own = is_file(*file, temporary);
@@ -241,7 +225,7 @@ static dt_status make_named(dt_tokenized *out, const job *j, const dt_tokenizer 
     size_t made;
     snprintf(temporary, sizeof temporary, "%.*s.%s.tmp", (int)(name - path), path, name);
     dt_status status = DT_OK;
-    if (make_folders(&made, path)) status = open_locked(&file, &out->tokens, temporary, path);
+    if (dt_folders_make(&made, path)) status = open_locked(&file, &out->tokens, temporary, path);
     if (file >= 0) {
         status = ftruncate(file, 0) == 0 ? DT_OK : DT_ERR_IO;
         if (status == DT_OK) status = encode_all(&out->tokens, j, tokenizer, file, path);
@@ -259,7 +243,7 @@ static dt_status make_named(dt_tokenized *out, const job *j, const dt_tokenizer 
             unlink(temporary);
         }
     }
-    if (!out->tokens) remove_folders(path, made);
+    if (!out->tokens) dt_folders_remove(path, made);
     return status;
 }
 
@@ -330,5 +314,5 @@ void dt_tokenized_discard(dt_tokenized *tokenized) {
     dt_tokens_close(&tokenized->tokens);
     if (!tokenized->path[0]) return;
     unlink(tokenized->path);
-    remove_folders(tokenized->path, tokenized->folders);
+    dt_folders_remove(tokenized->path, tokenized->folders);
 }

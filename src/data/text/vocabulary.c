@@ -81,7 +81,7 @@ static dt_status look_through(survey *s, dt_documents *documents, bool character
     dt_split split = DT_TRAIN;
     uint64_t end = 0;
     const char *path = NULL;
-    DT_TRY(dt_documents_rewind(documents));
+    dt_documents_rewind(documents, "reading the text");
     for (;;) {
         bool found;
         DT_TRY(dt_documents_next(&piece, &found, documents));

@@ -8,6 +8,7 @@
 #include "dtrain/text/source.h"
 #include "dtrain/text/windows.h"
 #include "file.h"
+#include "spool.h"
 #include "vocabulary.h"
 
 /* ---- settings ---- */
@@ -21,6 +22,12 @@ static const char *subject(const dt_config *config) { return config->text; }
 
 static dt_status check(const dt_config *config) {
     DT_TRY(dt_vocabulary_check(config));
+    DT_REQUIRE(wanted(config) || !config->validation_text[0], DT_ERR_ARG,
+               "--validation-text %s is to validate on, and there is no --text to learn",
+               config->validation_text);
+    DT_REQUIRE(config->validation_share + config->test_share < 1, DT_ERR_ARG,
+               "--validation-share %g and --test-share %g leave nothing to train on",
+               config->validation_share, config->test_share);
     DT_REQUIRE(!wanted(config) || !config->train_file[0], DT_ERR_ARG,
                "--text %s is running text and --train-file %s has lines, and a model learns one of "
                "them; leave one out, or make it empty: \"\"",
@@ -39,9 +46,10 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
     config->context = (int64_t)context_of(config);
     config->positions = DT_POSITIONS_INDEX;
     DT_REQUIRE(config->eval_every == 0 || facts->windows[DT_VALIDATION] > 0, DT_ERR_ARG,
-               "%s has no window for validation, which is a twentieth of it; give more text, or "
+               "%s has no window for validation (--validation-share %g); give more text, or "
                "--eval-every 0",
-               config->text);
+               config->validation_text[0] ? config->validation_text : config->text,
+               config->validation_share);
     const int64_t windows = (int64_t)facts->windows[DT_TRAIN];
     if (config->train_examples == 0 || config->train_examples > windows)
         config->train_examples = windows;
@@ -56,10 +64,13 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
 
 /* What was made for settings that do not fit is not kept. */
 static dt_status settle(dt_config *config) {
-    dt_windows *windows;
-    DT_TRY(dt_windows_open(&windows, config, NULL, context_of(config), true));
-    const dt_status status = settle_by(config, dt_windows_about(windows));
+    dt_windows *windows = NULL;
+    dt_spools spools;
+    DT_TRY(dt_spool(&spools, config));
+    dt_status status = dt_windows_open(&windows, config, NULL, context_of(config), true);
+    if (status == DT_OK) status = settle_by(config, dt_windows_about(windows));
     if (status != DT_OK) dt_windows_discard(&windows);
+    if (status != DT_OK) dt_spools_discard(&spools);
     dt_windows_close(&windows);
     return status;
 }
@@ -108,9 +119,14 @@ static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *con
 
 static void announce(const dt_source *source) {
     const dt_windows_facts *facts = dt_windows_about(source->data);
-    dt_log_info("text: %s, %llu bytes: %llu tokens to train on, in %llu windows; %llu for "
+    char documents[48] = "";
+    if (facts->documents > 1) {
+        snprintf(documents, sizeof documents, " in %llu documents",
+                 (unsigned long long)facts->documents);
+    }
+    dt_log_info("text: %s, %llu bytes%s: %llu tokens to train on, in %llu windows; %llu for "
                 "validation, %llu for tests",
-                source->config.text, (unsigned long long)facts->bytes,
+                source->config.text, (unsigned long long)facts->bytes, documents,
                 (unsigned long long)facts->tokens[DT_TRAIN],
                 (unsigned long long)facts->windows[DT_TRAIN],
                 (unsigned long long)facts->tokens[DT_VALIDATION],
@@ -225,6 +241,7 @@ const dt_source_kind dt_windows_source = {
     .name = "running text",
     .texts = "windows",
     .setting = "text",
+    .index_positions = true,
     .wanted = wanted,
     .subject = subject,
     .check = check,

@@ -1,0 +1,17 @@
+/* What takes long tells how far it is; whoever watches over it listens. */
+#ifndef DTRAIN_WORK_H
+#define DTRAIN_WORK_H
+
+#include <stdint.h>
+
+/* what: "reading tale.txt"; done of all units of it; all 0: unknown. */
+typedef void dt_work_listener(void *context, const char *what, uint64_t done, uint64_t all);
+
+/* From here on this thread's work is told to a listener; NULL: to nobody. context: kept by
+ * reference. */
+void dt_work_listen(dt_work_listener *listener, void *context);
+
+/* Some of it has been done. Costs next to nothing. */
+void dt_work_tell(const char *what, uint64_t done, uint64_t all);
+
+#endif
