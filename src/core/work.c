@@ -13,6 +13,6 @@ void dt_work_listen(dt_work_listener *call, void *context) {
     listener.context = context;
 }
 
-void dt_work_tell(const char *what, uint64_t done, uint64_t all) {
-    if (listener.call) listener.call(listener.context, what, done, all);
+dt_status dt_work_tell(const char *what, uint64_t done, uint64_t all) {
+    return listener.call ? listener.call(listener.context, what, done, all) : DT_OK;
 }

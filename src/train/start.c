@@ -4,9 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/core/work.h"
 #include "dtrain/run/newest.h"
+#include "dtrain/run/signals.h"
+#include "dtrain/run/startup.h"
 #include "dtrain/train/start.h"
 #include "folder.h"
 #include "plan.h"
@@ -119,12 +123,69 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
     }
 }
 
+/* ---- while rank 0 decides ---- */
+
+/* Reading a large text takes long: rank 0 says now and then that it goes on, and the others wait as
+ * long as it does. */
+typedef struct {
+    dt_comm *comm;
+    double told, shown; /* dt_seconds_now() */
+    dt_status status;   /* of telling */
+} leader;
+
+static dt_status tell(leader *l, int64_t going) {
+    if (l->status == DT_OK) l->status = dt_comm_broadcast(l->comm, &going, sizeof going);
+    return l->status;
+}
+
+static dt_status go_on(void *context, const char *what, uint64_t done, uint64_t all) {
+    static const double TELL = 1, SHOW = 5;
+    leader *l = context;
+    const double now = dt_seconds_now();
+    if (now - l->told >= TELL) {
+        l->told = now;
+        dt_startup_enter(DT_STARTUP_FOLDER);
+        (void)tell(l, 1);
+    }
+    if (dt_signals_stop()) {
+        dt_log_warn("stopped by %s while %s", dt_signals_name(dt_signals_stop()), what);
+        DT_RAISE(DT_ERR_STOPPED, "the start was stopped");
+    }
+    if (now - l->shown < SHOW) return DT_OK;
+    l->shown = now;
+    if (all > 0) {
+        dt_log_info("%s: %.0f %% of %.0f MB", what, 100 * (double)done / (double)all,
+                    (double)all / 1e6);
+    } else {
+        dt_log_info("%s: %.0f MB", what, (double)done / 1e6);
+    }
+    return DT_OK;
+}
+
+static dt_status lead(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
+                      dt_comm *comm, const dt_start_request *request) {
+    const double now = dt_seconds_now();
+    leader l = {.comm = comm, .told = now, .shown = now};
+    dt_work_listen(go_on, &l);
+    const dt_status status = decide(plan, checkpoint, lock, request, dt_comm_size(comm));
+    dt_work_listen(NULL, NULL);
+    return tell(&l, 0) == DT_OK ? status : l.status;
+}
+
+static dt_status follow(dt_comm *comm) {
+    for (int64_t going = 1; going;) {
+        DT_TRY(dt_comm_broadcast(comm, &going, sizeof going));
+        if (going) dt_startup_enter(DT_STARTUP_FOLDER);
+    }
+    return DT_OK;
+}
+
 dt_status dt_start_decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
                           dt_session *s, const dt_start_request *request) {
     memset(plan, 0, sizeof *plan);
-    dt_status status = DT_OK;
-    if (dt_comm_rank(s->comm) == 0)
-        status = decide(plan, checkpoint, lock, request, dt_comm_size(s->comm));
+    const dt_status status = dt_comm_rank(s->comm) == 0
+                                 ? lead(plan, checkpoint, lock, s->comm, request)
+                                 : follow(s->comm);
     DT_TRY(dt_comm_agree(s->comm, status));
     DT_TRY(dt_comm_broadcast(s->comm, plan, sizeof *plan));
     dt_log_open((dt_log_level)plan->config.log_level, (int)dt_comm_rank(s->comm));

@@ -275,7 +275,7 @@ static dt_status fill_block(dt_documents *d) {
     dt_digester_add(d->digester, d->block + kept, more);
     d->got = kept + more;
     d->ended = d->got < BLOCK;
-    dt_work_tell(d->what, file->begin + d->offset + d->got, d->bytes);
+    DT_TRY(dt_work_tell(d->what, file->begin + d->offset + d->got, d->bytes));
     DT_REQUIRE(!d->ended || d->offset + d->got == file->size, DT_ERR_DATA,
                "%s is being written to; start again when it is complete", file->path);
     return DT_OK;

@@ -43,7 +43,7 @@ static dt_status copy(int to, int from, const char *path, const char *name) {
         if (got == 0) break;
         DT_TRY_DONE(write_all(to, block, (size_t)got, path));
         done += (uint64_t)got;
-        dt_work_tell("reading the pipe", done, 0);
+        DT_TRY_DONE(dt_work_tell("reading the pipe", done, 0));
     }
     DT_REQUIRE_DONE(fsync(to) == 0, DT_ERR_IO, "%s cannot be written: %s", path, strerror(errno));
 done:

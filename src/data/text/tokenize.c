@@ -180,25 +180,33 @@ static uint64_t size_of(int file) {
     return fstat(file, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
+/* *error: of the system, if there are no locks. */
+static dt_status wait_for_lock(int *error, int file) {
+    static const struct timespec pause = {.tv_nsec = 20000000};
+    for (;;) {
+        *error = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+        if (*error != EWOULDBLOCK && *error != EINTR) return DT_OK;
+        DT_TRY(dt_work_tell("waiting for the tokens", size_of(file), 0));
+        nanosleep(&pause, NULL);
+    }
+}
+
 /* Opens what will become the file, once no other process writes it; -1: that is not possible here.
  * *tokens: another process has made the file. */
 static dt_status open_locked(int *file, dt_tokens **tokens, const char *temporary,
                              const char *path) {
-    static const struct timespec pause = {.tv_nsec = 20000000};
     *tokens = NULL;
     for (;;) {
         *file = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (*file < 0) return DT_OK;
         int error;
-        while ((error = flock(*file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno) == EWOULDBLOCK ||
-               error == EINTR) {
-            dt_work_tell("waiting for the tokens", size_of(*file), 0);
-            nanosleep(&pause, NULL);
-        }
-        dt_status status = DT_OK;
-        if (!error) status = dt_tokens_open(tokens, path);
+        dt_status status = wait_for_lock(&error, *file);
+        if (!error && status == DT_OK) status = dt_tokens_open(tokens, path);
         const bool own = is_file(*file, temporary);
-        if (!error && status == DT_OK && !*tokens && own) return DT_OK;
+        if (!error && status == DT_OK && !*tokens && own) {
+            if (ftruncate(*file, 0) == 0) return DT_OK;
+            error = errno;
+        }
         if (*tokens && own) unlink(temporary);
         close(*file);
         *file = -1;
@@ -227,8 +235,7 @@ static dt_status make_named(dt_tokenized *out, const job *j, const dt_tokenizer 
     dt_status status = DT_OK;
     if (dt_folders_make(&made, path)) status = open_locked(&file, &out->tokens, temporary, path);
     if (file >= 0) {
-        status = ftruncate(file, 0) == 0 ? DT_OK : DT_ERR_IO;
-        if (status == DT_OK) status = encode_all(&out->tokens, j, tokenizer, file, path);
+        status = encode_all(&out->tokens, j, tokenizer, file, path);
         if (status == DT_OK && rename(temporary, path) != 0) {
             status = dt_error_raise(DT_ERR_CREATE, __FILE__, __LINE__, "cannot rename %s to %s: %s",
                                     temporary, path, strerror(errno));
