@@ -43,6 +43,7 @@ void fixture_batch_create(dt_batch *batch, const fixture_lengths *lengths, size_
     *batch = (dt_batch){0};
     while (lengths->length[batch->problems]) batch->tokens += lengths->length[batch->problems++];
     batch->offset = reference_alloc(batch->problems + 1, sizeof(int32_t));
+    batch->document = reference_alloc(batch->problems + 1, sizeof(int32_t));
     batch->token = reference_alloc(batch->tokens, sizeof(int32_t));
     batch->position = reference_alloc(batch->tokens, sizeof(int32_t));
     batch->place = reference_alloc(batch->tokens, sizeof(int32_t));
@@ -59,10 +60,13 @@ void fixture_batch_create(dt_batch *batch, const fixture_lengths *lengths, size_
         }
         batch->offset[b + 1] = (int32_t)n;
     }
+    batch->documents = batch->problems;
+    memcpy(batch->document, batch->offset, (batch->problems + 1) * sizeof *batch->document);
 }
 
 void fixture_batch_destroy(dt_batch *batch) {
     free(batch->offset);
+    free(batch->document);
     free(batch->token);
     free(batch->position);
     free(batch->place);
