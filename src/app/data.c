@@ -109,7 +109,9 @@ static const command_option OPTIONS[] = {
 };
 
 static bool knows(const dt_setting *setting) {
-    return strcmp(setting->section, "data") == 0 || strcmp(setting->name, "seed") == 0;
+    static const char *const known[] = {"seed", "context"};
+    return strcmp(setting->section, "data") == 0 ||
+           command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 
 const command DATA = {
