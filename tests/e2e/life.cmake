@@ -10,6 +10,7 @@ endfunction()
 
 dt_e2e(kill 240)
 dt_e2e_long(kill 2400 200)
+dt_e2e(text 300)
 dt_e2e(stop 180)
 dt_e2e_long(stop 1800 100)
 dt_e2e(term 240)

@@ -417,8 +417,9 @@ static void documents_end_with_a_token(void **state) {
     (void)state;
     static const char bytes[] = "<|endoftext|>\r\nab\ncd\n<|endoftext|>\n\n <|endoftext|>\n"
                                 "<|endoftext|>e\n<|endoftext|>\n<|endoftext|>\nlast<|endoftext|>";
-    static const char wanted[] = "\x01"
-                                 "ab\ncd\n\x01\n <|endoftext|>\n<|endoftext|>e\n\x01last<|endoftext|>";
+    static const char wanted[] =
+        "\x01"
+        "ab\ncd\n\x01\n <|endoftext|>\n<|endoftext|>e\n\x01last<|endoftext|>";
     dt_config config = settings("bytes");
     dt_windows *windows;
     dt_text window = {0};
