@@ -166,10 +166,13 @@ static void round_done(void *context, uint64_t done, uint64_t wrong) {
 
 static dt_status report_stop(const dt_eval_result *result, const dt_eval_request *request,
                              const error_list *list) {
-    dt_log_warn(
-        "stopped by %s after %" PRIu64 " of %" PRIu64 " problems, %" PRIu64 " of them wrong%s%s",
-        dt_signals_name(dt_signals_stop()), result->done, request->problems.count, result->wrong,
-        list->path ? "; they are listed in " : "", list->path ? list->partial : "");
+    char wrong[48] = "";
+    if (result->answers)
+        snprintf(wrong, sizeof wrong, ", %" PRIu64 " of them wrong", result->wrong);
+    dt_log_warn("stopped by %s after %" PRIu64 " of %" PRIu64 " %s%s%s%s",
+                dt_signals_name(dt_signals_stop()), result->done, request->problems.count,
+                result->kind->texts, wrong, list->path ? "; they are listed in " : "",
+                list->path ? list->partial : "");
     DT_REQUIRE(dt_signals_stop() != SIGPIPE, DT_ERR_IO, "standard output cannot be written");
     DT_RAISE(DT_ERR_STOPPED, "the evaluation was stopped");
 }
@@ -207,8 +210,7 @@ static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const ev
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     request.errors = list.file;
     if (speaks) {
-        dt_eval_bar_open(&w.bar, request.problems.count, dt_comm_size(s->comm),
-                         (dt_log_level)source->config.log_level);
+        dt_eval_bar_open(&w.bar, source, request.problems.count, dt_comm_size(s->comm));
         request.progress = &progress;
     }
     status = dt_evaluate(&result, s, loaded->model, source, &request);

@@ -305,7 +305,7 @@ dt_status dt_evaluate(dt_eval_result *result, dt_session *s, dt_model *model,
     const size_t units = ROUND_UNITS * dt_comm_size(s->comm);
     evaluator e = {.model = model, .source = source, .request = request};
     uint64_t texts = 0;
-    *result = (dt_eval_result){.kind = source->kind};
+    *result = (dt_eval_result){.kind = source->kind, .answers = dt_source_has_answers(source)};
     dt_status status;
     DT_TRY_DONE(
         dt_comm_agree(s->comm, dt_source_count(&texts, source, which->split, which->count)));

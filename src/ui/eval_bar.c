@@ -10,9 +10,13 @@
 
 static const double BAR_SECONDS = 0.2, LINE_SECONDS = 10;
 
-void dt_eval_bar_open(dt_eval_bar *bar, uint64_t problems, size_t ranks, dt_log_level level) {
-    *bar = (dt_eval_bar){.problems = problems, .ranks = ranks, .start = dt_seconds_now()};
-    dt_bar_open(&bar->bar, level, BAR_SECONDS, LINE_SECONDS);
+void dt_eval_bar_open(dt_eval_bar *bar, const dt_source *source, uint64_t problems, size_t ranks) {
+    *bar = (dt_eval_bar){.texts = source->kind->texts,
+                         .answers = dt_source_has_answers(source),
+                         .problems = problems,
+                         .ranks = ranks,
+                         .start = dt_seconds_now()};
+    dt_bar_open(&bar->bar, (dt_log_level)source->config.log_level, BAR_SECONDS, LINE_SECONDS);
 }
 
 void dt_eval_bar_close(dt_eval_bar *bar) { dt_bar_close(&bar->bar); }
@@ -25,13 +29,13 @@ static uint64_t guess_done(const dt_eval_bar *bar) {
 
 static void show(const dt_eval_bar *bar, double now) {
     enum { INNER = 20 };
-    char left[32], says[160], line[200], brackets[INNER + 3];
+    char left[32], wrong[32] = "", says[160], line[200], brackets[INNER + 3];
     const uint64_t done = guess_done(bar);
     const double rate = (double)done / (now - bar->start);
     dt_progress_duration(left, sizeof left, (double)(bar->problems - done) / rate);
-    snprintf(says, sizeof says,
-             "%" PRIu64 "/%" PRIu64 "  %" PRIu64 " wrong  %.0f problems/s  %s left", done,
-             bar->problems, bar->wrong, rate, left);
+    if (bar->answers) snprintf(wrong, sizeof wrong, "  %" PRIu64 " wrong", bar->wrong);
+    snprintf(says, sizeof says, "%" PRIu64 "/%" PRIu64 "%s  %.0f %s/s  %s left", done,
+             bar->problems, wrong, rate, bar->texts, left);
     if (!bar->bar.terminal) {
         dt_log_info("%s", says);
         return;

@@ -222,16 +222,17 @@ void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool b
         json_used += (size_t)snprintf(json + json_used, sizeof json - json_used,
                                       ",\"exact_match_%s\":%.6f", kind->name, value);
     }
-    char bits[48] = "";
+    char bits[48] = "", exact[32] = "";
+    /* Text without an end has no answer that is right or wrong. */
+    if (p->source->ends) snprintf(exact, sizeof exact, "  exact %.2f%%", 100 * row->exact_match);
     if (p->source->bits_per_byte) {
         snprintf(bits, sizeof bits, "  bits per byte %.4f", row->bits_per_byte);
         snprintf(json + json_used, sizeof json - json_used, ",\"bits_per_byte\":%s",
                  json_number(loss, "%.9g", row->bits_per_byte));
     }
-    dt_log_info("validation at %lld: loss %.4f  perplexity %s%s  tokens %.2f%%  exact %.2f%% %s%s",
+    dt_log_info("validation at %lld: loss %.4f  perplexity %s%s  tokens %.2f%%%s %s%s",
                 (long long)row->step, row->loss, dt_perplexity_text(perplexity, 3, row->perplexity),
-                bits, 100 * row->token_accuracy, 100 * row->exact_match, parts,
-                best ? "  (best)" : "");
+                bits, 100 * row->token_accuracy, exact, parts, best ? "  (best)" : "");
     snprintf(line, sizeof line,
              "{\"event\":\"validation\",\"step\":%lld,\"loss\":%s,\"token_accuracy\":%.6f,"
              "\"exact_match\":%.6f%s}",

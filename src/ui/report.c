@@ -29,6 +29,7 @@ void dt_report_text(const dt_eval_result *result, const dt_eval_problems *proble
            dt_perplexity_text(perplexity, 4, exp(t->loss / t->scored)));
     if (kind->bits_per_byte) printf("bits per byte   %.5f\n", dt_eval_bits_per_byte(result));
     printf("token accuracy  %.4f %%\n", 100 * t->correct / t->scored);
+    if (!result->answers) return;
     printf("exact match     %.3f %%", 100 * share_of(all.right, all.problems));
     if (kind->answers)
         printf("   (the working as well: %.3f %%)", 100 * share_of(all.text, all.problems));

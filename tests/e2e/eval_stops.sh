@@ -73,6 +73,15 @@ done
 watch 0 timeout -k 5 120 "$dtrain" eval slow --count 200000 >watched || fail "not watched"
 soon 75 "a signal to the only process"
 
+# Lines are called lines; without answers none of them is wrong.
+seq -f '%08.0f is the number of this line' 400000 >lines.txt
+expect_exit 0 start alone --train-file lines.txt --layers 2 --width 128 --heads 4 --steps 1 --batch 8 --shards 4 --eval-every 0 \
+    --log-level error --out lines
+watch 0 timeout -k 5 120 "$dtrain" eval lines --split train --count 300000 >watched || fail "not watched"
+soon 75 "a signal while lines are evaluated"
+expect_text err "of 300000 lines"
+! grep -qE "problems|wrong" err || fail "lines are called problems, or wrong"
+
 # ---- the reader of its output goes away ----
 
 { timeout -k 5 60 "$dtrain" eval slow --count 200000 2>err || echo $? >ended; } | true

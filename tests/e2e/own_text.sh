@@ -121,7 +121,7 @@ expect_text err words.txt
 expect_exit 0 start 3 "${replay[@]}" --train-file elsewhere/moved.txt
 expect_text out "the same bytes"
 expect_exit 0 start 2 eval words --train-file elsewhere/moved.txt --count 50
-expect_text out "50 lines of the test split"
+expect_text out "50 lines of the test split" "exact match"
 expect_exit 0 start 2 --out words --steps 210 --train-file elsewhere/moved.txt
 expect_text err "changed: " "train-file words.txt -> elsewhere/moved.txt"
 say "the file may move"
@@ -218,7 +218,8 @@ import re
 goes_on, begins = open("out").read().splitlines()
 assert goes_on == "ea, と言った" and re.fullmatch(r"\d if by (land|sea, と言った)", begins), (goes_on, begins)' || fail "the model does not continue the text"
 expect_exit 0 start 2 eval plain
-expect_text out "lines of the test split" "nats per token"
+expect_text out "lines of the test split" "nats per token" "token accuracy"
+! grep -q "exact match" out || fail "lines without answers are right or wrong"
 say "the model continues plain text"
 
 # ---- a line longer than any buffer ----

@@ -111,6 +111,9 @@ struct dt_source_kind {
      * than the given text does. */
     bool answers;
     bool ends; /* whether texts end, with token 0; others go on until they are cut */
+    /* Whether texts have answers, which are right or wrong; without them, a text is only more or
+     * less likely. NULL: they have. */
+    bool (*has_answers)(const dt_source *source);
     /* Whether an answer is right; counts it in the tally. errors: a line of the list of errors is
      * appended if it is wrong; NULL: none is. */
     dt_status (*judge)(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
@@ -180,6 +183,9 @@ dt_source dt_source_for_asking(const dt_config *config, const dt_tokenizer *toke
 
 /* The same data under other settings; by reference, not to be closed. */
 dt_source dt_source_with(const dt_source *source, const dt_config *config);
+
+/* Whether its texts have answers, which are right or wrong. */
+bool dt_source_has_answers(const dt_source *source);
 
 /* How many texts a split has, at most `wanted`. */
 dt_status dt_source_count(uint64_t *count, const dt_source *source, dt_split split,

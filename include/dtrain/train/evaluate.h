@@ -44,6 +44,7 @@ typedef struct {
     int64_t *tally;  /* the source's own */
     uint64_t done;   /* texts; fewer than were asked for only if interrupted */
     uint64_t wrong;
+    bool answers;     /* whether texts have some, so that they are right or wrong */
     uint64_t bytes;   /* of the text that the scored tokens encode */
     bool interrupted; /* by a signal: total and wrong cover texts 0 … done-1; the counts are
                          incomplete */

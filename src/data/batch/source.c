@@ -7,6 +7,10 @@ dt_source dt_source_with(const dt_source *source, const dt_config *config) {
     return (dt_source){source->kind, *config, source->tokenizer, NULL, source->data};
 }
 
+bool dt_source_has_answers(const dt_source *source) {
+    return !source->kind->has_answers || source->kind->has_answers(source);
+}
+
 dt_status dt_source_count(uint64_t *count, const dt_source *source, dt_split split,
                           uint64_t wanted) {
     DT_TRY(source->kind->count(count, source, split));

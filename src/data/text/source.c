@@ -185,6 +185,10 @@ static dt_status count(uint64_t *texts, const dt_source *source, dt_split split)
 
 /* ---- answers ---- */
 
+static bool has_answers(const dt_source *source) {
+    return dt_lines_about(source->data)->answers > 0;
+}
+
 /* What follows the prompt, without the end of the line, which is not generated. */
 static bool is_rest(const dt_text *text, const char *produced) {
     const size_t length = strlen(produced);
@@ -270,6 +274,7 @@ const dt_source_kind dt_lines_source = {
     .train_length = train_length,
     .judge = judge,
     .ends = true,
+    .has_answers = has_answers,
     .hint = "a prompt, or how a text begins",
     .ask = ask,
     .reply = reply_to,

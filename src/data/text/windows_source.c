@@ -193,6 +193,11 @@ static dt_status count(uint64_t *texts, const dt_source *source, dt_split split)
 
 /* ---- answers: there are none, and nothing is generated ---- */
 
+static bool has_answers(const dt_source *source) {
+    (void)source;
+    return false;
+}
+
 static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
                        const dt_answer *answer) {
     (void)tally, (void)errors, (void)source;
@@ -258,6 +263,7 @@ const dt_source_kind dt_windows_source = {
     .write = write,
     .train = train,
     .train_length = train_length,
+    .has_answers = has_answers,
     .judge = judge,
     .bits_per_byte = true,
     .hint = "how a text begins",
