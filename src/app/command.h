@@ -11,6 +11,7 @@
 typedef enum {
     OPTION_FLAG,  /* bool: true */
     OPTION_PATH,  /* const char *: of a file; ~/ at its beginning is the home folder */
+    OPTION_TEXT,  /* const char *: as it is given */
     OPTION_COUNT, /* int64_t, from 0 on */
     OPTION_REAL,  /* double, from 0 on */
     OPTION_SPLIT, /* dt_split */

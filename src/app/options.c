@@ -115,6 +115,7 @@ static dt_status take_own(command_line *line, const command_option *option, cons
     switch (option->kind) {
     case OPTION_FLAG: *(bool *)to = true; return DT_OK;
     case OPTION_PATH: return read_path(to, line, text, option->name);
+    case OPTION_TEXT:
     case ARGUMENT: *(const char **)to = text; return DT_OK;
     case OPTION_COUNT: return read_count(to, text, option->name);
     case OPTION_REAL: return read_real(to, text, option->name);

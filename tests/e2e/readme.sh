@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 top=$here/../..
 readme=$top/README.md
-pages=("$readme" "$top/src/data/README.md")
+pages=("$readme" "$top/src/data/README.md" "$top/io/export/README.md")
 
 # ---- README.md is short, and fits into a terminal ----
 

@@ -19,7 +19,7 @@ refuse() {
 
 # ---- help in every form ----
 
-for command in "" train eval ask info data plot verify; do
+for command in "" train eval ask info data plot verify export import; do
     # shellcheck disable=SC2086 # none or one word
     expect_exit 0 "$dtrain" $command --help
     mv out known

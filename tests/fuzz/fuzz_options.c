@@ -11,7 +11,7 @@ typedef struct {
     const char *target, *later;
     command_words rest;
     bool flag;
-    const char *path;
+    const char *path, *text;
     int64_t count;
     dt_split split;
 } fuzz_own;
@@ -20,6 +20,7 @@ static const command_option OPTIONS[] = {
     {ARGUMENT, offsetof(fuzz_own, target), "CHECKPOINT", NULL, NULL},
     {OPTION_FLAG, offsetof(fuzz_own, flag), "json", NULL, "a flag"},
     {OPTION_PATH, offsetof(fuzz_own, path), "resume", "FILE", "a path"},
+    {OPTION_TEXT, offsetof(fuzz_own, text), "quant", "TYPE", "a text"},
     {OPTION_COUNT, offsetof(fuzz_own, count), "count", "N", "a number"},
     {OPTION_SPLIT, offsetof(fuzz_own, split), "split", "NAME", "a split"},
     {ARGUMENT, offsetof(fuzz_own, later), "LATER", NULL, NULL},

@@ -1,0 +1,47 @@
+/* The formats, and the files of which each consists. Private to io/export. */
+#ifndef DTRAIN_EXPORT_FORMATS_H
+#define DTRAIN_EXPORT_FORMATS_H
+
+#include <stdio.h>
+
+#include "dtrain/export/export.h"
+#include "names.h"
+
+/* Names of files that are read as well as written. */
+#define EXPORT_TENSORS "model.safetensors"
+#define EXPORT_CONFIG "config.json"
+#define EXPORT_TOKENIZER "tokenizer.json"
+#define EXPORT_SETTINGS "dtrain.ini"
+
+/* One file of a format. What cannot be written to `out` is noticed by who opened it. */
+typedef struct {
+    const char *name; /* "model.safetensors" */
+    dt_status (*write)(FILE *out, const dt_export *to);
+} export_part;
+
+typedef struct {
+    const char *name; /* "safetensors" */
+    /* Whether it can hold this model. DT_ERR_ARG. */
+    dt_status (*check)(const dt_export *to);
+    /* Its files, in the order in which they are written; one without a name ends them. */
+    const export_part *(*parts)(const dt_export *to);
+} export_format;
+
+extern const export_format export_to_safetensors, export_to_gguf, export_to_onnx;
+
+/* Room for the values of the largest tensor. */
+dt_status export_values_create(float **values, const dt_layout *layout);
+
+/* ---- files that several formats have ---- */
+
+dt_status export_write_tokenizer(FILE *out, const dt_export *to);
+dt_status export_write_tokenizer_config(FILE *out, const dt_export *to);
+dt_status export_write_settings(FILE *out, const dt_export *to);
+dt_status export_write_facts(FILE *out, const dt_export *to);
+dt_status export_write_card(FILE *out, const dt_export *to);
+
+/* Whether a text of this model ends with the first token of its vocabulary; running text goes on.
+ */
+bool export_has_end(const dt_checkpoint *checkpoint);
+
+#endif

@@ -1,0 +1,108 @@
+"""A model that dtrain has trained, for transformers: a GPT-2 whose positions count numbers rather than their digits, and whose digits
+know their place in their number."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutput
+
+
+class DtrainConfig(PretrainedConfig):
+    """digit_ids: tokens that are digits; carry_ids: those that are part of a number behind a digit; addend_ids: those that are so
+    behind a carry. places: of digits, and 0 for all else. counts_positions: whether tokens have positions."""
+
+    model_type = "dtrain"
+
+    def __init__(self, vocab_size=17, max_position_embeddings=64, hidden_size=128, num_hidden_layers=3, num_attention_heads=4, places=8,
+                 counts_positions=True, digit_ids=(), carry_ids=(), addend_ids=(), **others):
+        self.vocab_size = vocab_size
+        self.max_position_embeddings = max_position_embeddings
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.places = places
+        self.counts_positions = counts_positions
+        self.digit_ids = list(digit_ids)
+        self.carry_ids = list(carry_ids)
+        self.addend_ids = list(addend_ids)
+        super().__init__(**others)
+
+
+class DtrainLayer(nn.Module):
+    """Attention and MLP, each added to the stream."""
+
+    def __init__(self, config):
+        super().__init__()
+        width = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.attn_norm = nn.LayerNorm(width)
+        self.attn_qkv = nn.Linear(width, 3 * width)
+        self.attn_out = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_in = nn.Linear(width, 4 * width)
+        self.mlp_out = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        texts, tokens, width = x.shape
+        qkv = self.attn_qkv(self.attn_norm(x)).view(texts, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.attn_out(attended.transpose(1, 2).reshape(texts, tokens, width))
+        return x + self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(x)), approximate="tanh"))
+
+
+class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
+    """Texts of a batch are equally long, or padded behind their end. Each new token reads the whole text again: there is no cache."""
+
+    config_class = DtrainConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.tok_embed = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.pos_embed = nn.Embedding(config.max_position_embeddings if config.counts_positions else 1, config.hidden_size)
+        self.place_embed = nn.Embedding(config.places, config.hidden_size)
+        self.layers = nn.ModuleList(DtrainLayer(config) for _ in range(config.num_hidden_layers))
+        self.final_norm = nn.LayerNorm(config.hidden_size)
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.tok_embed
+
+    def prepare_inputs_for_generation(self, input_ids, **others):
+        return {"input_ids": input_ids}
+
+    def where(self, ids):
+        """The position and the place of each token, both (texts, tokens), as dt_tokenizer_places gives them."""
+        def those(known):
+            return torch.isin(ids, torch.tensor(known, dtype=ids.dtype, device=ids.device))
+        is_digit, is_carry, is_addend = (those(known) for known in (self.config.digit_ids, self.config.carry_ids, self.config.addend_ids))
+        before = torch.zeros_like(ids[:, 0])
+        digits = torch.zeros_like(before)
+        carried = torch.zeros_like(before, dtype=torch.bool)
+        positions, places = [], []
+        for at in range(ids.shape[1]):
+            in_number = digits > 0
+            carry = in_number & is_carry[:, at]
+            within = carry | (carried & is_addend[:, at])
+            digit = ~within & is_digit[:, at]
+            positions.append(before)
+            places.append(torch.where(digit | in_number, digits + 1, 0))
+            before = before + (~within & ~digit)
+            digits = torch.where(within, digits, torch.where(digit, digits + 1, 0))
+            carried = carry
+        return torch.stack(positions, 1), torch.stack(places, 1).clamp(max=self.config.places - 1)
+
+    def forward(self, input_ids, labels=None, **others):
+        positions, places = self.where(input_ids)
+        if not self.config.counts_positions:
+            positions = torch.zeros_like(positions)
+        x = self.tok_embed(input_ids) + self.pos_embed(positions) + self.place_embed(places)
+        for layer in self.layers:
+            x = layer(x)
+        logits = functional.linear(self.final_norm(x), self.tok_embed.weight)
+        loss = None
+        if labels is not None:
+            loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        return CausalLMOutput(loss=loss, logits=logits)
