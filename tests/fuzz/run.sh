@@ -2,7 +2,7 @@
 # Fuzzes the code that reads other people's files and texts, guided by coverage (libFuzzer), with the address and
 # undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config line options text; by default all
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config line options safetensors text; by default all
 #   tests/fuzz/run.sh coverage [TARGET…]     which lines the inputs found so far reach
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which write the first inputs. FOLDER: where all results are kept
@@ -16,7 +16,7 @@ folder=${FOLDER:-$programs/fuzz}
 seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(checkpoint config line options text)
+((${#targets[@]})) || targets=(checkpoint config line options safetensors text)
 # shellcheck source=jobs/there.sh
 . "$repo/jobs/there.sh"
 need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
@@ -32,9 +32,10 @@ declare -A sources=(
     [config]="$core $data src/model/layout.c"
     [line]="$core"
     [options]="$core $data src/app/options.c src/app/command.c"
+    [safetensors]="$core io/export/safetensors.c io/export/half.c io/export/json.c io/file/replace.c"
     [text]="$core $data"
 )
-declare -A longest=([checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [text]=600)
+declare -A longest=([checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
 
 # build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer.
 build() {
@@ -46,8 +47,8 @@ build() {
     echo "building $target ($kind)"
     # shellcheck disable=SC2046,SC2086 # lists of words
     (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -Wno-psabi "$@" \
-        -Iinclude -Iio/checkpoint -Isrc/app -Isrc/data/arithmetic -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
-        $(pkg-config --cflags --libs inih libxxhash) -lm)
+        -Iinclude -Iio/checkpoint -Iio/export -Isrc/app -Isrc/data/arithmetic -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
+        $(pkg-config --cflags --libs inih libxxhash libcjson) -lm)
     mv "$program.new" "$program"
 }
 
@@ -87,6 +88,19 @@ seeds() {
         printf '%s\n' verify a b --ranks-per-node 2 >"$to.new/two"
         printf '%s\n' --log-level debug ask x -? -5+3 --resume=~/y >"$to.new/help"
         printf '%s\n' help vreify -steps=3 >"$to.new/slips"
+        ;;
+    safetensors)
+        python3 -B - "$to.new" <<'END'
+import json, struct, sys
+def write(name, header, body):
+    text = json.dumps(header).encode()
+    open(f"{sys.argv[1]}/{name}", "wb").write(struct.pack("<Q", len(text)) + text + body)
+def tensor(kind, shape, begin, end):
+    return {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+write("two", {"__metadata__": {"format": "pt"}, "a": tensor("F32", [2, 3], 0, 24), "b": tensor("BF16", [4], 24, 32)}, bytes(32))
+write("kinds", {k: tensor(k, [2], 2 * i, 2 * i + 2) for i, k in enumerate(["U8", "I8", "BOOL"])}, bytes(6))
+write("half", {"x": tensor("F16", [1, 2, 1], 0, 4), "none": tensor("F32", [0], 4, 4), "one": tensor("F64", [], 4, 12)}, bytes(12))
+END
         ;;
     text)
         for name in 90s 23h50m 2e 1e-3 0.5 runs/default '+-*/' cosine '273*274;2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470' \
