@@ -12,6 +12,7 @@
 #   ability disk                 temporary files lie on a disk, not in memory
 #   ability libfuzzer            clang has libFuzzer and the address sanitizer
 #   ability openmpi              the MPI launcher is Open MPI's
+#   ability pypi                 pip reaches PyPI, or what stands for it
 #   ability worktree             the sources stand in a work tree of git
 is_there() {
     if [[ $1 == *" or "* ]]; then
@@ -63,6 +64,14 @@ is_processor() {
     esac
 }
 
+reaches_pypi() {
+    local folder code=0
+    folder=$(mktemp -d)
+    timeout 60 python3 -m pip download --quiet --no-deps --dest "$folder" safetensors >/dev/null 2>&1 || code=$?
+    rm -rf "$folder"
+    return "$code"
+}
+
 is_able() {
     case $1 in
     root) ((EUID == 0)) ;;
@@ -78,6 +87,7 @@ is_able() {
             "$(command -v clang-14 || command -v clang)" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null
         ;;
     openmpi) mpirun --version 2>/dev/null | grep -q 'Open MPI\|OpenRTE' ;;
+    pypi) reaches_pypi ;;
     worktree) git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse 2>/dev/null ;;
     *)
         echo "ability $1: not known" >&2
