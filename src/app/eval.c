@@ -280,6 +280,7 @@ static bool knows(const dt_setting *setting) {
     static const char *const known[] = {"log-level",
                                         "backend",
                                         "precision",
+                                        "sharpness",
                                         "ranks-per-node",
                                         "seed",
                                         "ops",

@@ -92,6 +92,10 @@ static const dt_setting table[] = {
           "most digits of what it is divided by"),
     CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad|chat", "scratchpad",
            "how problems are written: plain, reverse, scratchpad, or chat (in words)"),
+    CHOICE("marks", "data", FIXED, marks, "KIND", "none|start", "none",
+           "what stands before each number: none, or start: a mark that has a place as digits have, "
+           "so that with --place-offset a model finds where a number begins",
+           .absent = "none"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
 
@@ -132,6 +136,10 @@ static const dt_setting table[] = {
            "how many tokens come before, as in GPT-2, and no places (always with --text). Counts "
            "beyond those of the "
            "texts trained on are never learned"),
+    REAL("sharpness", "model", FREE, sharpness, 0.01, 100, "1",
+         "multiply attention's scores by this when the model answers, but not in training: with 2 "
+         "many models read numbers that are longer than those trained on",
+         .absent = "1"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 

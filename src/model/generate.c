@@ -137,7 +137,8 @@ void dt_generator_destroy(dt_generator **out) {
 static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_generator *g = context;
     RUN(g->model, attention_decode, a->attended, cache_at(g, l, false), cache_at(g, l, true),
-        a->qkv, g->length, g->used, g->model->shape.T, g->model->shape.C, g->model->shape.H);
+        a->qkv, g->length, g->used, g->model->shape.T, g->model->shape.C, g->model->shape.H,
+        model_sharp_scale(g->model));
     return DT_OK;
 }
 

@@ -3,6 +3,8 @@
 #ifndef DTRAIN_MODEL_INTERNAL_H
 #define DTRAIN_MODEL_INTERNAL_H
 
+#include <math.h>
+
 #include "dtrain/core/memory.h"
 #include "dtrain/model/model.h"
 
@@ -62,6 +64,9 @@ struct dt_model {
     dt_tensor d_attended, d_wide; /* (N,C) (N,F), which also holds (N,3C) */
     dt_tensor matched;            /* (B) int32 */
 
+    float sharpness;       /* of attention in evaluation and generation */
+    float attention_scale; /* of the scores in the forward pass that is under way */
+
     dt_model_watcher *watcher; /* of backward passes; NULL: none */
     void *watcher_context;
 };
@@ -80,6 +85,14 @@ static inline dt_tensor embedding_weight(const dt_model *model, size_t which) {
 }
 static inline dt_tensor model_weight(const dt_model *model, size_t l, size_t which) {
     return parameter_weight(model, model_parameter(model, l, which));
+}
+
+/* What the scores of attention are multiplied by: in training, and in evaluation and generation. */
+static inline float model_plain_scale(const dt_model *model) {
+    return 1.0f / sqrtf((float)(model->shape.C / model->shape.H));
+}
+static inline float model_sharp_scale(const dt_model *model) {
+    return model->sharpness * model_plain_scale(model);
 }
 
 /* Run `call` of the backend table, pass errors on. */

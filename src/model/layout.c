@@ -77,6 +77,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .T = config->context ? (size_t)config->context : longest,
         .P = index ? 1 : (config->places ? (size_t)config->places : places) + 1,
         .dropout = config->dropout,
+        .sharpness = config->sharpness,
         .no_positions = config->positions == DT_POSITIONS_NONE,
         .index_positions = index,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,

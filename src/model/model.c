@@ -98,6 +98,7 @@ dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_sh
     DT_TRY_DONE(dt_memory_alloc(&model, 1, sizeof *model, "the model"));
     model->backend = backend;
     model->shape = *shape;
+    dt_model_sharpen(model, shape->sharpness);
     model->weights = weights;
     model->problems = problems;
     model->tokens = tokens;
@@ -113,6 +114,10 @@ dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_sh
 done:
     if (status != DT_OK) dt_model_destroy(&model);
     return status;
+}
+
+void dt_model_sharpen(dt_model *model, double sharpness) {
+    model->sharpness = sharpness > 0 ? (float)sharpness : 1.0f;
 }
 
 void dt_model_use_weights(dt_model *model, dt_buffer *weights) { model->weights = weights; }

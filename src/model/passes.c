@@ -76,13 +76,14 @@ static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_model *model = context;
     (void)l;
     RUN(model, attention_forward, a->attended, a->lse, a->qkv, &model->documents, model->shape.C,
-        model->shape.H);
+        model->shape.H, model->attention_scale);
     return DT_OK;
 }
 
 /* The forward pass over the model's packed batch; `keep` as in forward_pass. */
 static dt_status forward(dt_model *model, const dt_step_key *dropout, bool keep) {
     const dt_packed embedded = model_embedded(model);
+    model->attention_scale = keep ? model_plain_scale(model) : model_sharp_scale(model);
     const forward_pass pass = {.batch = &embedded,
                                .layer = model->layer,
                                .keep = keep,

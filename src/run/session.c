@@ -89,9 +89,9 @@ static void tell_file(const char *name, const char *path, const dt_run_state *st
                 lost ? "; it is the newest, since there is no best.h5" : "");
 }
 
-/* The precision of evaluation: that of the run unless another is given. If the backend lacks
- * bfloat16, only a given bfloat16 is an error. */
-static dt_status choose_precision(dt_checkpoint *c, const dt_session *s,
+/* Precision and sharpness of evaluation: those of the run unless others are given. If the backend
+ * lacks bfloat16, only a given bfloat16 is an error. */
+static dt_status choose_model(dt_checkpoint *c, const dt_session *s,
                                   const dt_overrides *given) {
     dt_config config = c->config;
     DT_TRY(dt_overrides_apply(&config, given));
@@ -104,6 +104,7 @@ static dt_status choose_precision(dt_checkpoint *c, const dt_session *s,
     DT_TRY(dt_session_settle_precision(s, &config));
     c->config.precision = config.precision;
     c->shape.bfloat16 = config.precision == DT_PRECISION_BFLOAT16;
+    c->config.sharpness = c->shape.sharpness = config.sharpness;
     return DT_OK;
 }
 
@@ -119,7 +120,7 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overri
     if (status == DT_OK)
         status = dt_run_folder_of(loaded->checkpoint.config.out,
                                   sizeof loaded->checkpoint.config.out, path);
-    if (status == DT_OK) status = choose_precision(&loaded->checkpoint, s, given);
+    if (status == DT_OK) status = choose_model(&loaded->checkpoint, s, given);
     if (status == DT_OK) tell_file(name, path, &c->state);
     if (status == DT_OK) {
         status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,

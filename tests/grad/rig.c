@@ -29,7 +29,7 @@ void rig_batch_create(dt_batch *batch, const rig *r, size_t first, size_t count)
     for (size_t i = first; i < first + count; i++) {
         dt_problem problem;
         expect_ok(dt_problem_train(&problem, &r->config, i));
-        expect_ok(dt_arithmetic_write(&batch->text, &problem, (dt_format)r->config.format, i));
+        expect_ok(dt_arithmetic_write(&batch->text, &problem, &r->config, i));
         expect_ok(dt_batch_append(batch, &batch->text, i, r->tokenizer));
     }
 }
@@ -43,7 +43,7 @@ void rig_create(rig *r, dt_backend *backend, const rig_choice *choice) {
     r->config.heads = choice->heads;
     r->config.dropout = choice->dropout;
     r->config.positions = choice->positions;
-    expect_ok(dt_tokenizer_create(&r->tokenizer, choice->format));
+    expect_ok(dt_tokenizer_create(&r->tokenizer, choice->format, DT_MARKS_NONE));
     expect_ok(dt_model_shape_from(&r->shape, &r->config, dt_tokenizer_size(r->tokenizer)));
     rig_batch_create(&r->batch, r, 0, choice->problems);
 

@@ -37,7 +37,8 @@ static void forward_backward_check(dt_backend *backend, const fixture_lengths *l
 
     device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, scale, &random);
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
+                                             1.0f / sqrtf((float)(C / H))));
     reference_attention_forward(y.host, lse.host, qkv.host, &batch, C, H);
     expect_device(what, &y, &lse, &qkv, NULL);
 
@@ -82,7 +83,7 @@ static void nan_is_kept(void **state) {
                               .tokens = N,
                               .offset = device_ints(&buffer, backend, offset, 3),
                               .host_offset = offset};
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, in.at, &packed, 1, 1));
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, in.at, &packed, 1, 1, 1.0f));
     double *actual = device_read(&y);
     for (size_t n = 0; n < N; n++) assert_true(isnan(actual[n]) == (n == 1 || n == 2));
     free(actual);
@@ -122,7 +123,8 @@ static void decode_round(const decode_run *run, const double *qkv, const double 
     device_tensor row = device_from("qkv", run->backend, rows, B * 3 * C);
     device_tensor out = device_blank("y", run->backend, B * C);
     expect_ok(run->backend->op->attention_decode(
-        run->backend, out.at, run->k_cache.at, run->v_cache.at, row.at, at, B, run->T, C, run->H));
+        run->backend, out.at, run->k_cache.at, run->v_cache.at, row.at, at, B, run->T, C, run->H,
+        1.0f / sqrtf((float)(C / run->H))));
     memcpy(out.host, expected, B * C * sizeof *expected);
     char what[80];
     snprintf(what, sizeof what, "decode of C %zu, H %zu, round %zu", C, run->H, round);
@@ -143,7 +145,8 @@ static void decode_check(dt_backend *backend, const fixture_lengths *lengths, si
     const size_t N = batch.tokens, T = 80;
     device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, 1.5, &random);
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
+                                             1.0f / sqrtf((float)(C / H))));
     double *forward = device_read(&y);
 
     /* Cache content after the end of a sequence must have no effect, and must not change. */

@@ -508,7 +508,8 @@ static void attention_check(dt_backend *backend, const fixture_lengths *lengths,
                                   .H = H};
         for (size_t h = 0; h < H; h++) attention_head(&a, h);
     }
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
+                                             1.0f / sqrtf((float)(C / H))));
     expect_rounded("y of attention", backend, &y, y_exact, 0.005);
     double *sums = device_read(&lse);
     expect_close("log-sums of attention", sums, lse.host, N * H, 1e-5);

@@ -93,7 +93,8 @@ static void longer_attention(void **state) {
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
     device_tensor d_y = device_random("d_y", backend, N * C, 0, 1, &random);
     device_tensor d_qkv = device_blank("d_qkv", backend, N * 3 * C);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H));
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
+                                             1.0f / sqrtf((float)(C / H))));
     expect_ok(backend->op->attention_backward(backend, d_qkv.at, d_y.at, y.at, lse.at, qkv.at,
                                               &device.packed, C, H));
     reference_attention_forward(y.host, lse.host, qkv.host, &batch, C, H);

@@ -2,6 +2,7 @@
 dt_unit_test(analysis SOURCES test_analysis.c LINK dt_sources dt_data dt_core)
 dt_unit_test(problem SOURCES test_problem.c LINK dt_sources dt_data dt_core)
 dt_unit_test(format SOURCES test_format.c written.c LINK dt_sources dt_data dt_core)
+dt_unit_test(marks SOURCES test_marks.c LINK dt_sources dt_data dt_core)
 dt_unit_test(working SOURCES test_working.c written.c LINK dt_sources dt_data dt_core)
 dt_unit_test(chat SOURCES test_chat.c LINK dt_sources dt_data dt_core)
 dt_unit_test(lines SOURCES test_lines.c LINK dt_sources dt_data dt_core)

@@ -245,7 +245,7 @@ static void all_phrasings_have_tokens(void **state) {
     (void)state;
     dt_tokenizer *tokenizer;
     dt_text back = {0};
-    assert_int_equal(dt_tokenizer_create(&tokenizer, DT_FORMAT_CHAT), DT_OK);
+    assert_int_equal(dt_tokenizer_create(&tokenizer, DT_FORMAT_CHAT, DT_MARKS_NONE), DT_OK);
     assert_string_equal(dt_tokenizer_token(tokenizer, 0), "$");
     for (size_t k = 0; k < KNOWN; k++) {
         for (size_t i = 0; i < DT_PHRASINGS; i++) {

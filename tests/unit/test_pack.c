@@ -37,13 +37,14 @@ static const dt_problem sum = {DT_ADD, 12, 7}, difference = {DT_SUBTRACT, 3, 8};
 
 static dt_tokenizer *create(dt_format format) {
     dt_tokenizer *tokenizer;
-    assert_int_equal(dt_tokenizer_create(&tokenizer, format), DT_OK);
+    assert_int_equal(dt_tokenizer_create(&tokenizer, format, DT_MARKS_NONE), DT_OK);
     return tokenizer;
 }
 
 static dt_status append(dt_batch *batch, const dt_problem *problem, uint64_t index,
                         dt_format format, const dt_tokenizer *tokenizer) {
-    DT_TRY(dt_arithmetic_write(&batch->text, problem, format, index));
+    const dt_config config = {.format = format};
+    DT_TRY(dt_arithmetic_write(&batch->text, problem, &config, index));
     return dt_batch_append(batch, &batch->text, index, tokenizer);
 }
 

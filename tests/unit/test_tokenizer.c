@@ -11,7 +11,7 @@
 
 static dt_tokenizer *create(dt_format format) {
     dt_tokenizer *tokenizer;
-    assert_int_equal(dt_tokenizer_create(&tokenizer, format), DT_OK);
+    assert_int_equal(dt_tokenizer_create(&tokenizer, format, DT_MARKS_NONE), DT_OK);
     return tokenizer;
 }
 

@@ -58,7 +58,7 @@ void dt_chat_sentence(char *text, size_t size, const char *answer, dt_operation 
 /* ---- vocabulary ---- */
 
 /* The token strings a format needs; id 0 is the end "$". */
-dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format);
+dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format, dt_marks marks);
 
 /* Place ids go from 0 to this: the longest run of digits any problem of this configuration
  * contains, and the token behind it. */

@@ -173,10 +173,11 @@ typedef struct {
                                  dt_activation activation);
 
     /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C); both may be bfloat16, and
-     * then so are their gradients. Heads of D = C/H, scaled by 1/sqrt(D); lse (N,H) keeps
-     * log(sum(exp(score))) for the backward pass. */
+     * then so are their gradients. Heads of D = C/H; scores are multiplied by `scale`, which
+     * the backward pass takes to be 1/sqrt(D). lse (N,H) keeps log(sum(exp(score))) for the
+     * backward pass. */
     dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                   const dt_packed *batch, size_t C, size_t H);
+                                   const dt_packed *batch, size_t C, size_t H, float scale);
     /* d_qkv (N,3C) is replaced. */
     dt_status (*attention_backward)(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y,
                                     dt_tensor y, dt_tensor lse, dt_tensor qkv,
@@ -194,10 +195,11 @@ typedef struct {
                       const dt_packed *batch, size_t V, bool want_gradient);
 
     /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C) to the caches
-     * (B,T,C) at position length[b] (int32) and attends over 0 … length[b]; y (B,C). */
+     * (B,T,C) at position length[b] (int32) and attends over 0 … length[b], scores multiplied by
+     * `scale`; y (B,C). */
     dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                   dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                  size_t T, size_t C, size_t H);
+                                  size_t T, size_t C, size_t H, float scale);
 } dt_backend_table;
 
 /* The update of weights, on slices of the shared windows. */

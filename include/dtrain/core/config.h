@@ -8,6 +8,7 @@
 #include "dtrain/core/status.h"
 
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
+typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
@@ -67,6 +68,7 @@ typedef struct {
     int64_t dividend_digits;
     int64_t divisor_digits;
     int64_t format;                            /* dt_format */
+    int64_t marks;                             /* dt_marks */
     int64_t train_examples;                    /* 0: an endless stream */
     char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
     char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
@@ -82,6 +84,7 @@ typedef struct {
     int64_t places;       /* digits of the longest number and the operator after; 0: as needed */
     int64_t place_offset; /* training adds up to this to a problem's place ids */
     int64_t positions;    /* dt_positions */
+    double sharpness;     /* factor of attention's scores in evaluation */
     double dropout;
     /* optimizer */
     int64_t optimizer; /* dt_optimizer_kind */

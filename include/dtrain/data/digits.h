@@ -5,8 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What stands before each number in a vocabulary that has start marks. It counts as the number's
+ * first digit, so that where a number begins can be found by its place. */
+enum { DT_NUMBER_MARK = '^' };
+
 /* A number in a text that is read character by character; all 0 to begin with. */
 typedef struct {
+    bool marked;   /* the vocabulary has start marks */
     size_t digits; /* so far; 0: the last character was no part of a number */
     bool carried;  /* the last character was a carry */
 } dt_digit_run;

@@ -10,6 +10,7 @@
 typedef struct {
     size_t L, C, H, F, V, T, P;
     double dropout;
+    double sharpness; /* factor of attention's scores where the model answers; 0: as in training */
     bool no_positions;    /* pos_embed has one row, for all tokens */
     bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
@@ -89,6 +90,9 @@ typedef struct dt_model dt_model;
 dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_shape *shape,
                           dt_buffer *weights, size_t problems, size_t tokens);
 void dt_model_destroy(dt_model **model);
+
+/* Multiply attention's scores in evaluation and generation from now on; see the shape. */
+void dt_model_sharpen(dt_model *model, double sharpness);
 
 /* Use other weights from now on; see dt_model_create. */
 void dt_model_use_weights(dt_model *model, dt_buffer *weights);

@@ -49,7 +49,7 @@ typedef struct {
     size_t texts; /* the most that fit into a pass */
 } dt_loaded_model;
 
-/* given: may name a precision other than the run's. */
+/* given: may name a precision or a sharpness other than the run's. */
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
                          const char *name, size_t texts);
 void dt_loaded_close(dt_loaded_model *loaded, dt_session *s);

@@ -164,8 +164,8 @@ CPU_INLINE float exponentials(float *most, float *row, size_t i) {
 }
 
 static void head_forward(float *y, float *lse, const workspace *w, const float *qkv, size_t C,
-                         size_t H) {
-    copy_in(w->q, w, qkv, 3 * C, 1.0f / sqrtf((float)w->D));
+                         size_t H, float scale) {
+    copy_in(w->q, w, qkv, 3 * C, scale);
     transpose_in(w->kt, w, qkv + C, 3 * C);
     const right_operand v = whole_rows(w->v, w, qkv + 2 * C, 3 * C);
     multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->keys, w->rows, w->D, w->keys,
@@ -184,11 +184,11 @@ static void head_forward(float *y, float *lse, const workspace *w, const float *
 }
 
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                const dt_packed *batch, size_t C, size_t H) {
+                                const dt_packed *batch, size_t C, size_t H, float scale) {
     const size_t D = C / H;
     cpu_backend *cpu = (cpu_backend *)backend;
     if (qkv.element == DT_ELEMENT_BFLOAT16)
-        return cpu->bf16->attention_forward(cpu, y, lse, qkv, batch, C, H);
+        return cpu->bf16->attention_forward(cpu, y, lse, qkv, batch, C, H, scale);
     CPU_FLOATS("attention_forward", y, lse, qkv);
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
@@ -196,7 +196,7 @@ dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse,
         DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
         for (size_t h = 0; h < H; h++) {
             head_forward(cpu_f32(y) + first * C + h * D, cpu_f32(lse) + first * H + h, &w,
-                         cpu_f32(qkv) + first * 3 * C + h * D, C, H);
+                         cpu_f32(qkv) + first * 3 * C + h * D, C, H, scale);
         }
     }
     return DT_OK;
@@ -273,8 +273,7 @@ dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor
 
 /* One query over the cached keys and values of its sequence. */
 static void head_decode(float *y, float *score, const float *q, const float *keys,
-                        const float *values, size_t n, size_t D, size_t C) {
-    const float scale = 1.0f / sqrtf((float)D);
+                        const float *values, size_t n, size_t D, size_t C, float scale) {
     float most = -INFINITY;
     for (size_t j = 0; j < n; j++) {
         score[j] = vec_dot(q, keys + j * C, D) * scale;
@@ -291,13 +290,14 @@ static void head_decode(float *y, float *score, const float *q, const float *key
 
 dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                               size_t T, size_t C, size_t H) {
+                               size_t T, size_t C, size_t H, float scale) {
     CPU_INTS("attention_decode", length);
     const size_t D = C / H;
     cpu_backend *cpu = (cpu_backend *)backend;
     workspace w;
     if (qkv.element == DT_ELEMENT_BFLOAT16)
-        return cpu->bf16->attention_decode(cpu, y, k_cache, v_cache, qkv, length, B, T, C, H);
+        return cpu->bf16->attention_decode(cpu, y, k_cache, v_cache, qkv, length, B, T, C, H,
+                                           scale);
     CPU_FLOATS("attention_decode", y, k_cache, v_cache, qkv);
     DT_TRY(reserve(cpu, &w, T, D));
     for (size_t b = 0; b < B; b++) {
@@ -310,7 +310,7 @@ dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cac
         memcpy(values + at * C, row + 2 * C, C * sizeof *values);
         for (size_t h = 0; h < H; h++) {
             head_decode(cpu_f32(y) + b * C + h * D, w.p, row + h * D, keys + h * D, values + h * D,
-                        at + 1, D, C);
+                        at + 1, D, C, scale);
         }
     }
     return DT_OK;

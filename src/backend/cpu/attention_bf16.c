@@ -219,8 +219,7 @@ CPU_INLINE vec exponentials(vec *most, const workspace *w, size_t j, float scale
 }
 
 static void head_forward(bfloat16 *y, float *lse, const workspace *w, const bfloat16 *qkv, size_t C,
-                         size_t H) {
-    const float scale = 1.0f / sqrtf((float)w->D);
+                         size_t H, float scale) {
     score(w, qkv, C);
     for (size_t j = 0; j < w->lanes; j += LANES) {
         vec most;
@@ -243,7 +242,7 @@ static void head_forward(bfloat16 *y, float *lse, const workspace *w, const bflo
 }
 
 dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                     const dt_packed *batch, size_t C, size_t H) {
+                                     const dt_packed *batch, size_t C, size_t H, float scale) {
     CPU_HALVES("attention_forward", y, qkv);
     CPU_FLOATS("attention_forward", lse);
     const size_t D = C / H;
@@ -253,7 +252,7 @@ dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor ls
         DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
         for (size_t h = 0; h < H; h++) {
             head_forward(cpu_bf16(y) + first * C + h * D, cpu_f32(lse) + first * H + h, &w,
-                         cpu_bf16(qkv) + first * 3 * C + h * D, C, H);
+                         cpu_bf16(qkv) + first * 3 * C + h * D, C, H, scale);
         }
     }
     return DT_OK;

@@ -27,7 +27,7 @@ dt_status cpu_bf16_norm_forward(cpu_backend *cpu, dt_tensor y, dt_tensor mean, d
 /* One token of each sequence: its few products are computed in float32. */
 dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
                                     dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                    size_t T, size_t C, size_t H) {
+                                    size_t T, size_t C, size_t H, float scale) {
     CPU_HALVES("attention_decode", y, qkv);
     CPU_FLOATS("attention_decode", k_cache, v_cache);
     const size_t wide = dt_round_up(B * 3 * C, LANES), narrow = dt_round_up(B * C, LANES);
@@ -37,7 +37,7 @@ dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_c
     const dt_tensor floats = dt_floats(&whole, 0), attended = dt_floats(&whole, wide);
     for (size_t i = 0; i < B * 3 * C; i++) at[i] = bfloat16_float(cpu_bf16(qkv)[i]);
     DT_TRY(cpu->table.attention_decode(&cpu->base, attended, k_cache, v_cache, floats, length, B, T,
-                                       C, H));
+                                       C, H, scale));
     for (size_t i = 0; i < B * C; i++) cpu_bf16(y)[i] = bfloat16_of(at[wide + i]);
     return DT_OK;
 }

@@ -52,7 +52,7 @@ static void add_shape(launch *l, const tiling *t, const dt_packed *batch, size_t
 }
 
 dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                   const dt_packed *batch, size_t C, size_t H) {
+                                   const dt_packed *batch, size_t C, size_t H, float scale) {
     enum { TILES = 4, SQUARES = 1 };
     tiling t;
     launch l = launch_begin(backend, KERNEL_ATTENTION_FORWARD);
@@ -60,6 +60,7 @@ dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor l
     launch_tensor(&l, y);
     launch_tensor(&l, lse);
     launch_tensor(&l, qkv);
+    t.scale = scale;
     add_shape(&l, &t, batch, C, H, TILES, SQUARES);
     return run(&l, &t, batch, H);
 }
@@ -108,7 +109,7 @@ dt_status opencl_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_ten
 
 dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
                                   dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                  size_t T, size_t C, size_t H) {
+                                  size_t T, size_t C, size_t H, float scale) {
     const size_t D = C / H;
     launch l = launch_begin(backend, KERNEL_ATTENTION_DECODE);
     launch_tensor(&l, y);
@@ -119,7 +120,7 @@ dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_
     launch_uint(&l, T);
     launch_uint(&l, C);
     launch_uint(&l, H);
-    launch_float(&l, 1.0f / sqrtf((float)D));
+    launch_float(&l, scale);
     launch_local(&l, 2 * D + l.ocl->group);
     return launch_run(&l, H * l.ocl->group, B, 1);
 }

@@ -6,6 +6,7 @@
 #include "chat.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
+#include "marks.h"
 
 dt_digit_order dt_format_order(dt_format format) {
     return format == DT_FORMAT_PLAIN ? DT_MOST_FIRST : DT_LEAST_FIRST;
@@ -191,12 +192,36 @@ typedef struct {
     size_t run;    /* digits in a row */
 } extent;
 
-static void widen_as(extent *widest, const dt_problem *problem, dt_format format, size_t phrasing) {
+/* What is wide, as the settings have it written. */
+typedef struct {
+    dt_format format;
+    dt_marks marks;
+} writing;
+
+/* As the model reads it. */
+static dt_status write_whole(dt_text *text, const dt_problem *problem, const writing *how,
+                             size_t phrasing) {
+    dt_text plain = {0};
+    dt_status status;
+    DT_TRY_DONE(dt_text_reserve(&plain, DT_PROBLEM_TEXT_MAX));
+    DT_TRY_DONE(dt_format_write_as(plain.bytes, plain.capacity, &plain.prompt_length, problem,
+                                   how->format, phrasing));
+    plain.length = strlen(plain.bytes);
+    if (how->marks == DT_MARKS_START) {
+        status = dt_marks_insert(text, &plain, how->format);
+    } else {
+        status = dt_text_append(text, plain.bytes, plain.length);
+    }
+done:
+    dt_text_destroy(&plain);
+    return status;
+}
+
+static void widen_as(extent *widest, const dt_problem *problem, const writing *how,
+                     size_t phrasing) {
     dt_text text = {0};
-    dt_digit_run run = {0};
-    if (dt_text_reserve(&text, DT_PROBLEM_TEXT_MAX) != DT_OK ||
-        dt_format_write_as(text.bytes, text.capacity, &text.prompt_length, problem, format,
-                           phrasing) != DT_OK) {
+    dt_digit_run run = {.marked = how->marks == DT_MARKS_START};
+    if (write_whole(&text, problem, how, phrasing) != DT_OK) {
         widest->length = DT_PROBLEM_TEXT_MAX;
         dt_text_destroy(&text);
         return;
@@ -209,9 +234,9 @@ static void widen_as(extent *widest, const dt_problem *problem, dt_format format
     dt_text_destroy(&text);
 }
 
-static void widen(extent *widest, const dt_problem *problem, dt_format format) {
-    const size_t phrasings = format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1;
-    for (size_t i = 0; i < phrasings; i++) widen_as(widest, problem, format, i);
+static void widen(extent *widest, const dt_problem *problem, const writing *how) {
+    const size_t phrasings = how->format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1;
+    for (size_t i = 0; i < phrasings; i++) widen_as(widest, problem, how, i);
 }
 
 static dt_number nines(int64_t digits) { return dt_power_of_ten((size_t)digits) - 1; }
@@ -236,22 +261,22 @@ static dt_problem widest_division(int64_t dividend_digits, int64_t divisor_digit
 }
 
 static extent widest(const dt_config *config) {
-    const dt_format format = (dt_format)config->format;
+    const writing how = {(dt_format)config->format, (dt_marks)config->marks};
     const int64_t digits = config->digits;
     extent most = {0};
     for (const char *op = config->ops; *op; op++) {
         switch (*op) {
-        case '+': widen(&most, &(dt_problem){DT_ADD, nines(digits), nines(digits)}, format); break;
+        case '+': widen(&most, &(dt_problem){DT_ADD, nines(digits), nines(digits)}, &how); break;
         case '-':
-            widen(&most, &(dt_problem){DT_SUBTRACT, least_of(digits), nines(digits)}, format);
+            widen(&most, &(dt_problem){DT_SUBTRACT, least_of(digits), nines(digits)}, &how);
             break;
         case '*':
-            widen(&most, &(dt_problem){DT_MULTIPLY, nines(digits), nines(digits)}, format);
+            widen(&most, &(dt_problem){DT_MULTIPLY, nines(digits), nines(digits)}, &how);
             break;
         case '/':
             for (int64_t n = 1; n <= config->divisor_digits; n++) {
                 const dt_problem division = widest_division(config->dividend_digits, n);
-                widen(&most, &division, format);
+                widen(&most, &division, &how);
             }
             break;
         default: break;

@@ -7,6 +7,7 @@
 #include "dtrain/arithmetic/analysis.h"
 #include "dtrain/arithmetic/format.h"
 #include "dtrain/core/utf8.h"
+#include "marks.h"
 #include "report.h"
 
 /* What it keeps in a text's note. */
@@ -63,7 +64,7 @@ static dt_status evaluates(const char **part, const dt_config *config, const dt_
 static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
                                   const void *data) {
     (void)data;
-    return dt_tokenizer_create(tokenizer, (dt_format)config->format);
+    return dt_tokenizer_create(tokenizer, (dt_format)config->format, (dt_marks)config->marks);
 }
 
 /* ---- texts ---- */
@@ -84,10 +85,21 @@ static dt_status write_known(dt_text *text, const known *k, dt_format format) {
     return DT_OK;
 }
 
-dt_status dt_arithmetic_write(dt_text *text, const dt_problem *problem, dt_format format,
+/* As the model reads it: with start marks, if there are any. */
+static dt_status write_marked(dt_text *text, const known *k, const dt_config *config) {
+    const dt_format format = (dt_format)config->format;
+    dt_text plain = {0};
+    if (config->marks == DT_MARKS_NONE) return write_known(text, k, format);
+    dt_status status = write_known(&plain, k, format);
+    if (status == DT_OK) status = dt_marks_insert(text, &plain, format);
+    dt_text_destroy(&plain);
+    return status;
+}
+
+dt_status dt_arithmetic_write(dt_text *text, const dt_problem *problem, const dt_config *config,
                               uint64_t index) {
     const known k = {*problem, dt_chat_phrasing(index), false};
-    return write_known(text, &k, format);
+    return write_marked(text, &k, config);
 }
 
 static dt_status write(dt_text *text, const dt_source *source, dt_split split, uint64_t index) {
@@ -97,13 +109,13 @@ static dt_status write(dt_text *text, const dt_source *source, dt_split split, u
     } else {
         DT_TRY(dt_problem_sample(&problem, &source->config, split, index));
     }
-    return dt_arithmetic_write(text, &problem, format_of(source), index);
+    return dt_arithmetic_write(text, &problem, &source->config, index);
 }
 
 static dt_status train(dt_text *text, const dt_source *source, uint64_t position) {
     dt_problem problem;
     DT_TRY(dt_problem_train(&problem, &source->config, position));
-    return dt_arithmetic_write(text, &problem, format_of(source), position);
+    return dt_arithmetic_write(text, &problem, &source->config, position);
 }
 
 /* A character is a token; the last one is only predicted. */
@@ -155,6 +167,39 @@ done:
     return status;
 }
 
+/* What was generated, without marks. placed: they were where they belong; an answer with others is
+ * wrong, since nobody could read it. */
+static dt_status judge_plain(bool *right, dt_tally *tally, dt_text *errors,
+                             const dt_source *source, const dt_answer *answer, bool placed) {
+    const known k = known_of(answer->note);
+    char given[64] = "", wanted_answer[64];
+    DT_TRY(dt_problem_answer(wanted_answer, sizeof wanted_answer, &k.problem));
+    *right = placed &&
+             dt_format_answer(given, sizeof given, answer->produced, &k.problem,
+                              format_of(source)) == DT_OK &&
+             strcmp(given, wanted_answer) == 0;
+    dt_error_clear();
+    if (!*right) return count_wrong(tally, errors, source, answer, wanted_answer, given);
+    dt_tally_add(tally, &k.problem, true, false, NULL);
+    return DT_OK;
+}
+
+static dt_status judge_produced(bool *right, dt_tally *tally, dt_text *errors,
+                                const dt_source *source, const dt_answer *answer) {
+    dt_text plain = {0};
+    bool placed = true;
+    if (source->config.marks == DT_MARKS_NONE)
+        return judge_plain(right, tally, errors, source, answer, true);
+    dt_status status = dt_marks_remove(&plain, &placed, answer->produced, format_of(source));
+    if (status == DT_OK) {
+        dt_answer unmarked = *answer;
+        unmarked.produced = plain.bytes;
+        status = judge_plain(right, tally, errors, source, &unmarked, placed);
+    }
+    dt_text_destroy(&plain);
+    return status;
+}
+
 static dt_status judge(bool *right, int64_t *values, dt_text *errors, const dt_source *source,
                        const dt_answer *answer) {
     dt_tally *tally = (dt_tally *)(void *)values;
@@ -164,15 +209,7 @@ static dt_status judge(bool *right, int64_t *values, dt_text *errors, const dt_s
         dt_tally_add(tally, &k.problem, answer->exact, answer->exact, NULL);
         return DT_OK;
     }
-    char given[64], wanted_answer[64];
-    DT_TRY(dt_problem_answer(wanted_answer, sizeof wanted_answer, &k.problem));
-    *right = dt_format_answer(given, sizeof given, answer->produced, &k.problem,
-                              format_of(source)) == DT_OK &&
-             strcmp(given, wanted_answer) == 0;
-    dt_error_clear();
-    if (!*right) return count_wrong(tally, errors, source, answer, wanted_answer, given);
-    dt_tally_add(tally, &k.problem, true, false, NULL);
-    return DT_OK;
+    return judge_produced(right, tally, errors, source, answer);
 }
 
 /* ---- asking ---- */
@@ -183,7 +220,7 @@ static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *ty
     if (!k.in_words) DT_TRY(dt_problem_parse(&k.problem, typed));
     const dt_status status = dt_problem_in_domain(&k.problem, &source->config);
     if (status != DT_OK) DT_LINE_RAISE(status, typed, 0, "%s", dt_error_text());
-    DT_TRY(write_known(prompt, &k, format_of(source)));
+    DT_TRY(write_marked(prompt, &k, &source->config));
     prompt->length = prompt->prompt_length;
     prompt->bytes[prompt->length] = '\0';
     return DT_OK;
@@ -209,12 +246,12 @@ static dt_status append_answer(dt_text *reply, const known *k, const char *answe
     return dt_text_format(reply, "%s\n", sentence);
 }
 
-static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
-                          const dt_line *typed, const char *produced, bool working) {
+/* To what was generated, without marks. */
+static dt_status reply_plain(dt_text *reply, const dt_source *source, const dt_text *prompt,
+                             const dt_line *typed, const char *produced, bool working) {
     const known k = known_of(&prompt->note);
     const dt_format format = format_of(source);
     char answer[64];
-    dt_text_clear(reply);
     if (working) DT_TRY(append_working(reply, &k, produced, format));
     if (dt_format_answer(answer, sizeof answer, produced, &k.problem, format) != DT_OK) {
         DT_LINE_RAISE(DT_ERR_DATA, typed, typed->length,
@@ -222,6 +259,22 @@ static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text
                       produced);
     }
     return append_answer(reply, &k, answer, format);
+}
+
+static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text *prompt,
+                          const dt_line *typed, const char *produced, bool working) {
+    dt_text plain = {0};
+    bool placed = true;
+    dt_text_clear(reply);
+    if (source->config.marks == DT_MARKS_NONE)
+        return reply_plain(reply, source, prompt, typed, produced, working);
+    dt_status status = dt_marks_remove(&plain, &placed, produced, format_of(source));
+    if (status == DT_OK) {
+        status = reply_plain(reply, source, prompt, typed, placed ? plain.bytes : produced,
+                             working);
+    }
+    dt_text_destroy(&plain);
+    return status;
 }
 
 /* ---- showing ---- */

@@ -20,6 +20,10 @@ dt_character_kind dt_digit_run_take(dt_digit_run *run, char character) {
     const bool within = carried || (run->carried && character >= 'K' && character <= 'T');
     run->carried = carried;
     if (within) return DT_WITHIN;
+    if (run->marked && character == DT_NUMBER_MARK) {
+        run->digits = 1;
+        return DT_DIGIT;
+    }
     const bool digit = dt_digit_value(character) >= 0;
     run->digits = digit ? run->digits + 1 : 0;
     return digit ? DT_DIGIT : DT_OUTSIDE;

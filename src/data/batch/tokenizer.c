@@ -23,6 +23,7 @@ struct dt_tokenizer {
     size_t first[256 + 1]; /* candidates that begin with byte c: sorted[first[c] … first[c + 1]) */
     bool has_letters;      /* letters may be digits, or parts of numbers */
     int32_t end;           /* of a document; -1: there is none */
+    bool has_marks;        /* a start mark stands before each number */
 };
 
 static int compare_candidates(const void *x, const void *y) {
@@ -68,6 +69,15 @@ static bool has_letters(const dt_tokenizer *tokenizer) {
     return has;
 }
 
+/* The vocabulary of problems with start marks: other vocabularies with that character are those of
+ * texts, where it is a character like others. */
+static bool has_marks(const dt_tokenizer *tokenizer) {
+    const size_t next = tokenizer->first[(unsigned char)DT_NUMBER_MARK + 1];
+    return strcmp(tokenizer->token[0], "$") == 0 &&
+           next > tokenizer->first[(unsigned char)DT_NUMBER_MARK] &&
+           tokenizer->sorted[next - 1].length == 1;
+}
+
 dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count) {
     dt_status status = DT_OK;
     dt_tokenizer *made = NULL;
@@ -92,6 +102,7 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
     }
     DT_TRY_DONE(index_tokens(made));
     made->has_letters = has_letters(made);
+    made->has_marks = has_marks(made);
     *tokenizer = made;
     made = NULL;
 done:
@@ -215,12 +226,13 @@ dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, cons
 static char character_of(const dt_tokenizer *tokenizer, const char *token) {
     if (!token || token[1] != '\0') return '\0';
     const bool digit = token[0] >= '0' && token[0] <= '9';
-    return digit || tokenizer->has_letters ? token[0] : '\0';
+    const bool mark = token[0] == DT_NUMBER_MARK && tokenizer->has_marks;
+    return digit || mark || tokenizer->has_letters ? token[0] : '\0';
 }
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count) {
-    dt_digit_run run = {0};
+    dt_digit_run run = {.marked = tokenizer->has_marks};
     int32_t before = 0;
     for (size_t i = 0; i < count; i++) {
         const size_t digits = run.digits;
