@@ -49,17 +49,18 @@ static bool read_operation(dt_tally *tally, const dt_json *json, const dt_json_v
     if (!v) return false;
     for (; v; v = dt_json_next(json, v)) {
         int64_t a, b;
-        if (!read_whole(&a, json, v, "a_digits", DT_LENGTHS) ||
-            !read_whole(&b, json, v, "b_digits", DT_LENGTHS) ||
-            !read_count(&tally->length[op][a][b], json, v)) {
+        if (!read_whole(&a, json, v, "a_digits", DT_NUMBER_DIGITS) ||
+            !read_whole(&b, json, v, "b_digits", DT_NUMBER_DIGITS) ||
+            !read_count(&tally->length[op][dt_tally_index((size_t)a)][dt_tally_index((size_t)b)],
+                        json, v)) {
             return false;
         }
     }
     v = name ? dt_json_first(json, dt_json_member(json, of, list)) : NULL;
     for (; v; v = dt_json_next(json, v)) {
         int64_t value;
-        if (!read_whole(&value, json, v, name, DT_DIFFICULTIES) ||
-            !read_count(&tally->difficulty[op][value], json, v)) {
+        if (!read_whole(&value, json, v, name, DT_NUMBER_DIGITS) ||
+            !read_count(&tally->difficulty[op][dt_tally_index((size_t)value)], json, v)) {
             return false;
         }
     }

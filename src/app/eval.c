@@ -287,6 +287,7 @@ static bool knows(const dt_setting *setting) {
                                         "train-file",
                                         "text",
                                         "eval-digits",
+                                        "eval-least-digits",
                                         "eval-dividend-digits",
                                         "eval-divisor-digits"};
     return command_knows_name(setting, known, sizeof known / sizeof *known);

@@ -84,18 +84,21 @@ static const dt_setting table[] = {
 
     TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--***///",
          "operations; one that stands twice is drawn twice as often"),
-    WHOLE("digits", "data", FREE, digits, 1, 36, "3",
-          "most digits of the operands of + and -, and of *, where 9 are the most"),
+    WHOLE("digits", "data", FREE, digits, 1, 200, "3",
+          "most digits of the operands of + and -, and of *, where 24 are the most"),
+    WHOLE("least-digits", "data", FREE, least_digits, 1, 200, "1",
+          "fewest digits of operands that may have as many", .absent = "1"),
     WHOLE("dividend-digits", "data", FREE, dividend_digits, 1, 18, "4",
           "most digits of what is divided"),
     WHOLE("divisor-digits", "data", FREE, divisor_digits, 1, 18, "2",
           "most digits of what it is divided by"),
     CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad|chat", "scratchpad",
            "how problems are written: plain, reverse, scratchpad, or chat (in words)"),
-    CHOICE("marks", "data", FIXED, marks, "KIND", "none|start", "none",
-           "what stands before each number: none, or start: a mark that has a place as digits have, "
-           "so that with --place-offset a model finds where a number begins",
-           .absent = "none"),
+    CHOICE(
+        "marks", "data", FIXED, marks, "KIND", "none|start", "none",
+        "what stands before each number: none, or start: a mark that has a place as digits have, "
+        "so that with --place-offset a model finds where a number begins",
+        .absent = "none"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
 
@@ -169,7 +172,9 @@ static const dt_setting table[] = {
           "steps between validations; 0: never"),
     WHOLE("eval-examples", "evaluation", FREE, eval_examples, 1, 16777216, "1024",
           "problems per validation"),
-    WHOLE("eval-digits", "evaluation", FREE, eval_digits, 0, 36, "0",
+    WHOLE("eval-least-digits", "evaluation", FREE, eval_least_digits, 0, 200, "0",
+          "fewest digits of operands in evaluation; 0: as in training", .absent = "0"),
+    WHOLE("eval-digits", "evaluation", FREE, eval_digits, 0, 200, "0",
           "most digits of the operands of + - * in evaluation; 0: as in training"),
     WHOLE("eval-dividend-digits", "evaluation", FREE, eval_dividend_digits, 0, 18, "0",
           "the same of what is divided"),

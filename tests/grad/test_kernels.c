@@ -2,6 +2,7 @@
  * for races and invalid accesses; this test looks for wrong results. Plain loops replace CLBlast,
  * whose kernels are not ours. */
 #include "rig.h"
+#include <math.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

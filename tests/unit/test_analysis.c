@@ -12,6 +12,7 @@
 
 #include "dtrain/arithmetic/analysis.h"
 #include "dtrain/core/random.h"
+#include "numbers.h"
 
 static dt_config config_of(const char *ops, int64_t digits, int64_t dividend, int64_t divisor) {
     dt_config config = {.digits = digits, .dividend_digits = dividend, .divisor_digits = divisor};
@@ -34,7 +35,8 @@ static uint64_t check_operation(const dt_config *config, uint64_t index, dt_oper
         for (uint64_t b = operation == DT_DIVIDE; b < end_of(digits_b); b++, index++) {
             dt_problem problem;
             dt_domain_problem(&problem, config, index);
-            if (problem.operation != operation || problem.a != a || problem.b != b) {
+            if (problem.operation != operation || wide_of(problem.a) != a ||
+                wide_of(problem.b) != b) {
                 fail_msg("problem %lu is not %lu%c%lu", index, a, "+-*/"[operation], b);
             }
             assert_int_equal(dt_problem_in_domain(&problem, config), DT_OK);
@@ -87,7 +89,7 @@ static void domains_without_end_are_refused(void **state) {
     assert_int_equal(dt_domain_count(&count, &largest), DT_OK);
     assert_int_equal(count, UINT64_C(100000000000000));
     dt_domain_problem(&problem, &largest, count - 1);
-    assert_true(problem.a == 9999999 && problem.b == 9999999);
+    assert_true(wide_of(problem.a) == 9999999 && wide_of(problem.b) == 9999999);
 }
 
 /* a+b and b+a are in the same split, for every problem of the domain. */
@@ -117,18 +119,19 @@ static void twins_share_a_split_over_the_whole_domain(void **state) {
 
 /* ---- difficulty ---- */
 
-static size_t digit_sum(dt_number n) {
+static size_t digit_sum(wide n) {
     size_t sum = 0;
-    const dt_decimal text = dt_decimal_of(n);
+    const dt_number number = WIDE(n);
+    const dt_decimal text = dt_decimal_of(&number);
     for (const char *c = text.text; *c; c++) sum += (size_t)(*c - '0');
     return sum;
 }
 
 /* Each carry replaces ten units of a place by one of the next: the sum of digits is nine less.
  * Source: Kummer 1852. */
-static void check_carries(dt_number a, dt_number b) {
-    const dt_problem sum = {DT_ADD, a, b}, back = {DT_SUBTRACT, a + b, b};
-    const dt_problem negative = {DT_SUBTRACT, b, a + b};
+static void check_carries(wide a, wide b) {
+    const dt_problem sum = {DT_ADD, WIDE(a), WIDE(b)}, back = {DT_SUBTRACT, WIDE(a + b), WIDE(b)};
+    const dt_problem negative = {DT_SUBTRACT, WIDE(b), WIDE(a + b)};
     const size_t carries = (digit_sum(a) + digit_sum(b) - digit_sum(a + b)) / 9;
     assert_int_equal(dt_difficulty(&sum), carries);
     assert_int_equal(dt_difficulty(&back), carries);
@@ -137,21 +140,21 @@ static void check_carries(dt_number a, dt_number b) {
 
 static void carries_and_borrows_are_counted(void **state) {
     (void)state;
-    for (dt_number a = 0; a < 1000; a += 7) {
-        for (dt_number b = 0; b < 1000; b++) check_carries(a, b);
+    for (wide a = 0; a < 1000; a += 7) {
+        for (wide b = 0; b < 1000; b++) check_carries(a, b);
     }
     for (uint64_t i = 0; i < 1000; i++) {
         uint32_t word[4];
         dt_random_block(word, 3, DT_RANDOM_TEST, 0, i);
         const uint64_t high = (uint64_t)word[1] << 32 | word[0];
         const uint64_t low = (uint64_t)word[3] << 32 | word[2];
-        check_carries((dt_number)high * 1000000007, (dt_number)low * 99991);
+        check_carries((wide)high * 1000000007, (wide)low * 99991);
     }
-    assert_int_equal(dt_difficulty(&(dt_problem){DT_ADD, 999, 1}), 3);
-    assert_int_equal(dt_difficulty(&(dt_problem){DT_SUBTRACT, 1000, 1}), 3);
-    assert_int_equal(dt_difficulty(&(dt_problem){DT_DIVIDE, 2060, 71}), 2);
-    assert_int_equal(dt_difficulty(&(dt_problem){DT_DIVIDE, 5, 71}), 1);
-    assert_int_equal(dt_difficulty(&(dt_problem){DT_MULTIPLY, 99, 99}), 0);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_ADD, DT_NUMBER(999), DT_NUMBER(1)}), 3);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_SUBTRACT, DT_NUMBER(1000), DT_NUMBER(1)}), 3);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_DIVIDE, DT_NUMBER(2060), DT_NUMBER(71)}), 2);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_DIVIDE, DT_NUMBER(5), DT_NUMBER(71)}), 1);
+    assert_int_equal(dt_difficulty(&(dt_problem){DT_MULTIPLY, DT_NUMBER(99), DT_NUMBER(99)}), 0);
     assert_null(dt_difficulty_name(DT_MULTIPLY));
     assert_string_equal(dt_difficulty_name(DT_DIVIDE), "quotient_digits");
 }
@@ -240,7 +243,8 @@ static void slips_are_found_where_they_are(void **state) {
 static void counts_stand_where_they_belong(void **state) {
     (void)state;
     static dt_tally one;
-    const dt_problem sum = {DT_ADD, 95, 7}, quotient = {DT_DIVIDE, 2060, 71};
+    const dt_problem sum = {DT_ADD, DT_NUMBER(95), DT_NUMBER(7)},
+                     quotient = {DT_DIVIDE, DT_NUMBER(2060), DT_NUMBER(71)};
     const dt_slip slip = {.kind = 1, .step = 2}, copy = {.kind = DT_SLIP_COPY};
     dt_tally_add(&one, &sum, true, true, NULL);
     dt_tally_add(&one, &quotient, false, false, &slip);

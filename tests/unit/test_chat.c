@@ -20,7 +20,7 @@ static const struct {
         const char *question, *asked, *produced, *sentence;
     } as[DT_PHRASINGS];
 } known[] = {
-    {{DT_ADD, 12, 340},
+    {{DT_ADD, DT_NUMBER(12), DT_NUMBER(340)},
      "352",
      {{"What is 12 plus 340?", "What is 21 plus 043?", "2530.$", "352."},
       {"How much is 12 plus 340?", "How much is 21 plus 043?", "It is 2530.$", "It is 352."},
@@ -31,7 +31,7 @@ static const struct {
       {"12たす340はいくつですか？", "21たす043はいくつですか？", "2530です。$", "352です。"},
       {"12に340を足すと？", "21に043を足すと？", "2530になります。$", "352になります。"},
       {"12と340の和は？", "21と043の和は？", "和は2530です。$", "和は352です。"}}},
-    {{DT_SUBTRACT, 12, 340},
+    {{DT_SUBTRACT, DT_NUMBER(12), DT_NUMBER(340)},
      "-328",
      {{"What is 12 minus 340?", "What is 21 minus 043?", "-823.$", "-328."},
       {"How much is 12 minus 340?", "How much is 21 minus 043?", "It is -823.$", "It is -328."},
@@ -43,7 +43,7 @@ static const struct {
       {"12ひく340はいくつですか？", "21ひく043はいくつですか？", "-823です。$", "-328です。"},
       {"12から340を引くと？", "21から043を引くと？", "-823になります。$", "-328になります。"},
       {"12から340を引いた差は？", "21から043を引いた差は？", "差は-823です。$", "差は-328です。"}}},
-    {{DT_MULTIPLY, 273, 4},
+    {{DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(4)},
      "1092",
      {{"What is 273 times 4?", "What is 372 times 4?", "2bS9cS01=2901.$", "1092."},
       {"How much is 273 times 4?", "How much is 372 times 4?", "2bS9cS01=It is 2901.$",
@@ -58,7 +58,7 @@ static const struct {
       {"273に4を掛けると？", "372に4を掛けると？", "2bS9cS01=2901になります。$",
        "1092になります。"},
       {"273と4の積は？", "372と4の積は？", "2bS9cS01=積は2901です。$", "積は1092です。"}}},
-    {{DT_DIVIDE, 160, 7},
+    {{DT_DIVIDE, DT_NUMBER(160), DT_NUMBER(7)},
      "22 r 6",
      {{"What is 160 divided by 7?", "What is 160 divided by 7?", "022 remainder 6.$",
        "22 remainder 6."},
@@ -109,12 +109,12 @@ static bool read_words(dt_problem *problem, size_t *phrasing, const char *text) 
 }
 
 static void assert_read(const char *text, const dt_problem *problem, size_t phrasing) {
-    dt_problem read = {DT_ADD, 0, 0};
+    dt_problem read = {DT_ADD, DT_NUMBER(0), DT_NUMBER(0)};
     size_t as = DT_PHRASINGS;
     if (!read_words(&read, &as, text)) fail_msg("not understood: %s", text);
     assert_int_equal(read.operation, problem->operation);
-    assert_int_equal(read.a, problem->a);
-    assert_int_equal(read.b, problem->b);
+    assert_memory_equal(&read.a, &problem->a, sizeof read.a);
+    assert_memory_equal(&read.b, &problem->b, sizeof read.b);
     assert_int_equal(as, phrasing);
 }
 
@@ -128,7 +128,8 @@ static void every_question_is_read(void **state) {
 
 static void people_may_write_as_they_like(void **state) {
     (void)state;
-    const dt_problem sum = {DT_ADD, 12, 34}, quotient = {DT_DIVIDE, 2060, 71};
+    const dt_problem sum = {DT_ADD, DT_NUMBER(12), DT_NUMBER(34)},
+                     quotient = {DT_DIVIDE, DT_NUMBER(2060), DT_NUMBER(71)};
     assert_read("what is 12 plus 34", &sum, 0);
     assert_read("  WHAT  IS 12 PLUS 0034 ??\n", &sum, 0);
     assert_read("add 12 and 34!", &sum, 2);
@@ -156,7 +157,6 @@ static void other_text_is_no_question(void **state) {
         "What is -12 plus 34?",
         "What is 12 plus -34?",
         "What is 12 plus 34 plus 5?",
-        "What is 1000000000000000000000000000000000000 plus 1?",
         "What is 12 plus 34? And now?",
         "12足す34",
         "足す34は？",
@@ -166,10 +166,10 @@ static void other_text_is_no_question(void **state) {
         "x                                                                                        ",
     };
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
-        dt_problem problem = {DT_DIVIDE, 1, 2};
+        dt_problem problem = {DT_DIVIDE, DT_NUMBER(1), DT_NUMBER(2)};
         size_t phrasing = 77;
         if (read_words(&problem, &phrasing, other[i])) fail_msg("understood: %s", other[i]);
-        assert_int_equal(problem.b, 2);
+        assert_int_equal(problem.b.limb[0], 2);
         assert_int_equal(phrasing, 77);
     }
     char long_text[4000];
@@ -212,7 +212,7 @@ static void sentences_are_read_strictly(void **state) {
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char answer[64];
-        const dt_problem problem = {wrong[i].operation, 12, 34};
+        const dt_problem problem = {wrong[i].operation, DT_NUMBER(12), DT_NUMBER(34)};
         if (dt_format_answer(answer, sizeof answer, wrong[i].produced, &problem, DT_FORMAT_CHAT) !=
             DT_ERR_DATA) {
             fail_msg("%s is read as %s", wrong[i].produced, answer);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dtrain/core/random.h"
+#include "numbers.h"
 #include "written.h"
 
 static void assert_written(dt_problem problem, dt_format format, const char *expected) {
@@ -24,8 +25,10 @@ static void texts_are_as_the_design_shows(void **state) {
     (void)state;
     const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
                     work = DT_FORMAT_SCRATCHPAD;
-    const dt_problem sum = {DT_ADD, 123, 456}, difference = {DT_SUBTRACT, 45, 123};
-    const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
+    const dt_problem sum = {DT_ADD, DT_NUMBER(123), DT_NUMBER(456)},
+                     difference = {DT_SUBTRACT, DT_NUMBER(45), DT_NUMBER(123)};
+    const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)},
+                     quotient = {DT_DIVIDE, DT_NUMBER(2060), DT_NUMBER(71)};
     assert_written(sum, plain, "123+456=579$");
     assert_written(difference, plain, "45-123=-78$");
     assert_written(product, plain, "273*274=74802$");
@@ -34,25 +37,30 @@ static void texts_are_as_the_design_shows(void **state) {
     assert_written(difference, reverse, "54-321=-87$");
     assert_written(product, reverse, "372*472=20847$");
     assert_written(quotient, reverse, "2060/17=29r1$");
-    assert_written((dt_problem){DT_DIVIDE, 2083, 71}, reverse, "2083/17=29r42$");
+    assert_written((dt_problem){DT_DIVIDE, DT_NUMBER(2083), DT_NUMBER(71)}, reverse,
+                   "2083/17=29r42$");
     assert_written(sum, work, "321+654=9750=9750$");
-    assert_written((dt_problem){DT_ADD, 789, 456}, work, "987+654=onl1=5421$");
-    assert_written((dt_problem){DT_ADD, 999, 1}, work, "999+1=jjj1=0001$");
-    assert_written((dt_problem){DT_ADD, 0, 0}, work, "0+0=00=00$");
+    assert_written((dt_problem){DT_ADD, DT_NUMBER(789), DT_NUMBER(456)}, work,
+                   "987+654=onl1=5421$");
+    assert_written((dt_problem){DT_ADD, DT_NUMBER(999), DT_NUMBER(1)}, work, "999+1=jjj1=0001$");
+    assert_written((dt_problem){DT_ADD, DT_NUMBER(0), DT_NUMBER(0)}, work, "0+0=00=00$");
     assert_written(difference, work, "54-321=22t,sqj=-870$");
-    assert_written((dt_problem){DT_SUBTRACT, 123, 45}, work, "321-54=sq0=870$");
+    assert_written((dt_problem){DT_SUBTRACT, DT_NUMBER(123), DT_NUMBER(45)}, work,
+                   "321-54=sq0=870$");
     assert_written(product, work, "372*472=2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=208470$");
     assert_written(quotient, work,
                    "2060/17=241,482,865;020,lonApmqCsqsFtntK02,00;602,smpA2ltC4p0G3ttM46,002;"
                    "046,lq0BssqE03tJ100T10,0029;/=0029r10$");
-    assert_written((dt_problem){DT_MULTIPLY, 273, 4}, work, "372*4=2bS9cS01=2901$");
-    assert_written((dt_problem){DT_MULTIPLY, 273, 104}, work,
+    assert_written((dt_problem){DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(4)}, work,
+                   "372*4=2bS9cS01=2901$");
+    assert_written((dt_problem){DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(104)}, work,
                    "372*401=2bS9cS01,00aK0aK00+29010,003aR7aM20+293820=293820$");
-    assert_written((dt_problem){DT_MULTIPLY, 0, 10}, work, "0*01=00,000+000=000$");
-    assert_written((dt_problem){DT_DIVIDE, 5, 71}, work,
+    assert_written((dt_problem){DT_MULTIPLY, DT_NUMBER(0), DT_NUMBER(10)}, work,
+                   "0*01=00,000+000=000$");
+    assert_written((dt_problem){DT_DIVIDE, DT_NUMBER(5), DT_NUMBER(71)}, work,
                    "5/17=241,482,865;500,qmnA1lqC3psF4mtK50,0;/=0r50$");
     assert_written(
-        (dt_problem){DT_DIVIDE, 105, 7}, work,
+        (dt_problem){DT_DIVIDE, DT_NUMBER(105), DT_NUMBER(7)}, work,
         "105/7=41,82,65;10,onAmqCqsFntK1,0;01,noAlsCptFm0L3,01;53,tqAq0D3tH00P0,015;/=015r0$");
 }
 
@@ -220,7 +228,7 @@ static void check_number(reader *in, uint64_t number, bool reversed, size_t widt
 }
 
 static void check_answer(reader *in, const dt_problem *problem, bool reversed, bool padded) {
-    const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
+    const uint64_t a = problem->a.limb[0], b = problem->b.limb[0];
     const size_t longer = length_of(a > b ? a : b);
     switch (problem->operation) {
     case DT_ADD: check_number(in, a + b, reversed, padded ? longer + 1 : 0); break;
@@ -275,7 +283,7 @@ static void strip_words(char plain[64], const char *sentence) {
 }
 
 static bool is_right(const char *text, size_t prompt, const dt_problem *problem, dt_format format) {
-    const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
+    const uint64_t a = problem->a.limb[0], b = problem->b.limb[0];
     const bool reversed = format != DT_FORMAT_PLAIN;
     reader in = {text, false};
     if (format == DT_FORMAT_CHAT) {
@@ -307,7 +315,7 @@ static bool is_right(const char *text, size_t prompt, const dt_problem *problem,
 }
 
 static void people_s_answer(char text[64], const dt_problem *problem) {
-    const uint64_t a = (uint64_t)problem->a, b = (uint64_t)problem->b;
+    const uint64_t a = problem->a.limb[0], b = problem->b.limb[0];
     switch (problem->operation) {
     case DT_ADD: snprintf(text, 64, "%" PRIu64, a + b); break;
     case DT_SUBTRACT: snprintf(text, 64, "%" PRId64, (int64_t)a - (int64_t)b); break;
@@ -381,7 +389,7 @@ static void random_problems_read_back(void **state) {
 static void measure(size_t *longest, size_t *places, dt_operation op, uint64_t a, uint64_t b,
                     dt_format format) {
     char text[DT_PROBLEM_TEXT_MAX];
-    const dt_problem problem = {op, a, b};
+    const dt_problem problem = {op, DT_NUMBER(a), DT_NUMBER(b)};
     for (size_t i = 0; i < (format == DT_FORMAT_CHAT ? DT_PHRASINGS : 1); i++) {
         write_phrased(text, &problem, format, i);
         if (characters(text) > *longest) *longest = characters(text);
@@ -444,7 +452,8 @@ static void bounds_hold_for_extreme_problems(void **state) {
         const dt_format format = formats[choice[3] % FORMATS];
         const char ops[] = {"+-*/"[op], '\0'};
         const dt_config config = config_of(ops, m, m, n, format);
-        const dt_problem problem = {op, extreme_number(word, m), extreme_number(word + 2, n)};
+        const dt_problem problem = {op, DT_NUMBER(extreme_number(word, m)),
+                                    DT_NUMBER(extreme_number(word + 2, n))};
         check_problem(&problem, format, bounds_of(&config));
         assert_true(dt_format_longest(&config) < DT_PROBLEM_TEXT_MAX);
     }
@@ -474,26 +483,27 @@ static void what_cannot_be_written_is_refused(void **state) {
     (void)state;
     char text[DT_PROBLEM_TEXT_MAX];
     size_t prompt;
-    static const dt_problem impossible[] = {
-        {DT_DIVIDE, 1, 0},
-        {DT_ADD, (dt_number)1000000000000000000 * 1000000000000000000, 1},
-        {DT_SUBTRACT, 1, ~(dt_number)0},
-        {DT_MULTIPLY, 99999999999, 999999999},
+    const dt_number wide_sum = dt_power_of_ten(200), wide_product = dt_power_of_ten(24);
+    const dt_problem impossible[] = {
+        {DT_DIVIDE, DT_NUMBER(1), DT_NUMBER(0)},
+        {DT_ADD, wide_sum, DT_NUMBER(1)},
+        {DT_SUBTRACT, DT_NUMBER(1), wide_sum},
+        {DT_MULTIPLY, DT_NUMBER(9), wide_product},
     };
     for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
         assert_int_equal(
             dt_format_write(text, sizeof text, &prompt, &impossible[i], DT_FORMAT_SCRATCHPAD),
             DT_ERR_ARG);
     }
-    const dt_problem sum = {DT_ADD, 123, 456};
+    const dt_problem sum = {DT_ADD, DT_NUMBER(123), DT_NUMBER(456)};
     assert_int_equal(dt_format_write(text, 12, &prompt, &sum, DT_FORMAT_PLAIN), DT_ERR_INTERNAL);
     assert_int_equal(dt_format_write(text, 0, &prompt, &sum, DT_FORMAT_PLAIN), DT_ERR_INTERNAL);
     assert_int_equal(dt_format_write(text, 13, &prompt, &sum, DT_FORMAT_PLAIN), DT_OK);
     /* larger than any configuration allows: written completely or refused */
-    const dt_problem wide = {DT_MULTIPLY, 10, 999999999999999999};
-    assert_int_equal(dt_format_write(text, sizeof text, &prompt, &wide, DT_FORMAT_SCRATCHPAD),
+    const dt_problem wider = {DT_MULTIPLY, DT_NUMBER(10), DT_NUMBER(999999999999999999)};
+    assert_int_equal(dt_format_write(text, sizeof text, &prompt, &wider, DT_FORMAT_SCRATCHPAD),
                      DT_OK);
-    assert_true(is_right(text, prompt, &wide, DT_FORMAT_SCRATCHPAD));
+    assert_true(is_right(text, prompt, &wider, DT_FORMAT_SCRATCHPAD));
 }
 
 int main(void) {

@@ -19,18 +19,21 @@ typedef struct {
 } known;
 
 static const known texts[] = {
-    {DT_FORMAT_PLAIN, {DT_ADD, 789, 456}, "^789+^456=", "^1245$"},
-    {DT_FORMAT_REVERSE, {DT_ADD, 789, 456}, "^987+^654=", "^5421$"},
-    {DT_FORMAT_REVERSE, {DT_SUBTRACT, 45, 123}, "^54-^321=", "-^87$"},
-    {DT_FORMAT_REVERSE, {DT_DIVIDE, 2060, 71}, "^2060/^17=", "^29r^1$"},
-    {DT_FORMAT_SCRATCHPAD, {DT_ADD, 789, 456}, "^987+^654=", "^onl1=^5421$"},
-    {DT_FORMAT_SCRATCHPAD, {DT_SUBTRACT, 45, 123}, "^54-^321=", "^22t,^sqj=-^870$"},
+    {DT_FORMAT_PLAIN, {DT_ADD, DT_NUMBER(789), DT_NUMBER(456)}, "^789+^456=", "^1245$"},
+    {DT_FORMAT_REVERSE, {DT_ADD, DT_NUMBER(789), DT_NUMBER(456)}, "^987+^654=", "^5421$"},
+    {DT_FORMAT_REVERSE, {DT_SUBTRACT, DT_NUMBER(45), DT_NUMBER(123)}, "^54-^321=", "-^87$"},
+    {DT_FORMAT_REVERSE, {DT_DIVIDE, DT_NUMBER(2060), DT_NUMBER(71)}, "^2060/^17=", "^29r^1$"},
+    {DT_FORMAT_SCRATCHPAD, {DT_ADD, DT_NUMBER(789), DT_NUMBER(456)}, "^987+^654=", "^onl1=^5421$"},
     {DT_FORMAT_SCRATCHPAD,
-     {DT_MULTIPLY, 273, 74},
+     {DT_SUBTRACT, DT_NUMBER(45), DT_NUMBER(123)},
+     "^54-^321=",
+     "^22t,^sqj=-^870$"},
+    {DT_FORMAT_SCRATCHPAD,
+     {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(74)},
      "^372*^47=",
      "^2bS9cS01,^01cT1fO91+^2j2j2=^20202$"},
     {DT_FORMAT_CHAT,
-     {DT_ADD, 789, 456},
+     {DT_ADD, DT_NUMBER(789), DT_NUMBER(456)},
      "What is ^987 plus ^654?",
      "^onl1=^5421.$"},
 };
@@ -76,7 +79,8 @@ static void without_them_it_is_the_plain_text(void **state) {
     for (size_t i = 0; i < TEXTS; i++) {
         const dt_config config = config_with(texts[i].format, DT_MARKS_NONE);
         dt_text marked = write_marked(&texts[i]), plain = {0};
-        assert_int_equal(dt_arithmetic_write(&plain, &texts[i].problem, &config, first_phrasing()), DT_OK);
+        assert_int_equal(dt_arithmetic_write(&plain, &texts[i].problem, &config, first_phrasing()),
+                         DT_OK);
         char left[512];
         size_t length = 0;
         for (const char *at = marked.bytes; *at; at++) {

@@ -33,7 +33,8 @@ enum {
     CARRY_2
 };
 
-static const dt_problem sum = {DT_ADD, 12, 7}, difference = {DT_SUBTRACT, 3, 8};
+static const dt_problem sum = {DT_ADD, DT_NUMBER(12), DT_NUMBER(7)},
+                        difference = {DT_SUBTRACT, DT_NUMBER(3), DT_NUMBER(8)};
 
 static dt_tokenizer *create(dt_format format) {
     dt_tokenizer *tokenizer;
@@ -73,7 +74,7 @@ static void problems_stand_back_to_back(void **state) {
     assert_memory_equal(batch.target, target, sizeof target);
     assert_int_equal(batch.index[0], 41);
     assert_int_equal(batch.index[1], UINT64_C(1) << 40);
-    assert_int_equal(dt_arithmetic_problem(&batch.note[0]).a, 12);
+    assert_int_equal(dt_arithmetic_problem(&batch.note[0]).a.limb[0], 12);
     assert_int_equal(batch.note[1].kind, DT_SUBTRACT);
     dt_tokenizer_destroy(&tokenizer);
     dt_batch_destroy(&batch);
@@ -87,7 +88,7 @@ static void working_is_scored_too(void **state) {
     dt_tokenizer *tokenizer = create(DT_FORMAT_SCRATCHPAD);
     assert_int_equal(dt_batch_create(&batch, 1, 64), DT_OK);
     /* 372*4=2bS9cS01=2901$ */
-    const dt_problem product = {DT_MULTIPLY, 273, 4};
+    const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(4)};
     assert_int_equal(append(&batch, &product, 0, DT_FORMAT_SCRATCHPAD, tokenizer), DT_OK);
     static const int32_t target[] = {-1,      -1,   -1,      -1,      -1,   TWO, CARRY_1,
                                      UNITS_8, NINE, CARRY_2, UNITS_8, ZERO, ONE, IS,
@@ -110,12 +111,12 @@ static void a_full_batch_refuses_and_stays_as_it_is(void **state) {
     assert_int_equal(batch.problems, 1);
     assert_int_equal(batch.tokens, 7);
     assert_int_equal(batch.scored, 3);
-    const dt_problem short_one = {DT_ADD, 1, 2};
+    const dt_problem short_one = {DT_ADD, DT_NUMBER(1), DT_NUMBER(2)};
     assert_int_equal(append(&batch, &short_one, 1, DT_FORMAT_PLAIN, tokenizer), DT_OK);
     assert_int_equal(batch.tokens, 12);
     assert_int_equal(append(&batch, &short_one, 2, DT_FORMAT_PLAIN, tokenizer), DT_ERR_INTERNAL);
     assert_int_equal(batch.problems, 2);
-    const dt_problem undefined = {DT_DIVIDE, 1, 0};
+    const dt_problem undefined = {DT_DIVIDE, DT_NUMBER(1), DT_NUMBER(0)};
     dt_batch_clear(&batch);
     assert_int_equal(append(&batch, &undefined, 0, DT_FORMAT_PLAIN, tokenizer), DT_ERR_ARG);
     assert_int_equal(batch.problems + batch.tokens + batch.scored, 0);

@@ -78,7 +78,7 @@ static void answers_are_read_strictly(void **state) {
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         char answer[16] = "untouched";
-        const dt_problem problem = {known[i].operation, 12, 34};
+        const dt_problem problem = {known[i].operation, DT_NUMBER(12), DT_NUMBER(34)};
         const dt_status status =
             dt_format_answer(answer, sizeof answer, known[i].produced, &problem, known[i].format);
         if (status != (known[i].answer ? DT_OK : DT_ERR_DATA)) fail_msg("%s", known[i].produced);
@@ -97,10 +97,11 @@ static void working_is_shown_the_normal_way_round(void **state) {
     (void)state;
     const dt_format plain = DT_FORMAT_PLAIN, reverse = DT_FORMAT_REVERSE,
                     work = DT_FORMAT_SCRATCHPAD;
-    const dt_problem product = {DT_MULTIPLY, 273, 274}, quotient = {DT_DIVIDE, 2060, 71};
+    const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)},
+                     quotient = {DT_DIVIDE, DT_NUMBER(2060), DT_NUMBER(71)};
     assert_working(product, work, "2bS9cS01,01cT1fO91+2j2j2,006aO4bO50+208470=20847$",
                    "273 * 4 = 1092\n273 * 70 = 19110, sum 20202\n273 * 200 = 54600, sum 74802");
-    assert_working((dt_problem){DT_MULTIPLY, 273, 104}, work,
+    assert_working((dt_problem){DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(104)}, work,
                    "2bS9cS01,00aK0aK00+29010,003aR7aM20+293820=29382$",
                    "273 * 4 = 1092\n273 * 0 = 0, sum 1092\n273 * 100 = 27300, sum 28392");
     assert_working(quotient, work,
@@ -109,22 +110,26 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n20: 0, quotient 0, remainder 20\n"
                    "206 - 142 = 64: 2, quotient 2, remainder 64\n"
                    "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1");
-    assert_working((dt_problem){DT_SUBTRACT, 45, 123}, work, "22t,sqj=-870$",
+    assert_working((dt_problem){DT_SUBTRACT, DT_NUMBER(45), DT_NUMBER(123)}, work, "22t,sqj=-870$",
                    "45 - 123 = 922 - 1000\n1000 - 922 = 78");
-    assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "sq0=870$", "123 - 45 = 78");
-    assert_working((dt_problem){DT_ADD, 789, 456}, work, "onl1=5421$", "789 + 456 = 1245");
-    assert_working((dt_problem){DT_ADD, 0, 0}, work, "00=0$", "0 + 0 = 0");
-    assert_working((dt_problem){DT_ADD, 123, 456}, reverse, "975", "123 + 456 = 579");
+    assert_working((dt_problem){DT_SUBTRACT, DT_NUMBER(123), DT_NUMBER(45)}, work, "sq0=870$",
+                   "123 - 45 = 78");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(789), DT_NUMBER(456)}, work, "onl1=5421$",
+                   "789 + 456 = 1245");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(0), DT_NUMBER(0)}, work, "00=0$", "0 + 0 = 0");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(123), DT_NUMBER(456)}, reverse, "975",
+                   "123 + 456 = 579");
     assert_working(quotient, plain, "29r1$", "2060 / 71 = 29 r 1");
     /* wrong numbers are shown, too */
     assert_working(product, work, "1iK11,02dT22+333,00444+9=1$",
                    "273 * 4 = 111\n273 * 70 = 2220, sum 333\n273 * 200 = 44400, sum 9");
-    assert_working((dt_problem){DT_ADD, 1, 2}, work, "jk4j=3$", "1 + 2 = 410");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(1), DT_NUMBER(2)}, work, "jk4j=3$",
+                   "1 + 2 = 410");
     /* text of another form is shown unchanged */
     assert_working(product, work, "29:01,1191+2j2j2,,006450+1,1+1,r=1=$",
                    "29:01\n1191+2j2j2\n\n006450+1\n1+1\nr=1");
-    assert_working((dt_problem){DT_MULTIPLY, 273, 4}, work, "2bS9cS01,01cT1fO91+2j2j2=1$",
-                   "273 * 4 = 1092\n01cT1fO91+2j2j2");
+    assert_working((dt_problem){DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(4)}, work,
+                   "2bS9cS01,01cT1fO91+2j2j2=1$", "273 * 4 = 1092\n01cT1fO91+2j2j2");
     assert_working(product, work, "2bS9cS01d,01cT1fO91,b006a4=1$", "2bS9cS01d\n01cT1fO91\nb006a4");
     assert_working(product, work, "2b9cS01,01cTf91+2j2j2,006aO4bO50=20847$",
                    "2b9cS01\n01cTf91+2j2j2\n006aO4bO50");
@@ -132,8 +137,8 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "2bS9cS01+2\n01cS+2\n00aJ0+2");
     assert_working(product, work, "2bSk,01bbT0+2,00S0+2=20847$", "2bSk\n01bbT0+2\n00S0+2");
     assert_working(product, work, "2jS9cS01,0aK+2j2j2,00a=20847$", "2jS9cS01\n0aK+2j2j2\n00a");
-    assert_working((dt_problem){DT_ADD, 1, 2}, work, "3a0,30=3$", "3a0\n30");
-    assert_working((dt_problem){DT_ADD, 1, 2}, work, "=3$", "");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(1), DT_NUMBER(2)}, work, "3a0,30=3$", "3a0\n30");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(1), DT_NUMBER(2)}, work, "=3$", "");
     assert_working(product, work, "2bS9cS0k,01cT1fO91+2r,006aO4bO50+1=1$",
                    "2bS9cS0k\n01cT1fO91+2r\n"
                    "273 * 200 = 54600, sum 1");
@@ -162,12 +167,13 @@ static void working_is_shown_the_normal_way_round(void **state) {
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/10\n/\n10");
     assert_working(quotient, work, "/=29r1", "/");
     assert_working(quotient, work, "241,482,865;/", "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n/");
-    const dt_problem negative = {DT_SUBTRACT, 45, 123};
+    const dt_problem negative = {DT_SUBTRACT, DT_NUMBER(45), DT_NUMBER(123)};
     assert_working(negative, work, "22t,8-0=-87", "45 - 123 = 922 - 1000\n8-0");
     assert_working(negative, work, "2-9,sqj", "2-9\nsqj");
     assert_working(negative, work, "22t,sqj,sqj=-870",
                    "45 - 123 = 922 - 1000\n1000 - 922 = 78\nsqj");
-    assert_working((dt_problem){DT_SUBTRACT, 123, 45}, work, "sq0,sqj=-870", "123 - 45 = 78\nsqj");
+    assert_working((dt_problem){DT_SUBTRACT, DT_NUMBER(123), DT_NUMBER(45)}, work, "sq0,sqj=-870",
+                   "123 - 45 = 78\nsqj");
     assert_working(quotient, work, "241,482,865;046",
                    "2 * 71 = 142, 4 * 71 = 284, 8 * 71 = 568\n046");
     assert_working(quotient, work, "241,482,865;046;/=9r1",
@@ -175,7 +181,7 @@ static void working_is_shown_the_normal_way_round(void **state) {
     assert_working(quotient, work, "=29r1$", "");
     assert_working(quotient, work, "", "");
     assert_working(quotient, plain, "29r1r$", "29r1r");
-    assert_working((dt_problem){DT_ADD, 1, 2}, plain, "$", "");
+    assert_working((dt_problem){DT_ADD, DT_NUMBER(1), DT_NUMBER(2)}, plain, "$", "");
 }
 
 /* Reads "640 - 568 = 72 - 71 = 1: 9, quotient 29, remainder 1": the remainder, the digit and the
@@ -210,13 +216,14 @@ static void working_of_random_problems_is_true(void **state) {
         assert_int_equal(dt_problem_sample(&problem, &config, DT_TRAIN, i), DT_OK);
         const size_t prompt = write_problem(text, &problem, DT_FORMAT_SCRATCHPAD);
         dt_format_working(lines, sizeof lines, text + prompt, &problem, DT_FORMAT_SCRATCHPAD);
+        const uint64_t first = problem.a.limb[0], second = problem.b.limb[0];
         uint64_t a, b, c = 0, d = 0, e, total = 0, sum = 0, rest = 0;
         for (char *next = lines, *line; (line = strsep(&next, "\n"));) {
             int read;
             switch (problem.operation) {
             case DT_ADD:
                 read = sscanf(line, "%" SCNu64 " + %" SCNu64 " = %" SCNu64, &a, &b, &c);
-                if (read != 3 || a != problem.a || b != problem.b || a + b != c || next)
+                if (read != 3 || a != first || b != second || a + b != c || next)
                     fail_msg("%s", line);
                 break;
             case DT_SUBTRACT:
@@ -225,9 +232,9 @@ static void working_of_random_problems_is_true(void **state) {
                               &c, &d);
                 if (read != (a < b ? 4 : 3) || a - b != c - (a < b ? d : 0)) fail_msg("%s", line);
                 if (line == lines) {
-                    assert_true(a == problem.a && b == problem.b && (next != NULL) == (a < b));
+                    assert_true(a == first && b == second && (next != NULL) == (a < b));
                 } else {
-                    assert_true(a == d && b == e && c == problem.b - problem.a && !next);
+                    assert_true(a == d && b == e && c == second - first && !next);
                 }
                 break;
             case DT_MULTIPLY:
@@ -236,7 +243,7 @@ static void working_of_random_problems_is_true(void **state) {
                 total += c;
                 if (line == lines) sum = total; /* the first is its own sum */
                 if (read != (line == lines ? 3 : 4)) fail_msg("%s", line);
-                if (a != problem.a || a * b != c || sum != total) fail_msg("%s", line);
+                if (a != first || a * b != c || sum != total) fail_msg("%s", line);
                 break;
             default:
                 if (line == lines) {
@@ -252,9 +259,9 @@ static void working_of_random_problems_is_true(void **state) {
                 if (d != total) fail_msg("%s", line);
             }
         }
-        if (problem.operation == DT_MULTIPLY) assert_true(total == problem.a * problem.b);
+        if (problem.operation == DT_MULTIPLY) assert_true(total == first * second);
         if (problem.operation == DT_DIVIDE) {
-            assert_true(total == problem.a / problem.b && rest == problem.a % problem.b);
+            assert_true(total == first / second && rest == first % second);
         }
     }
 }
@@ -309,7 +316,8 @@ static void senseless_text_does_no_harm(void **state) {
     }
     assert_true(understood > COUNT / 50);
     char one = GUARD;
-    dt_format_working(&one, 0, "5$", &(dt_problem){DT_ADD, 2, 3}, DT_FORMAT_PLAIN);
+    dt_format_working(&one, 0, "5$", &(dt_problem){DT_ADD, DT_NUMBER(2), DT_NUMBER(3)},
+                      DT_FORMAT_PLAIN);
     assert_int_equal(one, GUARD);
 }
 

@@ -29,6 +29,6 @@ size_t write_phrased(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, 
 }
 
 size_t write_problem(char text[DT_PROBLEM_TEXT_MAX], const dt_problem *problem, dt_format format) {
-    const size_t phrasing = (problem->a ^ problem->b) % DT_PHRASINGS;
+    const size_t phrasing = (problem->a.limb[0] ^ problem->b.limb[0]) % DT_PHRASINGS;
     return write_phrased(text, problem, format, phrasing);
 }

@@ -53,8 +53,11 @@ const char *dt_slip_name(dt_operation operation, size_t kind);
 
 /* ---- counts ---- */
 
-/* Lengths go from 1; index 0 is unused. */
-enum { DT_LENGTHS = DT_DIGITS_MAX + 1, DT_DIFFICULTIES = DT_DIGITS_MAX + 1 };
+/* Lengths and difficulties up to 36 are counted each by itself, longer ones by tens: at the index
+ * of 40 stand those from 37 to 40, at that of 210 those from 201 on. No length is 0. */
+enum { DT_LENGTHS = 37 + 18, DT_DIFFICULTIES = DT_LENGTHS };
+size_t dt_tally_index(size_t length);
+size_t dt_tally_length(size_t index); /* the longest at an index */
 
 /* Nothing but int64_t, so that ranks add it up as one array. */
 typedef struct {

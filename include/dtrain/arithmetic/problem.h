@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "dtrain/arithmetic/number.h"
 #include "dtrain/core/config.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/metrics.h"
@@ -11,33 +12,23 @@
 
 typedef enum { DT_ADD, DT_SUBTRACT, DT_MULTIPLY, DT_DIVIDE, DT_OPERATIONS } dt_operation;
 
-/* Operands and answers; longer sums than 64 bits hold are what models are tried on. */
-typedef unsigned __int128 dt_number;
-
 typedef struct {
     dt_operation operation;
     dt_number a, b;
 } dt_problem;
+
+/* Room for an answer as people write it: a sum, or quotient and remainder of a division. */
+enum { DT_ANSWER_SIZE = DT_NUMBER_DIGITS + 32 };
 
 /* Longest text of a problem, working included, that any configuration can ask for; buffers of this
  * size always do. Most digits of the operands of sums and differences, of products, of divisions.
  */
 enum {
     DT_PROBLEM_TEXT_MAX = 4096,
-    DT_DIGITS_MAX = 36,
-    DT_PRODUCT_DIGITS_MAX = 9,
+    DT_DIGITS_MAX = 200,
+    DT_PRODUCT_DIGITS_MAX = 24,
     DT_DIVISION_DIGITS_MAX = 18,
 };
-
-/* A number in decimal, to be printed at once: dt_decimal_of(n).text. */
-typedef struct {
-    char text[40]; /* 2^128 has 39 digits */
-} dt_decimal;
-
-dt_decimal dt_decimal_of(dt_number number);
-
-/* Digits of n as written; 0 has one. */
-size_t dt_digit_count(dt_number n);
 
 extern const dt_text_kind dt_operation_kind[DT_OPERATIONS];
 

@@ -65,6 +65,7 @@ typedef struct {
     /* data */
     char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that is given twice is drawn twice as often */
     int64_t digits;           /* of the operands of + - * */
+    int64_t least_digits;     /* of all operands, where they may have as many */
     int64_t dividend_digits;
     int64_t divisor_digits;
     int64_t format;                            /* dt_format */
@@ -98,9 +99,10 @@ typedef struct {
     double clip;    /* global norm; 0: off */
     double average; /* over which share of the steps so far; 0: off */
     /* evaluation */
-    int64_t eval_every;    /* steps */
-    int64_t eval_examples; /* problems */
-    int64_t eval_digits;   /* instead of digits; 0: those */
+    int64_t eval_every;        /* steps */
+    int64_t eval_examples;     /* problems */
+    int64_t eval_digits;       /* instead of digits; 0: those */
+    int64_t eval_least_digits; /* instead of least_digits; 0: those */
     int64_t eval_dividend_digits, eval_divisor_digits;
     int64_t metric;       /* dt_metric_kind: what the best model is chosen by */
     int64_t patience;     /* validations without a better value before training ends; 0: never */

@@ -17,7 +17,7 @@ typedef struct {
  * source itself reads. */
 typedef struct {
     size_t kind;
-    _Alignas(16) unsigned char own[80];
+    _Alignas(16) unsigned char own[256];
 } dt_note;
 
 /* All 0 to begin with. */

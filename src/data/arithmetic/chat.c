@@ -86,11 +86,11 @@ void dt_chat_put_question(dt_draft *text, const dt_problem *problem, size_t phra
     char a[sizeof(dt_decimal)], b[sizeof(dt_decimal)];
     dt_draft first = dt_draft_begin(a, sizeof a), second = dt_draft_begin(b, sizeof b);
     if (problem->operation == DT_DIVIDE) {
-        dt_draft_number(&first, problem->a);
+        dt_draft_number(&first, &problem->a);
     } else {
-        dt_draft_number_reversed(&first, problem->a);
+        dt_draft_number_reversed(&first, &problem->a);
     }
-    dt_draft_number_reversed(&second, problem->b);
+    dt_draft_number_reversed(&second, &problem->b);
     put_filled(text, table[problem->operation][phrasing].question, (dt_span){a, first.length},
                (dt_span){b, second.length});
 }
@@ -161,7 +161,7 @@ bool dt_chat_take_answer(dt_draft *answer, dt_span sentence, dt_operation operat
 /* ---- reading what people ask ---- */
 
 /* The longest question that is looked at, in bytes. */
-enum { QUESTION_SIZE = 256 };
+enum { QUESTION_SIZE = 256 + 2 * DT_DIGITS_MAX };
 
 /* What two ways of writing the same question have in common: small letters, no spaces but those
  * between digits, no punctuation at the end. False: too long. */
@@ -194,10 +194,10 @@ static bool reduce(char reduced[QUESTION_SIZE], const dt_line *question) {
 static bool read_operand(dt_number *value, dt_span number) {
     while (number.count > 1 && number.at[0] == '0') advance(&number, 1);
     if (number.count > DT_DIGITS_MAX) return false;
-    dt_number read = 0;
+    dt_number read = DT_NUMBER(0);
     for (size_t i = 0; i < number.count; i++) {
         if (!isdigit((unsigned char)number.at[i])) return false;
-        read = read * 10 + (unsigned)(number.at[i] - '0');
+        dt_number_append_digit(&read, (unsigned)(number.at[i] - '0'));
     }
     *value = read;
     return true;

@@ -3,21 +3,6 @@
 
 #include <string.h>
 
-dt_number dt_power_of_ten(size_t n) {
-    dt_number power = 1;
-    while (n-- > 0) power *= 10;
-    return power;
-}
-
-size_t dt_digit_count(dt_number n) {
-    size_t count = 1;
-    while (n >= 10) {
-        n /= 10;
-        count++;
-    }
-    return count;
-}
-
 dt_draft dt_draft_begin(char *buffer, size_t size) {
     buffer[0] = '\0';
     return (dt_draft){.buffer = buffer, .size = size};
@@ -41,25 +26,15 @@ void dt_draft_string(dt_draft *text, const char *string) {
     dt_draft_span(text, (dt_span){string, strlen(string)});
 }
 
-void dt_draft_number_reversed(dt_draft *text, dt_number n) {
+void dt_draft_number_reversed(dt_draft *text, const dt_number *n) {
+    dt_number left = *n;
     do {
-        dt_draft_char(text, (char)('0' + n % 10));
-        n /= 10;
-    } while (n > 0);
+        dt_draft_char(text, (char)('0' + (int)dt_number_take_digit(&left)));
+    } while (!dt_number_is_zero(&left));
 }
 
-void dt_draft_number(dt_draft *text, dt_number n) {
-    char digits[sizeof(dt_decimal)];
-    dt_draft reversed = dt_draft_begin(digits, sizeof digits);
-    dt_draft_number_reversed(&reversed, n);
-    dt_draft_span_reversed(text, (dt_span){digits, reversed.length});
-}
-
-dt_decimal dt_decimal_of(dt_number number) {
-    dt_decimal decimal;
-    dt_draft text = dt_draft_begin(decimal.text, sizeof decimal.text);
-    dt_draft_number(&text, number);
-    return decimal;
+void dt_draft_number(dt_draft *text, const dt_number *n) {
+    dt_draft_string(text, dt_decimal_of(n).text);
 }
 
 bool dt_span_is_number(dt_span span, dt_digit_order order) {

@@ -9,9 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* 10^n, n <= 38: the largest that 128 bits hold. */
-dt_number dt_power_of_ten(size_t n);
-
 /* Text that grows in a caller's buffer, is always ended by NUL and never runs over: what does not
  * fit sets `full`. */
 typedef struct {
@@ -25,8 +22,8 @@ dt_draft dt_draft_begin(char *buffer, size_t size);
 void dt_draft_rewind(dt_draft *text, size_t length); /* forget what came after that length */
 void dt_draft_char(dt_draft *text, char c);
 void dt_draft_string(dt_draft *text, const char *string);
-void dt_draft_number(dt_draft *text, dt_number n);          /* most significant digit first */
-void dt_draft_number_reversed(dt_draft *text, dt_number n); /* least significant digit first */
+void dt_draft_number(dt_draft *text, const dt_number *n);          /* highest digit first */
+void dt_draft_number_reversed(dt_draft *text, const dt_number *n); /* lowest digit first */
 
 typedef enum { DT_MOST_FIRST, DT_LEAST_FIRST } dt_digit_order;
 

@@ -7,7 +7,8 @@
 
 /* Operands of an operation: b runs from `least` on, both stay below a power of ten. */
 typedef struct {
-    dt_number a_end, b_end, b_least;
+    dt_number a_end, b_end;
+    uint64_t b_least;
 } range;
 
 static bool has_operation(const dt_config *config, dt_operation operation) {
@@ -23,11 +24,15 @@ static range range_of(const dt_config *config, dt_operation operation) {
     };
 }
 
+/* Second operands, where 64 bits count them. */
+static uint64_t each_of(const range *r) { return r->b_end.limb[0] - r->b_least; }
+
 /* Problems of one operation, or `most` + 1 if there are more than that. */
 static uint64_t count_operation(const dt_config *config, dt_operation operation, uint64_t most) {
     const range r = range_of(config, operation);
-    const dt_number each = r.b_end - r.b_least;
-    return r.a_end <= most / each ? (uint64_t)(r.a_end * each) : most + 1;
+    if (!dt_number_fits(&r.b_end, most)) return most + 1;
+    const uint64_t each = each_of(&r);
+    return dt_number_fits(&r.a_end, most / each) ? r.a_end.limb[0] * each : most + 1;
 }
 
 dt_status dt_domain_count(uint64_t *count, const dt_config *config) {
@@ -55,8 +60,9 @@ void dt_domain_problem(dt_problem *problem, const dt_config *config, uint64_t in
             continue;
         }
         const range r = range_of(config, operation);
-        const uint64_t each = (uint64_t)(r.b_end - r.b_least);
-        *problem = (dt_problem){operation, index / each, r.b_least + index % each};
+        const uint64_t each = each_of(&r);
+        *problem = (dt_problem){operation, dt_number_of(index / each),
+                                dt_number_of(r.b_least + index % each)};
         return;
     }
 }
@@ -68,31 +74,35 @@ const char *dt_difficulty_name(dt_operation operation) {
     return name[operation];
 }
 
-static size_t count_carries(dt_number a, dt_number b) {
+static size_t count_carries(const dt_number *a, const dt_number *b) {
+    dt_number x = *a, y = *b;
     size_t carries = 0;
-    for (unsigned carry = 0; a > 0 || b > 0; a /= 10, b /= 10) {
-        carry = (unsigned)(a % 10) + (unsigned)(b % 10) + carry >= 10;
+    for (unsigned carry = 0; !dt_number_is_zero(&x) || !dt_number_is_zero(&y);) {
+        carry = dt_number_take_digit(&x) + dt_number_take_digit(&y) + carry >= 10;
         carries += carry;
     }
     return carries;
 }
 
 /* larger - smaller */
-static size_t count_borrows(dt_number larger, dt_number smaller) {
+static size_t count_borrows(const dt_number *larger, const dt_number *smaller) {
+    dt_number x = *larger, y = *smaller;
     size_t borrows = 0;
-    for (unsigned borrow = 0; larger > 0; larger /= 10, smaller /= 10) {
-        borrow = (unsigned)(larger % 10) < (unsigned)(smaller % 10) + borrow;
+    for (unsigned borrow = 0; !dt_number_is_zero(&x);) {
+        borrow = dt_number_take_digit(&x) < dt_number_take_digit(&y) + borrow;
         borrows += borrow;
     }
     return borrows;
 }
 
 size_t dt_difficulty(const dt_problem *problem) {
-    const dt_number a = problem->a, b = problem->b;
+    const dt_number *a = &problem->a, *b = &problem->b;
+    dt_number quotient;
     switch (problem->operation) {
     case DT_ADD: return count_carries(a, b);
-    case DT_SUBTRACT: return a < b ? count_borrows(b, a) : count_borrows(a, b);
-    case DT_DIVIDE: return dt_digit_count(a / b);
+    case DT_SUBTRACT:
+        return dt_number_compare(a, b) < 0 ? count_borrows(b, a) : count_borrows(a, b);
+    case DT_DIVIDE: quotient = dt_number_quotient(NULL, a, b); return dt_digit_count(&quotient);
     case DT_MULTIPLY:
     case DT_OPERATIONS: break;
     }

@@ -12,12 +12,9 @@ dt_digit_order dt_format_order(dt_format format) {
     return format == DT_FORMAT_PLAIN ? DT_MOST_FIRST : DT_LEAST_FIRST;
 }
 
-/* Two numbers of a division and the letter between them; a sum, or a difference with its sign. */
-enum { ANSWER_SIZE = 48 };
-
 /* ---- writing ---- */
 
-static void put_ordered(dt_draft *text, dt_number n, dt_digit_order order) {
+static void put_ordered(dt_draft *text, const dt_number *n, dt_digit_order order) {
     if (order == DT_LEAST_FIRST) {
         dt_draft_number_reversed(text, n);
     } else {
@@ -26,23 +23,32 @@ static void put_ordered(dt_draft *text, dt_number n, dt_digit_order order) {
 }
 
 static void put_answer(dt_draft *text, const dt_problem *problem, dt_format format) {
-    const dt_number a = problem->a, b = problem->b;
+    const dt_number *a = &problem->a, *b = &problem->b;
     const dt_digit_order order = dt_format_order(format);
+    dt_number result, rest;
     if (dt_format_has_working(format)) {
         dt_format_put_result(text, problem);
         return;
     }
     switch (problem->operation) {
-    case DT_ADD: put_ordered(text, a + b, order); break;
-    case DT_SUBTRACT:
-        if (a < b) dt_draft_char(text, '-');
-        put_ordered(text, a < b ? b - a : a - b, order);
+    case DT_ADD:
+        result = dt_number_sum(a, b);
+        put_ordered(text, &result, order);
         break;
-    case DT_MULTIPLY: put_ordered(text, a * b, order); break;
+    case DT_SUBTRACT:
+        if (dt_number_compare(a, b) < 0) dt_draft_char(text, '-');
+        result = dt_number_distance(a, b);
+        put_ordered(text, &result, order);
+        break;
+    case DT_MULTIPLY:
+        result = dt_number_product(a, b);
+        put_ordered(text, &result, order);
+        break;
     case DT_DIVIDE:
-        dt_draft_number(text, a / b);
+        result = dt_number_quotient(&rest, a, b);
+        dt_draft_number(text, &result);
         dt_draft_char(text, 'r');
-        put_ordered(text, a % b, order);
+        put_ordered(text, &rest, order);
         break;
     case DT_OPERATIONS: break;
     }
@@ -55,9 +61,9 @@ static void put_question(dt_draft *text, const dt_problem *problem, dt_format fo
         return;
     }
     const dt_digit_order order = dt_format_order(format);
-    put_ordered(text, problem->a, problem->operation == DT_DIVIDE ? DT_MOST_FIRST : order);
+    put_ordered(text, &problem->a, problem->operation == DT_DIVIDE ? DT_MOST_FIRST : order);
     dt_draft_char(text, dt_operation_symbol(problem->operation));
-    put_ordered(text, problem->b, order);
+    put_ordered(text, &problem->b, order);
     dt_draft_char(text, '=');
 }
 
@@ -67,7 +73,7 @@ static void put_final(dt_draft *text, const dt_problem *problem, dt_format forma
         put_answer(text, problem, format);
         return;
     }
-    char short_form[ANSWER_SIZE];
+    char short_form[DT_ANSWER_SIZE];
     dt_draft answer = dt_draft_begin(short_form, sizeof short_form);
     put_answer(&answer, problem, format);
     dt_chat_put_answer(text, (dt_span){short_form, answer.length}, problem->operation, phrasing);
@@ -88,8 +94,8 @@ dt_status dt_format_write_as(char *text, size_t size, size_t *prompt_length,
     put_final(&out, problem, format, phrasing);
     dt_draft_char(&out, '$');
     DT_REQUIRE(!out.full, DT_ERR_INTERNAL, "%s%c%s written out does not fit into %zu bytes",
-               dt_decimal_of(problem->a).text, dt_operation_symbol(problem->operation),
-               dt_decimal_of(problem->b).text, size);
+               dt_decimal_of(&problem->a).text, dt_operation_symbol(problem->operation),
+               dt_decimal_of(&problem->b).text, size);
     return DT_OK;
 }
 
@@ -144,7 +150,7 @@ static bool put_division_answer(dt_draft *text, dt_span answer, const dt_problem
     if (!dt_span_cut(&quotient, &remainder, answer, 'r')) return false;
     if (!take_number(&quotient, dt_format_result_width(problem), DT_MOST_FIRST, format))
         return false;
-    if (!take_number(&remainder, dt_digit_count(problem->b), order, format)) return false;
+    if (!take_number(&remainder, dt_digit_count(&problem->b), order, format)) return false;
     dt_draft_span(text, quotient);
     dt_draft_string(text, " r ");
     put_people(text, remainder, order);
@@ -154,7 +160,7 @@ static bool put_division_answer(dt_draft *text, dt_span answer, const dt_problem
 /* What follows the working, as people write it. */
 static bool put_people_answer(dt_draft *text, dt_span written, const dt_problem *problem,
                               dt_format format) {
-    char short_form[ANSWER_SIZE];
+    char short_form[DT_ANSWER_SIZE];
     if (format == DT_FORMAT_CHAT) {
         dt_draft taken = dt_draft_begin(short_form, sizeof short_form);
         if (!dt_chat_take_answer(&taken, written, problem->operation)) return false;
@@ -239,10 +245,19 @@ static void widen(extent *widest, const dt_problem *problem, const writing *how)
     for (size_t i = 0; i < phrasings; i++) widen_as(widest, problem, how, i);
 }
 
-static dt_number nines(int64_t digits) { return dt_power_of_ten((size_t)digits) - 1; }
+static dt_number nines(int64_t digits) {
+    const dt_number power = dt_power_of_ten((size_t)digits), one = DT_NUMBER(1);
+    return dt_number_difference(&power, &one);
+}
 
 static dt_number least_of(int64_t digits) {
-    return digits > 1 ? dt_power_of_ten((size_t)digits - 1) : 0;
+    return digits > 1 ? dt_power_of_ten((size_t)digits - 1) : dt_number_of(0);
+}
+
+static dt_number sevens(int64_t digits) {
+    dt_number n = DT_NUMBER(0);
+    for (int64_t i = 0; i < digits; i++) dt_number_append_digit(&n, 7);
+    return n;
 }
 
 /*
@@ -252,12 +267,13 @@ static dt_number least_of(int64_t digits) {
  * room for most of them and for a remainder of that length.
  */
 static dt_problem widest_division(int64_t dividend_digits, int64_t divisor_digits) {
-    const dt_number power = dt_power_of_ten((size_t)divisor_digits - 1);
+    const dt_number power = dt_power_of_ten((size_t)divisor_digits - 1), one = DT_NUMBER(1);
     const int64_t steps = dividend_digits - divisor_digits + 1;
     if (steps < 1) return (dt_problem){DT_DIVIDE, nines(dividend_digits), power};
-    const dt_number quotient = nines(steps) / 9 * 7;
-    if (divisor_digits == 1) return (dt_problem){DT_DIVIDE, quotient, 1};
-    return (dt_problem){DT_DIVIDE, quotient * (power + 1) + power, power + 1};
+    const dt_number quotient = sevens(steps), divisor = dt_number_sum(&power, &one);
+    if (divisor_digits == 1) return (dt_problem){DT_DIVIDE, quotient, one};
+    const dt_number product = dt_number_product(&quotient, &divisor);
+    return (dt_problem){DT_DIVIDE, dt_number_sum(&product, &power), divisor};
 }
 
 static extent widest(const dt_config *config) {

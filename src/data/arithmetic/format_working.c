@@ -35,9 +35,9 @@ static void put_stripped(dt_draft *text, dt_span padded) {
 /* "789 + 456 = ". */
 static void put_problem(dt_draft *text, const dt_problem *problem) {
     const char spaced[] = {' ', dt_operation_symbol(problem->operation), ' ', '\0'};
-    dt_draft_number(text, problem->a);
+    dt_draft_number(text, &problem->a);
     dt_draft_string(text, spaced);
-    dt_draft_number(text, problem->b);
+    dt_draft_number(text, &problem->b);
     dt_draft_string(text, " = ");
 }
 
@@ -59,7 +59,7 @@ static bool put_difference(dt_draft *text, dt_span digits, const dt_problem *pro
     if (!is_carried(digits)) return false;
     put_problem(text, problem);
     put_stripped(text, digits);
-    if (problem->a >= problem->b) return true;
+    if (dt_number_compare(&problem->a, &problem->b) >= 0) return true;
     dt_draft_string(text, " - ");
     put_power_of_ten(text, digits.count);
     return true;
@@ -101,9 +101,18 @@ static bool put_partial(dt_draft *text, dt_span partial) {
     return true;
 }
 
+/* Digit k of a number, counted from the lowest, times 10^k: "70". */
+static void put_digit_and_zeros(dt_draft *text, const dt_number *number, size_t k) {
+    dt_number left = *number;
+    unsigned digit = dt_number_take_digit(&left);
+    for (size_t i = 0; i < k; i++) digit = dt_number_take_digit(&left);
+    dt_draft_char(text, (char)('0' + (int)digit));
+    for (size_t i = 0; i < k && digit > 0; i++) dt_draft_char(text, '0');
+}
+
 /* Step k of a product: "01cT1fO91+2j2j2" -> "273 * 70 = 19110, sum 20202". */
 static bool put_product_step(dt_draft *text, dt_span step, const dt_problem *problem, size_t k) {
-    const size_t digits = dt_digit_count(problem->b);
+    const size_t digits = dt_digit_count(&problem->b);
     dt_span partial, sum;
     if (k >= digits) return false;
     const bool has_sum = dt_span_cut(&partial, &sum, step, '+');
@@ -111,10 +120,9 @@ static bool put_product_step(dt_draft *text, dt_span step, const dt_problem *pro
     for (size_t i = 0; i < k; i++) {
         if (i + 1 >= partial.count || partial.at[i] != '0') return false;
     }
-    dt_draft_number(text, problem->a);
+    dt_draft_number(text, &problem->a);
     dt_draft_string(text, " * ");
-    const dt_number scale = dt_power_of_ten(k);
-    dt_draft_number(text, problem->b / scale % 10 * scale);
+    put_digit_and_zeros(text, &problem->b, k);
     dt_draft_string(text, " = ");
     if (!put_partial(text, partial)) return false;
     if (has_sum) {
@@ -132,7 +140,7 @@ static bool put_multiples(dt_draft *text, dt_span step, const dt_problem *proble
         if (dt_span_cut(&multiple, &step, step, ',') != (i < 2) || !is_padded(multiple))
             return false;
         dt_draft_string(text, factor[i]);
-        dt_draft_number(text, problem->b);
+        dt_draft_number(text, &problem->b);
         dt_draft_string(text, " = ");
         put_stripped(text, multiple);
     }
@@ -170,14 +178,15 @@ static bool put_differences(dt_draft *text, dt_span differences, const dt_proble
         if (found < before || found > before + (1 << bit)) return false;
         if (found > before) {
             dt_draft_string(text, " - ");
-            dt_draft_number(text, problem->b << bit);
+            const dt_number part = dt_number_times(&problem->b, UINT64_C(1) << bit);
+            dt_draft_number(text, &part);
             dt_draft_string(text, " = ");
             put_stripped(text, (dt_span){differences.at, width});
         }
         differences = (dt_span){differences.at + width + 1, differences.count - width - 1};
     }
     dt_draft_string(text, ": ");
-    dt_draft_number(text, (dt_number)found);
+    dt_draft_char(text, (char)('0' + found));
     return put_result(text, differences);
 }
 
@@ -197,7 +206,8 @@ static bool put_step(dt_draft *text, dt_span step, dt_span before, const dt_prob
     case DT_ADD: return k == 0 && put_sum(text, step, problem);
     case DT_SUBTRACT:
         if (k == 0) return put_difference(text, step, problem);
-        return k == 1 && problem->a < problem->b && put_complement(text, step, before);
+        return k == 1 && dt_number_compare(&problem->a, &problem->b) < 0 &&
+               put_complement(text, step, before);
     case DT_MULTIPLY: return put_product_step(text, step, problem, k);
     default:
         return k == 0 ? put_multiples(text, step, problem) : put_quotient_step(text, step, problem);

@@ -53,7 +53,7 @@ static void print_lengths(FILE *out, const dt_tally *tally, dt_operation operati
     fprintf(out, "  digits of a %c b", dt_operation_symbol(operation));
     for (size_t b = 1; b <= most_b; b++) {
         char heading[16];
-        snprintf(heading, sizeof heading, wide ? "b: %zu" : "%zu", b);
+        snprintf(heading, sizeof heading, wide ? "b: %zu" : "%zu", dt_tally_length(b));
         fprintf(out, "%*s", width, heading);
     }
     fprintf(out, "\n");
@@ -61,7 +61,7 @@ static void print_lengths(FILE *out, const dt_tally *tally, dt_operation operati
         int64_t row = 0;
         for (size_t b = 1; b <= most_b; b++) row += tally->length[operation][a][b].problems;
         if (row == 0) continue;
-        fprintf(out, "           a: %3zu ", a);
+        fprintf(out, "           a: %3zu ", dt_tally_length(a));
         for (size_t b = 1; b <= most_b; b++) {
             char text[CELL_TEXT];
             const dt_count *cell = &tally->length[operation][a][b];
@@ -83,7 +83,7 @@ static void print_difficulty(FILE *out, const dt_tally *tally, dt_operation oper
         char text[CELL_TEXT];
         const dt_count *cell = &tally->difficulty[operation][value];
         if (cell->problems == 0) continue;
-        fprintf(out, "%s  %zu: %s", comma, value, cell_text(text, cell));
+        fprintf(out, "%s  %zu: %s", comma, dt_tally_length(value), cell_text(text, cell));
         comma = ",";
     }
     fprintf(out, "\n");
@@ -156,7 +156,8 @@ static void write_lengths(FILE *out, const dt_tally *tally, size_t op) {
         for (size_t b = 1; b < DT_LENGTHS; b++) {
             const dt_count *cell = &tally->length[op][a][b];
             if (cell->problems == 0) continue;
-            fprintf(out, "%s{\"a_digits\":%zu,\"b_digits\":%zu,", comma, a, b);
+            fprintf(out, "%s{\"a_digits\":%zu,\"b_digits\":%zu,", comma, dt_tally_length(a),
+                    dt_tally_length(b));
             write_count(out, cell);
             comma = ",";
         }
@@ -171,7 +172,7 @@ static void write_difficulty(FILE *out, const dt_tally *tally, size_t op) {
     for (size_t value = 0; value < DT_DIFFICULTIES; value++) {
         const dt_count *cell = &tally->difficulty[op][value];
         if (cell->problems == 0) continue;
-        fprintf(out, "%s{\"%s\":%zu,", comma, name, value);
+        fprintf(out, "%s{\"%s\":%zu,", comma, name, dt_tally_length(value));
         write_count(out, cell);
         comma = ",";
     }

@@ -38,19 +38,32 @@ typedef struct {
     uint32_t purpose, attempt;
 } origin;
 
-/* A number of exactly so many digits, evenly; of one digit: from `least`. */
-static dt_number draw_number(const uint32_t word[2], size_t digits, dt_number least) {
-    if (digits > 1) least = dt_power_of_ten(digits - 1);
-    return least + dt_random_below(word, (uint64_t)(dt_power_of_ten(digits) - least));
+/* 10^n, n < 20. */
+static uint64_t power_of_ten(size_t n) {
+    uint64_t power = 1;
+    while (n-- > 0) power *= 10;
+    return power;
 }
+
+/* A number of exactly so many digits, at most 18, evenly; of one digit: from `least`. */
+static uint64_t draw_digits(const uint32_t word[2], size_t digits, uint64_t least) {
+    if (digits > 1) least = power_of_ten(digits - 1);
+    return least + dt_random_below(word, power_of_ten(digits) - least);
+}
+
+/* How many digits an operand has. */
+typedef struct {
+    uint32_t least, most;
+} lengths;
 
 /* Few digits: d with weight 2 d - 1. Drawn evenly by value, nine numbers in ten would have the
  * greatest length, and evenly by length, only one problem in nine would have three digits twice, as
  * four in five of the domain have. More digits evenly: short numbers are where a model begins, and
  * without enough of them it does not learn the long ones. So are those of divisors: the shortest
  * have the longest quotients, whose last steps no others have. */
-static size_t draw_length(uint32_t word, uint32_t most, bool divisor) {
-    if (divisor || most > FEW) return 1 + draw(word, most);
+static size_t draw_length(uint32_t word, lengths from_to, bool divisor) {
+    const uint32_t most = from_to.most, least = from_to.least;
+    if (divisor || most > FEW || least > 1) return least + draw(word, most - least + 1);
     const uint32_t square = draw(word, most * most);
     size_t digits = 1;
     while (digits * digits <= square) digits++;
@@ -58,8 +71,8 @@ static size_t draw_length(uint32_t word, uint32_t most, bool divisor) {
 }
 
 /* The number with other's digits at some of its lowest `digits` places: those whose bit is set. */
-static dt_number with_digits_of(dt_number number, dt_number other, size_t digits, uint32_t places) {
-    dt_number unit = 1;
+static uint64_t with_digits_of(uint64_t number, uint64_t other, size_t digits, uint32_t places) {
+    uint64_t unit = 1;
     for (size_t place = 0; place < digits; place++, unit *= 10) {
         if (places >> place & 1) number += (other / unit % 10 - number / unit % 10) * unit;
     }
@@ -69,39 +82,66 @@ static dt_number with_digits_of(dt_number number, dt_number other, size_t digits
 /* By chance few short numbers have several zeros, and a model gets last right what it has seen
  * least: 207+409, 100*4. Of one number in four each digit behind the first is 0 or as it was drawn,
  * either as often. */
-static dt_number with_zeros(dt_number number, size_t digits, uint32_t bits) {
+static uint64_t with_zeros(uint64_t number, size_t digits, uint32_t bits) {
     return bits & 3 ? number : with_digits_of(number, 0, digits - 1, bits >> 2);
 }
 
-/* The length first; what 64 bits cannot count is drawn in two halves. */
+/* A longer number in parts of 18 digits, which 64 bits hold; the first part has the rest of its
+ * digits. */
+static dt_number draw_long(const origin *from, const uint32_t word[2], size_t digits,
+                           uint32_t which) {
+    enum { PART = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
+    const uint64_t unit = power_of_ten(PART);
+    dt_number number = dt_number_of(draw_digits(word, (digits - 1) % PART + 1, 1));
+    for (uint32_t part = 0; part < (digits - 1) / PART; part++) {
+        uint32_t block[4];
+        dt_random_block(block, from->seed, from->purpose,
+                        FIRST_BLOCK + part * ATTEMPTS + from->attempt, from->index);
+        const dt_number higher = dt_number_times(&number, unit),
+                        lower = dt_number_of(dt_random_below(block + 2 * which, unit));
+        number = dt_number_sum(&higher, &lower);
+    }
+    return number;
+}
+
+/* The length first. */
 static dt_number draw_operand(const origin *from, uint32_t length_word, const uint32_t word[2],
-                              int64_t most_digits, bool divisor, uint32_t bits, uint32_t which) {
-    enum { HALF = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
-    const size_t digits = draw_length(length_word, (uint32_t)most_digits, divisor);
-    if (most_digits <= FEW) return with_zeros(draw_number(word, digits, divisor), digits, bits);
-    if (digits <= HALF) return draw_number(word, digits, divisor);
-    uint32_t rest[4];
-    dt_random_block(rest, from->seed, from->purpose, FIRST_BLOCK + from->attempt, from->index);
-    const dt_number half = dt_power_of_ten(HALF);
-    return draw_number(word, digits - HALF, 1) * half +
-           dt_random_below(rest + 2 * which, (uint64_t)half);
+                              lengths from_to, bool divisor, uint32_t bits, uint32_t which) {
+    const size_t digits = draw_length(length_word, from_to, divisor);
+    if (from_to.most <= FEW)
+        return dt_number_of(with_zeros(draw_digits(word, digits, divisor), digits, bits));
+    if (digits <= 18) return dt_number_of(draw_digits(word, digits, divisor));
+    return draw_long(from, word, digits, which);
 }
 
 /* b becomes what differs from a by b, where that is in the domain: differences of fewer digits than
  * the operands are rare otherwise. */
 static void bring_near(dt_problem *problem, int64_t most_digits, uint32_t word) {
-    const dt_number a = problem->a, b = problem->b;
+    const dt_number *a = &problem->a, *b = &problem->b;
     if (draw(word, 2) == 0) {
-        if (a >= b) problem->b = a - b;
-    } else if (b < dt_power_of_ten((size_t)most_digits) - a) {
-        problem->b = a + b;
+        if (dt_number_compare(a, b) >= 0) problem->b = dt_number_difference(a, b);
+        return;
     }
+    const dt_number sum = dt_number_sum(a, b), end = dt_power_of_ten((size_t)most_digits);
+    if (dt_number_compare(&sum, &end) < 0) problem->b = sum;
 }
 
 /* b has a's digit at some of the places that both have: 9-709, where borrows begin and end. */
 static void bring_alike(dt_problem *problem, uint32_t bits) {
-    const size_t both = dt_min_size(dt_digit_count(problem->a), dt_digit_count(problem->b));
-    problem->b = with_digits_of(problem->b, problem->a, both, bits);
+    const size_t both = dt_min_size(dt_digit_count(&problem->a), dt_digit_count(&problem->b));
+    problem->b = dt_number_of(with_digits_of(problem->b.limb[0], problem->a.limb[0], both, bits));
+}
+
+/* Operands that may have fewer digits than the least have as many as they may. */
+static lengths lengths_of(const dt_config *config, int64_t most) {
+    const int64_t least = config->least_digits < most ? config->least_digits : most;
+    return (lengths){least > 1 ? (uint32_t)least : 1, (uint32_t)most};
+}
+
+static void make_exact(dt_problem *problem) {
+    dt_number rest;
+    dt_number_quotient(&rest, &problem->a, &problem->b);
+    problem->a = dt_number_difference(&problem->a, &rest);
 }
 
 /* Of four differences one is near, one alike if it has few digits, two are as drawn. */
@@ -129,14 +169,16 @@ dt_status dt_problem_sample(dt_problem *problem, const dt_config *config, dt_spl
     const bool divides = drawn.operation == DT_DIVIDE;
     const int64_t digits_a = divides ? config->dividend_digits : config->digits;
     const int64_t digits_b = divides ? config->divisor_digits : config->digits;
+    const lengths lengths_a = lengths_of(config, digits_a),
+                  lengths_b = lengths_of(config, digits_b);
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
         dt_random_block(choice, seed, purpose, 2 * attempt + 1, index);
         dt_random_block(value, seed, purpose, 2 * attempt + 2, index);
         const origin from = {seed, index, purpose, attempt};
         const uint32_t bits = choice[3];
-        drawn.a = draw_operand(&from, choice[0], value, digits_a, false, bits >> ZEROS_A, 0);
-        drawn.b = draw_operand(&from, choice[1], value + 2, digits_b, divides, bits >> ZEROS_B, 1);
-        if (divides && draw(choice[2], EXACT_ONE_IN) == 0) drawn.a -= drawn.a % drawn.b;
+        drawn.a = draw_operand(&from, choice[0], value, lengths_a, false, bits >> ZEROS_A, 0);
+        drawn.b = draw_operand(&from, choice[1], value + 2, lengths_b, divides, bits >> ZEROS_B, 1);
+        if (divides && draw(choice[2], EXACT_ONE_IN) == 0) make_exact(&drawn);
         if (drawn.operation == DT_SUBTRACT) {
             vary_difference(&drawn, digits_a, choice[2], bits);
         }

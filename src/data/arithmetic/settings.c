@@ -4,6 +4,7 @@
 #include "dtrain/arithmetic/problem.h"
 
 void dt_arithmetic_evaluate(dt_config *config) {
+    if (config->eval_least_digits > 0) config->least_digits = config->eval_least_digits;
     if (config->eval_digits > 0) config->digits = config->eval_digits;
     if (config->eval_dividend_digits > 0) config->dividend_digits = config->eval_dividend_digits;
     if (config->eval_divisor_digits > 0) config->divisor_digits = config->eval_divisor_digits;
@@ -22,5 +23,9 @@ dt_status dt_arithmetic_check(const dt_config *config) {
                "--ops \"%s\": use one or more of + - * and /", config->ops);
     DT_TRY(check_digits(config, config->digits, "digits"));
     DT_TRY(check_digits(config, config->eval_digits, "eval-digits"));
+    DT_REQUIRE(
+        config->marks == DT_MARKS_NONE || config->positions != DT_POSITIONS_INDEX, DT_ERR_ARG,
+        "--marks start: with --positions index, digits and marks have no places; leave one of "
+        "them out");
     return DT_OK;
 }

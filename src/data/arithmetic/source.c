@@ -48,7 +48,8 @@ static dt_text_size size_of(const dt_config *config) {
 
 static bool same_texts(const dt_config *x, const dt_config *y) {
     return strcmp(x->ops, y->ops) == 0 && x->digits == y->digits &&
-           x->dividend_digits == y->dividend_digits && x->divisor_digits == y->divisor_digits;
+           x->least_digits == y->least_digits && x->dividend_digits == y->dividend_digits &&
+           x->divisor_digits == y->divisor_digits;
 }
 
 static dt_status evaluates(const char **part, const dt_config *config, const dt_config *trained) {
@@ -144,8 +145,8 @@ static dt_status list_error(dt_text *errors, const dt_answer *answer, const dt_p
     clean(answer->produced);
     return dt_text_format(errors, "%" PRIu64 "\t%s\t%c\t%s\t%s\t%s\t%s\t%s\t%zu\t%s\t%s\n",
                           answer->index, dt_split_name(dt_problem_split(problem)),
-                          dt_operation_symbol(problem->operation), dt_decimal_of(problem->a).text,
-                          dt_decimal_of(problem->b).text, wanted_answer, given_answer,
+                          dt_operation_symbol(problem->operation), dt_decimal_of(&problem->a).text,
+                          dt_decimal_of(&problem->b).text, wanted_answer, given_answer,
                           name ? name : part, slip->step, answer->produced, right);
 }
 
@@ -169,10 +170,10 @@ done:
 
 /* What was generated, without marks. placed: they were where they belong; an answer with others is
  * wrong, since nobody could read it. */
-static dt_status judge_plain(bool *right, dt_tally *tally, dt_text *errors,
-                             const dt_source *source, const dt_answer *answer, bool placed) {
+static dt_status judge_plain(bool *right, dt_tally *tally, dt_text *errors, const dt_source *source,
+                             const dt_answer *answer, bool placed) {
     const known k = known_of(answer->note);
-    char given[64] = "", wanted_answer[64];
+    char given[DT_ANSWER_SIZE] = "", wanted_answer[DT_ANSWER_SIZE];
     DT_TRY(dt_problem_answer(wanted_answer, sizeof wanted_answer, &k.problem));
     *right = placed &&
              dt_format_answer(given, sizeof given, answer->produced, &k.problem,
@@ -240,7 +241,7 @@ static dt_status append_working(dt_text *reply, const known *k, const char *prod
 /* A question in words gets words from a model that was taught them. */
 static dt_status append_answer(dt_text *reply, const known *k, const char *answer,
                                dt_format format) {
-    char sentence[256];
+    char sentence[DT_ANSWER_SIZE + 256];
     if (!k->in_words || format != DT_FORMAT_CHAT) return dt_text_format(reply, "%s\n", answer);
     dt_chat_sentence(sentence, sizeof sentence, answer, k->problem.operation, k->phrasing);
     return dt_text_format(reply, "%s\n", sentence);
@@ -251,7 +252,7 @@ static dt_status reply_plain(dt_text *reply, const dt_source *source, const dt_t
                              const dt_line *typed, const char *produced, bool working) {
     const known k = known_of(&prompt->note);
     const dt_format format = format_of(source);
-    char answer[64];
+    char answer[DT_ANSWER_SIZE];
     if (working) DT_TRY(append_working(reply, &k, produced, format));
     if (dt_format_answer(answer, sizeof answer, produced, &k.problem, format) != DT_OK) {
         DT_LINE_RAISE(DT_ERR_DATA, typed, typed->length,
@@ -270,8 +271,8 @@ static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text
         return reply_plain(reply, source, prompt, typed, produced, working);
     dt_status status = dt_marks_remove(&plain, &placed, produced, format_of(source));
     if (status == DT_OK) {
-        status = reply_plain(reply, source, prompt, typed, placed ? plain.bytes : produced,
-                             working);
+        status =
+            reply_plain(reply, source, prompt, typed, placed ? plain.bytes : produced, working);
     }
     dt_text_destroy(&plain);
     return status;
@@ -282,8 +283,8 @@ static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text
 static dt_status show(FILE *out, const dt_source *source, const dt_text *text, dt_show_as as) {
     const dt_problem problem = known_of(&text->note).problem;
     const char symbol = dt_operation_symbol(problem.operation);
-    const dt_decimal a = dt_decimal_of(problem.a), b = dt_decimal_of(problem.b);
-    char answer[64], asked[192];
+    const dt_decimal a = dt_decimal_of(&problem.a), b = dt_decimal_of(&problem.b);
+    char answer[DT_ANSWER_SIZE], asked[3 * DT_ANSWER_SIZE];
     (void)source;
     DT_TRY(dt_problem_answer(answer, sizeof answer, &problem));
     switch (as) {

@@ -7,11 +7,24 @@ static void count(dt_count *to, bool right, bool text) {
     to->text += text;
 }
 
+/* The first index of ten lengths. */
+enum { SINGLE = 36, FIRST_TEN = 40 };
+
+size_t dt_tally_index(size_t length) {
+    return length <= SINGLE ? length : SINGLE + 1 + (length - 1) / 10 - (FIRST_TEN - 1) / 10;
+}
+
+size_t dt_tally_length(size_t index) {
+    return index <= SINGLE ? index : FIRST_TEN + 10 * (index - SINGLE - 1);
+}
+
 void dt_tally_add(dt_tally *tally, const dt_problem *problem, bool right, bool text,
                   const dt_slip *slip) {
     const dt_operation op = problem->operation;
-    count(&tally->length[op][dt_digit_count(problem->a)][dt_digit_count(problem->b)], right, text);
-    count(&tally->difficulty[op][dt_difficulty(problem)], right, text);
+    const size_t a = dt_tally_index(dt_digit_count(&problem->a)),
+                 b = dt_tally_index(dt_digit_count(&problem->b));
+    count(&tally->length[op][a][b], right, text);
+    count(&tally->difficulty[op][dt_tally_index(dt_difficulty(problem))], right, text);
     count(&tally->split[op][dt_problem_split(problem)], right, text);
     if (slip) tally->slip[op][slip->kind]++;
 }

@@ -80,11 +80,11 @@ static dt_status read_operand(dt_number *value, cursor *c) {
     }
     if (!is_digit(c)) return refuse(c, "a number is missing");
     while (c->plain[0] == '0') step(c);
-    *value = 0;
+    *value = dt_number_of(0);
     for (int digits = 0; is_digit(c); digits++, step(c)) {
         if (digits == DT_DIGITS_MAX)
-            return refuse(c, "a number has more than the 36 digits that can be read");
-        *value = *value * 10 + (unsigned)(c->plain[0] - '0');
+            return refuse(c, "a number has more than the 200 digits that can be read");
+        dt_number_append_digit(value, (unsigned)(c->plain[0] - '0'));
     }
     return DT_OK;
 }
