@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The pages are right: every command of README.md runs as written, on a small run instead of the default job; README.md names
-# every option and keeps its size; files that pages name exist.
+# The pages are right: every command of README.md runs as written, on a small run instead of the default job; README.md keeps
+# its size; the page of options names every option; files that pages name exist.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 top=$here/../..
 readme=$top/README.md
+options_page=$top/src/app/README.md
 pages=("$readme" "$top/src/data/README.md" "$top/io/export/README.md")
 
 # ---- README.md is short, and fits into a terminal ----
@@ -30,21 +31,21 @@ while read -r page; do
 done < <(find "$top"/{README.md,io,jobs,mpi,src,tests} -name '*.md')
 ((named >= 40)) || fail "only $named names of files found in the pages"
 
-# ---- options: each that README.md names exists, and each of the program is in one of README.md's tables ----
+# ---- options: each that the pages name exists, and each of the program is in the table of options ----
 
 "$dtrain" --help >help
 commands=$(tr '\n' ' ' <help | sed -nE 's/.*Other commands: dtrain ([a-z, ]+);.*/\1/p' | tr -d ,)
 [[ $commands == *eval*verify* ]] || fail "dtrain --help does not name the other commands: $commands"
 for command in $commands; do "$dtrain" "$command" --help >>help; done
-grep -oE '`--[a-z0-9-]+' "$readme" | tr -d '`' | sort -u >named
-grep '^|' "$readme" | grep -oE '`--[a-z0-9-]+' | tr -d '`' | sort -u >listed
+cat "$readme" "$options_page" | grep -oE '`--[a-z0-9-]+' | tr -d '`' | sort -u >named
+grep '^|' "$options_page" | grep -oE '`--[a-z0-9-]+' | tr -d '`' | sort -u >listed
 # An option begins its line of the help, or follows its short form.
 grep -oE '^ +(-., )*--[a-z0-9-]+' help | grep -oE -e '--[a-z0-9-]+' | sort -u >options
 (($(wc -l <options) >= 60)) || fail "only $(wc -l <options) options found in dtrain --help"
 unknown=$(comm -23 named options | tr '\n' ' ')
-[[ -z $unknown ]] || fail "README.md names what dtrain --help does not: $unknown"
+[[ -z $unknown ]] || fail "README.md or src/app/README.md names what dtrain --help does not: $unknown"
 missing=$(comm -13 listed options | tr '\n' ' ')
-[[ -z $missing ]] || fail "README.md's tables lack: $missing"
+[[ -z $missing ]] || fail "the table of src/app/README.md lacks: $missing"
 
 # ---- commands ----
 

@@ -50,7 +50,7 @@ static void read_produced(const dt_problem *problem, const char *produced) {
 /* A right answer is understood. */
 static void solve(const dt_problem *problem) {
     for (int format = 0; format < FORMATS; format++) {
-        char text[DT_PROBLEM_TEXT_MAX], right[64], answer[64];
+        char text[DT_PROBLEM_TEXT_MAX], right[DT_ANSWER_SIZE], answer[DT_ANSWER_SIZE];
         size_t given;
         if (dt_problem_answer(right, sizeof right, problem) != DT_OK) return;
         if (dt_format_write(text, sizeof text, &given, problem, (dt_format)format) != DT_OK) {

@@ -48,7 +48,7 @@ build() {
     # shellcheck disable=SC2046,SC2086 # lists of words
     (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -Wno-psabi "$@" \
         -Iinclude -Iio/checkpoint -Iio/export -Isrc/app -Isrc/data/arithmetic -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
-        $(pkg-config --cflags --libs inih libxxhash libcjson) -lm)
+        $(pkg-config --cflags --libs inih libxxhash libcjson gmp) -lm)
     mv "$program.new" "$program"
 }
 
