@@ -281,7 +281,8 @@ static dt_status attend_all(void *context, size_t l, const layer_activations *a)
     for (size_t i = 0; i < g->model->packed.tokens; i++) {
         RUN(g->model, attention_decode, dt_tensor_at(a->attended, i * s->C), cache_at(g, l, false),
             cache_at(g, l, true), dt_tensor_at(a->qkv, i * 3 * s->C),
-            dt_tensor_at(g->index, g->cached + i), 1, s->T, s->C, s->H);
+            dt_tensor_at(g->index, g->cached + i), 1, s->T, s->C, s->H,
+            model_sharp_scale(g->model));
     }
     return DT_OK;
 }
