@@ -54,9 +54,41 @@ expect_exit 65 "$dtrain" ask mute.h5 1234+1
 expect_text err "which is no answer; it needs more training"
 expect_exit 64 start alone "${run[@]}" --places 6 --out small
 expect_text err "--place-offset 3 do not fit a model with --places 6"
-expect_exit 64 start alone --ops '*' --eval-digits 10 --out small
-expect_text err "--eval-digits 10: operands of products have at most 9 digits"
+expect_exit 64 start alone --ops '*' --eval-digits 25 --out small
+expect_text err "--eval-digits 25: operands of products have at most 24 digits"
+expect_exit 0 start 2 eval alone --count 100 --eval-digits 4 --eval-least-digits 3 --json
+/usr/bin/python3 -B -c 'import json
+cells = json.load(open("out"))["add"]["cells"]
+assert {c["a_digits"] for c in cells} == {3, 4}, cells' || fail "--eval-least-digits is not kept"
 say "evaluation has its own lengths"
+
+# ---- marks before numbers, and sharper attention ----
+
+expect_exit 0 start alone "${run[@]}" --marks start --out marked
+expect_text err "vocabulary 18, context 19" # ^9999+^9999=^89991$
+expect_exit 0 start 2 "${run[@]}" --marks start --out marked-2
+compare_runs marked/latest.h5 marked-2/latest.h5
+expect_exit 0 "$dtrain" data --count 1 --ops + --format reverse --marks start
+grep -qE ' \^[0-9]+\+\^[0-9]+=\^[0-9]+\$$' out || fail "the numbers have no marks: $(cat out)"
+expect_exit 64 start alone "${run[@]}" --marks start --place-offset 0 --positions index --out small
+expect_text err "digits and marks have no places"
+# Sharpness changes what validations see, but not what is learned.
+expect_exit 0 start alone "${run[@]}" --sharpness 4 --out sharp
+/usr/bin/python3 -B - alone/latest.h5 sharp/latest.h5 <<'END' || fail "sharpness changes training, or not its validations"
+import h5py, numpy, sys
+plain, sharp = (h5py.File(name) for name in sys.argv[1:])
+for name in ("weights/tok_embed", "weights/layers/0/attn_qkv/weight", "metrics/train/loss"):
+    assert numpy.array_equal(plain[name][...], sharp[name][...]), name
+assert not numpy.array_equal(plain["metrics/validation/loss"][...], sharp["metrics/validation/loss"][...])
+END
+loss() { /usr/bin/python3 -B -c 'import json; print(json.load(open("out"))["loss"])'; }
+expect_exit 0 start alone eval sharp --count 64 --json
+own=$(loss)
+expect_exit 0 start alone eval alone --count 64 --sharpness 4 --json
+[[ $(loss) == "$own" ]] || fail "eval --sharpness 4 gives $(loss), the model that has it $own"
+expect_exit 0 start alone eval sharp --count 64 --sharpness 1 --json
+[[ $(loss) != "$own" ]] || fail "eval --sharpness changes nothing"
+say "marks and sharpness do what they say"
 
 # ---- presets, and the table over seeds ----
 

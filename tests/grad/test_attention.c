@@ -68,6 +68,38 @@ static void large_scores_stay_finite(void **state) {
     forward_backward_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
 }
 
+/* Scores are multiplied by the scale that is given: twice the scale does what twice the queries
+ * do. */
+static void the_scale_multiplies_scores(void **state) {
+    enum { C = 24, H = 3 };
+    dt_backend *backend = *state;
+    const float scale = 1.0f / sqrtf(C / H);
+    fixture_random random = {5};
+    dt_batch batch;
+    device_batch device;
+    fixture_batch_create(&batch, &(fixture_lengths){{5, 1, 20}}, 2, 2, &random);
+    device_batch_create(&device, backend, &batch);
+    const size_t N = batch.tokens;
+    device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, 1.5, &random);
+    double *twice = reference_doubles(N * 3 * C);
+    for (size_t i = 0; i < N * 3 * C; i++) twice[i] = qkv.host[i] * (i % (3 * C) < C ? 2 : 1);
+    device_tensor doubled = device_from("qkv", backend, twice, N * 3 * C);
+    device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
+    device_tensor z = device_blank("z", backend, N * C);
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
+                                             2 * scale));
+    expect_ok(backend->op->attention_forward(backend, z.at, lse.at, doubled.at, &device.packed, C,
+                                             H, scale));
+    double *of_scale = device_read(&y), *of_queries = device_read(&z);
+    for (size_t i = 0; i < N * C; i++) assert_true(fabs(of_scale[i] - of_queries[i]) < 1e-5);
+    free(of_scale);
+    free(of_queries);
+    free(twice);
+    device_destroy(&qkv, &doubled, &y, &lse, &z, NULL);
+    device_batch_destroy(&device);
+    fixture_batch_destroy(&batch);
+}
+
 /* A NaN key makes every token NaN that sees it, and no other. */
 static void nan_is_kept(void **state) {
     dt_backend *backend = *state;
@@ -122,9 +154,9 @@ static void decode_round(const decode_run *run, const double *qkv, const double 
     const dt_tensor at = device_ints(&buffer, run->backend, length, B);
     device_tensor row = device_from("qkv", run->backend, rows, B * 3 * C);
     device_tensor out = device_blank("y", run->backend, B * C);
-    expect_ok(run->backend->op->attention_decode(
-        run->backend, out.at, run->k_cache.at, run->v_cache.at, row.at, at, B, run->T, C, run->H,
-        1.0f / sqrtf((float)(C / run->H))));
+    expect_ok(run->backend->op->attention_decode(run->backend, out.at, run->k_cache.at,
+                                                 run->v_cache.at, row.at, at, B, run->T, C, run->H,
+                                                 1.0f / sqrtf((float)(C / run->H))));
     memcpy(out.host, expected, B * C * sizeof *expected);
     char what[80];
     snprintf(what, sizeof what, "decode of C %zu, H %zu, round %zu", C, run->H, round);
@@ -173,6 +205,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_and_backward_agree),
         cmocka_unit_test(large_scores_stay_finite),
+        cmocka_unit_test(the_scale_multiplies_scores),
         cmocka_unit_test(nan_is_kept),
         cmocka_unit_test(decode_gives_the_rows_of_forward),
     };
