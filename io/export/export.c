@@ -27,7 +27,7 @@ dt_status export_values_create(float **values, const dt_layout *layout) {
 }
 
 bool export_has_end(const dt_checkpoint *checkpoint) {
-    return dt_source_kind_of(&checkpoint->config)->ends;
+    return dt_source_kind_of(&checkpoint->config)->end != NULL;
 }
 
 static dt_status find_format(const export_format **format, const char *name) {

@@ -40,12 +40,12 @@ static dt_status take(void *context, const char *bytes, size_t count, bool *stop
     return dt_text_append(&a->produced, bytes, end ? (size_t)(end - bytes) : count);
 }
 
-/* What the model finds likeliest. Text without an end goes on to the end of a line. */
+/* What the model finds likeliest; of text all of a line. */
 static dt_status produce(asking *a, size_t tokens) {
-    const dt_sample_request request = {.tokens = tokens};
+    const dt_sample_request request = {.tokens = tokens, .end = dt_source_end(&a->source)};
     size_t count;
     bool ended;
-    if (a->source.kind->ends) {
+    if (a->source.kind->answers) {
         return dt_generator_run(a->generator, &a->produced, &(const char *){a->prompt.bytes}, 1,
                                 a->source.tokenizer);
     }

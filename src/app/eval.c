@@ -21,8 +21,8 @@
 typedef struct {
     const char *target; /* the checkpoint or run */
     bool json, exhaustive;
-    dt_split split;
-    int64_t count; /* -1: as many as usual */
+    dt_split split; /* DT_EVERY_TEXT: none is given */
+    int64_t count;  /* -1: as many as usual */
     const char *dump_logits, *errors;
 } eval_options;
 
@@ -124,8 +124,20 @@ static dt_status error_list_close(error_list *list, bool whole) {
 
 /* ---- evaluation ---- */
 
-static dt_status choose_texts(dt_eval_problems *texts, const eval_options *options,
+/* What is evaluated, beside what the settings say. */
+typedef struct {
+    const eval_options *options;
+    const char *part; /* dt_report_subject */
+    const char *text;
+} subject_choice;
+
+static dt_split split_of(const eval_options *options) {
+    return options->split == DT_EVERY_TEXT ? DT_TEST : options->split;
+}
+
+static dt_status choose_texts(dt_eval_problems *texts, const subject_choice *choice,
                               const dt_source *source) {
+    const eval_options *options = choice->options;
     const dt_source_kind *kind = source->kind;
     const char *subject = kind->subject(&source->config);
     DT_REQUIRE(!options->exhaustive || options->count < 0, DT_ERR_ARG,
@@ -133,12 +145,15 @@ static dt_status choose_texts(dt_eval_problems *texts, const eval_options *optio
     DT_REQUIRE(!options->errors || kind->errors_heading, DT_ERR_ARG,
                "--errors is for problems, and this model has learned the %s of %s; leave it out",
                kind->texts, subject);
-    const uint64_t wanted = options->exhaustive  ? UINT64_MAX
-                            : options->count < 0 ? 4096
-                                                 : (uint64_t)options->count;
+    const bool everything = options->exhaustive || choice->text;
+    const uint64_t wanted = options->count >= 0 ? (uint64_t)options->count
+                            : everything        ? UINT64_MAX
+                                                : 4096;
     DT_REQUIRE(wanted > 0, DT_ERR_ARG, "--count 0: there is nothing to evaluate");
-    texts->split = options->exhaustive ? DT_EVERY_TEXT : options->split;
+    texts->split = everything ? DT_EVERY_TEXT : split_of(options);
     DT_TRY(dt_source_count(&texts->count, source, texts->split, wanted));
+    DT_REQUIRE(texts->count > 0 || !choice->text, DT_ERR_DATA,
+               "%s has no token that could be predicted from one before", choice->text);
     DT_REQUIRE(texts->count > 0, DT_ERR_ARG, "none of the %s of %s falls into the %s split",
                kind->texts, subject, dt_split_name(texts->split));
     return DT_OK;
@@ -179,22 +194,25 @@ static dt_status report_stop(const dt_eval_result *result, const dt_eval_request
 
 /* Rank 0 alone. */
 static dt_status report(const dt_eval_result *result, const dt_eval_request *request,
-                        error_list *list, const eval_options *options, const dt_checkpoint *c,
-                        const char *part, double seconds) {
-    const dt_report_subject of = {options->target, c->state.step, part};
+                        error_list *list, const subject_choice *choice, const dt_checkpoint *c,
+                        double seconds) {
+    const dt_report_subject of = {choice->options->target, c->state.step, choice->part,
+                                  choice->text};
     DT_TRY(error_list_close(list, !result->interrupted));
     if (result->interrupted) return report_stop(result, request, list);
     if (request->problems.split == DT_EVERY_TEXT) {
-        dt_log_info("%" PRIu64 " problems in %.1f s: %.0f problems/s", result->done, seconds,
-                    (double)result->done / seconds);
+        const char *texts = result->kind->texts;
+        dt_log_info("%" PRIu64 " %s in %.1f s: %.0f %s/s", result->done, texts, seconds,
+                    (double)result->done / seconds, texts);
     }
-    if (options->json) return dt_report_json(result, &request->problems, &of);
+    if (choice->options->json) return dt_report_json(result, &request->problems, &of);
     dt_report_text(result, &request->problems, &of);
     return DT_OK;
 }
 
-static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const eval_options *options,
-                                const dt_source *source, const char *part) {
+static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded,
+                                const subject_choice *choice, const dt_source *source) {
+    const eval_options *options = choice->options;
     const bool speaks = dt_comm_rank(s->comm) == 0;
     const double start = dt_seconds_now();
     watcher w = {.prints = !options->errors && !options->dump_logits};
@@ -203,7 +221,7 @@ static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const ev
     dt_eval_progress progress = {.chunk = chunk_done, .round = round_done, .context = &w};
     dt_eval_request request = {.generate = true, .list = options->errors != NULL};
     dt_status status;
-    status = choose_texts(&request.problems, options, source);
+    status = choose_texts(&request.problems, choice, source);
     if (status == DT_OK && speaks && request.list) {
         status = error_list_open(&list, options->errors, source->kind->errors_heading);
     }
@@ -216,8 +234,8 @@ static dt_status run_evaluation(dt_session *s, dt_loaded_model *loaded, const ev
     status = dt_evaluate(&result, s, loaded->model, source, &request);
     if (speaks) dt_eval_bar_close(&w.bar);
     if (status == DT_OK && speaks) {
-        status = report(&result, &request, &list, options, &loaded->checkpoint, part,
-                        dt_seconds_now() - start);
+        status =
+            report(&result, &request, &list, choice, &loaded->checkpoint, dt_seconds_now() - start);
     }
     status = dt_comm_agree(s->comm, status);
 done:
@@ -226,11 +244,20 @@ done:
     return status;
 }
 
+/* A text that is given is evaluated as a whole, unless --split says that it is the run's own. */
+static void take_all(subject_choice *choice, dt_config *config, const dt_overrides *given) {
+    const dt_source_kind *kind = dt_source_kind_of(config);
+    if (!kind->take_all || choice->options->split != DT_EVERY_TEXT) return;
+    if (!dt_overrides_has(given, kind->setting)) return;
+    kind->take_all(config);
+    choice->text = kind->subject(config);
+}
+
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
     const eval_options *options = own;
     dt_loaded_model loaded = {0};
     dt_source source = {0};
-    const char *part = NULL;
+    subject_choice choice = {.options = options};
     dt_status status;
     DT_TRY_DONE(dt_session_open_device_given(s, given));
     dt_signals_catch();
@@ -243,16 +270,18 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
         config.eval_digits = config.eval_dividend_digits = config.eval_divisor_digits = 0;
     }
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_overrides_apply(&config, given)));
-    DT_TRY_DONE(
-        dt_comm_agree(s->comm, dt_source_evaluates(&part, &config, &loaded.checkpoint.config)));
+    DT_TRY_DONE(dt_comm_agree(
+        s->comm, dt_source_evaluates(&choice.part, &config, &loaded.checkpoint.config)));
     config = dt_source_evaluated(&config);
+    take_all(&choice, &config, given);
     dt_log_open((dt_log_level)config.log_level, (int)dt_comm_rank(s->comm));
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));
     DT_TRY_DONE(
         dt_comm_agree(s->comm, dt_source_open(&source, &config, loaded.checkpoint.tokenizer)));
-    DT_TRY_DONE(run_evaluation(s, &loaded, options, &source, part));
+    DT_TRY_DONE(run_evaluation(s, &loaded, &choice, &source));
     if (options->dump_logits && dt_comm_rank(s->comm) == 0) {
-        status = dump_logits(&loaded, options->dump_logits, &source, options->split);
+        status = dump_logits(&loaded, options->dump_logits, &source,
+                             choice.text ? DT_EVERY_TEXT : split_of(options));
     }
     status = dt_comm_agree(s->comm, status);
 done:
@@ -266,7 +295,9 @@ done:
 static const command_option OPTIONS[] = {
     {ARGUMENT, offsetof(eval_options, target), "CHECKPOINT", NULL, NULL},
     {OPTION_FLAG, offsetof(eval_options, json), "json", NULL, "print JSON"},
-    {OPTION_SPLIT, offsetof(eval_options, split), "split", "NAME", "train, validation or test"},
+    {OPTION_SPLIT, offsetof(eval_options, split), "split", "NAME",
+     "train, validation or test, which is usual; with --text: of the run's own text, which has "
+     "moved there"},
     {OPTION_COUNT, offsetof(eval_options, count), "count", "N", "how many problems"},
     {OPTION_PATH, offsetof(eval_options, dump_logits), "dump-logits", "FILE",
      "write the logits of the first problems as JSON, for checking by other programs"},
@@ -286,6 +317,7 @@ static bool knows(const dt_setting *setting) {
                                         "ops",
                                         "train-file",
                                         "text",
+                                        "document-separator",
                                         "eval-digits",
                                         "eval-least-digits",
                                         "eval-dividend-digits",
@@ -311,12 +343,13 @@ const command EVAL = {
             "\vAn answer is right if greedy generation gives it exactly. A wrong one is due to a "
             "wrong step, if the text departs from the right one within the working (in the part of "
             "the step that is named), or to a wrong copy, if the working is right to its end and "
-            "the answer after it is not. Exit code 75 if a signal stopped it.",
+            "the answer after it is not. Of a model of running text, --text names any other text: "
+            "all of it is evaluated. Exit code 75 if a signal stopped it.",
     .option = OPTIONS,
     .options = sizeof OPTIONS / sizeof *OPTIONS,
     .knows = knows,
     .own_size = sizeof(eval_options),
-    .initial = &(const eval_options){.split = DT_TEST, .count = -1},
+    .initial = &(const eval_options){.split = DT_EVERY_TEXT, .count = -1},
     .needs_ranks = needs_ranks,
     .check = check,
     .run = run,

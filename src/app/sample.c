@@ -80,10 +80,10 @@ static dt_status find_prompt(sampling *s) {
                              .text = s->input.bytes + mark,
                              .length = s->input.length - mark};
     }
-    if (kind->ends) DT_TRY(take_line(&s->typed));
+    if (kind->end) DT_TRY(take_line(&s->typed));
     DT_TRY(dt_line_check(&s->typed));
     DT_TRY(kind->ask(&s->prompt, &s->source, &s->typed));
-    if (!kind->ends) return DT_OK;
+    if (!kind->end) return DT_OK;
     size_t room;
     return command_find_room(&room, &s->prompt, &s->typed, s->source.tokenizer,
                              s->loaded.checkpoint.shape.T);
@@ -92,8 +92,8 @@ static dt_status find_prompt(sampling *s) {
 /* What of the prompt is shown: not the token that a text begins with if nothing else is said. */
 static dt_span shown_prompt(const sampling *s) {
     const dt_text *prompt = &s->prompt;
-    const bool begun = prompt->length > 0 && prompt->bytes[0] == '\n' &&
-                       !(s->typed.length > 0 && s->typed.text[0] == '\n');
+    if (s->typed.length == 0) return (dt_span){"", 0};
+    const bool begun = prompt->bytes[0] == '\n' && s->typed.text[0] != '\n';
     return (dt_span){prompt->bytes + begun, prompt->length - begun};
 }
 
@@ -122,7 +122,7 @@ static dt_status print_json(sampling *s, uint32_t number, size_t tokens, bool en
     dt_json_print_text(s->options->target);
     printf(",\"step\":%lld,\"seed\":%lld,\"sample\":%u,\"prompt\":",
            (long long)s->loaded.checkpoint.state.step, (long long)s->options->seed, number);
-    dt_json_print_text(s->prompt.bytes + (s->prompt.length - shown_prompt(s).count));
+    dt_json_print_text(shown_prompt(s).at);
     printf(",\"text\":");
     dt_json_print_text(s->written.bytes ? s->written.bytes : "");
     printf(",\"tokens\":%zu,\"ended\":%s}\n", tokens, ended ? "true" : "false");
@@ -133,7 +133,7 @@ static dt_status print_json(sampling *s, uint32_t number, size_t tokens, bool en
 
 static dt_status print_begin(sampling *s, uint32_t number) {
     const dt_span prompt = shown_prompt(s);
-    if (number > 0 && !s->source.kind->ends) DT_TRY(dt_text_append(&s->written, "---\n", 4));
+    if (number > 0 && !s->source.kind->end) DT_TRY(dt_text_append(&s->written, "---\n", 4));
     DT_TRY(dt_text_append(&s->written, prompt.at, prompt.count));
     s->line_ended = false;
     return print(s);
@@ -152,7 +152,8 @@ static dt_status sample_one(sampling *s, uint32_t number) {
                                                    .seed = (uint64_t)o->seed,
                                                    .text = number},
                                        .tokens = (size_t)o->tokens,
-                                       .ends = s->source.kind->ends};
+                                       .end = dt_source_end(&s->source),
+                                       .slides = !s->source.kind->end};
     size_t tokens;
     bool ended;
     if (!o->json) DT_TRY(print_begin(s, number));

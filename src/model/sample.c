@@ -108,8 +108,8 @@ static dt_status begin(size_t *given, dt_generator *generator, const dt_text *pr
     int32_t *id = NULL;
     dt_status status;
     DT_TRY_DONE(dt_memory_alloc(&id, prompt->length + 1, sizeof *id, "the tokens of a prompt"));
-    DT_TRY_DONE(dt_tokenizer_encode(id, prompt->length, given, tokenizer, prompt->bytes,
-                                    prompt->length));
+    DT_TRY_DONE(
+        dt_tokenizer_encode(id, prompt->length, given, tokenizer, prompt->bytes, prompt->length));
     DT_REQUIRE_DONE(*given > 0, DT_ERR_ARG, "an empty prompt has no continuation");
     dt_generator_begin(generator, tokenizer);
     dt_generator_append(generator, id, *given);
@@ -118,7 +118,7 @@ done:
     return status;
 }
 
-/* Draws the next token; *id: -1 if the text has ended. */
+/* Draws the next token. */
 static dt_status draw(int32_t *id, bool *ended, dt_generator *generator, dt_drawer *drawer,
                       const dt_sample_request *request, uint64_t number) {
     const float *logits = NULL;
@@ -127,8 +127,7 @@ static dt_status draw(int32_t *id, bool *ended, dt_generator *generator, dt_draw
     DT_REQUIRE(*id >= 0, DT_ERR_DATA,
                "what the model calculates is not finite: it has diverged; use an earlier "
                "checkpoint, or another --precision");
-    *ended = request->ends && *id == 0;
-    if (*ended) *id = -1;
+    *ended = *id == request->end;
     return DT_OK;
 }
 
@@ -145,7 +144,7 @@ dt_status dt_sample(size_t *count, bool *ended, dt_generator *generator,
     *ended = false;
     DT_TRY_DONE(dt_drawer_create(&drawer, dt_tokenizer_size(tokenizer)));
     DT_TRY_DONE(begin(&given, generator, prompt, tokenizer));
-    if (request->ends) most = dt_min_size(most, context_size - dt_min_size(context_size, given));
+    if (!request->slides) most = dt_min_size(most, context_size - dt_min_size(context_size, given));
     while (*count < most && !stop) {
         int32_t id;
         DT_TRY_DONE(draw(&id, ended, generator, drawer, request, *count));

@@ -11,7 +11,7 @@ enum { SAMPLE_TOKENS = 200 };
 
 static bool is_due(const dt_trainer *t) {
     const dt_config *c = &t->config;
-    if (t->source.kind->ends || c->sample_every == 0) return false;
+    if (t->source.kind->end || c->sample_every == 0) return false;
     return t->state.step == c->steps || t->state.step / c->eval_every % c->sample_every == 0;
 }
 
@@ -33,7 +33,9 @@ static dt_status draw(dt_trainer *t) {
                                                    .top_p = 1,
                                                    .seed = (uint64_t)t->config.seed,
                                                    .text = (uint32_t)t->state.step},
-                                       .tokens = SAMPLE_TOKENS};
+                                       .tokens = SAMPLE_TOKENS,
+                                       .end = dt_source_end(&t->source),
+                                       .slides = true};
     const dt_line nothing = dt_line_of("");
     taker to = {.t = t};
     dt_text prompt = {0};

@@ -224,7 +224,7 @@ void dt_progress_validation(dt_progress *p, const dt_validation_row *row, bool b
     }
     char bits[48] = "", exact[32] = "";
     /* Text without an end has no answer that is right or wrong. */
-    if (p->source->ends) snprintf(exact, sizeof exact, "  exact %.2f%%", 100 * row->exact_match);
+    if (p->source->end) snprintf(exact, sizeof exact, "  exact %.2f%%", 100 * row->exact_match);
     if (p->source->bits_per_byte) {
         snprintf(bits, sizeof bits, "  bits per byte %.4f", row->bits_per_byte);
         snprintf(json + json_used, sizeof json - json_used, ",\"bits_per_byte\":%s",

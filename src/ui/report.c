@@ -15,7 +15,11 @@ void dt_report_text(const dt_eval_result *result, const dt_eval_problems *proble
     const dt_count all = result->count[0];
     const dt_source_kind *kind = result->kind;
     const bool everything = problems->split == DT_EVERY_TEXT;
-    if (everything) {
+    if (of->text) {
+        printf("%s at step %" PRId64 ", %" PRId64 " %s of %s: %.0f tokens, %" PRIu64 " bytes\n",
+               of->checkpoint, of->step, all.problems, kind->texts, of->text, t->scored,
+               result->bytes);
+    } else if (everything) {
         printf("%s at step %" PRId64 ", all %" PRId64 " problems of its domain%s%s: %" PRId64
                " wrong\n",
                of->checkpoint, of->step, all.problems, of->part ? " with " : "",
@@ -45,6 +49,11 @@ dt_status dt_report_json(const dt_eval_result *result, const dt_eval_problems *p
     const double loss = t->loss / t->scored;
     printf("{\"checkpoint\":");
     dt_json_print_text(of->checkpoint);
+    if (of->text) {
+        printf(",\"text\":");
+        dt_json_print_text(of->text);
+        printf(",\"tokens\":%.0f,\"bytes\":%" PRIu64, t->scored, result->bytes);
+    }
     printf(",\"step\":%" PRId64 ",\"split\":\"%s\",\"problems\":%" PRId64
            ",\"loss\":%s,\"perplexity\":%s,\"token_accuracy\":%s,\"exact_match\":%s,"
            "\"exact_text\":%s",

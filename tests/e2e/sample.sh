@@ -97,6 +97,19 @@ check 'rows = [json.loads(line) for line in open("mixed.run/log.jsonl")]
 assert [row["step"] for row in rows if row["event"] == "sample"] == [1, 2], rows'
 say "nothing but characters is printed"
 
+# ---- documents: a text begins and ends as they do ----
+
+for i in {1..300}; do printf 'Once upon a time %d.\n<|endoftext|>\n' $((i % 10)); done >documents.txt
+expect_exit 0 start 2 --text documents.txt --context 64 "${settings[@]}" --steps 100 --out documents
+expect_exit 0 "$dtrain" sample documents --tokens 1000 --count 4 --temperature 0.5 --json
+check 'rows = [json.loads(line) for line in out.splitlines()]
+assert len(rows) == 4 and all(re.fullmatch(r"Once upon a time \d\.\n", row["text"]) and row["ended"] for row in rows), rows'
+expect_exit 0 "$dtrain" ask documents ""
+check 'assert re.fullmatch(r"Once upon a time \d\.\n", out), out'
+check 'rows = [json.loads(line) for line in open("documents/log.jsonl")]
+assert [row["text"][:17] for row in rows if row["event"] == "sample"][-1] == "Once upon a time ", rows'
+say "documents begin and end"
+
 # ---- at a terminal: characters as they come, and Ctrl-C ends it ----
 
 /usr/bin/python3 -B - "$dtrain" <<'END' || fail "sampling at a terminal does not work"

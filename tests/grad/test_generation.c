@@ -223,7 +223,8 @@ static void draw_text(collected *c, bool *ended, const rig *r, size_t sequences,
     const dt_sample_request request = {
         .drawing = {.temperature = 1, .top_p = 1, .seed = 4, .text = number},
         .tokens = tokens,
-        .ends = ends};
+        .end = ends ? 0 : -1,
+        .slides = !ends};
     expect_ok(dt_text_append(&prompt, "1+2=", 4));
     expect_ok(dt_generator_create(&generator, r->model, sequences));
     expect_ok(dt_sample(&count, ended, generator, &request, &prompt, r->tokenizer, collect, c));

@@ -82,6 +82,10 @@ struct dt_source_kind {
      * *part: what of all that it has learned, for people; NULL: all. DT_ERR_ARG. */
     dt_status (*evaluates)(const char **part, const dt_config *config, const dt_config *trained);
 
+    /* Let the texts that the setting names be of one split, DT_EVERY_TEXT, and any: not those that
+     * a run is held to. NULL: there are no others. */
+    void (*take_all)(dt_config *config);
+
     /* ---- opening ---- */
     /* Collective: no; every rank opens its own. tokenizer: what its texts are read with; NULL: the
      * data's own. NULL: there is nothing to open, or to close. */
@@ -110,7 +114,6 @@ struct dt_source_kind {
     /* Whether an answer can be right though its text is not exact, so that generating it tells more
      * than the given text does. */
     bool answers;
-    bool ends; /* whether texts end, with token 0; others go on until they are cut */
     /* Whether texts have answers, which are right or wrong; without them, a text is only more or
      * less likely. NULL: they have. */
     bool (*has_answers)(const dt_source *source);
@@ -129,6 +132,8 @@ struct dt_source_kind {
     const char *errors_heading; /* of the list of errors; NULL: there is none */
 
     /* ---- asking, and showing texts ---- */
+    /* The token that ends a text; NULL: text goes on until it is cut, or a document ends. */
+    const char *end;
     const char *hint; /* "Type … ; an empty line ends" */
     /* What a person typed as a prompt for the model. DT_ERR_ARG. */
     dt_status (*ask)(dt_text *prompt, const dt_source *source, const dt_line *typed);
@@ -183,6 +188,9 @@ dt_source dt_source_for_asking(const dt_config *config, const dt_tokenizer *toke
 
 /* The same data under other settings; by reference, not to be closed. */
 dt_source dt_source_with(const dt_source *source, const dt_config *config);
+
+/* The token at which a model's text is complete; -1: there is none. */
+int32_t dt_source_end(const dt_source *source);
 
 /* Whether its texts have answers, which are right or wrong. */
 bool dt_source_has_answers(const dt_source *source);

@@ -28,7 +28,8 @@ int32_t dt_drawer_draw(dt_drawer *drawer, const dt_drawing *how, const float *lo
 typedef struct {
     dt_drawing drawing;
     size_t tokens; /* to be drawn, at most */
-    bool ends;     /* token 0 ends a text, and so does a full context */
+    int32_t end;   /* the token that ends a text; -1: none */
+    bool slides;   /* a text goes on when the context is full; otherwise it ends there */
 } dt_sample_request;
 
 /* Takes the bytes of a token as soon as it is drawn; *stop ends the text. */
@@ -39,7 +40,7 @@ typedef dt_status dt_sample_taker(void *context, const char *bytes, size_t count
  * the prompt and the request alone.
  *
  * @param[out] count  tokens drawn, without the end
- * @param[out] ended  by token 0 (`ends`)
+ * @param[out] ended  by its end
  * @param prompt  at least one token
  * @return DT_ERR_DATA: the model's logits are not finite
  */

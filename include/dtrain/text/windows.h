@@ -31,8 +31,8 @@ typedef struct {
  * @param context    tokens of a window, at least 2
  * @param reads      read all of the text to see whether it is what train-digest says; otherwise
  *                   only if its files have been written to
- * @return DT_ERR_NO_INPUT; DT_ERR_DATA naming file, line and byte: not UTF-8, or no token; another
- * text than that of train-digest; or not enough to train on
+ * @return DT_ERR_NO_INPUT; DT_ERR_DATA naming file, line and byte: not UTF-8, or no token; or
+ * another text than that of train-digest
  */
 dt_status dt_windows_open(dt_windows **windows, const dt_config *config,
                           const dt_tokenizer *tokenizer, size_t context, bool reads);

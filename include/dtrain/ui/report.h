@@ -9,6 +9,7 @@ typedef struct {
     const char *checkpoint;
     int64_t step;
     const char *part; /* of what it has learned, that was looked at; NULL: all */
+    const char *text; /* another text than it has learned, all of it; NULL: none */
 } dt_report_subject;
 
 /* Both to standard output; the same on any number of ranks. */

@@ -1,10 +1,23 @@
 /* What all sources of texts have in common once they are open. */
 #include "dtrain/data/source.h"
 
+#include <string.h>
+
 #include "dtrain/core/random.h"
 
 dt_source dt_source_with(const dt_source *source, const dt_config *config) {
     return (dt_source){source->kind, *config, source->tokenizer, NULL, source->data};
+}
+
+int32_t dt_source_end(const dt_source *source) {
+    const char *end = source->kind->end;
+    int32_t id;
+    size_t count;
+    if (!end) return dt_tokenizer_end(source->tokenizer);
+    if (dt_tokenizer_encode(&id, 1, &count, source->tokenizer, end, strlen(end)) == DT_OK)
+        return id;
+    dt_error_clear();
+    return -1;
 }
 
 bool dt_source_has_answers(const dt_source *source) {

@@ -44,10 +44,6 @@ dt_status dt_windows_open(dt_windows **out, const dt_config *config, const dt_to
     DT_TRY_DONE(dt_tokenize(&windows->tokenized, config, tokenizer, reads));
     DT_TRY_DONE(dt_tokens_vocabulary(&windows->tokenizer, windows->tokenized.tokens));
     fill_facts(windows);
-    DT_REQUIRE_DONE(windows->facts.tokens[DT_TRAIN] >= context, DT_ERR_DATA,
-                    "%s has %" PRIu64 " tokens to train on, and a window has %zu; give more text, "
-                    "or a smaller --context",
-                    config->text, windows->facts.tokens[DT_TRAIN], context);
     *out = windows;
     windows = NULL;
 done:

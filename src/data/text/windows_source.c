@@ -43,7 +43,12 @@ static size_t context_of(const dt_config *config) {
 }
 
 static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
-    config->context = (int64_t)context_of(config);
+    const size_t context = context_of(config);
+    DT_REQUIRE(facts->tokens[DT_TRAIN] >= context, DT_ERR_DATA,
+               "%s has %llu tokens to train on, and a window has %zu; give more text, or a smaller "
+               "--context",
+               config->text, (unsigned long long)facts->tokens[DT_TRAIN], context);
+    config->context = (int64_t)context;
     config->positions = DT_POSITIONS_INDEX;
     DT_REQUIRE(config->eval_every == 0 || facts->windows[DT_VALIDATION] > 0, DT_ERR_ARG,
                "%s has no window for validation (--validation-share %g); give more text, or "
@@ -93,6 +98,12 @@ static dt_status evaluates(const char **part, const dt_config *config, const dt_
     return DT_OK;
 }
 
+/* Its tokens are not kept. */
+static void take_all(dt_config *config) {
+    config->train_digest[0] = config->validation_text[0] = config->out[0] = '\0';
+    config->validation_share = config->test_share = 0;
+}
+
 /* ---- opening ---- */
 
 static dt_status open_windows(void **data, const dt_config *config, const dt_tokenizer *tokenizer) {
@@ -135,6 +146,13 @@ static void announce(const dt_source *source) {
 
 /* ---- texts ---- */
 
+/* All windows are those of training where there are no others. */
+static dt_split split_with(const dt_source *source, dt_split split) {
+    const uint64_t *windows = dt_windows_about(source->data)->windows;
+    const bool only = windows[DT_VALIDATION] == 0 && windows[DT_TEST] == 0;
+    return split == DT_EVERY_TEXT && only ? DT_TRAIN : split;
+}
+
 /* Windows of a split are counted in a random order, so that the first of them speak for all. */
 static dt_status find_window(uint64_t *window, const dt_source *source, dt_split split,
                              uint64_t number) {
@@ -148,7 +166,8 @@ static dt_status find_window(uint64_t *window, const dt_source *source, dt_split
     return DT_OK;
 }
 
-static dt_status write(dt_text *text, const dt_source *source, dt_split split, uint64_t number) {
+static dt_status write(dt_text *text, const dt_source *source, dt_split wanted, uint64_t number) {
+    const dt_split split = split_with(source, wanted);
     uint64_t window = 0;
     DT_TRY(find_window(&window, source, split, number));
     text->note = (dt_note){0};
@@ -182,7 +201,8 @@ static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_sourc
     return DT_OK;
 }
 
-static dt_status count(uint64_t *texts, const dt_source *source, dt_split split) {
+static dt_status count(uint64_t *texts, const dt_source *source, dt_split wanted) {
+    const dt_split split = split_with(source, wanted);
     *texts = 0;
     DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_ARG,
                "--exhaustive is for problems, and this model has learned the text %s; leave it out",
@@ -207,11 +227,12 @@ static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_so
 
 /* ---- asking, and showing ---- */
 
-/* Text is gone on with; nothing is gone on with from the beginning of a line. */
+/* Text is gone on with; nothing is gone on with as a document or a line begins. */
 static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
+    const char *begin = dt_tokenizer_end(source->tokenizer) >= 0 ? DT_END_OF_DOCUMENT : "\n";
     DT_TRY(dt_characters_check(source->tokenizer, typed));
     dt_text_clear(prompt);
-    if (typed->length == 0) DT_TRY(dt_text_append(prompt, "\n", 1));
+    if (typed->length == 0) DT_TRY(dt_text_append(prompt, begin, strlen(begin)));
     DT_TRY(dt_text_append(prompt, typed->text, typed->length));
     prompt->prompt_length = prompt->length;
     return DT_OK;
@@ -255,6 +276,7 @@ const dt_source_kind dt_windows_source = {
     .size = size_of,
     .same_texts = same_texts,
     .evaluates = evaluates,
+    .take_all = take_all,
     .open = open_windows,
     .close = close_windows,
     .tokenizer = create_tokenizer,
