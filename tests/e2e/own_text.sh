@@ -237,4 +237,15 @@ expect_exit 0 start 2 eval long --split train --count 200
 expect_text out "lines of the train split"
 expect_exit 65 start 2 "${tiny[@]}" --train-file long.txt --context 6002 --out short
 expect_text err "long.txt:201:6002: the line needs 6003 tokens" "--context"
+# Places of numbers may begin anywhere, so that longer numbers are known.
+for i in $(seq 1 60); do printf '%d+%d\t%d\n' "$i" "$((7 * i))" "$((8 * i))"; done >sums.txt
+expect_exit 0 start 2 --train-file sums.txt --place-offset 5 --layers 1 --width 16 --heads 1 --batch 8 --steps 3 --out moved
+/usr/bin/python3 -B - moved/latest.h5 <<'END' || fail "--place-offset with --train-file: not as many places as needed"
+import h5py, sys
+with h5py.File(sys.argv[1]) as f:
+    assert f["weights/place_embed"].shape[0] == 3 + 1 + 5 + 1, f["weights/place_embed"].shape  # digits, the token behind, offset, none
+END
+expect_exit 0 start alone --train-file sums.txt --place-offset 5 --layers 1 --width 16 --heads 1 --batch 8 --steps 4 --out moved
+expect_exit 64 start alone --train-file sums.txt --place-offset 5 --places 6 --layers 1 --width 16 --heads 1 --batch 8 --steps 3 --out small
+expect_text err "need a model with --places 9, and this one has 6"
 say "a line of 6002 bytes is learned and evaluated"

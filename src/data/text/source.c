@@ -49,7 +49,13 @@ static dt_status open_whole(dt_lines **lines, char digest[DT_FILE_DIGEST_MAX + 1
 static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const char *digest) {
     if (config->context == 0) config->context = (int64_t)facts->longest;
     if (config->places == 0 && config->positions != DT_POSITIONS_INDEX)
-        config->places = (int64_t)facts->places;
+        config->places = (int64_t)facts->places + config->place_offset;
+    const long long needed = (long long)facts->places + config->place_offset;
+    DT_REQUIRE(config->place_offset == 0 || config->places >= needed, DT_ERR_ARG,
+               "the numbers of %s, with --place-offset %lld, need a model with --places %lld, and "
+               "this one has %lld; lower the offset, or start another run with more places",
+               config->train_file, (long long)config->place_offset, needed,
+               (long long)config->places);
     DT_REQUIRE(config->eval_every == 0 || facts->lines[DT_VALIDATION] > 0, DT_ERR_ARG,
                "none of the lines of %s falls into the validation split, a twentieth of all%s; "
                "give more different lines, or --eval-every 0",
@@ -78,7 +84,9 @@ static dt_status settle(dt_config *config) {
 
 /* As settled when the run began. */
 static dt_text_size size_of(const dt_config *config) {
-    return (dt_text_size){(size_t)config->context, (size_t)config->places};
+    /* Places of the text itself: --places counts those that training moves them to as well. */
+    const int64_t places = config->places - config->place_offset;
+    return (dt_text_size){(size_t)config->context, places > 0 ? (size_t)places : 0};
 }
 
 /* A run is held to its file. */
