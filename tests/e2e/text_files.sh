@@ -128,6 +128,22 @@ compare_runs large/latest.h5 larger/latest.h5
 [[ -z $(find large -name '*.tmp') ]] || fail "a killed start leaves a part of a file"
 say "files of tokens are made again"
 
+# ---- long windows ----
+
+/usr/bin/python3 -B - "$dtrain" <<'END' || fail "a window of 4096 tokens takes memory with the square of its length"
+import os, subprocess, sys
+def memory(context):
+    command = [sys.argv[1], "--text", "elsewhere/moved.txt", "--context", str(context), "--layers", "1", "--width", "8", "--heads", "2", "--steps", "1",
+               "--batch", "1", "--shards", "1", "--eval-every", "0", "--out", f"long{context}"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, status
+    return usage.ru_maxrss / 1024
+short, long = memory(256), memory(4096)
+print(f"{short:.0f} MiB with 256 tokens, {long:.0f} with 4096")
+assert long < short + 50 or b"__asan_init" in open(sys.argv[1], "rb").read()
+END
+
 # ---- the preset; what else a run has ----
 
 expect_exit 0 start 2 --config "$here/../../jobs/text.ini" --text elsewhere/moved.txt --layers 1 --width 16 --steps 2 --out preset

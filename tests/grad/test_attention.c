@@ -62,6 +62,12 @@ static void forward_and_backward_agree(void **state) {
     }
 }
 
+/* More queries than are computed at a time. */
+static void long_problems_agree(void **state) {
+    forward_backward_check(*state, &(fixture_lengths){{257, 1, 600}}, 24, 3, 1.5);
+    forward_backward_check(*state, &(fixture_lengths){{256, 513}}, 32, 1, 1.5);
+}
+
 /* Scores in the hundreds: the largest is subtracted before exp. */
 static void large_scores_stay_finite(void **state) {
     forward_backward_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
@@ -204,6 +210,7 @@ static void decode_gives_the_rows_of_forward(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_and_backward_agree),
+        cmocka_unit_test(long_problems_agree),
         cmocka_unit_test(large_scores_stay_finite),
         cmocka_unit_test(the_scale_multiplies_scores),
         cmocka_unit_test(nan_is_kept),

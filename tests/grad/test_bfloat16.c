@@ -536,6 +536,9 @@ static void attention_agrees(void **state) {
         for (size_t i = 0; i < LENGTH(SHAPES); i++)
             attention_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H);
     }
+    /* More queries than are computed at a time. */
+    attention_check(*state, &(fixture_lengths){{257, 1, 531}}, 24, 3);
+    attention_check(*state, &(fixture_lengths){{256, 512}}, 33, 1);
 }
 
 int main(void) {

@@ -1,6 +1,7 @@
 /* Causal attention inside each packed problem. Its small products are written by hand, since
  * calling BLAS would cost more than they do. One kernel computes them all: a few rows by one vector
- * of columns in registers. Scores never leave the cache. */
+ * of columns in registers. Scores are computed for a block of queries at a time: they never leave
+ * the cache, and their memory grows with the number of tokens, not with its square. */
 #include <math.h>
 
 #include "cpu.h"
@@ -14,18 +15,21 @@ enum { ROWS = LANES };
 enum { ROWS = 8 };
 #endif
 
+/* Queries of a block; a multiple of ROWS and LANES. */
+enum { BLOCK = 256 };
+
 /* A small matrix that is read element by element: element (i, k) is at p[i * row + k * step]. */
 typedef struct {
     const float *p;
     size_t row, step;
 } operand;
 
-/* out (ROWS, LANES) = sum over k in [begin, end) of a (ROWS rows from i, k) b (k, LANES columns); b
- * and out are row-major. */
+/* out (ROWS, LANES) = sum over k in [begin, end) of a (ROWS rows from i, k) b (k, LANES columns),
+ * added to what is in out if `more`; b and out are row-major. */
 CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const float *b, size_t b_row,
-                     size_t begin, size_t end) {
+                     size_t begin, size_t end, bool more) {
     vec sum[ROWS];
-    for (int r = 0; r < ROWS; r++) sum[r] = vec_all(0);
+    for (int r = 0; r < ROWS; r++) sum[r] = more ? vec_load(out + (size_t)r * out_row) : vec_all(0);
     const float *left = a.p + i * a.row;
     for (size_t k = begin; k < end; k++) {
         const vec right = vec_load(b + k * b_row);
@@ -34,24 +38,42 @@ CPU_INLINE void tile(float *out, size_t out_row, operand a, size_t i, const floa
     for (int r = 0; r < ROWS; r++) vec_store(out + (size_t)r * out_row, sum[r]);
 }
 
+/* Queries first … first + count - 1, padded to `rows` (of ROWS). */
+typedef struct {
+    size_t first, count, rows;
+} block;
+
 /* Which products can be skipped because the score matrix is lower triangular. */
 typedef enum {
     LOWER_RESULT, /* only columns <= row are wanted */
     LOWER_LEFT,   /* a is lower triangular: k <= row */
-    UPPER_LEFT,   /* a is the transpose of a lower triangular one: k >= row */
 } triangle;
 
-/* out (rows, columns) = a (rows, depth) b (depth, columns), whose rows are b_row apart; rows is a
- * multiple of ROWS, columns of LANES, all padded with zeros. */
-CPU_INLINE void multiply(float *out, operand a, const float *b, size_t b_row, size_t rows,
+/* out (rows, columns) = a (rows, depth) b (depth, columns), whose rows are b_row apart; the rows
+ * are those of a block, columns is a multiple of LANES, all padded with zeros. */
+CPU_INLINE void multiply(float *out, const block *q, operand a, const float *b, size_t b_row,
                          size_t depth, size_t columns, triangle kind) {
-    for (size_t i = 0; i < rows; i += ROWS) {
-        const size_t last = i + ROWS;
-        const size_t begin = kind == UPPER_LEFT ? i : 0;
+    for (size_t i = 0; i < q->rows; i += ROWS) {
+        const size_t last = q->first + i + ROWS;
         const size_t end = kind == LOWER_LEFT ? dt_min_size(last, depth) : depth;
         const size_t wanted = kind == LOWER_RESULT ? dt_min_size(last, columns) : columns;
         for (size_t j = 0; j < wanted; j += LANES) {
-            tile(out + i * columns + j, columns, a, i, b + j, b_row, begin, end);
+            tile(out + i * columns + j, columns, a, i, b + j, b_row, 0, end, false);
+        }
+    }
+}
+
+/* out (keys, columns) += the transpose of scores (queries of a block, keys) b (queries, columns). A
+ * key is seen by its own query and later ones, in their order: the first block that sees it begins
+ * its sum. */
+CPU_INLINE void add_queries(float *out, const block *q, const float *scores, size_t keys,
+                            const float *b, size_t columns) {
+    const operand a = {scores, 1, keys};
+    for (size_t i = 0; i < q->first + q->rows; i += ROWS) {
+        const size_t begin = i > q->first ? i - q->first : 0;
+        for (size_t j = 0; j < columns; j += LANES) {
+            tile(out + i * columns + j, columns, a, i, b + q->first * columns + j, columns, begin,
+                 q->count, i < q->first);
         }
     }
 }
@@ -60,11 +82,11 @@ CPU_INLINE void multiply(float *out, operand a, const float *b, size_t b_row, si
  * width D padded to `width` (of LANES). */
 typedef struct {
     size_t n, D, rows, keys, width;
-    float *q, *k, *v;   /* (rows, width) */
-    float *kt, *vt;     /* (width, keys) transposed, for scores and their gradients */
-    float *p, *ds;      /* (rows, keys): probabilities, gradient of the scores */
-    float *out, *d_out; /* (rows, width) */
-    float *scale;       /* (rows) 1/sum of a row's exponentials */
+    float *q, *k, *v;         /* (rows, width) */
+    float *kt, *vt;           /* (width, keys) transposed, for scores and their gradients */
+    float *d_out, *d_k, *d_v; /* (rows, width) */
+    float *p, *ds;            /* (BLOCK, keys): probabilities, gradient of the scores */
+    float *out;               /* (BLOCK, width) */
 } workspace;
 
 static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
@@ -73,13 +95,15 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
                      .rows = dt_round_up(n, ROWS),
                      .keys = dt_round_up(n, LANES),
                      .width = dt_round_up(D, LANES)};
-    const size_t tall = w->rows * w->width, wide = w->width * w->keys, square = w->rows * w->keys;
-    const size_t wanted = 5 * tall + 2 * wide + 2 * square + w->rows;
+    const size_t tall = w->rows * w->width, wide = w->width * w->keys;
+    const size_t queries = dt_min_size(w->rows, BLOCK), scores = queries * w->keys;
+    const size_t wanted = 6 * tall + 2 * wide + 2 * scores + queries * w->width;
     DT_TRY(cpu_reserve(&cpu->scratch, wanted, "attention scratch"));
     float *at = cpu->scratch.at;
-    float **const part[] = {&w->q,  &w->k,  &w->v, &w->out, &w->d_out,
-                            &w->kt, &w->vt, &w->p, &w->ds,  &w->scale};
-    const size_t size[] = {tall, tall, tall, tall, tall, wide, wide, square, square, w->rows};
+    float **const part[] = {&w->q,  &w->k,  &w->v, &w->d_out, &w->d_k, &w->d_v,
+                            &w->kt, &w->vt, &w->p, &w->ds,    &w->out};
+    const size_t size[] = {
+        tall, tall, tall, tall, tall, tall, wide, wide, scores, scores, queries * w->width};
     for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
         *part[i] = at;
         at += size[i];
@@ -132,9 +156,27 @@ CPU_INLINE void transpose_in(float *to, const workspace *w, const float *from, s
     }
 }
 
-CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float *from,
+/* to (count rows of D, `row` apart) = from (count, width) * factor. */
+CPU_INLINE void copy_out(float *to, size_t row, const workspace *w, const float *from, size_t count,
                          float factor) {
-    for (size_t i = 0; i < w->n; i++) copy_row(to + i * row, from + i * w->width, w->D, factor);
+    for (size_t i = 0; i < count; i++) copy_row(to + i * row, from + i * w->width, w->D, factor);
+}
+
+/* The block that begins with this query. */
+CPU_INLINE block block_from(const workspace *w, size_t first) {
+    const size_t count = dt_min_size(BLOCK, w->n - first);
+    return (block){first, count, dt_round_up(count, ROWS)};
+}
+
+/* w->p = the products of a block's queries and all keys that they see. */
+CPU_INLINE void score(const workspace *w, const block *q) {
+    multiply(w->p, q, (operand){w->q + q->first * w->width, w->width, 1}, w->kt, w->keys, w->D,
+             w->keys, LOWER_RESULT);
+}
+
+/* Rows of scores after the last query. */
+CPU_INLINE void clear_rest(const workspace *w, const block *q, float *scores) {
+    memset(scores + q->count * w->keys, 0, (q->rows - q->count) * w->keys * sizeof *scores);
 }
 
 /* The functions below work on rows of scores in vectors. Row i has i + 1 scores, then zeros up to
@@ -168,18 +210,20 @@ static void head_forward(float *y, float *lse, const workspace *w, const float *
     copy_in(w->q, w, qkv, 3 * C, scale);
     transpose_in(w->kt, w, qkv + C, 3 * C);
     const right_operand v = whole_rows(w->v, w, qkv + 2 * C, 3 * C);
-    multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->keys, w->rows, w->D, w->keys,
-             LOWER_RESULT);
-    for (size_t i = 0; i < w->n; i++) {
-        float most;
-        const float sum = exponentials(&most, w->p + i * w->keys, i);
-        w->scale[i] = 1.0f / sum;
-        lse[i * H] = most + logf(sum);
-    }
-    for (size_t i = w->n; i < w->rows; i++) memset(w->p + i * w->keys, 0, w->keys * sizeof *w->p);
-    multiply(w->out, (operand){w->p, w->keys, 1}, v.p, v.row, w->rows, w->n, w->width, LOWER_LEFT);
-    for (size_t i = 0; i < w->n; i++) {
-        copy_row(y + i * C, w->out + i * w->width, w->D, w->scale[i]);
+    for (size_t first = 0; first < w->n; first += BLOCK) {
+        float inverse[BLOCK]; /* 1/sum of a row's exponentials */
+        const block q = block_from(w, first);
+        score(w, &q);
+        for (size_t i = 0; i < q.count; i++) {
+            float most;
+            const float sum = exponentials(&most, w->p + i * w->keys, first + i);
+            inverse[i] = 1.0f / sum;
+            lse[(first + i) * H] = most + logf(sum);
+        }
+        clear_rest(w, &q, w->p);
+        multiply(w->out, &q, (operand){w->p, w->keys, 1}, v.p, v.row, w->n, w->width, LOWER_LEFT);
+        for (size_t i = 0; i < q.count; i++)
+            copy_row(y + (first + i) * C, w->out + i * w->width, w->D, inverse[i]);
     }
 }
 
@@ -203,27 +247,30 @@ dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse,
 }
 
 /* Computes the probabilities again, from the scores and their stored log-sum. */
-CPU_INLINE void probabilities(const workspace *w, const float *lse, size_t H) {
-    for (size_t i = 0; i < w->n; i++) {
-        float *row = w->p + i * w->keys;
+CPU_INLINE void probabilities(const workspace *w, const block *q, const float *lse, size_t H) {
+    for (size_t r = 0; r < q->count; r++) {
+        const size_t i = q->first + r;
+        float *row = w->p + r * w->keys;
         for (size_t j = 0; j < row_end(i); j += LANES) {
             const vec p = vec_exp(vec_load(row + j) - lse[i * H]);
             vec_store(row + j, mask_future(p, j, i, 0));
         }
     }
-    for (size_t i = w->n; i < w->rows; i++) memset(w->p + i * w->keys, 0, w->keys * sizeof *w->p);
+    clear_rest(w, q, w->p);
 }
 
 /* ds = p (dp - sum(p dp)), in place of dp. sum(p dp) is d_y . y. */
-CPU_INLINE void score_gradients(const workspace *w, const float *y, const float *d_y, size_t C) {
-    for (size_t i = 0; i < w->n; i++) {
-        const float *p = w->p + i * w->keys;
-        float *row = w->ds + i * w->keys;
+CPU_INLINE void score_gradients(const workspace *w, const block *q, const float *y,
+                                const float *d_y, size_t C) {
+    for (size_t r = 0; r < q->count; r++) {
+        const size_t i = q->first + r;
+        const float *p = w->p + r * w->keys;
+        float *row = w->ds + r * w->keys;
         const float dot = vec_dot(y + i * C, d_y + i * C, w->D);
         for (size_t j = 0; j < row_end(i); j += LANES)
             vec_store(row + j, vec_load(p + j) * (vec_load(row + j) - dot));
     }
-    for (size_t i = w->n; i < w->rows; i++) memset(w->ds + i * w->keys, 0, w->keys * sizeof *w->ds);
+    clear_rest(w, q, w->ds);
 }
 
 static void head_backward(float *d_qkv, const workspace *w, const float *d_y, const float *y,
@@ -234,20 +281,20 @@ static void head_backward(float *d_qkv, const workspace *w, const float *d_y, co
     transpose_in(w->kt, w, qkv + C, 3 * C);
     transpose_in(w->vt, w, qkv + 2 * C, 3 * C);
     copy_in(w->d_out, w, d_y, C, 1.0f);
-    multiply(w->p, (operand){w->q, w->width, 1}, w->kt, w->keys, w->rows, w->D, w->keys,
-             LOWER_RESULT);
-    probabilities(w, lse, H);
-    multiply(w->ds, (operand){w->d_out, w->width, 1}, w->vt, w->keys, w->rows, w->D, w->keys,
-             LOWER_RESULT);
-    score_gradients(w, y, d_y, C);
-    multiply(w->out, (operand){w->ds, w->keys, 1}, k.p, k.row, w->rows, w->n, w->width, LOWER_LEFT);
-    copy_out(d_qkv, 3 * C, w, w->out, scale);
-    multiply(w->out, (operand){w->ds, 1, w->keys}, w->q, w->width, w->rows, w->n, w->width,
-             UPPER_LEFT);
-    copy_out(d_qkv + C, 3 * C, w, w->out, 1.0f);
-    multiply(w->out, (operand){w->p, 1, w->keys}, w->d_out, w->width, w->rows, w->n, w->width,
-             UPPER_LEFT);
-    copy_out(d_qkv + 2 * C, 3 * C, w, w->out, 1.0f);
+    for (size_t first = 0; first < w->n; first += BLOCK) {
+        const block q = block_from(w, first);
+        score(w, &q);
+        probabilities(w, &q, lse, H);
+        multiply(w->ds, &q, (operand){w->d_out + first * w->width, w->width, 1}, w->vt, w->keys,
+                 w->D, w->keys, LOWER_RESULT);
+        score_gradients(w, &q, y, d_y, C);
+        multiply(w->out, &q, (operand){w->ds, w->keys, 1}, k.p, k.row, w->n, w->width, LOWER_LEFT);
+        copy_out(d_qkv + first * 3 * C, 3 * C, w, w->out, q.count, scale);
+        add_queries(w->d_k, &q, w->ds, w->keys, w->q, w->width);
+        add_queries(w->d_v, &q, w->p, w->keys, w->d_out, w->width);
+    }
+    copy_out(d_qkv + C, 3 * C, w, w->d_k, w->n, 1.0f);
+    copy_out(d_qkv + 2 * C, 3 * C, w, w->d_v, w->n, 1.0f);
 }
 
 dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
