@@ -12,11 +12,12 @@ typedef struct {
     size_t count, size; /* of the rows */
     size_t step, value; /* offsets of an int64_t and a double */
     double scale;       /* what values are multiplied with */
+    size_t tokens;      /* offset of an int64_t: the curve is that, divided by the value; 0: none */
 } series;
 
 #define SERIES(table, type, member, factor)                                                        \
     ((series){(table), table##_count, sizeof(type), offsetof(type, step), offsetof(type, member),  \
-              (factor)})
+              (factor), 0})
 
 static double step_at(const series *s, size_t i) {
     int64_t step;
@@ -26,8 +27,12 @@ static double step_at(const series *s, size_t i) {
 
 static double value_at(const series *s, size_t i) {
     double value;
-    memcpy(&value, (const char *)s->rows + i * s->size + s->value, sizeof value);
-    return s->scale * value;
+    const char *row = (const char *)s->rows + i * s->size;
+    memcpy(&value, row + s->value, sizeof value);
+    if (!s->tokens) return s->scale * value;
+    int64_t tokens;
+    memcpy(&tokens, row + s->tokens, sizeof tokens);
+    return s->scale * (double)tokens / value;
 }
 
 /* ---- curves ---- */
@@ -94,56 +99,109 @@ static dt_status add_curve(dt_panel *panel, dt_curve curve, series s, const dt_a
 
 /* ---- panels ---- */
 
-/* Colours that colour-blind people can tell apart: Okabe and Ito 2008. */
-enum {
-    BLACK = 0x000000,
-    BLUE = 0x0072B2,
-    ORANGE = 0xE69F00,
-    GREEN = 0x009E73,
-    PURPLE = 0xCC79A7,
-    RED = 0xD55E00,
-};
-
-static dt_status add_losses(dt_figure *figure, const dt_metrics *m, size_t columns) {
-    dt_panel *loss = &figure->panel[DT_PANEL_LOSS], *lr = &figure->panel[DT_PANEL_LR],
-             *norm = &figure->panel[DT_PANEL_NORM];
-    const dt_axis *x = &figure->x;
-    const dt_curve train = {
-        .name = "training", .colour = BLUE, .symbol = '*', .dense = true, .scattered = true};
-    const dt_curve validation = {.name = "validation", .colour = RED, .symbol = 'o'};
-    dt_curve rate = train, size = train;
-    rate.name = "learning rate";
-    rate.scattered = false;
-    size.name = "gradient norm";
-    loss->title = "loss (nats per token)";
-    lr->title = "learning rate";
-    norm->title = "gradient norm";
-    loss->unit = lr->unit = norm->unit = "";
-    DT_TRY(add_curve(loss, train, SERIES(m->train, dt_train_row, loss, 1), x, columns));
-    DT_TRY(
-        add_curve(loss, validation, SERIES(m->validation, dt_validation_row, loss, 1), x, columns));
-    DT_TRY(add_curve(lr, rate, SERIES(m->train, dt_train_row, lr, 1), x, columns));
-    return add_curve(norm, size, SERIES(m->train, dt_train_row, grad_norm, 1), x, columns);
+unsigned dt_colour_rgb(dt_colour colour) {
+    static const unsigned RGB[DT_COLOURS] = {
+        [DT_BLACK] = 0x000000,  [DT_BLUE] = 0x0072B2,   [DT_RED] = 0xD55E00, [DT_GREEN] = 0x009E73,
+        [DT_PURPLE] = 0xCC79A7, [DT_ORANGE] = 0xE69F00, [DT_SKY] = 0x56B4E9, [DT_BROWN] = 0x8C6D46};
+    return RGB[colour];
 }
 
-static dt_status add_matches(dt_figure *figure, const dt_plot *plot, size_t columns) {
-    static const unsigned colour[] = {BLUE, ORANGE, GREEN, PURPLE, RED};
-    const dt_metrics *m = plot->metrics;
-    dt_panel *exact = &figure->panel[DT_PANEL_EXACT];
-    exact->title = "exact match (%)";
-    exact->unit = " %";
-    for (size_t kind = 0; kind < plot->kinds; kind++) {
-        const dt_curve curve = {.name = plot->kind[kind].name,
-                                .colour = colour[kind % (sizeof colour / sizeof *colour)],
-                                .symbol = plot->kind[kind].symbol};
-        series s = SERIES(m->validation, dt_validation_row, exact_match_of, 100);
-        s.value += kind * sizeof m->validation->exact_match_of[0];
-        DT_TRY(add_curve(exact, curve, s, &figure->x, columns));
+dt_colour dt_run_colour(size_t run) {
+    static const dt_colour COLOUR[DT_PLOT_RUNS_MAX] = {DT_BLUE,   DT_RED,   DT_GREEN, DT_PURPLE,
+                                                       DT_ORANGE, DT_BLACK, DT_SKY,   DT_BROWN};
+    return COLOUR[run % DT_PLOT_RUNS_MAX];
+}
+
+/* What is drawn, and where to. */
+typedef struct {
+    dt_figure *figure;
+    const dt_plot_run *run;
+    bool alone;
+    dt_colour colour; /* of the run, if it is not alone */
+    char symbol;
+    size_t columns;
+} drawing;
+
+/* A curve of a run, named and coloured as if it were alone; else by the run. */
+static dt_status add(const drawing *d, dt_panel_kind panel, const char *name, dt_curve curve,
+                     series s) {
+    if (!d->alone) curve.colour = d->colour;
+    if (!d->alone) curve.symbol = d->symbol;
+    snprintf(curve.name, sizeof curve.name, "%s%s%s", d->alone ? "" : d->run->name,
+             d->alone || !*name ? "" : ", ", name);
+    return add_curve(&d->figure->panel[panel], curve, s, &d->figure->x, d->columns);
+}
+
+static dt_status add_losses(const drawing *d) {
+    const dt_metrics *m = d->run->metrics;
+    const dt_curve train = {.colour = DT_BLUE, .symbol = '*', .dense = true, .scattered = true};
+    const dt_curve validation = {.colour = DT_RED, .symbol = 'o'};
+    dt_curve rate = train;
+    rate.scattered = false;
+    series speed = SERIES(m->train, dt_train_row, seconds, 1);
+    speed.tokens = offsetof(dt_train_row, tokens);
+    const bool alone = d->alone;
+    DT_TRY(add(d, DT_PANEL_LOSS, "training", train, SERIES(m->train, dt_train_row, loss, 1)));
+    DT_TRY(add(d, DT_PANEL_LOSS, "validation", validation,
+               SERIES(m->validation, dt_validation_row, loss, 1)));
+    DT_TRY(add(d, DT_PANEL_LR, alone ? "learning rate" : "", rate,
+               SERIES(m->train, dt_train_row, lr, 1)));
+    DT_TRY(add(d, DT_PANEL_NORM, alone ? "gradient norm" : "", train,
+               SERIES(m->train, dt_train_row, grad_norm, 1)));
+    return add(d, DT_PANEL_SPEED, alone ? "tokens per second" : "", train, speed);
+}
+
+static series matches_of(const dt_metrics *m, size_t kind) {
+    series s = SERIES(m->validation, dt_validation_row, exact_match_of, 100);
+    s.value += kind * sizeof m->validation->exact_match_of[0];
+    return s;
+}
+
+/* Of a run alone all kinds are in one panel; of several each has its own. */
+static dt_status add_matches(const drawing *d) {
+    static const dt_colour colour[] = {DT_BLUE, DT_ORANGE, DT_GREEN, DT_PURPLE, DT_RED};
+    const dt_metrics *m = d->run->metrics;
+    const dt_curve all = {.colour = DT_BLACK, .symbol = 'o'};
+    for (size_t kind = 0; kind < d->run->kinds; kind++) {
+        const dt_text_kind *of = &d->run->kind[kind];
+        const dt_curve curve = {.colour = colour[kind % (sizeof colour / sizeof *colour)],
+                                .symbol = of->symbol};
+        const dt_panel_kind panel =
+            d->alone ? DT_PANEL_EXACT : (dt_panel_kind)(DT_PANEL_KIND + kind);
+        snprintf(d->figure->panel[panel].title, sizeof d->figure->panel[panel].title,
+                 d->alone ? "exact match (%%)" : "exact match of %s (%%)", of->name);
+        DT_TRY(add(d, panel, d->alone ? of->name : "", curve, matches_of(m, kind)));
     }
     /* Last, so that it is drawn over those it is the mean of. */
-    const dt_curve all = {.name = "all", .colour = BLACK, .symbol = 'o'};
-    return add_curve(exact, all, SERIES(m->validation, dt_validation_row, exact_match, 100),
-                     &figure->x, columns);
+    return add(d, DT_PANEL_EXACT, d->alone ? "all" : "", all,
+               SERIES(m->validation, dt_validation_row, exact_match, 100));
+}
+
+static dt_status add_run(const drawing *d) {
+    const dt_metrics *m = d->run->metrics;
+    const dt_curve bits = {.colour = DT_RED, .symbol = 'o'};
+    DT_TRY(add_losses(d));
+    if (!d->run->bits_per_byte) return add_matches(d);
+    return add(d, DT_PANEL_BITS, d->alone ? "validation" : "", bits,
+               SERIES(m->validation, dt_validation_row, bits_per_byte, 1));
+}
+
+static void name_panels(dt_figure *figure) {
+    static const struct {
+        const char *title, *unit;
+    } NAME[] = {
+        [DT_PANEL_LOSS] = {"loss (nats per token)", ""},
+        [DT_PANEL_EXACT] = {"exact match (%)", " %"},
+        [DT_PANEL_BITS] = {"bits per byte", ""},
+        [DT_PANEL_LR] = {"learning rate", ""},
+        [DT_PANEL_NORM] = {"gradient norm", ""},
+        [DT_PANEL_SPEED] = {"tokens per second", ""},
+    };
+    for (size_t i = 0; i < DT_PANELS; i++) {
+        dt_panel *panel = &figure->panel[i];
+        panel->unit = i < DT_PANEL_KIND ? NAME[i].unit : " %";
+        if (i < DT_PANEL_KIND) snprintf(panel->title, sizeof panel->title, "%s", NAME[i].title);
+    }
 }
 
 /* Range of the means, and of all that was measured. */
@@ -158,12 +216,14 @@ static void fit_axis(dt_panel *panel, dt_panel_kind kind) {
             most = fmax(most, curve->point[k].most);
         }
     }
-    if (kind == DT_PANEL_EXACT) {
+    if (kind == DT_PANEL_EXACT || kind >= DT_PANEL_KIND) {
         dt_axis_percent(&panel->y);
     } else if (panel->curves == 0) {
         dt_axis_linear(&panel->y, 0, 1);
     } else if (kind == DT_PANEL_LR) {
         dt_axis_linear(&panel->y, fmin(0, least), most);
+    } else if (kind == DT_PANEL_SPEED) {
+        dt_axis_linear(&panel->y, 0, high); /* a few fast steps must not flatten the others */
     } else if (dt_axis_wants_logarithm(low, high)) {
         /* A single row near zero must not flatten all others. */
         dt_axis_logarithmic(&panel->y, fmax(least, low / 10), most);
@@ -190,41 +250,61 @@ static dt_status add_restarts(dt_figure *figure, const dt_metrics *m, size_t col
     return DT_OK;
 }
 
-static void find_best(dt_figure *figure, const dt_plot *plot) {
-    figure->best_step = figure->best = NAN;
-    const dt_metrics *m = plot->metrics;
-    for (size_t i = 0; i < m->validation_count; i++) {
-        if (m->validation[i].step != plot->best_step) continue;
+static void find_best(dt_figure *figure, const dt_plot_run *run) {
+    const dt_metrics *m = run->metrics;
+    for (size_t i = 0; i < m->validation_count && !run->bits_per_byte; i++) {
+        if (m->validation[i].step != run->best_step) continue;
         if (!isfinite(m->validation[i].exact_match)) continue;
-        figure->best_step = (double)plot->best_step;
+        figure->best_step = (double)run->best_step;
         figure->best = 100 * m->validation[i].exact_match;
     }
 }
 
-static void fit_steps(dt_axis *x, const dt_metrics *m) {
+static void fit_steps(dt_axis *x, const dt_plot *plot) {
     double first = INFINITY, last = -INFINITY;
-    const series of[] = {SERIES(m->train, dt_train_row, loss, 1),
-                         SERIES(m->validation, dt_validation_row, loss, 1)};
-    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
-        if (!of[i].count) continue;
-        first = fmin(first, step_at(&of[i], 0));
-        last = fmax(last, step_at(&of[i], of[i].count - 1));
+    for (size_t k = 0; k < plot->runs; k++) {
+        const dt_metrics *m = plot->run[k].metrics;
+        const series of[] = {SERIES(m->train, dt_train_row, loss, 1),
+                             SERIES(m->validation, dt_validation_row, loss, 1)};
+        for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+            if (!of[i].count) continue;
+            first = fmin(first, step_at(&of[i], 0));
+            last = fmax(last, step_at(&of[i], of[i].count - 1));
+        }
+        for (size_t i = 1; i < m->history_count && plot->runs == 1; i++)
+            last = fmax(last, (double)m->history[i].step);
     }
-    for (size_t i = 1; i < m->history_count; i++) last = fmax(last, (double)m->history[i].step);
     dt_axis_steps(x, first, last);
 }
 
-dt_status dt_figure_create(dt_figure *figure, const dt_plot *plot, size_t columns) {
-    *figure = (dt_figure){0};
-    const dt_metrics *m = plot->metrics;
-    DT_REQUIRE(m->train_count + m->validation_count > 0, DT_ERR_DATA,
+/* Whether any of the runs has measured something. */
+static dt_status check_measured(const dt_plot *plot) {
+    size_t rows = 0;
+    for (size_t i = 0; i < plot->runs; i++)
+        rows += plot->run[i].metrics->train_count + plot->run[i].metrics->validation_count;
+    DT_REQUIRE(rows > 0, DT_ERR_DATA,
                "%s: nothing has been measured yet, so that there is nothing to draw", plot->title);
-    fit_steps(&figure->x, m);
-    DT_TRY(add_losses(figure, m, columns));
-    DT_TRY(add_matches(figure, plot, columns));
+    return DT_OK;
+}
+
+dt_status dt_figure_create(dt_figure *figure, const dt_plot *plot, size_t columns) {
+    *figure = (dt_figure){.best_step = NAN, .best = NAN};
+    DT_TRY(check_measured(plot));
+    fit_steps(&figure->x, plot);
+    name_panels(figure);
+    for (size_t i = 0; i < plot->runs; i++) {
+        const drawing d = {.figure = figure,
+                           .run = &plot->run[i],
+                           .alone = plot->runs == 1,
+                           .colour = dt_run_colour(i),
+                           .symbol = (char)('1' + i),
+                           .columns = columns};
+        DT_TRY(add_run(&d));
+    }
     for (int i = 0; i < DT_PANELS; i++) fit_axis(&figure->panel[i], (dt_panel_kind)i);
-    find_best(figure, plot);
-    return add_restarts(figure, m, columns);
+    if (plot->runs > 1) return DT_OK;
+    find_best(figure, &plot->run[0]);
+    return add_restarts(figure, plot->run[0].metrics, columns);
 }
 
 void dt_figure_destroy(dt_figure *figure) {

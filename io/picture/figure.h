@@ -11,24 +11,56 @@ typedef struct {
     double least, mean, most;
 } dt_point;
 
+/* Colours that colour-blind people can tell apart: Okabe and Ito 2008, and one more. */
+typedef enum {
+    DT_BLACK,
+    DT_BLUE,
+    DT_RED,
+    DT_GREEN,
+    DT_PURPLE,
+    DT_ORANGE,
+    DT_SKY,
+    DT_BROWN,
+    DT_COLOURS
+} dt_colour;
+
+/* 0xRRGGBB, on white. */
+unsigned dt_colour_rgb(dt_colour colour);
+
+/* Of a run among several. */
+dt_colour dt_run_colour(size_t run);
+
 typedef struct {
-    const char *name;
-    unsigned colour; /* 0xRRGGBB */
-    char symbol;     /* in a terminal */
-    bool dense;      /* measured at every step: a line without points */
-    bool scattered;  /* neighbours differ: their range says more than their mean */
-    bool thinned;    /* points stand for several rows */
+    char name[96];
+    dt_colour colour;
+    char symbol;    /* in a terminal */
+    bool dense;     /* measured at every step: a line without points */
+    bool scattered; /* neighbours differ: their range says more than their mean */
+    bool thinned;   /* points stand for several rows */
     dt_point *point;
     size_t points;
     double last; /* finite value; NaN: none */
 } dt_curve;
 
-enum { DT_CURVES_MAX = DT_KINDS_MAX + 1 };
+enum { DT_CURVES_MAX = 2 * DT_PLOT_RUNS_MAX };
+_Static_assert((int)DT_CURVES_MAX > (int)DT_KINDS_MAX,
+               "a panel holds a curve of each kind, and one of all");
 
-typedef enum { DT_PANEL_LOSS, DT_PANEL_EXACT, DT_PANEL_LR, DT_PANEL_NORM, DT_PANELS } dt_panel_kind;
+typedef enum {
+    DT_PANEL_LOSS,
+    DT_PANEL_EXACT,
+    DT_PANEL_BITS,
+    DT_PANEL_LR,
+    DT_PANEL_NORM,
+    DT_PANELS_DRAWN, /* those before it are in every picture, the others in pages alone */
+    DT_PANEL_SPEED = DT_PANELS_DRAWN,
+    DT_PANEL_KIND, /* of several runs: exact matches of the first kind of texts, of the second … */
+    DT_PANELS = DT_PANEL_KIND + DT_KINDS_MAX
+} dt_panel_kind;
 
+/* One without curves has nothing to show. */
 typedef struct {
-    const char *title;
+    char title[64];
     const char *unit; /* of the values, for a legend: "%" or "" */
     dt_axis y;
     dt_curve curve[DT_CURVES_MAX];
@@ -44,10 +76,11 @@ typedef struct {
 typedef struct {
     dt_axis x;
     dt_panel panel[DT_PANELS];
+    /* Of several runs these are left out: */
     dt_restart *restart; /* of several in one column, the last */
     size_t restarts;
     int64_t first_ranks;    /* 0: unknown */
-    double best_step, best; /* percent; NaN: none */
+    double best_step, best; /* of the exact matches, percent; NaN: none */
 } dt_figure;
 
 /**

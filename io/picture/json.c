@@ -92,13 +92,15 @@ static dt_status read_value(reader *in, size_t *made) {
                           "JSON"));
     *made = json->values++;
     dt_json_value value = {.kind = DT_JSON_NULL};
-    const char *text;
-    size_t length;
+    const char *text = NULL;
+    size_t length = 0;
     skip_spaces(in);
     const char first = *in->at;
     if (first == '"') {
         value.kind = DT_JSON_TEXT;
         DT_TRY(read_text(in, &text, &length));
+        value.text = text;
+        value.length = length;
     } else if (take_word(in, "true") || take_word(in, "false")) {
         value.kind = DT_JSON_BOOL;
         value.number = first == 't';
@@ -145,4 +147,65 @@ const dt_json_value *dt_json_member(const dt_json *json, const dt_json_value *of
         if (v->key_length == strlen(key) && memcmp(v->key, key, v->key_length) == 0) return v;
     }
     return NULL;
+}
+
+/* ---- texts ---- */
+
+/* The number of four hexadecimal digits; -1: they are none. */
+static long hexadecimal(const char *digits, const char *end) {
+    char four[5] = "";
+    if (end - digits < 4) return -1;
+    memcpy(four, digits, 4);
+    return strspn(four, "0123456789abcdefABCDEF") == 4 ? strtol(four, NULL, 16) : -1;
+}
+
+/* A character as UTF-8; returns its end. */
+static char *put_character(char *to, unsigned long code) {
+    if (code < 0x80) {
+        *to++ = (char)code;
+        return to;
+    }
+    const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    static const unsigned char FIRST[] = {0, 0xc0, 0xe0, 0xf0};
+    *to++ = (char)(FIRST[more] | code >> 6 * more);
+    for (int i = more - 1; i >= 0; i--) *to++ = (char)(0x80 | (code >> 6 * i & 0x3f));
+    return to;
+}
+
+/* The character of "uXXXX", which may be the first half of a pair; moves on behind it. */
+static unsigned long take_character(const char **at, const char *end) {
+    enum { UNKNOWN = 0xfffd };
+    const long code = hexadecimal(*at + 1, end);
+    *at += code < 0 ? 1 : 5;
+    if (code <= 0 || (code >= 0xdc00 && code <= 0xdfff)) return UNKNOWN;
+    if (code < 0xd800 || code > 0xdbff) return (unsigned long)code;
+    const long half =
+        end - *at > 2 && (*at)[0] == '\\' && (*at)[1] == 'u' ? hexadecimal(*at + 2, end) : -1;
+    if (half < 0xdc00 || half > 0xdfff) return UNKNOWN;
+    *at += 6;
+    return 0x10000 + (((unsigned long)code - 0xd800) << 10) + ((unsigned long)half - 0xdc00);
+}
+
+dt_status dt_json_text(char **text, const dt_json_value *value) {
+    static const char ESCAPE[] = "bfnrt", MEANT[] = "\b\f\n\r\t";
+    /* No escape is shorter than what it means. */
+    DT_TRY(dt_memory_alloc(text, value->length + 1, 1, "a text of JSON"));
+    char *to = *text;
+    const char *const end = value->text + value->length;
+    for (const char *at = value->text; at < end;) {
+        if (*at != '\\' || at + 1 == end) {
+            *to++ = *at++;
+            continue;
+        }
+        at++;
+        const char *escape = *at ? strchr(ESCAPE, *at) : NULL;
+        if (*at == 'u') {
+            to = put_character(to, take_character(&at, end));
+        } else {
+            *to++ = escape ? MEANT[escape - ESCAPE] : *at;
+            at++;
+        }
+    }
+    *to = '\0';
+    return DT_OK;
 }

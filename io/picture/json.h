@@ -13,14 +13,16 @@ typedef enum {
     DT_JSON_OBJECT
 } dt_json_kind;
 
-/* Values in the order of the file; 0 is the whole. Escapes in texts are kept. */
+/* Values in the order of the file; 0 is the whole. */
 typedef struct {
     dt_json_kind kind;
     const char *key; /* of a member of an object, NULL otherwise */
     size_t key_length;
-    double number; /* of a bool 0 or 1 */
-    size_t child;  /* first value inside; 0: none */
-    size_t next;   /* the value after it; 0: none */
+    double number;    /* of a bool 0 or 1 */
+    const char *text; /* between its quotes, with its escapes; NULL: it is no text */
+    size_t length;
+    size_t child; /* first value inside; 0: none */
+    size_t next;  /* the value after it; 0: none */
 } dt_json_value;
 
 typedef struct {
@@ -39,6 +41,10 @@ void dt_json_destroy(dt_json *json);
 
 /* The member of an object; NULL if `of` is none, or has no such member. */
 const dt_json_value *dt_json_member(const dt_json *json, const dt_json_value *of, const char *key);
+
+/* What a text says, without escapes, ended by NUL; allocated: dt_memory_free. A NUL in it becomes
+ * U+FFFD. DT_ERR_MEMORY. */
+dt_status dt_json_text(char **text, const dt_json_value *value);
 
 /* The first value in a list, the one after `value`; NULL at the end. */
 const dt_json_value *dt_json_first(const dt_json *json, const dt_json_value *list);

@@ -11,13 +11,16 @@ enum { WIDTH = 1000, HEIGHT = 1120, COLUMNS = 600 };
 
 /* As fractions of the picture, from below and from the left. */
 static const double LEFT = 0.095, RIGHT = 0.765, TOP = 0.935, BOTTOM = 0.055, GAP = 0.02;
-static const double PANEL_HEIGHT[DT_PANELS] = {
-    [DT_PANEL_LOSS] = 0.32, [DT_PANEL_EXACT] = 0.32, [DT_PANEL_LR] = 0.14, [DT_PANEL_NORM] = 0.22};
+static const double PANEL_HEIGHT[DT_PANELS_DRAWN] = {[DT_PANEL_LOSS] = 0.32,
+                                                     [DT_PANEL_EXACT] = 0.32,
+                                                     [DT_PANEL_BITS] = 0.32,
+                                                     [DT_PANEL_LR] = 0.14,
+                                                     [DT_PANEL_NORM] = 0.22};
 
 /* ---- parts of a script ---- */
 
 static void write_curves(FILE *script, const dt_figure *figure) {
-    for (size_t i = 0; i < DT_PANELS; i++) {
+    for (size_t i = 0; i < DT_PANELS_DRAWN; i++) {
         const dt_panel *panel = &figure->panel[i];
         for (size_t k = 0; k < panel->curves; k++) {
             const dt_curve *curve = &panel->curve[k];
@@ -68,6 +71,14 @@ static void write_restarts(FILE *script, const dt_figure *figure) {
     }
 }
 
+/* The key stands right of the panels, where there is room for so many characters. */
+static void write_key(FILE *script, const char *name, const char *more) {
+    enum { CHARACTERS = 26 };
+    char text[128];
+    snprintf(text, sizeof text, "%s%s", name, more);
+    dt_gnuplot_title(script, text, CHARACTERS);
+}
+
 static void write_plot(FILE *script, const dt_figure *figure, size_t which) {
     const dt_panel *panel = &figure->panel[which];
     fprintf(script, "plot NaN notitle"); /* axes even where there is no curve */
@@ -76,15 +87,16 @@ static void write_plot(FILE *script, const dt_figure *figure, size_t which) {
         if (!curve->thinned || !curve->scattered) continue;
         fprintf(script,
                 ", $curve_%zu_%zu using 1:2:4 with filledcurves lc rgb '#%06x' "
-                "fs transparent solid 0.25 noborder title '%s, range'",
-                which, k, curve->colour, curve->name);
+                "fs transparent solid 0.25 noborder title ",
+                which, k, dt_colour_rgb(curve->colour));
+        write_key(script, curve->name, ", range");
     }
     for (size_t k = 0; k < panel->curves; k++) {
         const dt_curve *curve = &panel->curve[k];
         const bool points = curve->points == 1 || (!curve->dense && curve->points <= 80);
-        fprintf(script, ", $curve_%zu_%zu using 1:3 with %s lc rgb '#%06x' lw 1.5 title '%s%s'",
-                which, k, points ? "linespoints pt 7 ps 0.5" : "lines", curve->colour, curve->name,
-                curve->thinned && curve->scattered ? ", mean" : "");
+        fprintf(script, ", $curve_%zu_%zu using 1:3 with %s lc rgb '#%06x' lw 1.5 title ", which, k,
+                points ? "linespoints pt 7 ps 0.5" : "lines", dt_colour_rgb(curve->colour));
+        write_key(script, curve->name, curve->thinned && curve->scattered ? ", mean" : "");
     }
     if (which == DT_PANEL_EXACT && isfinite(figure->best)) {
         fprintf(script,
@@ -99,11 +111,18 @@ static void write_plot(FILE *script, const dt_figure *figure, size_t which) {
 }
 
 static void write_panels(FILE *script, const dt_figure *figure) {
-    double top = TOP;
-    for (size_t i = 0; i < DT_PANELS; i++) {
+    double top = TOP, all = 0;
+    size_t last = 0;
+    for (size_t i = 0; i < DT_PANELS_DRAWN; i++) {
+        if (figure->panel[i].curves == 0) continue;
+        all += PANEL_HEIGHT[i];
+        last = i;
+    }
+    for (size_t i = 0; i <= last; i++) {
         const dt_panel *panel = &figure->panel[i];
-        const bool lowest = i + 1 == DT_PANELS;
-        const double height = (TOP - BOTTOM) * PANEL_HEIGHT[i];
+        if (panel->curves == 0) continue;
+        const bool lowest = i == last;
+        const double height = (TOP - BOTTOM) * PANEL_HEIGHT[i] / all;
         const double bottom = lowest ? BOTTOM : top - height + GAP;
         fprintf(script, "set tmargin at screen %.4f\nset bmargin at screen %.4f\n", top, bottom);
         fprintf(script, "set key at screen %.4f, screen %.4f\n", RIGHT + 0.01, top);

@@ -8,8 +8,11 @@
 /* Columns for the labels of the vertical axis; lines of the tallest panel; bytes of a line. */
 enum { GUTTER = DT_LABEL_MAX + 2, ROWS_MAX = 12, WIDTH_MAX = 512 };
 
-static const size_t PANEL_ROWS[DT_PANELS] = {
-    [DT_PANEL_LOSS] = 12, [DT_PANEL_EXACT] = 11, [DT_PANEL_LR] = 5, [DT_PANEL_NORM] = 8};
+static const size_t PANEL_ROWS[DT_PANELS_DRAWN] = {[DT_PANEL_LOSS] = 12,
+                                                   [DT_PANEL_EXACT] = 11,
+                                                   [DT_PANEL_BITS] = 11,
+                                                   [DT_PANEL_LR] = 5,
+                                                   [DT_PANEL_NORM] = 8};
 
 typedef struct {
     char cell[ROWS_MAX][WIDTH_MAX];
@@ -173,10 +176,15 @@ dt_status dt_plot_print(FILE *out, const dt_plot *plot, size_t columns) {
     columns = columns > WIDTH_MAX ? WIDTH_MAX : columns;
     DT_TRY_DONE(dt_figure_create(&figure, plot, columns - GUTTER));
     dt_title_print(out, plot->title, columns);
-    for (size_t i = 0; i < DT_PANELS; i++) {
+    size_t last = 0;
+    for (size_t i = 0; i < DT_PANELS_DRAWN; i++) {
+        if (figure.panel[i].curves > 0) last = i;
+    }
+    for (size_t i = 0; i <= last; i++) {
+        if (figure.panel[i].curves == 0) continue;
         fputc('\n', out);
         print_panel(out, &figure, i, columns);
-        print_steps(out, &figure.x, columns, i + 1 == DT_PANELS);
+        print_steps(out, &figure.x, columns, i == last);
     }
     print_marks(out, &figure, columns);
     DT_REQUIRE_DONE(fflush(out) == 0 && !ferror(out), DT_ERR_IO, "the plot cannot be written");

@@ -1,4 +1,5 @@
 /* Finds what is in the folder of a run that dtrain has not made there. */
+#define _GNU_SOURCE /* memmem */
 #include "dtrain/folder/foreign.h"
 
 #include <ctype.h>
@@ -120,4 +121,34 @@ dt_status dt_foreign_find(dt_foreign *found, const char *folder) {
     DT_TRY(look_at_settings(found, folder));
     found->log = is_foreign_log(folder);
     return DT_OK;
+}
+
+/* ---- pictures ---- */
+
+/* Whether one of the texts is in the file; overlapping blocks, so that none is cut in two. */
+static bool holds_one_of(FILE *file, const char *const *text, size_t texts) {
+    enum { BLOCK = 1 << 16, OVERLAP = 64 };
+    char block[BLOCK + OVERLAP];
+    size_t kept = 0, got;
+    while ((got = fread(block + kept, 1, BLOCK, file)) > 0) {
+        const size_t size = kept + got;
+        for (size_t i = 0; i < texts; i++) {
+            if (memmem(block, size, text[i], strlen(text[i]))) return true;
+        }
+        kept = size < OVERLAP ? size : OVERLAP;
+        memmove(block, block + size - kept, kept);
+    }
+    return false;
+}
+
+bool dt_foreign_is_picture(const char *path) {
+    /* What is in every picture of curves, in every one of wrong answers, and in every page. */
+    static const char *const OWN[] = {
+        "loss (nats per token)", "wrong answers:", "<meta name=\"generator\" content=\"dtrain\">"};
+    struct stat info;
+    if (lstat(path, &info) != 0) return false;
+    FILE *file = S_ISREG(info.st_mode) ? fopen(path, "re") : NULL;
+    const bool own = file && holds_one_of(file, OWN, sizeof OWN / sizeof *OWN);
+    if (file) fclose(file);
+    return !own;
 }

@@ -8,23 +8,25 @@
 #include "command.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/folder/foreign.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/picture/grid.h"
-#include "dtrain/picture/plot.h"
-#include "dtrain/run/newest.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/ui/terminal.h"
+#include "plot_runs.h"
 
 typedef struct {
-    const char *target; /* the checkpoint or run, or what eval --json has printed */
+    const char *target;   /* the checkpoint or run, or what eval --json has printed */
+    command_words others; /* more of them, laid over it */
     const char *output;
-    bool ascii, grid;
+    bool ascii, grid, html;
     dt_split split;
     int64_t count; /* -1: as many as usual */
 } plot_options;
 
-/* RUN/plot.svg and RUN/grid.svg, or FILE.svg and FILE-grid.svg beside FILE.h5 or FILE.json. */
+/* RUN/plot.svg, RUN/plot.html and RUN/grid.svg, or FILE.svg, FILE.html and FILE-grid.svg beside
+ * FILE.h5 or FILE.json. */
 static dt_status default_output(char *path, size_t size, const plot_options *options, bool folder) {
     static const char *const ends[] = {".h5", ".json"};
     size_t length = strlen(options->target);
@@ -36,10 +38,11 @@ static dt_status default_output(char *path, size_t size, const plot_options *opt
     }
     while (folder && length > 1 && options->target[length - 1] == '/') length--;
     const char *name = folder ? options->grid ? "/grid" : "/plot" : options->grid ? "-grid" : "";
-    const int written = snprintf(path, size, "%.*s%s.svg", (int)length, options->target, name);
+    const int written = snprintf(path, size, "%.*s%s.%s", (int)length, options->target, name,
+                                 options->html ? "html" : "svg");
     DT_REQUIRE(written > 0 && (size_t)written < size, DT_ERR_ARG,
-               "the name %.80s... is too long; give another with --output FILE.svg",
-               options->target);
+               "the name %.80s... is too long; give another with --output FILE.%s", options->target,
+               options->html ? "html" : "svg");
     return DT_OK;
 }
 
@@ -53,38 +56,45 @@ static size_t output_columns(void) {
     return columns ? columns : USUAL;
 }
 
-/* Where the picture goes: --output, or beside what is drawn. beside: (DT_PATH_MAX) */
+/* Where the picture goes: --output, or beside what is drawn, where another's file is kept. beside:
+ * (DT_PATH_MAX) */
 static dt_status choose_output(const char **path, char *beside, const plot_options *options,
                                bool folder) {
+    char aside[DT_PATH_MAX + 64];
     *path = options->output ? options->output : beside;
-    return options->output ? DT_OK : default_output(beside, DT_PATH_MAX, options, folder);
+    if (options->output) return DT_OK;
+    DT_TRY(default_output(beside, DT_PATH_MAX, options, folder));
+    if (!dt_foreign_is_picture(beside)) return DT_OK;
+    DT_TRY(dt_run_set_aside(aside, sizeof aside, beside));
+    dt_log_warn("%s was not drawn by dtrain: it is now %s", beside, aside);
+    return DT_OK;
 }
 
-/* ---- the curves of a run ---- */
+/* ---- the curves of runs ---- */
 
-static dt_status write_picture(const dt_plot *plot, const plot_options *options, bool folder) {
+static dt_status write_picture(const plot_runs *runs, const plot_options *options, bool folder) {
     char beside[DT_PATH_MAX];
     const char *path;
     DT_TRY(choose_output(&path, beside, options, folder));
-    DT_TRY(dt_plot_write(path, plot));
+    DT_TRY(options->html ? plot_page_write(path, runs) : dt_plot_write(path, &runs->plot));
     printf("%s\n", path);
     return DT_OK;
 }
 
-static dt_status plot_run(const plot_options *options) {
-    char title[DT_PATH_MAX + 80], path[DT_PATH_MAX];
-    dt_checkpoint c = {0};
-    const bool folder = dt_is_folder(options->target);
+static dt_status plot_curves(const plot_options *options) {
+    plot_runs *runs = NULL;
+    const char *target[DT_PLOT_RUNS_MAX] = {options->target};
+    const size_t count = 1 + options->others.count;
     dt_status status;
-    DT_TRY_DONE(dt_newest_summary(&c, path, sizeof path, options->target));
-    snprintf(title, sizeof title, "%s: step %lld of %lld", options->target, (long long)c.state.step,
-             (long long)c.config.steps);
-    const dt_source_kind *source = dt_source_kind_of(&c.config);
-    const dt_plot plot = {title, c.metrics, c.state.best_step, source->kind, source->kinds};
-    status = options->ascii ? dt_plot_print(stdout, &plot, output_columns())
-                            : write_picture(&plot, options, folder);
+    DT_REQUIRE(count <= DT_PLOT_RUNS_MAX, DT_ERR_ARG,
+               "%zu runs are too many to be laid over each other; %d are the most", count,
+               DT_PLOT_RUNS_MAX);
+    for (size_t i = 1; i < count; i++) target[i] = options->others.word[i - 1];
+    DT_TRY_DONE(plot_runs_open(&runs, target, count));
+    status = options->ascii ? dt_plot_print(stdout, &runs->plot, output_columns())
+                            : write_picture(runs, options, dt_is_folder(options->target));
 done:
-    dt_checkpoint_destroy(&c);
+    plot_runs_close(&runs);
     return status;
 }
 
@@ -171,23 +181,38 @@ static dt_status plot_grid(dt_session *s, const dt_overrides *given, const plot_
     return dt_comm_rank(s->comm) == 0 ? plot_file(options) : DT_OK;
 }
 
-static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
-    const plot_options *options = own;
+/* The end of a file's name says what is drawn. */
+static dt_status check_output(const plot_options *options) {
     dt_picture picture;
     DT_REQUIRE(!options->ascii || !options->output, DT_ERR_ARG,
                "--ascii draws in the terminal and --output into a file; leave one out");
-    if (options->output) DT_TRY(dt_plot_picture(&picture, options->output));
-    return options->grid ? plot_grid(s, given, options) : plot_run(options);
+    DT_REQUIRE(!options->html || (!options->ascii && !options->grid), DT_ERR_ARG,
+               "--html writes a page with the curves of runs; leave --%s out",
+               options->ascii ? "ascii" : "grid");
+    DT_REQUIRE(!options->grid || options->others.count == 0, DT_ERR_ARG,
+               "--grid draws one model at a time; leave \"%s\" out", options->others.word[0]);
+    return options->output && !options->html ? dt_plot_picture(&picture, options->output) : DT_OK;
+}
+
+static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
+    plot_options options = *(const plot_options *)own;
+    options.html = options.html || (options.output && plot_page_is_name(options.output));
+    DT_TRY(check_output(&options));
+    return options.grid ? plot_grid(s, given, &options) : plot_curves(&options);
 }
 
 /* ---- the command ---- */
 
 static const command_option OPTIONS[] = {
     {ARGUMENT, offsetof(plot_options, target), "CHECKPOINT", NULL, NULL},
+    {ARGUMENTS, offsetof(plot_options, others), "CHECKPOINT", NULL, NULL},
     {OPTION_SPLIT, offsetof(plot_options, split), "split", "NAME", "train, validation or test"},
     {OPTION_COUNT, offsetof(plot_options, count), "count", "N", "how many problems"},
     {OPTION_PATH, offsetof(plot_options, output), "output", "FILE",
-     "the picture, .svg or .png; without it RUN/plot.svg, or beside the checkpoint"},
+     "the picture, .svg, .png or .html; without it RUN/plot.svg, or beside the checkpoint"},
+    {OPTION_FLAG, offsetof(plot_options, html), "html", NULL,
+     "a page for the browser instead, RUN/plot.html, with samples, starts and settings, too; needs "
+     "no gnuplot"},
     {OPTION_FLAG, offsetof(plot_options, ascii), "ascii", NULL,
      "draw in the terminal, as wide as it is; needs no gnuplot"},
     {OPTION_FLAG, offsetof(plot_options, grid), "grid", NULL,
@@ -206,9 +231,10 @@ static dt_status check(const void *own) {
 
 const command PLOT = {
     .name = "plot",
-    .usage = "CHECKPOINT|RUN\n--grid CHECKPOINT|RUN|EVAL.json",
-    .help = "Draw how a run went: loss, exact match, learning rate and gradient norm over its "
-            "steps, and where it was started again. Pictures are drawn by gnuplot.",
+    .usage = "CHECKPOINT|RUN...\n--grid CHECKPOINT|RUN|EVAL.json",
+    .help = "Draw how a run went: loss, exact match or bits per byte, learning rate and gradient "
+            "norm over its steps, and where it was started again; several runs over each other. "
+            "Pictures are drawn by gnuplot.",
     .option = OPTIONS,
     .options = sizeof OPTIONS / sizeof *OPTIONS,
     .knows = knows,

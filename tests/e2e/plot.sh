@@ -78,7 +78,14 @@ expect_text err curves.pdf .svg .png
 expect_exit 64 "$dtrain" plot "$run" --output curves.svg --ascii
 expect_text err "--ascii"
 expect_exit 64 "$dtrain" plot
-expect_exit 64 "$dtrain" plot "$run" twice
+expect_exit 64 "$dtrain" plot "$run" --html --ascii
+expect_text err "leave --ascii out"
+expect_exit 64 "$dtrain" plot "$run" --html --output curves.svg
+expect_text err "let the name end in .html"
+expect_exit 64 "$dtrain" plot --grid "$run" "$run"
+expect_exit 64 "$dtrain" plot 1 2 3 4 5 6 7 8 9
+expect_text err "9 runs are too many" "8 are the most"
+expect_exit 66 "$dtrain" plot "$run" nobody
 expect_exit 66 "$dtrain" plot nobody
 expect_text err nobody
 expect_exit 73 "$dtrain" plot "$run" --output nowhere/plot.svg
@@ -104,6 +111,97 @@ files "$run" | cmp - before || fail "a plot that failed left a file in the run"
 [[ -z $(find . -maxdepth 1 -name '.*.tmp.*') ]] || fail "a plot that failed left a temporary file"
 say "failures are explained and harm nothing"
 
+# ---- a page: needs nothing ----
+
+# Text of users is shown as it is, whatever it holds.
+evil='</pre><script>alert("&amp;")</script>'
+for sample in "20:an earlier one" "40:given up" "40:東 $evil" "99:of a step that is not there"; do
+    /usr/bin/python3 -c 'import json, sys
+step, text = sys.argv[1].split(":", 1)
+print(json.dumps({"event": "sample", "step": int(step), "text": text + "\n\n\x07 end"}))' "$sample" >>"$run/log.jsonl"
+done
+printf '{"event":"sample","st' >>"$run/log.jsonl"
+expect_exit 0 env PATH=/nowhere "$dtrain" plot "$run" --html
+[[ $(<out) == "$run/plot.html" && ! -s err ]] || fail "the name of the page is not what is printed"
+cp "$run/plot.html" run.html
+cp "$run/latest.h5" latest.h5
+expect_exit 0 "$dtrain" plot "$run" "$run/checkpoint-00000040.h5" --output two.html
+
+# page SCRIPT ARGUMENT…: a few lines of Python that check pages.
+page() {
+    local script=$1
+    shift
+    /usr/bin/python3 -B -c 'import html.parser, sys
+class Page(html.parser.HTMLParser):
+    """The elements of a page, and the text in them by the innermost element."""
+    def __init__(self, name):
+        super().__init__()
+        self.elements, self.open, self.texts = [], [], {}
+        self.feed(open(name, encoding="utf-8").read())
+        self.close()
+        assert not self.open, self.open
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.texts.setdefault(tag, [])
+        if tag not in ("meta", "path"):
+            self.open.append(tag)
+            self.texts[tag].append("")
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+    def handle_data(self, data):
+        if self.open:
+            self.texts[self.open[-1]][-1] += data
+    def of_class(self, name):
+        return [a for _, a in self.elements if name in (a.get("class") or "").split()]
+def values(curve):
+    return [[float(x) for x in point.split(" ")] for point in curve["data-values"].split(";")]
+'"$script" "$@" || fail "not as expected: $script"
+}
+# shellcheck disable=SC2016 # the name holds backticks
+page 'page = Page("run.html")
+assert page.texts["h1"] == ["a <run> & \"more\", it\x27s `id` @x \\n \ufffd: step 60 of 60"], page.texts["h1"]
+assert page.texts["pre"] == ["\n東 </pre><script>alert(\"&amp;\")</script>\n\n\ufffd end", "\nan earlier one\n\n\ufffd end"], page.texts["pre"]
+# Nothing of the run became an element, and nothing is fetched.
+assert len(page.texts["script"]) == len(page.texts["style"]) == 1
+assert not [e for e in page.elements if {"src", "href", "srcset", "data", "onclick", "onload"} & set(e[1])]
+assert "http:" not in page.texts["style"][0] + page.texts["script"][0].replace("http://www.w3.org/2000/svg", "")
+titles = [t.strip() for t in page.texts["h3"]]
+for title in ("loss (nats per token)", "exact match (%)", "learning rate", "gradient norm", "tokens per second", "optimizer"):
+    assert title in titles, (title, titles)
+assert [m["data-step"] for m in page.of_class("mark")] == ["40"] * 5
+times = [t for t in page.texts["td"] if t.endswith("Z")]
+assert len(times) == 2 and times == sorted(times), times'
+/usr/bin/python3 -B -c 'import h5py' 2>/dev/null && page 'import h5py
+page = Page("run.html")
+curves = {c["data-name"]: values(c) for c in page.of_class("curve")}
+with h5py.File("latest.h5") as file:
+    train, validation = file["metrics/train"], file["metrics/validation"]
+    for name, rows, column, factor in (("training", train, "loss", 1), ("validation", validation, "loss", 1),
+            ("learning rate", train, "lr", 1), ("gradient norm", train, "grad_norm", 1), ("all", validation, "exact_match", 100)):
+        wanted = list(zip(rows["step"][()], factor * rows[column][()]))
+        assert len(curves[name]) == len(wanted), name
+        for (step, value), (at, measured) in zip(curves[name], wanted):
+            assert step == at and abs(value - measured) <= 1e-5 * abs(measured), (name, step, value, measured)'
+page 'page = Page("two.html")
+names = {c["data-name"] for c in page.of_class("curve")}
+assert {"checkpoint-00000040.h5, training", "checkpoint-00000040.h5"} <= names and len(names) == 6, names
+assert "exact match of divide (%)" in [t.strip() for t in page.texts["h3"]]
+marked = page.of_class("other")
+assert len(marked) == 1, marked  # steps 60 and 40'
+say "pages show the run, and nothing of its texts is obeyed"
+
+# ---- what dtrain has not drawn is kept ----
+
+expect_exit 0 "$dtrain" plot "$run" --html
+[[ ! -s err ]] || fail "its own page was set aside"
+echo mine >"$run/plot.html"
+expect_exit 0 "$dtrain" plot "$run" --html
+expect_text err "was not drawn by dtrain: it is now"
+[[ $(cat "$run"/plot.html.*) == mine ]] || fail "a page of another program is lost"
+rm "$run"/plot.html*
+
 need "program gnuplot"
 
 # ---- pictures ----
@@ -111,6 +209,18 @@ need "program gnuplot"
 expect_exit 0 "$dtrain" plot "$run/"
 [[ $(<out) == "$run/plot.svg" && ! -s err ]] || fail "the name of the picture is not what is printed"
 cp "$run/plot.svg" run.svg
+expect_exit 0 "$dtrain" plot "$run/"
+[[ ! -s err ]] || fail "its own picture was set aside"
+ln -sfn ../run.svg "$run/plot.svg"
+expect_exit 0 "$dtrain" plot "$run"
+expect_text err "was not drawn by dtrain"
+[[ -f $run/plot.svg && ! -L $run/plot.svg ]] || fail "a link was followed"
+rm "$run"/plot.svg.*
+expect_exit 0 "$dtrain" plot "$run" "$run/checkpoint-00000040.h5" --output two.svg
+check 'shown = texts("two.svg")
+for text in ("checkpoint-00000040.h5", "...t-00000040.h5, training"):
+    assert text in shown, (text, shown)
+assert "started again" not in shown'
 # shellcheck disable=SC2016 # the name holds backticks
 check 'shown = texts("run.svg")
 for text in ("loss (nats per token)", "exact match (%)", "learning rate", "gradient norm", "steps", "training", "validation",

@@ -40,8 +40,13 @@ static void add_start(dt_metrics *m, int64_t step, int64_t ranks) {
     assert_int_equal(dt_metrics_add_history(m, &row), DT_OK);
 }
 
+static dt_plot_run run_of(const dt_metrics *m, int64_t best_step) {
+    return (dt_plot_run){"a run", m, best_step, dt_operation_kind, DT_OPERATIONS, false};
+}
+
 static void make(dt_figure *figure, const dt_metrics *m, size_t columns) {
-    const dt_plot plot = {"a run", m, -1, dt_operation_kind, DT_OPERATIONS};
+    const dt_plot_run run = run_of(m, -1);
+    const dt_plot plot = {"a run", &run, 1};
     assert_int_equal(dt_figure_create(figure, &plot, columns), DT_OK);
 }
 
@@ -154,7 +159,8 @@ static void restarts_are_marked_once(void **state) {
     assert_true(isnan(figure.best));
     dt_figure_destroy(&figure);
 
-    const dt_plot plot = {"a run", &m, 700, dt_operation_kind, DT_OPERATIONS};
+    const dt_plot_run run = run_of(&m, 700);
+    const dt_plot plot = {"a run", &run, 1};
     assert_int_equal(dt_figure_create(&figure, &plot, COLUMNS), DT_OK);
     assert_true(figure.best == 25 && figure.best_step == 700);
     dt_figure_destroy(&figure);
@@ -265,9 +271,9 @@ static void text_fits_any_terminal(void **state) {
     add_rows(&m, 5000, falling);
     for (int64_t i = 1; i <= 50; i++) add_validation(&m, i * 100, (double)i / 50);
     for (int64_t i = 0; i < 40; i++) add_start(&m, i * 125, 1 + i % 5);
+    const dt_plot_run run = run_of(&m, 5000);
     const dt_plot plot = {
-        "runs/\xc3\xa4\xff\x01 with a long name, longer than any terminal is wide", &m, 5000,
-        dt_operation_kind, DT_OPERATIONS};
+        "runs/\xc3\xa4\xff\x01 with a long name, longer than any terminal is wide", &run, 1};
     for (size_t columns = 0; columns <= 220; columns++) check_text(&plot, columns);
     check_text(&plot, 100000);
     dt_metrics_clear(&m);
@@ -281,7 +287,8 @@ static void text_shows_the_shape(void **state) {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    const dt_plot plot = {"a run", &m, -1, dt_operation_kind, DT_OPERATIONS};
+    const dt_plot_run run = run_of(&m, -1);
+    const dt_plot plot = {"a run", &run, 1};
     assert_int_equal(dt_plot_print(out, &plot, 80), DT_OK);
     fclose(out);
     const char *line = strchr(strstr(text, "loss (nats"), '\n') + 1;
@@ -304,7 +311,8 @@ static void nothing_measured_is_said(void **state) {
     (void)state;
     dt_metrics m = {0};
     add_start(&m, 0, 1);
-    const dt_plot plot = {"runs/new", &m, -1, dt_operation_kind, DT_OPERATIONS};
+    const dt_plot_run run = run_of(&m, -1);
+    const dt_plot plot = {"runs/new", &run, 1};
     assert_int_equal(dt_plot_print(stdout, &plot, 80), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "runs/new"));
     assert_int_equal(dt_plot_write("/nowhere/x.svg", &plot), DT_ERR_DATA);

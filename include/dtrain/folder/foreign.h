@@ -23,4 +23,7 @@ typedef struct {
 /* Look through a folder; there need be none. */
 dt_status dt_foreign_find(dt_foreign *found, const char *folder);
 
+/* Whether a file is there that is no picture or page of dtrain's. */
+bool dt_foreign_is_picture(const char *path);
+
 #endif

@@ -6,13 +6,23 @@
 
 #include "dtrain/core/metrics.h"
 
-/* What is drawn; all by reference. */
+/* A run that is drawn; all by reference. */
 typedef struct {
-    const char *title; /* UTF-8; what a picture cannot show of it becomes '?' */
+    const char *name; /* UTF-8; needed where there are several */
     const dt_metrics *metrics;
     int64_t best_step;        /* of the validation to mark; one that there is none of: no mark */
     const dt_text_kind *kind; /* (kinds) of the texts: a curve each */
     size_t kinds;
+    bool bits_per_byte; /* these are drawn in the place of exact matches */
+} dt_plot_run;
+
+enum { DT_PLOT_RUNS_MAX = 8 };
+
+/* What is drawn; all by reference. */
+typedef struct {
+    const char *title;      /* UTF-8; what a picture cannot show of it becomes '?' */
+    const dt_plot_run *run; /* (runs) several are laid over each other */
+    size_t runs;            /* 1 … DT_PLOT_RUNS_MAX */
 } dt_plot;
 
 typedef enum { DT_PICTURE_SVG, DT_PICTURE_PNG } dt_picture;
@@ -21,8 +31,9 @@ typedef enum { DT_PICTURE_SVG, DT_PICTURE_PNG } dt_picture;
 dt_status dt_plot_picture(dt_picture *picture, const char *path);
 
 /**
- * Draw loss, exact match, learning rate and gradient norm over steps, and where the run was
- * started again. Any number of rows: a curve is thinned to the mean, least and most per column.
+ * Draw loss, exact match or bits per byte, learning rate and gradient norm over steps, and where
+ * the run was started again. Any number of rows: a curve is thinned to the mean, least and most per
+ * column.
  *
  * `path` is either the old file or the whole new one, also when gnuplot fails.
  *
