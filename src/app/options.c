@@ -21,7 +21,8 @@ typedef enum { TO_HELP, TO_USAGE, TO_VERSION, TO_CONFIG, TO_OWN, TO_SETTING } de
 
 typedef struct {
     const char *name, *value, *help;
-    char letter; /* the short name, or 0 */
+    const char *implied; /* the value that stands for none; NULL: it needs one, if it has any */
+    char letter;         /* the short name, or 0 */
     int group;
     const char *section; /* the heading of its group */
     destination to;
@@ -29,12 +30,12 @@ typedef struct {
 } known_option;
 
 static const known_option GENERAL[] = {
-    {"help", NULL, "give this help list", 'h', -1, NULL, TO_HELP, 0},
-    {"usage", NULL, "give a short usage message", 0, -1, NULL, TO_USAGE, 0},
-    {"version", NULL, "print the version of dtrain", 'V', -1, NULL, TO_VERSION, 0},
+    {"help", NULL, "give this help list", NULL, 'h', -1, NULL, TO_HELP, 0},
+    {"usage", NULL, "give a short usage message", NULL, 0, -1, NULL, TO_USAGE, 0},
+    {"version", NULL, "print the version of dtrain", NULL, 'V', -1, NULL, TO_VERSION, 0},
 };
 static const known_option CONFIG = {
-    "config",  "FILE", "read settings from an ini file; the command line wins", 0, 1, NULL,
+    "config",  "FILE", "read settings from an ini file; the command line wins", NULL, 0, 1, NULL,
     TO_CONFIG, 0};
 enum { GENERALS = sizeof GENERAL / sizeof *GENERAL };
 
@@ -53,7 +54,7 @@ static dt_status list_known(known_option **list, size_t *count, const command *c
     for (size_t i = 0; i < command->options; i++) {
         const command_option *o = &command->option[i];
         if (!is_argument(o))
-            known[n++] = (known_option){o->name, o->value, o->help, 0, 1, NULL, TO_OWN, i};
+            known[n++] = (known_option){o->name, o->value, o->help, NULL, 0, 1, NULL, TO_OWN, i};
     }
     int group = 1;
     const char *section = "";
@@ -62,7 +63,8 @@ static dt_status list_known(known_option **list, size_t *count, const command *c
         if (!command->knows(o)) continue;
         if (strcmp(section, o->section) != 0) group++;
         section = o->section;
-        known[n++] = (known_option){o->name, o->value, o->help, 0, group, section, TO_SETTING, i};
+        known[n++] = (known_option){o->name, o->value, o->help,    o->implied, 0,
+                                    group,   section,  TO_SETTING, i};
     }
     *list = known;
     *count = n;
@@ -196,6 +198,7 @@ static dt_status take_long(command_line *line, int *i, int argc, char **argv,
         DT_REQUIRE(!text, DT_ERR_ARG, "option '--%s' doesn't allow an argument", option.name);
         return take_option(line, &option, NULL);
     }
+    if (!text) text = option.implied;
     if (!text && *i + 1 < argc) text = argv[++*i];
     DT_REQUIRE(text, DT_ERR_ARG, "option '--%s' requires an argument", option.name);
     return take_option(line, &option, text);
@@ -299,8 +302,9 @@ static dt_status look_up(bool *is_known, bool *takes, bool *bare, const char *wo
         for (size_t i = 0; i < count; i++) {
             if (strncmp(known[i].name, name, length) != 0) continue;
             *is_known = true;
-            *takes = *takes || (known[i].value && !name[length]);
-            *bare = *bare || !known[i].value;
+            const bool bare_one = !known[i].value || known[i].implied;
+            *takes = *takes || (!bare_one && !name[length]);
+            *bare = *bare || bare_one;
         }
         dt_memory_free(&known);
     }
@@ -400,6 +404,7 @@ static dt_status print_help(const command_line *line, const known_option *known,
         list[n++] = (struct argp_option){.name = o->name,
                                          .key = o->letter ? o->letter : 0x100 + (int)i,
                                          .arg = o->value,
+                                         .flags = o->implied ? OPTION_ARG_OPTIONAL : 0,
                                          .doc = o->help,
                                          .group = o->group};
         if (o->to == TO_HELP)

@@ -3,6 +3,9 @@
 
 #include "command.h"
 #include "dtrain/core/json.h"
+#include "dtrain/core/log.h"
+#include "dtrain/data/source.h"
+#include "dtrain/picture/events.h"
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/progress.h"
 
@@ -12,33 +15,75 @@ typedef struct {
 } train_options;
 
 typedef struct {
+    const dt_config *config;
     dt_progress progress;
+    dt_events *events; /* for TensorBoard; NULL: none are written */
     bool json;
 } following;
 
-static void open_progress(void *context, const dt_config *config) {
-    following *f = context;
-    dt_progress_open(&f->progress, config);
+/* ---- events for TensorBoard ---- */
+
+/* After an error none are written any more: the next start writes what is missing. */
+static void end_events_after(following *f, dt_status status) {
+    if (status == DT_OK) return;
+    dt_log_warn("%s; the run goes on without events for TensorBoard, and the next start writes "
+                "those that are missing",
+                dt_error_text());
+    dt_error_clear();
+    dt_events_close(&f->events);
 }
 
-static void show_step(void *context, const dt_train_row *row, const dt_step_times *times) {
+static void begin_events(following *f, int64_t done, const dt_metrics *metrics) {
+    if (!f->config->tensorboard) return;
+    const dt_source_kind *source = dt_source_kind_of(f->config);
+    const dt_events_begin begin = {.folder = f->config->out,
+                                   .step = done,
+                                   .metrics = metrics,
+                                   .kind = source->kind,
+                                   .kinds = source->kinds,
+                                   .bits_per_byte = source->bits_per_byte};
+    end_events_after(f, dt_events_open(&f->events, &begin));
+}
+
+/* ---- following a run ---- */
+
+static void follow(void *context, const dt_config *config, int64_t done,
+                   const dt_metrics *metrics) {
+    following *f = context;
+    f->config = config;
+    dt_progress_open(&f->progress, config);
+    begin_events(f, done, metrics);
+}
+
+static void follow_step(void *context, const dt_train_row *row, const dt_step_times *times) {
     following *f = context;
     dt_progress_step(&f->progress, row, times);
+    if (f->events) end_events_after(f, dt_events_step(f->events, row));
 }
 
-static void show_validation(void *context, const dt_validation_row *row, bool best) {
+static void follow_validation(void *context, const dt_validation_row *row, bool best) {
     following *f = context;
     dt_progress_validation(&f->progress, row, best);
+    if (f->events) end_events_after(f, dt_events_validation(f->events, row));
 }
 
-static void show_sample(void *context, int64_t step, const char *text) {
+static void follow_sample(void *context, int64_t step, const char *text) {
     following *f = context;
     dt_progress_sample(&f->progress, step, text);
+    if (f->events) end_events_after(f, dt_events_text(f->events, "samples", step, text));
 }
 
-static void close_progress(void *context) {
+static void follow_back(void *context, int64_t done, const dt_metrics *metrics) {
+    following *f = context;
+    if (!f->events) return;
+    dt_events_close(&f->events);
+    begin_events(f, done, metrics);
+}
+
+static void end_following(void *context) {
     following *f = context;
     dt_progress_close(&f->progress);
+    dt_events_close(&f->events);
 }
 
 /* One line, for scripts that want to go on with what has been trained. */
@@ -64,11 +109,12 @@ static void print_end(void *context, const dt_train_end *end) {
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
     const train_options *options = own;
     following f = {.json = options->json};
-    const dt_observer observer = {.open = open_progress,
-                                  .step = show_step,
-                                  .validation = show_validation,
-                                  .sample = show_sample,
-                                  .close = close_progress,
+    const dt_observer observer = {.open = follow,
+                                  .step = follow_step,
+                                  .validation = follow_validation,
+                                  .sample = follow_sample,
+                                  .back = follow_back,
+                                  .close = end_following,
                                   .end = print_end,
                                   .context = &f};
     const dt_start_request request = {.given = *given,

@@ -13,7 +13,7 @@
 /* inih cuts lines of 200 bytes. */
 enum { OUT_MAX = 180 };
 
-/* Members that all kinds have; after the help may come .absent = "VALUE". */
+/* Members that all kinds have; after the help may come .absent or .implied = "VALUE". */
 #define SETTING(kind, setting, group, reach, field, standard, ...)                                 \
     .type = DT_SETTING_##kind, .name = (setting), .section = (group), .scope = DT_SETTING_##reach, \
     .offset = offsetof(dt_config, field), .initial = (standard), .help = __VA_ARGS__
@@ -62,6 +62,9 @@ static const dt_setting table[] = {
            "operands of matrix products: float32, bfloat16 (sums, weights and gradients stay "
            "float32), or auto: bfloat16 where the processor has it",
            .absent = "float32"),
+    CHOICE("tensorboard", "run", FREE, tensorboard, "off|on", "off|on", "off",
+           "write event files for TensorBoard into the run's folder", .absent = "off",
+           .implied = "on"),
     CHOICE("log-level", "run", LOCAL, log_level, "LEVEL", "error|warn|info|debug", "info",
            "how much to say: error, warn, info or debug"),
     DURATION("time-limit", "run", LOCAL, time_limit, "0",

@@ -141,6 +141,7 @@ static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_r
     loop->rollback_step = diverged_at + 2 * IN_A_ROW;
     loop->rollback_target = t->state.step;
     loop->skipped_in_a_row = 0;
+    if (loop->leads) loop->observer->back(loop->observer->context, t->state.step, &t->metrics);
     /* A later start must use the other data, too. */
     if (loop->leads) request_checkpoint(t, loop, CHECKPOINT_MUST);
     *rolled_back = true;
@@ -419,7 +420,7 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
                        .last_checkpoint = dt_seconds_now(),
                        .observer = observer};
     dt_status status = DT_OK;
-    if (loop.leads) observer->open(observer->context, &t->config);
+    if (loop.leads) observer->open(observer->context, &t->config, t->state.step, &t->metrics);
     if (loop.leads) status = dt_writer_open(&t->writer, dt_trainer_view, t);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     DT_TRY_DONE(dt_watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));

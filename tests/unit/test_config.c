@@ -264,6 +264,7 @@ static void fill_unusual(dt_config *config) {
         {"steps", "4294967295"},
         {"backend", "auto"},
         {"precision", "bfloat16"},
+        {"tensorboard", "on"},
         {"log-level", "error"},
         {"time-limit", "90s"},
         {"stall-timeout", "0"},

@@ -50,10 +50,11 @@ typedef struct {
     char out[DT_PATH_MAX];
     int64_t seed;
     int64_t steps;
-    int64_t backend;   /* dt_backend_kind */
-    int64_t precision; /* dt_precision */
-    int64_t log_level; /* dt_log_level */
-    double time_limit; /* seconds for this start; 0: none but the batch system's */
+    int64_t backend;     /* dt_backend_kind */
+    int64_t precision;   /* dt_precision */
+    int64_t tensorboard; /* whether event files are written */
+    int64_t log_level;   /* dt_log_level */
+    double time_limit;   /* seconds for this start; 0: none but the batch system's */
     double
         stall_timeout; /* seconds without progress after which a rank counts as stuck; 0: never */
     /* batch */
@@ -143,6 +144,7 @@ typedef struct {
     const char *initial; /* the default, as text */
     const char *absent; /* what a checkpoint without it means, which is not kept in one; NULL: every
                            checkpoint has it */
+    const char *implied; /* what its option means without a value; NULL: it needs one */
     const char *help;
 } dt_setting;
 

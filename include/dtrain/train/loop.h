@@ -21,11 +21,14 @@ typedef struct {
 
 /* Follows a run on rank 0. No function is NULL. */
 typedef struct {
-    void (*open)(void *context, const dt_config *config); /* just before the first step */
+    /* Just before the first step that is made after `done` others; what was measured in those. */
+    void (*open)(void *context, const dt_config *config, int64_t done, const dt_metrics *metrics);
     void (*step)(void *context, const dt_train_row *row, const dt_step_times *times);
     void (*validation)(void *context, const dt_validation_row *row, bool best);
     /* After a validation that shows what the model writes. */
     void (*sample)(void *context, int64_t step, const char *text);
+    /* It went back to an earlier state, and does all after it again. */
+    void (*back)(void *context, int64_t done, const dt_metrics *metrics);
     void (*close)(void *context); /* after the last step; may be called again */
     void (*end)(void *context, const dt_train_end *end); /* last of all, unless there is an error */
     void *context;
