@@ -206,7 +206,7 @@ static const command_option OPTIONS[] = {
 };
 
 static bool knows(const dt_setting *setting) {
-    static const char *const known[] = {"log-level", "backend", "precision"};
+    static const char *const known[] = {"log-level", "backend", "precision", "sharpness"};
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 

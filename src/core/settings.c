@@ -146,6 +146,10 @@ static const dt_setting table[] = {
          "multiply attention's scores by this when the model answers, but not in training: with 2 "
          "many models read numbers that are longer than those trained on",
          .absent = "1"),
+    CHOICE("sharpen", "model", FREE, sharpen, "HOW", "fixed|validation", "fixed",
+           "what decides sharpness: fixed: the setting, or validation: each validation tries 1, "
+           "1.5, 2 and 2.5, and keeps the best",
+           .absent = "fixed"),
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 

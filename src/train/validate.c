@@ -79,6 +79,48 @@ static void all_done(void *context) {
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
 }
 
+/* Whether the model did better in x. */
+static bool did_better(const dt_config *config, const dt_eval_result *x, const dt_eval_result *y) {
+    dt_validation_row a = {0}, b = {0};
+    fill_row(&a, x);
+    fill_row(&b, y);
+    const double p = metric_of(config, &a), q = metric_of(config, &b);
+    if (config->metric == DT_METRIC_LOSS || p == q) return a.loss < b.loss;
+    return p > q;
+}
+
+/* Evaluates with each sharpness there is to choose from. *sharpness: the best one, whose result is
+ * kept. Collective: every rank chooses the same. */
+static dt_status evaluate_sharpened(dt_eval_result *result, double *sharpness, dt_trainer *t,
+                                    const dt_source *source, const dt_eval_request *request) {
+    static const double choice[] = {1, 1.5, 2, 2.5};
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < sizeof choice / sizeof *choice && !result->interrupted; i++) {
+        dt_eval_result tried = {0};
+        dt_model_sharpen(t->model, choice[i]);
+        status = dt_evaluate(&tried, t->s, t->model, source, request);
+        if (status != DT_OK || i == 0 || tried.interrupted ||
+            did_better(&t->config, &tried, result)) {
+            dt_eval_result_destroy(result);
+            *result = tried;
+            *sharpness = choice[i];
+        } else {
+            dt_eval_result_destroy(&tried);
+        }
+        if (status != DT_OK) break;
+    }
+    dt_model_sharpen(t->model, *sharpness);
+    return status;
+}
+
+static dt_status evaluate(dt_eval_result *result, double *sharpness, dt_trainer *t,
+                          const dt_source *source, const dt_eval_request *request) {
+    *sharpness = t->config.sharpness;
+    if (t->config.sharpen == DT_SHARPEN_VALIDATION)
+        return evaluate_sharpened(result, sharpness, t, source, request);
+    return dt_evaluate(result, t->s, t->model, source, request);
+}
+
 dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *improved,
                               bool *interrupted) {
     const double start = dt_seconds_now();
@@ -94,7 +136,8 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
     *improved = *interrupted = false;
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
     dt_status status = dt_trainer_use_average(t);
-    if (status == DT_OK) status = dt_evaluate(&result, t->s, t->model, &source, &request);
+    double sharpness = t->config.sharpness;
+    if (status == DT_OK) status = evaluate(&result, &sharpness, t, &source, &request);
     if (status == DT_OK && !result.interrupted) status = dt_trainer_sample(t);
     dt_trainer_use_weights(t);
     *interrupted = result.interrupted;
@@ -105,6 +148,7 @@ dt_status dt_trainer_validate(dt_trainer *t, dt_validation_row *row, bool *impro
         status = find_best_loss(&best_loss, t);
         if (status == DT_OK) {
             dt_writer_lock(t->writer);
+            t->config.sharpness = t->shape.sharpness = sharpness;
             status = record(t, row, best_loss, improved);
             dt_writer_unlock(t->writer);
         }

@@ -88,6 +88,18 @@ expect_exit 0 start alone eval alone --count 64 --sharpness 4 --json
 [[ $(loss) == "$own" ]] || fail "eval --sharpness 4 gives $(loss), the model that has it $own"
 expect_exit 0 start alone eval sharp --count 64 --sharpness 1 --json
 [[ $(loss) != "$own" ]] || fail "eval --sharpness changes nothing"
+# A validation may choose it, and the checkpoint then has it.
+expect_exit 0 start 2 "${run[@]}" --sharpen validation --out chosen
+expect_exit 0 start alone "${run[@]}" --sharpen validation --out chosen-1
+compare_runs chosen/latest.h5 chosen-1/latest.h5
+/usr/bin/python3 -B - alone/latest.h5 chosen/best.h5 <<'END' || fail "validation has not chosen the best sharpness"
+import h5py, sys
+plain, chosen = (h5py.File(name) for name in sys.argv[1:])
+step = list(plain["metrics/validation/step"][...]).index(chosen["state"].attrs["best_step"])
+rows = [(file["metrics/validation/exact_match"][step], -file["metrics/validation/loss"][step]) for file in (plain, chosen)]
+assert rows[1] >= rows[0], rows
+assert float(chosen["config"].attrs["sharpness"]) in (1, 1.5, 2, 2.5), chosen["config"].attrs["sharpness"]
+END
 say "marks and sharpness do what they say"
 
 # ---- presets, and the table over seeds ----

@@ -314,6 +314,7 @@ static void fill_unusual(dt_config *config) {
         {"least-digits", "2"},
         {"marks", "start"},
         {"sharpness", "1.5"},
+        {"sharpen", "validation"},
         {"eval-dividend-digits", "8"},
         {"eval-divisor-digits", "1"},
         {"metric", "loss"},

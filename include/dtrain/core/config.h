@@ -8,6 +8,7 @@
 #include "dtrain/core/status.h"
 
 typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
+typedef enum { DT_SHARPEN_FIXED, DT_SHARPEN_VALIDATION } dt_sharpen;
 typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
@@ -87,6 +88,7 @@ typedef struct {
     int64_t place_offset; /* training adds up to this to a problem's place ids */
     int64_t positions;    /* dt_positions */
     double sharpness;     /* factor of attention's scores in evaluation */
+    int64_t sharpen;      /* dt_sharpen: what decides it */
     double dropout;
     /* optimizer */
     int64_t optimizer; /* dt_optimizer_kind */
