@@ -27,7 +27,7 @@ wait_for 30 has_made 5
 kill -USR2 "$job"
 wait_for 30 is_past asked 0
 first=$(newest_step asked)
-wait_for 30 has_made $((first + 5))
+wait_for 60 has_made $((first + 5))
 # Rank 0 also answers a USR2 that only another rank gets.
 signal_rank USR2 1
 wait_for 30 is_past asked "$first"
@@ -51,10 +51,18 @@ nohup_start
 wait_for 30 has_made 5
 kill -HUP "$job"
 made=$(last_made)
-wait_for 30 has_made $((made + 5))
+wait_for 60 has_made $((made + 5))
 kill -INT "$job"
 end_of_job
 ((code == 75)) || fail "exit code $code under nohup"
+
+# ---- the soft limit of processor time of a batch system ----
+
+(ulimit -S -t 3 && exec "$dtrain" "${run[@]}" --steps 1000000 --out limited) >out 2>err && fail "it ended without a signal" || code=$?
+((code == 75)) || fail "exit code $code after XCPU"
+[[ $(last_stop limited/latest.h5) == "signal XCPU" ]] || fail "the history says $(last_stop limited/latest.h5)"
+(($(newest_step limited) == $(last_made))) || fail "step $(last_made) was complete, $(newest_step limited) was saved"
+say "XCPU: stopped at step $(last_made)"
 
 # ---- a long step ----
 

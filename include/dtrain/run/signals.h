@@ -3,9 +3,9 @@
 #define DTRAIN_SIGNALS_H
 
 /**
- * Catch INT, TERM, USR1 and HUP (stop with a checkpoint) and USR2 (checkpoint and go on); a second
- * INT ends the process at once. Call it after MPI_Init, whose libraries may install their own
- * handlers, and again after any other library that may do so. HUP stays ignored under nohup.
+ * Catch INT, TERM, USR1, HUP and XCPU (stop with a checkpoint) and USR2 (checkpoint and go on); a
+ * second INT ends the process at once. Call it after MPI_Init, whose libraries may install their
+ * own handlers, and again after any other library that may do so. HUP stays ignored under nohup.
  */
 void dt_signals_catch(void);
 
