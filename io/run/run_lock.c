@@ -23,8 +23,9 @@
 /*
  * The file .lock names the process that trains. The lock itself is flock's, which ends with the
  * process, also after a crash: nothing has to be cleaned up. Some file systems have no flock, or
- * only within one machine; there the file's time of change shows whether its owner is alive, since
- * the owner touches it every few seconds. It is compared with itself, never with a clock.
+ * only within one machine; there a change of the file, while one looks at it, shows that its owner
+ * is alive, since the owner counts its beats in it. It is compared with itself, never with a
+ * clock.
  */
 #define LOCK_NAME ".lock"
 
@@ -38,8 +39,9 @@ enum {
 
 struct dt_run_lock {
     char path[DT_PATH_MAX]; /* of the folder */
-    char text[TEXT_MAX];    /* of the file */
+    char text[TEXT_MAX];    /* of the file, but for the beats */
     int folder, file;       /* -1: none open */
+    unsigned long beats;
     bool beating, quit;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -134,29 +136,39 @@ static bool is_local(int file) {
     return false;
 }
 
+/* What one look at the file shows. */
+typedef struct {
+    struct stat info;
+    char text[TEXT_MAX];
+} sight;
+
 /* A network file system shows changes of other machines only after the file is opened again. */
-static bool look(struct stat *info, int folder) {
+static bool look(sight *s, int folder) {
     const int file = openat(folder, LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return false;
-    const bool seen = fstat(file, info) == 0;
+    *s = (sight){0};
+    const bool seen = fstat(file, &s->info) == 0 && pread(file, s->text, sizeof s->text, 0) >= 0;
     close(file);
     return seen;
 }
 
-static bool is_same(const struct stat *x, const struct stat *y) {
-    return x->st_ino == y->st_ino && x->st_size == y->st_size &&
-           x->st_mtim.tv_sec == y->st_mtim.tv_sec && x->st_mtim.tv_nsec == y->st_mtim.tv_nsec;
+/* The text changes with each beat also where times are coarse, or the clock was set back. */
+static bool is_same(const sight *x, const sight *y) {
+    const struct timespec *a = &x->info.st_mtim, *b = &y->info.st_mtim;
+    return x->info.st_ino == y->info.st_ino && x->info.st_size == y->info.st_size &&
+           a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec &&
+           memcmp(x->text, y->text, sizeof x->text) == 0;
 }
 
-/* Whether the file is touched while it is watched; *gone: it was removed. */
-static bool is_beating(int folder, bool *gone) {
-    struct stat first, now;
+/* Whether the file changes while it is watched. */
+static bool is_beating(int folder) {
+    sight first, now;
     const int64_t start = now_ms();
-    *gone = !look(&first, folder);
-    while (!*gone && now_ms() - start < WATCH_MS) {
+    if (!look(&first, folder)) return false;
+    while (now_ms() - start < WATCH_MS) {
         pause_ms(POLL_MS);
-        *gone = !look(&now, folder);
-        if (!*gone && !is_same(&first, &now)) return true;
+        if (!look(&now, folder)) return false;
+        if (!is_same(&first, &now)) return true;
     }
     return false;
 }
@@ -168,19 +180,18 @@ typedef enum { LOCK_TAKEN, LOCK_BUSY, LOCK_AGAIN } lock_result;
 /* Without flock the file itself is the lock: the process that creates it holds the lock. */
 static lock_result try_without_flock(dt_run_lock *lock, const owner *who, bool created) {
     char host[DT_HOST_MAX];
-    bool gone;
     if (created) return LOCK_TAKEN;
     dt_host_name(host);
     const bool dead = strcmp(who->host, host) == 0 && who->process > 0 &&
                       kill((pid_t)who->process, 0) != 0 && errno == ESRCH;
-    if (!dead && is_beating(lock->folder, &gone)) return LOCK_BUSY;
-    unlinkat(lock->folder, LOCK_NAME, 0);
+    if (!dead && is_beating(lock->folder)) return LOCK_BUSY;
+    /* Another process may have found the same owner dead, and hold the lock by now. */
+    if (is_current(lock->folder, lock->file)) unlinkat(lock->folder, LOCK_NAME, 0);
     return LOCK_AGAIN;
 }
 
 static lock_result try_file(dt_run_lock *lock, owner *who, bool created) {
     char host[DT_HOST_MAX];
-    bool gone;
     const int refused = flock(lock->file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
     read_owner(who, lock->file);
     if (refused == EWOULDBLOCK || refused == EINTR) return LOCK_BUSY;
@@ -190,7 +201,7 @@ static lock_result try_file(dt_run_lock *lock, owner *who, bool created) {
     dt_host_name(host);
     /* Another machine's lock may be invisible here. */
     if (who->host[0] && strcmp(who->host, host) != 0 && !is_local(lock->file) &&
-        is_beating(lock->folder, &gone)) {
+        is_beating(lock->folder)) {
         return LOCK_BUSY;
     }
     return LOCK_TAKEN;
@@ -234,9 +245,16 @@ static dt_status take(dt_run_lock *lock) {
 
 /* ---- keeping it ---- */
 
+/* Always of the same length, so that a beat needs no room on the disk. */
+static int write_beat(const dt_run_lock *lock) {
+    char text[TEXT_MAX + 32];
+    const int length = snprintf(text, sizeof text, "%sbeat = %010lu\n", lock->text, lock->beats);
+    return dt_file_write(lock->file, text, (size_t)length, 0);
+}
+
+/* Nothing may be left of the text before. */
 static int write_text(const dt_run_lock *lock) {
-    const int error = dt_file_write(lock->file, lock->text, strlen(lock->text), 0);
-    return error ? error : ftruncate(lock->file, (off_t)strlen(lock->text)) == 0 ? 0 : errno;
+    return ftruncate(lock->file, 0) == 0 ? write_beat(lock) : errno;
 }
 
 /* The folder was removed or renamed, and there is a new one of that name: it is locked as well. */
@@ -258,7 +276,8 @@ static void take_again(dt_run_lock *lock) {
 }
 
 static void beat(dt_run_lock *lock) {
-    futimens(lock->file, NULL);
+    lock->beats++;
+    if (write_beat(lock) != 0) futimens(lock->file, NULL);
     char path[DT_PATH_MAX + sizeof LOCK_NAME];
     struct stat named, open;
     snprintf(path, sizeof path, "%s/%s", lock->path, LOCK_NAME);
@@ -275,13 +294,24 @@ static void *keep(void *argument) {
     pthread_mutex_lock(&lock->mutex);
     while (!lock->quit) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += BEAT_MS / 1000;
         pthread_cond_timedwait(&lock->stop, &lock->mutex, &until);
         if (!lock->quit) beat(lock);
     }
     pthread_mutex_unlock(&lock->mutex);
     return NULL;
+}
+
+/* The owner beats by a clock that nobody sets: one that is set back would make it stop for so long.
+ */
+static void prepare_beating(dt_run_lock *lock) {
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&lock->mutex, NULL);
+    pthread_cond_init(&lock->stop, &steady);
+    pthread_condattr_destroy(&steady);
 }
 
 /* Signals are for the other threads. Without this thread the lock still holds where flock does. */
@@ -300,8 +330,7 @@ dt_status dt_run_lock_take(dt_run_lock **out, const char *folder, size_t ranks) 
     snprintf(lock->path, sizeof lock->path, "%s", folder);
     lock->file = -1;
     lock->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    pthread_mutex_init(&lock->mutex, NULL);
-    pthread_cond_init(&lock->stop, NULL);
+    prepare_beating(lock);
     dt_status status = lock->folder < 0 ? unlockable(lock, errno) : take(lock);
     if (status == DT_OK) {
         write_owner(lock, ranks);

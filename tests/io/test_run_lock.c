@@ -18,9 +18,10 @@
 
 #include "fixture.h"
 
-/* ---- the linker replaces three system calls, to imitate other machines and file systems ---- */
+/* ---- the linker replaces calls, to imitate other machines and file systems, and a person who sets
+ * the clock back after every look at it ---- */
 
-static bool no_flock, network, elsewhere;
+static bool no_flock, network, elsewhere, set_back, coarse;
 
 int __real_flock(int file, int operation);
 int __wrap_flock(int file, int operation);
@@ -28,6 +29,10 @@ int __real_fstatfs(int file, struct statfs *info);
 int __wrap_fstatfs(int file, struct statfs *info);
 int __real_gethostname(char *name, size_t size);
 int __wrap_gethostname(char *name, size_t size);
+int __real_clock_gettime(clockid_t clock, struct timespec *time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
+int __real_fstat(int file, struct stat *info);
+int __wrap_fstat(int file, struct stat *info);
 
 int __wrap_flock(int file, int operation) {
     if (!no_flock) return __real_flock(file, operation);
@@ -45,6 +50,19 @@ int __wrap_gethostname(char *name, size_t size) {
     if (!elsewhere) return __real_gethostname(name, size);
     snprintf(name, size, "elsewhere");
     return 0;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time) {
+    const int result = __real_clock_gettime(clock, time);
+    if (set_back && clock == CLOCK_REALTIME) time->tv_sec += 3600;
+    return result;
+}
+
+/* The times of such a file system do not tell one beat from the next. */
+int __wrap_fstat(int file, struct stat *info) {
+    const int result = __real_fstat(file, info);
+    if (coarse) info->st_mtim = (struct timespec){0};
+    return result;
 }
 
 /* ---- scenes ---- */
@@ -229,6 +247,17 @@ static const char *refused_here(const scene *s) { return refused(s, false, false
 static const char *refused_without_flock(const scene *s) { return refused(s, true, false); }
 static const char *refused_away(const scene *s) { return refused(s, true, true); }
 
+/* Only the heartbeat shows that the owner lives. */
+static const char *refused_after_the_clock_was_set_back(const scene *s) {
+    set_back = true;
+    return refused(s, true, true);
+}
+
+static const char *refused_where_times_are_coarse(const scene *s) {
+    coarse = true;
+    return refused(s, true, true);
+}
+
 /* A dead owner on another machine: only the missing heartbeat shows it. */
 static const char *taken_over(const scene *s, bool without) {
     double seconds;
@@ -282,6 +311,8 @@ static void test_side_by_side(void **state) {
         {"refused_here", refused_here},
         {"refused_without_flock", refused_without_flock},
         {"refused_away", refused_away},
+        {"refused_after_the_clock_was_set_back", refused_after_the_clock_was_set_back},
+        {"refused_where_times_are_coarse", refused_where_times_are_coarse},
         {"taken_over_away", taken_over_away},
         {"taken_over_with_local_flock", taken_over_with_local_flock},
         {"waited_for", waited_for},
