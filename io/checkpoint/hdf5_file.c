@@ -13,6 +13,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/file/replace.h"
 #include "hdf5_bytes.h"
+#include "hdf5_others.h"
 
 /* A model of a thousand layers takes a few hundred thousand: a hostile file must not keep the
  * reader busy for longer. */
@@ -113,7 +114,7 @@ dt_status dt_hdf5_metadata(void *bytes, dt_hdf5_file *in, uint64_t offset, size_
 
 static dt_status read_superblock(dt_hdf5_file *in, uint64_t *root) {
     static const unsigned char signature[8] = "\211HDF\r\n\032\n";
-    enum { SUPERBLOCK = 96, VERSIONS = 8, END = 40, ROOT = 64 };
+    enum { SUPERBLOCK = 96, VERSIONS = 8, END = 40, ROOT_LINK = 56, ROOT = 64 };
     unsigned char bytes[SUPERBLOCK] = {0};
     const size_t size = in->size < SUPERBLOCK ? (size_t)in->size : SUPERBLOCK;
     DT_USABLE(size > 0, in, "its start", "the file is empty");
@@ -133,7 +134,8 @@ static dt_status read_superblock(dt_hdf5_file *in, uint64_t *root) {
               end > in->size ? "is cut off" : "goes on after its end", (unsigned long long)in->size,
               (unsigned long long)end);
     *root = load64(bytes + ROOT);
-    return DT_OK;
+    memcpy(in->root_link, bytes + ROOT_LINK, sizeof in->root_link);
+    return dt_hdf5_others_start(in, bytes);
 }
 
 static dt_status start(dt_hdf5_file *in, uint64_t *root) {

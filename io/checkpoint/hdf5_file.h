@@ -49,8 +49,9 @@ typedef struct {
     const char *const *own; /* names of the attributes of / that must be readable */
     size_t own_count;
     uint64_t size;
-    uint64_t unread;        /* bytes that may still be read: an honest file holds each byte once */
-    size_t reads;           /* of metadata so far */
+    uint64_t unread; /* bytes that may still be read: an honest file holds each byte once */
+    size_t reads;    /* of metadata so far */
+    unsigned char root_link[40];
     dt_hdf5_object *object; /* [0] is the root group; sorted by path after the walk */
     size_t objects, object_capacity;
     dt_hdf5_attribute *attribute;

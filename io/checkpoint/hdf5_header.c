@@ -5,6 +5,7 @@
 
 #include "dtrain/core/memory.h"
 #include "hdf5_bytes.h"
+#include "hdf5_others.h"
 
 /* Messages of an object header. Those that say nothing about the contents are skipped. */
 enum {
@@ -32,6 +33,7 @@ typedef struct {
     dt_hdf5_file *in;
     dt_hdf5_object *object;
     bool has_space, has_type, has_layout, has_links;
+    size_t messages;
     struct {
         uint64_t offset;
         size_t size;
@@ -93,6 +95,11 @@ static dt_status read_space(size_t *rank, size_t extent[DT_STORED_RANK_MAX], con
         const unsigned char *size = take(&message, 8);
         DT_USABLE(size, in, part, "its shape is cut off");
         extent[i] = load64(size);
+    }
+    for (size_t i = 0; start[2] == 1 && i < *rank; i++) {
+        const unsigned char *most = take(&message, 8);
+        DT_OTHERS_NEED(most && load64(most) >= extent[i], in, part,
+                       "it is larger than it may grow to");
     }
     return DT_OK;
 }
@@ -197,13 +204,15 @@ static dt_status read_layout(header *h, bytes_left message) {
 static dt_status read_message(header *h, unsigned type, unsigned flags, bytes_left message) {
     const char *part = h->object->path;
     const unsigned char *start;
+    /* Only that it does not change, and is not shared. */
+    DT_OTHERS_NEED((flags & ~5u) == 0, h->in, part, "flags 0x%02x of a part of its header", flags);
     switch (type) {
     case MESSAGE_NIL:
     case MESSAGE_FILL_OLD:
     case MESSAGE_FILL:
     case MESSAGE_COMMENT:
     case MESSAGE_TIME_OLD:
-    case MESSAGE_TIME: return DT_OK;
+    case MESSAGE_TIME: return dt_hdf5_others_message(h->in, part, type, message.at, message.left);
     default: break;
     }
     DT_USABLE(!(flags & MESSAGE_SHARED), h->in, part,
@@ -270,6 +279,7 @@ static dt_status read_piece(header *h, uint64_t offset, size_t size) {
         const bytes_left message = {take(&piece, length), length};
         DT_USABLE(message.at, h->in, h->object->path, "a part of its header is cut off");
         DT_TRY(read_message(h, load16(start), start[4], message));
+        h->messages++;
     }
     return DT_OK;
 }
@@ -316,6 +326,8 @@ static dt_status read_object(dt_hdf5_file *in, uint64_t address, const char *pat
     for (size_t i = 0; i < h.pieces; i++) {
         DT_TRY(read_piece(&h, h.piece[i].offset, h.piece[i].size));
     }
+    DT_OTHERS_NEED(h.messages == load16(start + 2), in, path,
+                   "a header of %zu parts that counts %u", h.messages, load16(start + 2));
     object->group = h.has_links && !h.has_space && !h.has_type && !h.has_layout;
     if (!object->group) DT_TRY(check_dataset(&h));
     in->objects++;

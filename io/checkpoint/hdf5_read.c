@@ -7,6 +7,7 @@
 #include "dtrain/core/memory.h"
 #include "hdf5_bytes.h"
 #include "hdf5_header.h"
+#include "hdf5_others.h"
 #include "manifest.h"
 #include "schema.h"
 
@@ -17,7 +18,7 @@ dt_status dt_hdf5_open(dt_hdf5_file *in, const char *path, dt_fault_notes *notes
     in->own_count = DT_ROOT_ATTRIBUTES;
     DT_TRY(dt_hdf5_header(in, root, "/"));
     DT_USABLE(in->object[0].group, in, "/", "not a group");
-    return DT_OK;
+    return dt_hdf5_others_link(in, in->root_link, &in->object[0]);
 }
 
 /* ---- finding ---- */
