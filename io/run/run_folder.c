@@ -105,6 +105,11 @@ dt_status dt_run_folder_open(const char *folder) {
     return DT_OK;
 }
 
+void dt_run_folder_discard(const char *folder) {
+    const int not_empty = rmdir(folder);
+    (void)not_empty;
+}
+
 /* ---- which checkpoints there are ---- */
 
 static int newest_first(const void *x, const void *y) {

@@ -93,7 +93,9 @@ int main(int argc, char **argv) {
     dt_session_close(&s);
     if (s.comm && command == DT_ERR_COMM) abort_job(&s, rank, command);
     if (s.comm) {
+        dt_startup_enter(DT_STARTUP_CLOSE);
         const dt_status closed = dt_comm_close(&s.comm);
+        dt_startup_end();
         if (closed != DT_OK) report(closed);
         if (command == DT_OK && closed != DT_OK) status = closed;
     }

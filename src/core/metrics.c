@@ -10,10 +10,14 @@
         while ((count) > 0 && (rows)[(count)-1].step >= (first)) (count)--;                        \
     } while (0)
 
+dt_status dt_metrics_reserve_train(dt_metrics *metrics) {
+    return dt_memory_grow(&metrics->train, &metrics->train_capacity, metrics->train_count + 1,
+                          sizeof *metrics->train, "training metrics");
+}
+
 dt_status dt_metrics_add_train(dt_metrics *metrics, const dt_train_row *row) {
     DROP_FROM(metrics->train, metrics->train_count, row->step);
-    DT_TRY(dt_memory_grow(&metrics->train, &metrics->train_capacity, metrics->train_count + 1,
-                          sizeof *row, "training metrics"));
+    DT_TRY(dt_metrics_reserve_train(metrics));
     metrics->train[metrics->train_count++] = *row;
     return DT_OK;
 }

@@ -31,9 +31,23 @@ static const char *base_of(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+long dt_launcher_rank(void) {
+    static const char *const NAME[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                       "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
+        const char *text = getenv(NAME[i]);
+        if (text && *text) return strtol(text, NULL, 10);
+    }
+    return -1;
+}
+
 bool dt_launcher_repeats(const char *program) {
-    /* Set by Open MPI's mpirun; if it runs a script, the script is the command. */
-    const char *command = getenv("OMPI_COMMAND"), *rank = getenv("OMPI_COMM_WORLD_RANK");
-    return command && rank && strcmp(base_of(command), base_of(program)) == 0 &&
-           strtol(rank, NULL, 10) > 0;
+    static const char *const LAUNCHERS[] = {"slurmstepd", "hydra_pmi_proxy", "orted",
+                                            "prted",      "mpirun",          "prterun"};
+    /* Set by Open MPI's mpirun; if a script was launched, the script is the command. */
+    const char *command = getenv("OMPI_COMMAND");
+    const bool directly =
+        command ? strcmp(base_of(command), base_of(program)) == 0
+                : dt_launcher_is_parent(LAUNCHERS, sizeof LAUNCHERS / sizeof *LAUNCHERS);
+    return directly && dt_launcher_rank() > 0;
 }

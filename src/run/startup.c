@@ -1,17 +1,18 @@
-/* Ends a start that hangs, with a timer whose signal interrupts any code. */
+/* Ends a start or an end that hangs, with a timer whose signal interrupts any code. */
 #include "dtrain/run/startup.h"
 
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "dtrain/run/launcher.h"
+
 /* A phase is counted in ticks: while a process is suspended, only one tick arrives. */
-enum { TICKS = 16, SECONDS_MIN = 20 };
+enum { TICKS = 16 };
 
 /* Other ranks wait longer than rank 0, so that only rank 0 prints the message. */
 enum { LATER_TICKS = 2 };
@@ -20,8 +21,7 @@ static const char *const DOES[DT_STARTUP_PHASES] = {
     [DT_STARTUP_MPI] = "starting MPI",
     [DT_STARTUP_KERNELS] = "testing the processor's kernels",
     [DT_STARTUP_FOLDER] = "looking into the run's folder and reading its checkpoint",
-    [DT_STARTUP_DEVICE] = "opening the backend",
-    [DT_STARTUP_STATE] = "sharing memory and loading the state",
+    [DT_STARTUP_CLOSE] = "leaving the job",
 };
 
 /* For the handler of the signal. */
@@ -37,17 +37,6 @@ static void tick(int number) {
     _exit(EX_OSERR);
 }
 
-/* The rank from the launcher's environment, since MPI may not have started; -1: no launcher. */
-static long launched_rank(void) {
-    static const char *const NAME[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
-                                       "SLURM_PROCID"};
-    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
-        const char *text = getenv(NAME[i]);
-        if (text && *text) return strtol(text, NULL, 10);
-    }
-    return -1;
-}
-
 static void set_timer(double seconds) {
     const double whole = floor(seconds);
     const struct timeval pause = {(time_t)whole, (suseconds_t)(1e6 * (seconds - whole))};
@@ -55,13 +44,15 @@ static void set_timer(double seconds) {
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-void dt_startup_limit(double seconds) { limit = seconds > 0 ? fmax(seconds, SECONDS_MIN) : 0; }
+void dt_startup_limit(double seconds) {
+    limit = seconds > 0 ? fmax(seconds, DT_STARTUP_SECONDS_MIN) : 0;
+}
 
 void dt_startup_enter(dt_startup_phase phase) {
     set_timer(0);
     if (limit <= 0) return;
     char host[64] = "this host", who[96];
-    const long rank = launched_rank();
+    const long rank = dt_launcher_rank(); /* MPI may not have started */
     if (gethostname(host, sizeof host) != 0) snprintf(host, sizeof host, "this host");
     host[sizeof host - 1] = '\0';
     snprintf(who, sizeof who, "rank %ld on %s", rank, host);

@@ -26,6 +26,8 @@ typedef struct {
     double validation_seconds; /* the last one */
     double last_checkpoint;    /* dt_seconds_now() */
     double retry_at;           /* when to repeat a failed write; 0: none failed */
+    bool failing;              /* writes fail, and this has been said */
+    int64_t written;           /* the last checkpoint on disk when one failed */
     bool pending;              /* a checkpoint is due but could not be taken yet */
     int asked;                 /* number of checkpoints asked for by USR2 */
     int skipped_in_a_row;
@@ -74,21 +76,41 @@ typedef enum {
     CHECKPOINT_MUST, /* now: exactly this state */
 } checkpoint_wish;
 
+enum { RETRY_SECONDS = 30 };
+
+/* A disk that fails, and one that works again, is said once. */
+static void notice_failure(dt_trainer *t, loop_state *loop) {
+    const char *failure = dt_writer_failure(t->writer);
+    const int64_t written = dt_writer_written_step(t->writer);
+    if (failure) {
+        loop->retry_at = dt_seconds_now() + RETRY_SECONDS;
+        if (loop->failing) {
+            dt_log_debug("%s", failure);
+        } else {
+            dt_log_warn("%s; the run goes on and tries again every %d s", failure, RETRY_SECONDS);
+        }
+        loop->failing = true;
+        loop->written = written;
+    } else if (loop->failing && written != loop->written) {
+        dt_log_info("checkpoints can be written again: that of step %lld is", (long long)written);
+        loop->failing = false;
+        loop->retry_at = 0;
+    }
+}
+
 /* Submit the current state to the writer. Rank 0 only. */
 static void request_checkpoint(dt_trainer *t, loop_state *loop, checkpoint_wish wish) {
     /* No further step will be made: this state is written later, with the reason for the end. */
     if (dt_signals_stop()) return;
     bool accepted = false;
-    const char *failure = dt_writer_failure(t->writer);
-    if (failure) {
-        dt_log_warn("%s; the run goes on and tries again in 30 s", failure);
-        loop->retry_at = dt_seconds_now() + 30;
-    }
-    if (loop->retry_at > 0 && dt_seconds_now() >= loop->retry_at) {
-        loop->retry_at = 0;
-        loop->pending = true;
-    }
+    notice_failure(t, loop);
+    loop->pending = loop->pending || wish == CHECKPOINT_DUE || loop->retry_at > 0;
     if (wish == CHECKPOINT_OWED && !loop->pending) return;
+    if (wish != CHECKPOINT_MUST && dt_seconds_now() < loop->retry_at) {
+        loop->last_checkpoint = dt_seconds_now(); /* it is not due again until then */
+        return;
+    }
+    loop->retry_at = 0;
     if (dt_writer_submit(t->writer, wish == CHECKPOINT_MUST, &accepted) != DT_OK) {
         dt_log_warn("%s; the run goes on without this checkpoint", dt_error_text());
         dt_error_clear();
@@ -400,19 +422,23 @@ static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
 }
 
 /* Other ranks are stuck or lost: save the last completed step, if it is whole, before the job ends.
- */
+ * It may be on disk already, whether or not it can be written once more. */
 static void save_last(void *context) {
     dt_trainer *t = context;
+    if (!t->writer) return; /* no step has been made */
     const double patience = 2 + 2 * dt_writer_write_seconds(t->writer);
-    if (dt_writer_save(t->writer, patience)) {
+    const bool saved = dt_writer_save(t->writer, patience);
+    const int64_t written = dt_writer_written_step(t->writer);
+    if (saved || written >= t->state.step) {
         fprintf(stderr, "dtrain: the last completed step, %lld, has been saved\n",
-                (long long)dt_writer_written_step(t->writer));
+                (long long)written);
     } else {
-        fprintf(stderr, "dtrain: the last completed step could not be saved\n");
+        fprintf(stderr, "dtrain: the last completed step, %lld, could not be saved\n",
+                (long long)t->state.step);
     }
 }
 
-/* Starts the threads, runs the loop, and stops the threads. Collective. */
+/* Starts the writer, runs the loop, and stops the writer. Collective. */
 static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observer *observer,
                        end_kind *end) {
     loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0,
@@ -423,15 +449,15 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     if (loop.leads) observer->open(observer->context, &t->config, t->state.step, &t->metrics);
     if (loop.leads) status = dt_writer_open(&t->writer, dt_trainer_view, t);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
-    DT_TRY_DONE(dt_watchdog_open(&t->watchdog, t->s->comm, t->config.stall_timeout, save_last, t));
     status = train_loop(t, &loop, end);
     /* Collective operations are no longer possible, but the state in memory may be whole. */
-    if (status == DT_ERR_COMM && loop.leads) save_last(t);
+    if (status == DT_ERR_COMM && dt_watchdog_forget_last_words(t->watchdog) && loop.leads)
+        save_last(t);
     if (status != DT_OK) goto done;
-    dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
+    dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     if (loop.leads) observer->close(observer->context);
     if (loop.leads) status = finish(t, &loop, *end);
-    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     if (*end == END_ERROR) {
         status = dt_error_adopt(loop.error, loop.error_location, loop.error_text);
@@ -442,7 +468,7 @@ done:
     if (loop.leads) observer->close(observer->context);
     /* Collective operations, such as closing windows, are no longer possible. */
     if (status == DT_ERR_COMM) return status;
-    dt_watchdog_close(&t->watchdog);
+    dt_watchdog_forget_last_words(t->watchdog);
     dt_writer_close(&t->writer);
     return status;
 }
@@ -477,6 +503,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     dt_start_plan plan;
     dt_checkpoint checkpoint = {0};
     dt_run_lock *lock = NULL;
+    dt_watchdog *watchdog = NULL;
     dt_trainer t = {0};
     end_kind end = END_STEPS;
     dt_status status;
@@ -490,17 +517,22 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         goto done;
     }
     dt_startup_limit(plan.config.stall_timeout);
-    dt_startup_enter(DT_STARTUP_DEVICE);
+    /* Only one rank checks gradients, for as long as that takes. */
+    const double watched = request->check_gradients ? 0 : plan.config.stall_timeout;
+    DT_TRY_DONE(dt_watchdog_open(&watchdog, s->comm, watched, save_last, &t));
+    dt_startup_end();
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
-    dt_startup_enter(DT_STARTUP_STATE);
     dt_signals_catch(); /* again: OpenCL's compilers replace signal handlers */
     /* In bfloat16 the loss is not a smooth function of the weights. */
     if (request->check_gradients) plan.config.precision = DT_PRECISION_FLOAT32;
     DT_TRY_DONE(dt_session_settle_precision(s, &plan.config));
+    dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     DT_TRY_DONE(dt_session_announce(s));
+    dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     DT_TRY_DONE(dt_trainer_create(&t, s, &plan.config));
+    t.watchdog = watchdog;
+    dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     if (request->check_gradients) {
-        dt_startup_end();
         DT_TRY_DONE(dt_trainer_initialise(&t));
         /* Only one rank checks, since all ranks share the weights that it changes. */
         if (leads) {
@@ -511,16 +543,22 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         goto done;
     }
     DT_TRY_DONE(dt_begin(&t, &plan, &checkpoint));
-    dt_startup_end();
+    dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
     DT_TRY_DONE(train(&t, &until, observer, &end));
     const bool finished = end == END_STEPS || end == END_PATIENCE;
     if (leads) observe_end(observer, &t.config, &t.state, finished);
     if (!finished) status = DT_ERR_STOPPED;
 done:
+    /* After a failed message nothing collective is possible. */
+    if (status != DT_ERR_COMM) {
+        dt_trainer_destroy(&t);
+        dt_startup_enter(DT_STARTUP_CLOSE);
+        dt_watchdog_close(&watchdog);
+    }
     dt_startup_end();
-    if (status != DT_ERR_COMM) dt_trainer_destroy(&t);
     dt_checkpoint_destroy(&checkpoint);
     dt_run_lock_release(&lock);
+    if (status != DT_OK && leads && plan.made) dt_run_folder_discard(plan.config.out);
     return status;
 }

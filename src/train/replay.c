@@ -8,6 +8,7 @@
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/folder/run_folder.h"
+#include "dtrain/run/startup.h"
 #include "dtrain/train/replay.h"
 #include "dtrain/train/start.h"
 #include "dtrain/train/trainer.h"
@@ -386,20 +387,19 @@ static dt_status replay(dt_trainer *t, const replay_plan *plan, dt_checkpoint *f
     const bool leads = dt_comm_rank(comm) == 0;
     DT_TRY(dt_trainer_load(t, leads ? from : NULL, false));
     dt_checkpoint_destroy(from);
-    DT_TRY(dt_watchdog_open(&t->watchdog, comm, plan->after.stall_timeout, NULL, NULL));
-    dt_status status = walk(t, plan, to);
-    if (status == DT_OK) status = dt_comm_agree(comm, leads ? judge(t, plan, to, json) : DT_OK);
-    /* Closing is collective, and no longer possible after a failed message. */
-    if (status != DT_ERR_COMM) dt_watchdog_close(&t->watchdog);
-    return status;
+    DT_TRY(walk(t, plan, to));
+    dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
+    return dt_comm_agree(comm, leads ? judge(t, plan, to, json) : DT_OK);
 }
 
 dt_status dt_replay(dt_session *s, const dt_overrides *given, const char *from_name,
                     const char *to_name, bool json) {
     replay_plan plan = {0};
     dt_checkpoint from = {0}, to = {0};
+    dt_watchdog *watchdog = NULL;
     dt_trainer t = {0};
     dt_status status = DT_OK;
+    dt_startup_enter(DT_STARTUP_FOLDER);
     if (dt_comm_rank(s->comm) == 0) {
         status = dt_run_resolve(plan.from, sizeof plan.from, from_name);
         if (status == DT_OK) status = dt_run_resolve(plan.to, sizeof plan.to, to_name);
@@ -408,15 +408,25 @@ dt_status dt_replay(dt_session *s, const dt_overrides *given, const char *from_n
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     DT_TRY_DONE(dt_comm_broadcast(s->comm, &plan, sizeof plan));
     DT_TRY_DONE(dt_comm_split_nodes(s->comm, (size_t)plan.after.ranks_per_node));
+    DT_TRY_DONE(dt_watchdog_open(&watchdog, s->comm, plan.after.stall_timeout, NULL, NULL));
+    dt_startup_end();
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.after.backend));
     DT_TRY_DONE(dt_session_settle_precision(s, &plan.before));
     DT_TRY_DONE(dt_session_settle_precision(s, &plan.after));
+    dt_watchdog_enter(watchdog, DT_PHASE_START, plan.begin);
     DT_TRY_DONE(dt_session_announce(s));
     const dt_config room = roomy(&plan);
     DT_TRY_DONE(dt_trainer_create(&t, s, &room));
+    t.watchdog = watchdog;
     status = replay(&t, &plan, &from, &to, json);
 done:
-    if (status != DT_ERR_COMM) dt_trainer_destroy(&t);
+    /* After a failed message nothing collective is possible. */
+    if (status != DT_ERR_COMM) {
+        dt_trainer_destroy(&t);
+        dt_startup_enter(DT_STARTUP_CLOSE);
+        dt_watchdog_close(&watchdog);
+    }
+    dt_startup_end();
     dt_checkpoint_destroy(&to);
     dt_checkpoint_destroy(&from);
     return status;

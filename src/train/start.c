@@ -96,6 +96,7 @@ static void warn_of_links(const dt_start_plan *plan) {
 
 static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
                         const dt_start_request *request, size_t ranks) {
+    bool made = false;
     for (;;) {
         DT_TRY(plan_start(plan, checkpoint, request, ranks));
         if (request->check_gradients) return DT_OK;
@@ -106,6 +107,8 @@ static dt_status decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_l
             DT_TRY(dt_run_folder_of(plan->config.out, sizeof plan->config.out, plan->path));
         DT_TRY(dt_folder_check(plan, before, request));
         if (plan->kind == DT_START_FINISHED) return DT_OK;
+        made = made || !dt_is_folder(plan->config.out);
+        plan->made = made;
         DT_TRY(dt_run_folder_open(plan->config.out));
         if (!*lock) DT_TRY(dt_run_lock_take(lock, plan->config.out, ranks));
         int64_t newest;

@@ -127,11 +127,23 @@ static dt_status shard_backward(dt_trainer *t, dt_score *score, double *tokens, 
     return hand_over(&h, 0);
 }
 
+/* Room for the step's row: rank 0 alone must not run out of memory inside the update, of which the
+ * other ranks would not know. */
+static dt_status reserve_row(dt_trainer *t) {
+    const dt_metrics *m = &t->metrics;
+    if (dt_comm_rank(t->s->comm) > 0 || m->train_count < m->train_capacity) return DT_OK;
+    dt_writer_lock(t->writer);
+    const dt_status status = dt_metrics_reserve_train(&t->metrics);
+    dt_writer_unlock(t->writer);
+    return status;
+}
+
 static dt_status own_shards(dt_trainer *t, const dt_step_request *request) {
     size_t begin, end;
     dt_shard_range(&begin, &end, (size_t)t->config.shards, dt_comm_size(t->s->comm),
                    dt_comm_rank(t->s->comm));
-    dt_status status = dt_trainer_deal(t);
+    dt_status status = reserve_row(t);
+    if (status == DT_OK) status = dt_trainer_deal(t);
     for (size_t shard = begin; shard < end; shard++) {
         dt_score score = {0};
         double tokens = 0;

@@ -60,6 +60,20 @@ kill -0 "$process" || fail "a size limit ended the run"
 prlimit --pid "$process" --fsize=unlimited:unlimited
 end 75
 expect_exit 0 "$dtrain" verify limited
+# Every step wants a checkpoint, and one sentence is enough.
+begin often --steps 100000000 --checkpoint-every 1 --log-level debug
+prlimit --pid "$process" --fsize=10000:unlimited
+wait_for 20 says "the file would be larger than is allowed"
+made() { sed -n 's/.*debug: step \([0-9]*\) is complete$/\1/p' err | tail -n 1; }
+has_made() { (($(made) >= $1)); }
+at=$(made)
+wait_for 20 has_made $((at + 100))
+[[ $(grep -c "the run goes on and tries again" err) == 1 ]] || fail "the failure is not said once"
+prlimit --pid "$process" --fsize=unlimited:unlimited
+kill -USR2 "$process"
+wait_for 20 says "checkpoints can be written again"
+end 75
+say "a disk that fails and one that works again are said once"
 begin limited2 --steps 100000000
 prlimit --pid "$process" --fsize=10000:unlimited
 wait_for 20 says "the file would be larger than is allowed"

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # An error that ends a run loses no complete step, a killed launcher loses little, and changes of a run's bits or learning rate
 # are reported.
+# Usage: errors.sh DTRAIN MPIRUN FAULT
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
+fault=$(realpath "${3:?usage: $0 DTRAIN MPIRUN FAULT}")
 
 /usr/bin/python3 -B -c '
 import random
@@ -68,6 +70,24 @@ wait "$job" || code=$?
 expect_saved first/alone
 expect_text err "rank 1 on"
 say "what rank 1 alone noticed: ended at $(last_made), with a checkpoint"
+
+# ---- rank 0 alone has no memory for the row of its step ----
+
+readonly NO_MEMORY=71
+LD_PRELOAD=$fault DTRAIN_TEST_FAULT="memory 0 64" expect_exit $NO_MEMORY start 2 "${run[@]}" --out full --steps 200
+expect_text err "error: out of memory: training metrics need" "the last completed step, 64, has been saved"
+[[ $(newest_step full) == 64 ]] || fail "step $(newest_step full) was saved"
+[[ $(last_stop full/latest.h5) == "error, exit code $NO_MEMORY" ]] || fail "the history says $(last_stop full/latest.h5)"
+say "no memory on rank 0 alone: ended at step 64, with a checkpoint"
+
+# ---- a start that is refused ----
+
+expect_exit 64 start 2 "${run[@]}" --backend opencl --precision bfloat16 --out refused
+[[ ! -e refused ]] || fail "a refused start has left a folder: $(ls -A refused)"
+mkdir refused
+expect_exit 64 start 2 "${run[@]}" --backend opencl --precision bfloat16 --out refused
+[[ -d refused ]] || fail "a refused start has removed a folder of others"
+say "a refused start leaves nothing behind"
 
 # ---- at most the time between two checkpoints is lost ----
 

@@ -4,13 +4,19 @@
  * DTRAIN_TEST_FAULT="nan RANK FROM TO": products are not a number in steps FROM … TO-1 of this
  * start. DTRAIN_TEST_FAULT="weight RANK STEP": one weight of that rank's node changes in a step.
  * DTRAIN_TEST_FAULT="message RANK STEP": the exchange at the end of a step fails on that rank.
+ * DTRAIN_TEST_FAULT="memory RANK STEP": that rank gets no memory in a step, but for a
+ * few bytes.
  * Steps are counted by the exchange at their end, so that there have to be two ranks, and no
- * validation before. */
+ * validation before.
+ * DTRAIN_TEST_FAULT="share RANK N", "free RANK N", "leave RANK 0": that rank is stopped (STOP)
+ * where it makes its shared window number N, counted from 0, gives it back, or leaves MPI. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <cblas.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <math.h>
 #include <mpi.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +31,8 @@ static void find(void *function, const char *name) {
     memcpy(function, &found, sizeof found);
 }
 
-/* Whether this rank has that kind of fault in this step. */
-static bool is_faulty(const char *kind) {
+/* Whether this rank has that kind of fault at this number. */
+static bool is_faulty_at(const char *kind, long number) {
     const char *text = getenv("DTRAIN_TEST_FAULT"), *rank = getenv("OMPI_COMM_WORLD_RANK");
     char named[16];
     long which, from, to;
@@ -34,8 +40,11 @@ static bool is_faulty(const char *kind) {
     const int read = sscanf(text, "%15s %ld %ld %ld", named, &which, &from, &to);
     if (read == 3) to = from + 1;
     return read >= 3 && strcmp(named, kind) == 0 && strtol(rank, NULL, 10) == which &&
-           steps >= from && steps < to;
+           number >= from && number < to;
 }
+
+/* In this step. */
+static bool is_faulty(const char *kind) { return is_faulty_at(kind, steps); }
 
 void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta,
                  const enum CBLAS_TRANSPOSE tb, const blasint m, const blasint n, const blasint k,
@@ -63,4 +72,30 @@ int MPI_Allgatherv(const void *from, int count, MPI_Datatype type, void *to, con
     if (is_faulty("message")) return MPI_ERR_OTHER;
     steps += size < 1024;
     return PMPI_Allgatherv(from, count, type, to, counts, offsets, to_type, comm);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    static void *(*real)(size_t, size_t);
+    if (!real) find(&real, "aligned_alloc");
+    if (size < 4096 || !is_faulty("memory")) return real(alignment, size);
+    errno = ENOMEM;
+    return NULL;
+}
+
+int MPI_Win_allocate_shared(MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base,
+                            MPI_Win *win) {
+    static long number;
+    if (is_faulty_at("share", number++)) raise(SIGSTOP);
+    return PMPI_Win_allocate_shared(size, unit, info, comm, base, win);
+}
+
+int MPI_Win_free(MPI_Win *win) {
+    static long number;
+    if (is_faulty_at("free", number++)) raise(SIGSTOP);
+    return PMPI_Win_free(win);
+}
+
+int MPI_Finalize(void) {
+    if (is_faulty_at("leave", 0)) raise(SIGSTOP);
+    return PMPI_Finalize();
 }

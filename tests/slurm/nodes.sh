@@ -41,3 +41,10 @@ job=$(CONTAINER=dtrain.sif submit --nodes=2 --ntasks-per-node=1 jobs/dtrain.sbat
 expect_end "$job" COMPLETED
 expect "dtrain-$job.out" "apptainer exec dtrain.sif dtrain" "2 ranks on 2 nodes"
 say "through a container"
+
+# What needs no ranks is answered once; a script of each rank may ask for itself.
+srun --mpi=none --nodes=2 --ntasks=2 build/dtrain info srun >answers 2>&1 || fail "exit code $? of info under srun"
+[[ $(grep -c '^progress' answers) == 1 ]] || fail "info under srun answers $(grep -c '^progress' answers) times"
+srun --mpi=none --nodes=2 --ntasks=2 sh -c 'build/dtrain info srun' >answers 2>&1 || fail "exit code $? of a script"
+[[ $(grep -c '^progress' answers) == 2 ]] || fail "a script's info answers $(grep -c '^progress' answers) times, for 2 ranks"
+say "info under srun answers once"

@@ -55,6 +55,9 @@ typedef struct {
 dt_status dt_metrics_add_train(dt_metrics *metrics, const dt_train_row *row);
 dt_status dt_metrics_add_validation(dt_metrics *metrics, const dt_validation_row *row);
 
+/* Memory for the next row of training: then appending it cannot fail. DT_ERR_MEMORY. */
+dt_status dt_metrics_reserve_train(dt_metrics *metrics);
+
 /* Append a start. DT_ERR_MEMORY. */
 dt_status dt_metrics_add_history(dt_metrics *metrics, const dt_history_row *row);
 void dt_metrics_clear(dt_metrics *metrics);

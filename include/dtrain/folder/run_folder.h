@@ -9,6 +9,9 @@
 /* Make the folder (and its parents) and see that files can be written in it. DT_ERR_CREATE. */
 dt_status dt_run_folder_open(const char *folder);
 
+/* Remove a folder in which nothing is: a start that was refused has made it. */
+void dt_run_folder_discard(const char *folder);
+
 /* Keeps other processes from training in the same folder. */
 typedef struct dt_run_lock dt_run_lock;
 

@@ -1,5 +1,5 @@
-/* A time limit for each phase of a start: until the watchdog runs, nothing else ends a rank that
- * hangs in a library or waits for another rank. */
+/* A time limit for each phase before the watchdog runs and after it: nothing else ends a rank that
+ * hangs in a library there, or waits for another rank. */
 #ifndef DTRAIN_STARTUP_H
 #define DTRAIN_STARTUP_H
 
@@ -7,16 +7,14 @@ typedef enum {
     DT_STARTUP_MPI,
     DT_STARTUP_KERNELS,
     DT_STARTUP_FOLDER,
-    DT_STARTUP_DEVICE,
-    DT_STARTUP_STATE,
+    DT_STARTUP_CLOSE,
     DT_STARTUP_PHASES
 } dt_startup_phase;
 
-/**
- * How long a phase may take from here on.
- *
- * @param seconds  at least 20, since a start has to wait for disks and locks; 0: no limit
- */
+/* The least limit in seconds: a start has to wait for disks and locks. */
+enum { DT_STARTUP_SECONDS_MIN = 20 };
+
+/* How many seconds a phase may take from here on, at least DT_STARTUP_SECONDS_MIN; 0: no limit. */
 void dt_startup_limit(double seconds);
 
 /* This process ends its last phase and begins this one. Time during which it is suspended does not
@@ -24,7 +22,7 @@ void dt_startup_limit(double seconds);
  * a launcher ends the others. */
 void dt_startup_enter(dt_startup_phase phase);
 
-/* The start is over. */
+/* The watchdog runs, or the process is about to end. */
 void dt_startup_end(void);
 
 #endif

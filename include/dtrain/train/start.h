@@ -29,6 +29,7 @@ typedef struct {
     dt_run_state state;
     char path[DT_PATH_MAX]; /* of the checkpoint that is resumed */
     int64_t newest;         /* step in the folder when this was decided; -1: none */
+    bool made;              /* the folder was not there before this start */
     char changed[256];      /* "lr 0.002 -> 0.001, …" */
     bool stretched;         /* --steps is the only setting of the learning rate that changed */
     double planned_lr;      /* of the next step, with the settings before */
