@@ -8,6 +8,7 @@
 #   ability mounts               to mount file systems, at least in a namespace of one's own
 #   ability namespaces           to make namespaces with their own host name and mounts
 #   ability network-namespaces   with their own network and processes as well
+#   ability network-cards        and to have network cards there whose other end is a program (TAP)
 #   ability cores                to bind ranks: at least two cores
 #   ability disk                 temporary files lie on a disk, not in memory
 #   ability libfuzzer            clang has libFuzzer and the address sanitizer
@@ -80,6 +81,7 @@ is_able() {
     network-namespaces)
         unshare --mount --uts --net --pid --fork --kill-child=KILL --mount-proc ip link set lo up 2>/dev/null
         ;;
+    network-cards) unshare --net ip tuntap add dev eth0 mode tap 2>/dev/null ;;
     cores) (($(nproc) >= 2)) ;;
     disk) [[ $(stat -f -c %T "${TMPDIR:-/tmp}") != tmpfs ]] ;;
     libfuzzer)
