@@ -98,17 +98,18 @@ static void write_measured(FILE *out, const dt_checkpoint *c) {
 
 static void write_use(FILE *out, const dt_export *to) {
     const bool gpt2 = export_is_gpt2(&to->checkpoint->shape);
+    static const char own[] = ", trust_remote_code=True";
     if (strcmp(to->format, "safetensors") == 0) {
         fprintf(out,
                 "```python\n"
                 "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-                "tokenizer = AutoTokenizer.from_pretrained(\".\")\n"
+                "tokenizer = AutoTokenizer.from_pretrained(\".\"%s)\n"
                 "model = AutoModelForCausalLM.from_pretrained(\".\"%s)\n"
                 "ids = tokenizer(\"...\", return_tensors=\"pt\").input_ids\n"
                 "print(tokenizer.decode(model.generate(ids)[0]))\n"
                 "```\n\n"
                 "`dtrain import DIR --out RUN` makes a run of it again.\n",
-                gpt2 ? "" : ", trust_remote_code=True");
+                gpt2 ? "" : own, gpt2 ? "" : own);
     } else if (strcmp(to->format, "gguf") == 0) {
         fprintf(out, "```sh\nllama-cli -m model.gguf -p ... --temp 0\n```\n");
     } else {
@@ -131,9 +132,9 @@ dt_status export_write_card(FILE *out, const dt_export *to) {
     fprintf(out, "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n"
                  "- dtrain\n---\n\n# A model trained by dtrain\n\n");
     fprintf(out, "%s\n\n",
-            gpt2 ? "A GPT-2: tokens know their index."
-                 : "A GPT-2 with two additions: positions count numbers rather than their digits, "
-                   "and digits know their place in their number.");
+            gpt2 ? "A GPT-2."
+                 : "A GPT-2 with additions: positions count numbers rather than their digits, "
+                   "digits know their place in their number, or attention is sharpened.");
     fprintf(out,
             "| | |\n|---|---|\n| learned | %s: %s |\n| parameters | %zu: %zu layers, width %zu, "
             "%zu heads |\n| vocabulary, context | %zu, %zu tokens |\n| trained | %" PRId64

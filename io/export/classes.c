@@ -34,6 +34,11 @@ dt_status export_classes_find(export_classes *classes, const dt_tokenizer *token
         const bool is_digit = classes->of[i] & EXPORT_DIGIT;
         if (!is_digit && place_of_last(tokenizer, text, 3) == 2) classes->of[i] |= EXPORT_CARRY;
     }
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t text[] = {digit, i, digit};
+        const bool is_digit = classes->of[i] & EXPORT_DIGIT;
+        if (is_digit && place_of_last(tokenizer, text, 3) == 2) classes->of[i] |= EXPORT_MARK;
+    }
     const int32_t carry = first_of(classes, EXPORT_CARRY);
     if (carry < 0) return DT_OK;
     for (int32_t i = 0; i < count; i++) {

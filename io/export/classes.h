@@ -9,6 +9,7 @@ typedef enum {
     EXPORT_DIGIT = 1,
     EXPORT_CARRY = 2,  /* behind a digit it is part of the number, and no digit */
     EXPORT_ADDEND = 4, /* so it is behind a carry */
+    EXPORT_MARK = 8,   /* a digit, too, but the first one of its number */
 } export_class;
 
 typedef struct {

@@ -26,8 +26,9 @@ dt_status export_values_create(float **values, const dt_layout *layout) {
     return dt_memory_alloc(values, most, sizeof **values, "a tensor to export");
 }
 
-bool export_has_end(const dt_checkpoint *checkpoint) {
-    return dt_source_kind_of(&checkpoint->config)->end != NULL;
+int32_t export_end(const dt_checkpoint *checkpoint) {
+    const dt_source source = dt_source_for_asking(&checkpoint->config, checkpoint->tokenizer);
+    return dt_source_end(&source);
 }
 
 static dt_status find_format(const export_format **format, const char *name) {

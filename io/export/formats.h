@@ -40,8 +40,7 @@ dt_status export_write_settings(FILE *out, const dt_export *to);
 dt_status export_write_facts(FILE *out, const dt_export *to);
 dt_status export_write_card(FILE *out, const dt_export *to);
 
-/* Whether a text of this model ends with the first token of its vocabulary; running text goes on.
- */
-bool export_has_end(const dt_checkpoint *checkpoint);
+/* The token that ends a text of this model, or a document of running text; -1: there is none. */
+int32_t export_end(const dt_checkpoint *checkpoint);
 
 #endif

@@ -9,6 +9,7 @@
 #include "vocabulary.h"
 
 enum { ALIGNMENT = 32 };
+enum { NORMAL = 1, CONTROL = 3 }; /* types of tokens */
 
 /* Numbers of the format. */
 typedef enum {
@@ -116,13 +117,16 @@ static dt_status put_tokens(key_list *keys, const dt_tokenizer *tokenizer) {
     dt_status status;
     DT_TRY_DONE(put_list(keys, "tokenizer.ggml.tokens", OF_TEXT, count));
     for (size_t i = 0; i < count; i++) {
-        const char *token = dt_tokenizer_token(tokenizer, (int32_t)i);
+        const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
         dt_text_clear(&text);
-        DT_TRY_DONE(export_append_bytes(&text, token, strlen(token)));
+        DT_TRY_DONE(export_append_bytes(&text, token.at, token.count));
         DT_TRY_DONE(put_text(&keys->bytes, text.bytes));
     }
     DT_TRY_DONE(put_list(keys, "tokenizer.ggml.token_type", OF_INT32, count));
-    for (size_t i = 0; i < count; i++) DT_TRY_DONE(put_u32(&keys->bytes, 1)); /* normal */
+    for (size_t i = 0; i < count; i++) {
+        const bool is_end = (int32_t)i == dt_tokenizer_end(tokenizer);
+        DT_TRY_DONE(put_u32(&keys->bytes, is_end ? CONTROL : NORMAL));
+    }
 done:
     dt_text_destroy(&text);
     return status;
@@ -164,14 +168,16 @@ done:
     return status;
 }
 
-static dt_status put_tokenizer(key_list *keys, const dt_tokenizer *tokenizer) {
+static dt_status put_tokenizer(key_list *keys, const dt_checkpoint *c) {
+    const dt_tokenizer *tokenizer = c->tokenizer;
+    /* Unless told, llama.cpp takes token 11 for the end. */
+    const size_t end = (size_t)(export_end(c) < 0 ? 0 : export_end(c));
     DT_TRY(put_string(keys, "tokenizer.ggml.model", "gpt2"));
     DT_TRY(put_string(keys, "tokenizer.ggml.pre", "gpt-2"));
     DT_TRY(put_tokens(keys, tokenizer));
     DT_TRY(put_merges(keys, tokenizer));
-    /* Unless told, llama.cpp takes token 11 for the end. */
-    DT_TRY(put_number(keys, "tokenizer.ggml.bos_token_id", 0));
-    DT_TRY(put_number(keys, "tokenizer.ggml.eos_token_id", 0));
+    DT_TRY(put_number(keys, "tokenizer.ggml.bos_token_id", end));
+    DT_TRY(put_number(keys, "tokenizer.ggml.eos_token_id", end));
     DT_TRY(put_bool(keys, "tokenizer.ggml.add_bos_token", false));
     return put_bool(keys, "tokenizer.ggml.add_eos_token", false);
 }
@@ -252,7 +258,7 @@ static dt_status write_gguf(FILE *out, const dt_export *to) {
     uint64_t tensors = 0;
     dt_status status;
     DT_TRY_DONE(put_shape(&keys, to));
-    DT_TRY_DONE(put_tokenizer(&keys, to->checkpoint->tokenizer));
+    DT_TRY_DONE(put_tokenizer(&keys, to->checkpoint));
     DT_TRY_DONE(put_facts(&keys, to));
     DT_TRY_DONE(put_table(&table, &tensors, to));
     DT_TRY_DONE(put(&head, "GGUF", 4));
@@ -276,10 +282,11 @@ done:
 static dt_status check(const dt_export *to) {
     const dt_model_shape *s = &to->checkpoint->shape;
     export_vocabulary kind;
-    DT_REQUIRE(export_is_gpt2(s), DT_ERR_ARG,
-               "llama.cpp knows no places, nor positions that count numbers: GGUF is for models "
-               "trained with --positions index, which leaves --places out; export this one as "
-               "safetensors or onnx");
+    DT_REQUIRE(
+        export_is_gpt2(s), DT_ERR_ARG,
+        "llama.cpp knows no places, nor positions that count numbers, nor sharper attention: "
+        "GGUF is for models trained with --positions index, which leaves --places out, and "
+        "with --sharpness 1; export this one as safetensors or onnx");
     DT_REQUIRE(to->quant == DT_QUANT_F32 || s->C % EXPORT_BLOCK == 0, DT_ERR_ARG,
                "--quant %s stores blocks of %d values, and a row of this model has %zu: --width "
                "is no multiple of %d; leave it out",

@@ -9,21 +9,25 @@ from transformers.modeling_outputs import CausalLMOutput
 
 
 class DtrainConfig(PretrainedConfig):
-    """digit_ids: tokens that are digits; carry_ids: those that are part of a number behind a digit; addend_ids: those that are so
-    behind a carry. places: of digits, and 0 for all else. counts_positions: whether tokens have positions."""
+    """digit_ids: tokens that are digits; mark_ids: those of them with which a number begins; carry_ids: those that are part of a number
+    behind a digit; addend_ids: those that are so behind a carry. places: of digits, and 0 for all else. positions: learned: how
+    many tokens that are part of no number come before, none, or index: how many tokens come before, and no places. sharpness: factor of
+    attention's scores."""
 
     model_type = "dtrain"
 
     def __init__(self, vocab_size=17, max_position_embeddings=64, hidden_size=128, num_hidden_layers=3, num_attention_heads=4, places=8,
-                 counts_positions=True, digit_ids=(), carry_ids=(), addend_ids=(), **others):
+                 positions="learned", sharpness=1.0, digit_ids=(), mark_ids=(), carry_ids=(), addend_ids=(), **others):
         self.vocab_size = vocab_size
         self.max_position_embeddings = max_position_embeddings
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
         self.places = places
-        self.counts_positions = counts_positions
+        self.positions = positions
+        self.sharpness = sharpness
         self.digit_ids = list(digit_ids)
+        self.mark_ids = list(mark_ids)
         self.carry_ids = list(carry_ids)
         self.addend_ids = list(addend_ids)
         super().__init__(**others)
@@ -36,6 +40,7 @@ class DtrainLayer(nn.Module):
         super().__init__()
         width = config.hidden_size
         self.heads = config.num_attention_heads
+        self.score_factor = config.sharpness / (width // self.heads) ** 0.5
         self.attn_norm = nn.LayerNorm(width)
         self.attn_qkv = nn.Linear(width, 3 * width)
         self.attn_out = nn.Linear(width, width)
@@ -47,7 +52,7 @@ class DtrainLayer(nn.Module):
         texts, tokens, width = x.shape
         qkv = self.attn_qkv(self.attn_norm(x)).view(texts, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=self.score_factor)
         x = x + self.attn_out(attended.transpose(1, 2).reshape(texts, tokens, width))
         return x + self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(x)), approximate="tanh"))
 
@@ -61,7 +66,7 @@ class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
     def __init__(self, config):
         super().__init__(config)
         self.tok_embed = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.pos_embed = nn.Embedding(config.max_position_embeddings if config.counts_positions else 1, config.hidden_size)
+        self.pos_embed = nn.Embedding(1 if config.positions == "none" else config.max_position_embeddings, config.hidden_size)
         self.place_embed = nn.Embedding(config.places, config.hidden_size)
         self.layers = nn.ModuleList(DtrainLayer(config) for _ in range(config.num_hidden_layers))
         self.final_norm = nn.LayerNorm(config.hidden_size)
@@ -75,9 +80,15 @@ class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
 
     def where(self, ids):
         """The position and the place of each token, both (texts, tokens), as dt_tokenizer_places gives them."""
+        if self.config.positions == "index":
+            index = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+            return index, torch.zeros_like(index)
+
         def those(known):
             return torch.isin(ids, torch.tensor(known, dtype=ids.dtype, device=ids.device))
-        is_digit, is_carry, is_addend = (those(known) for known in (self.config.digit_ids, self.config.carry_ids, self.config.addend_ids))
+
+        is_digit, is_mark = those(self.config.digit_ids), those(self.config.mark_ids)
+        is_carry, is_addend = those(self.config.carry_ids), those(self.config.addend_ids)
         before = torch.zeros_like(ids[:, 0])
         digits = torch.zeros_like(before)
         carried = torch.zeros_like(before, dtype=torch.bool)
@@ -90,13 +101,14 @@ class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
             positions.append(before)
             places.append(torch.where(digit | in_number, digits + 1, 0))
             before = before + (~within & ~digit)
-            digits = torch.where(within, digits, torch.where(digit, digits + 1, 0))
+            counted = torch.where(is_mark[:, at], 1, digits + 1)
+            digits = torch.where(within, digits, torch.where(digit, counted, 0))
             carried = carry
         return torch.stack(positions, 1), torch.stack(places, 1).clamp(max=self.config.places - 1)
 
     def forward(self, input_ids, labels=None, **others):
         positions, places = self.where(input_ids)
-        if not self.config.counts_positions:
+        if self.config.positions == "none":
             positions = torch.zeros_like(positions)
         x = self.tok_embed(input_ids) + self.pos_embed(positions) + self.place_embed(places)
         for layer in self.layers:

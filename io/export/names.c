@@ -90,7 +90,9 @@ void export_transpose(float *y, const float *x, size_t rows, size_t columns) {
     }
 }
 
-bool export_is_gpt2(const dt_model_shape *shape) { return shape->index_positions; }
+bool export_is_gpt2(const dt_model_shape *shape) {
+    return shape->index_positions && shape->sharpness == 1;
+}
 
 void export_values(float *values, export_family family, const dt_checkpoint *checkpoint,
                    const dt_parameter *parameter) {

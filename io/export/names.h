@@ -27,7 +27,8 @@ void export_transpose(float *y, const float *x, size_t rows, size_t columns);
 void export_values(float *values, export_family family, const dt_checkpoint *checkpoint,
                    const dt_parameter *parameter);
 
-/* Whether a model is a GPT-2: tokens know their index, and no places. */
+/* Whether a model is a GPT-2: tokens know their index, and no places; attention is not sharpened.
+ */
 bool export_is_gpt2(const dt_model_shape *shape);
 
 #endif

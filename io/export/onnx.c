@@ -65,7 +65,8 @@ static void describe_step(onnx_graph *step) {
         {"Not", "not_digit", "is_digit"},
         {"And", "outside", "not_within not_digit"},
         {"Add", "next", "digits one"},
-        {"Where", "counted", "digit next none"},
+        {"Where", "next_of_digit", "is_mark one next"},
+        {"Where", "counted", "digit next_of_digit none"},
         {"Where", "digits_after", "within digits counted"},
         {"Identity", "carried_after", "carry"},
         {"Where", "moved", "outside one none"},
@@ -81,6 +82,7 @@ static void describe_step(onnx_graph *step) {
     onnx_input(step, "carried", ONNX_BOOL, "texts");
     onnx_input(step, "before", ONNX_INT64, "texts");
     onnx_input(step, "is_digit", ONNX_BOOL, "texts");
+    onnx_input(step, "is_mark", ONNX_BOOL, "texts");
     onnx_input(step, "is_carry", ONNX_BOOL, "texts");
     onnx_input(step, "is_addend", ONNX_BOOL, "texts");
     onnx_output(step, "digits_after", ONNX_INT64, "texts");
@@ -111,13 +113,14 @@ static void zeros(onnx_graph *graph, const char *output, onnx_type type) {
 }
 
 static dt_status scan_numbers(onnx_graph *graph, const dt_checkpoint *c) {
-    const int64_t last_place = (int64_t)c->shape.P - 1, along[] = {1, 1, 1};
+    const int64_t last_place = (int64_t)c->shape.P - 1, along[] = {1, 1, 1, 1};
     export_classes classes = {0};
     onnx_graph step = {0};
     onnx_attributes a = {0};
     dt_status status;
     DT_TRY_DONE(export_classes_find(&classes, c->tokenizer));
     DT_TRY_DONE(look_up_class(graph, &classes, EXPORT_DIGIT, "digit_table", "are_digits"));
+    DT_TRY_DONE(look_up_class(graph, &classes, EXPORT_MARK, "mark_table", "are_marks"));
     DT_TRY_DONE(look_up_class(graph, &classes, EXPORT_CARRY, "carry_table", "are_carries"));
     DT_TRY_DONE(look_up_class(graph, &classes, EXPORT_ADDEND, "addend_table", "are_addends"));
     onnx_constant(graph, "last_place", &last_place, 0, 1);
@@ -127,11 +130,12 @@ static dt_status scan_numbers(onnx_graph *graph, const dt_checkpoint *c) {
     describe_step(&step);
     DT_TRY_DONE(proto_text(&step.fields, GRAPH_NAME, "step"));
     onnx_attribute_graph(&a, "body", &step);
-    onnx_attribute_int(&a, "num_scan_inputs", 3);
-    onnx_attribute_ints(&a, "scan_input_axes", along, 3);
+    onnx_attribute_int(&a, "num_scan_inputs", 4);
+    onnx_attribute_ints(&a, "scan_input_axes", along, 4);
     onnx_attribute_ints(&a, "scan_output_axes", along, 2);
-    onnx_node(graph, "Scan", "last_digits last_carried last_before counted_positions places",
-              "first_digits first_carried first_before are_digits are_carries are_addends", &a);
+    onnx_node(
+        graph, "Scan", "last_digits last_carried last_before counted_positions places",
+        "first_digits first_carried first_before are_digits are_marks are_carries are_addends", &a);
 done:
     dt_text_destroy(&a.fields);
     dt_text_destroy(&step.fields);
@@ -142,7 +146,7 @@ done:
 /* The sum of the embeddings: "x". */
 static dt_status embed(onnx_graph *graph, const dt_checkpoint *c) {
     onnx_node(graph, "Gather", "tok", "tok_embed.weight input_ids", NULL);
-    if (export_is_gpt2(&c->shape)) {
+    if (c->shape.index_positions) {
         onnx_node(graph, "Gather", "pos", "pos_embed.weight index", NULL);
         onnx_node(graph, "Add", "x", "tok pos", NULL);
         return DT_OK;
@@ -248,7 +252,8 @@ static dt_status describe(onnx_graph *graph, const dt_checkpoint *c) {
     describe_index(graph);
     onnx_constant(graph, "into_heads", into, 1, 4);
     onnx_constant(graph, "out_of_heads", out_of, 1, 3);
-    onnx_constant_float(graph, "score_factor", (float)(1 / sqrt((double)s->C / (double)s->H)));
+    onnx_constant_float(graph, "score_factor",
+                        (float)(s->sharpness / sqrt((double)s->C / (double)s->H)));
     onnx_constant_float(graph, "never", -INFINITY);
     DT_TRY(embed(graph, c));
     for (size_t l = 0; l < s->L; l++) describe_layer(graph, l, x, x);
@@ -268,8 +273,7 @@ static dt_status describe(onnx_graph *graph, const dt_checkpoint *c) {
 /* The parameters that the graph has, and the family whose values they hold. */
 static bool takes(char name[EXPORT_NAME_MAX], export_family *values, const dt_export *to,
                   const dt_parameter *p) {
-    const bool gpt2 = export_is_gpt2(&to->checkpoint->shape);
-    *values = gpt2 ? EXPORT_GGUF : EXPORT_DTRAIN;
+    *values = to->checkpoint->shape.index_positions ? EXPORT_GGUF : EXPORT_DTRAIN;
     return export_name(name, *values, p) && export_name(name, EXPORT_DTRAIN, p);
 }
 

@@ -30,9 +30,10 @@ static bool turn_into_bytes(char *token) {
     char *to = token;
     const char *const end = token + strlen(token);
     for (const char *c = token; c < end;) {
+        /* A byte 0 ends the token, which is then empty, as it should. */
         const size_t length = dt_utf8_length(c, (size_t)(end - c));
         const int byte = length ? byte_of(c, length) : -1;
-        if (byte <= 0) return false;
+        if (byte < 0) return false;
         *to++ = (char)byte;
         c += length;
     }

@@ -68,8 +68,12 @@ done:
 /* ---- config.json and generation_config.json ---- */
 
 static void write_end(FILE *out, const dt_checkpoint *c) {
-    if (export_has_end(c)) {
-        fprintf(out, "  \"bos_token_id\": 0,\n  \"eos_token_id\": 0,\n  \"pad_token_id\": 0,\n");
+    const int32_t end = export_end(c);
+    if (end >= 0) {
+        fprintf(out,
+                "  \"bos_token_id\": %" PRId32 ",\n  \"eos_token_id\": %" PRId32
+                ",\n  \"pad_token_id\": %" PRId32 ",\n",
+                end, end, end);
     } else {
         fprintf(out, "  \"bos_token_id\": null,\n  \"eos_token_id\": null,\n");
     }
@@ -110,6 +114,8 @@ static dt_status write_dtrain_config(FILE *out, const dt_export *to) {
     const dt_checkpoint *c = to->checkpoint;
     const dt_model_shape *s = &c->shape;
     export_classes classes;
+    char positions[32];
+    dt_config_text(positions, sizeof positions, &c->config, dt_setting_find("positions"));
     DT_TRY(export_classes_find(&classes, c->tokenizer));
     fprintf(out, "{\n  \"architectures\": [\"DtrainForCausalLM\"],\n  \"model_type\": \"dtrain\",\n"
                  "  \"auto_map\": {\n    \"AutoConfig\": \"modeling_dtrain.DtrainConfig\",\n"
@@ -118,9 +124,10 @@ static dt_status write_dtrain_config(FILE *out, const dt_export *to) {
     fprintf(out,
             "  \"vocab_size\": %zu,\n  \"max_position_embeddings\": %zu,\n  \"hidden_size\": %zu,\n"
             "  \"num_hidden_layers\": %zu,\n  \"num_attention_heads\": %zu,\n  \"places\": %zu,\n"
-            "  \"counts_positions\": %s,\n",
-            s->V, s->T, s->C, s->L, s->H, s->P, s->no_positions ? "false" : "true");
+            "  \"positions\": \"%s\",\n  \"sharpness\": %.9g,\n",
+            s->V, s->T, s->C, s->L, s->H, s->P, positions, s->sharpness);
     write_ids(out, "digit_ids", &classes, EXPORT_DIGIT);
+    write_ids(out, "mark_ids", &classes, EXPORT_MARK);
     write_ids(out, "carry_ids", &classes, EXPORT_CARRY);
     write_ids(out, "addend_ids", &classes, EXPORT_ADDEND);
     fprintf(out, "  \"use_cache\": false,\n  \"torch_dtype\": \"float32\"\n}\n");
@@ -143,14 +150,12 @@ static dt_status write_vocabulary(FILE *out, const dt_tokenizer *tokenizer,
     dt_text text = {0};
     dt_status status = DT_OK;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer); i++) {
-        const char *token = dt_tokenizer_token(tokenizer, (int32_t)i);
-        if (kind == EXPORT_BYTES) {
-            dt_text_clear(&text);
-            DT_TRY_DONE(export_append_bytes(&text, token, strlen(token)));
-            token = text.bytes;
-        }
+        const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
+        dt_text_clear(&text);
+        DT_TRY_DONE(kind == EXPORT_BYTES ? export_append_bytes(&text, token.at, token.count)
+                                         : dt_text_append(&text, token.at, token.count));
         fputs(i ? ",\n      " : "\n      ", out);
-        dt_json_write_text(out, token);
+        dt_json_write_text(out, text.bytes);
         fprintf(out, ": %zu", i);
     }
 done:
@@ -168,9 +173,10 @@ dt_status export_write_tokenizer(FILE *out, const dt_export *to) {
     DT_TRY(export_vocabulary_find(&kind, tokenizer));
     fprintf(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
                  "  \"added_tokens\": [");
-    if (export_has_end(to->checkpoint)) {
-        fprintf(out, "{\"id\": 0, \"content\": ");
-        dt_json_write_text(out, dt_tokenizer_token(tokenizer, 0));
+    const int32_t end = export_end(to->checkpoint);
+    if (end >= 0) {
+        fprintf(out, "{\"id\": %" PRId32 ", \"content\": ", end);
+        dt_json_write_text(out, dt_tokenizer_token(tokenizer, end));
         fprintf(out, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
                      "\"normalized\": false, \"special\": true}");
     }
@@ -190,11 +196,12 @@ dt_status export_write_tokenizer(FILE *out, const dt_export *to) {
 dt_status export_write_tokenizer_config(FILE *out, const dt_export *to) {
     const dt_checkpoint *c = to->checkpoint;
     fprintf(out, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n");
-    if (export_has_end(c)) {
+    const int32_t end = export_end(c);
+    if (end >= 0) {
         static const char *const names[] = {"bos_token", "eos_token", "pad_token"};
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             fprintf(out, "  \"%s\": ", names[i]);
-            dt_json_write_text(out, dt_tokenizer_token(c->tokenizer, 0));
+            dt_json_write_text(out, dt_tokenizer_token(c->tokenizer, end));
             fprintf(out, ",\n");
         }
     }

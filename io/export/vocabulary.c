@@ -9,13 +9,13 @@
 dt_status export_vocabulary_find(export_vocabulary *kind, const dt_tokenizer *tokenizer) {
     *kind = EXPORT_CHARACTERS;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer); i++) {
-        const char *token = dt_tokenizer_token(tokenizer, (int32_t)i);
-        const size_t length = strlen(token);
-        if (dt_utf8_length(token, length) == length) continue;
-        DT_REQUIRE(length == 1, DT_ERR_ARG,
-                   "token %zu of the vocabulary, \"%s\", is more than a character; no format has "
+        const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
+        if ((int32_t)i == dt_tokenizer_end(tokenizer)) continue;
+        if (token.at[0] && dt_utf8_length(token.at, token.count) == token.count) continue;
+        DT_REQUIRE(token.count == 1, DT_ERR_ARG,
+                   "token %zu of the vocabulary, \"%.*s\", is more than a character; no format has "
                    "such vocabularies",
-                   i, token);
+                   i, (int)token.count, token.at);
         *kind = EXPORT_BYTES;
     }
     return DT_OK;
@@ -87,8 +87,9 @@ dt_status export_visit_merges(const dt_tokenizer *tokenizer, export_merge_visito
     prefixes p = {0};
     dt_status status = DT_OK;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && status == DT_OK; i++) {
-        const char *token = dt_tokenizer_token(tokenizer, (int32_t)i);
-        status = visit_character(&merge, &p, token, strlen(token), visit, context);
+        const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
+        if ((int32_t)i == dt_tokenizer_end(tokenizer)) continue;
+        status = visit_character(&merge, &p, token.at, token.count, visit, context);
     }
     dt_memory_free(&p.known);
     dt_text_destroy(&merge);

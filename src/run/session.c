@@ -91,8 +91,7 @@ static void tell_file(const char *name, const char *path, const dt_run_state *st
 
 /* Precision and sharpness of evaluation: those of the run unless others are given. If the backend
  * lacks bfloat16, only a given bfloat16 is an error. */
-static dt_status choose_model(dt_checkpoint *c, const dt_session *s,
-                                  const dt_overrides *given) {
+static dt_status choose_model(dt_checkpoint *c, const dt_session *s, const dt_overrides *given) {
     dt_config config = c->config;
     DT_TRY(dt_overrides_apply(&config, given));
     if (config.precision == DT_PRECISION_BFLOAT16 && s->bfloat16 == DT_NO_BFLOAT16 &&

@@ -61,7 +61,8 @@ static dt_status open_scene(scene *s, const options *o, size_t model) {
     c->config.heads = MODEL[model].heads;
     c->config.keep = 1;
     c->state = (dt_run_state){.step = STEPS, .best = -1, .best_step = -1};
-    DT_TRY(dt_tokenizer_create(&c->tokenizer, (dt_format)c->config.format, (dt_marks)c->config.marks));
+    DT_TRY(
+        dt_tokenizer_create(&c->tokenizer, (dt_format)c->config.format, (dt_marks)c->config.marks));
     DT_TRY(dt_model_shape_from(&c->shape, &c->config, dt_tokenizer_size(c->tokenizer)));
     DT_TRY(dt_layout_create(&c->layout, &c->shape));
     c->config.context = (int64_t)c->shape.T;

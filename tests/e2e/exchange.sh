@@ -82,8 +82,11 @@ exchange short_names other/model.safetensors
 expect_exit 0 "$dtrain" import other/model.safetensors --out other.run
 expect_exit 0 "$dtrain" export other.run --to other.st
 exchange same text.st/model.safetensors other.st/model.safetensors
-expect_exit 0 start alone eval other.run --text text.txt --count 16 --dump-logits other.json
-exchange close text.back.json other.json 0
+head -n 20 text.txt >some.txt
+for run in text.back other.run; do
+    expect_exit 0 start alone eval "$run" --text some.txt --count 16 --dump-logits "$run.some.json"
+done
+exchange close text.back.some.json other.run.some.json 0
 expect_exit 0 "$dtrain" ask other.run "Zeile"
 expect_exit 0 start 2 --init-from other.run --text text.txt --out other.tuned --steps 2 --batch 16 --log-level error
 for kind in F16 BF16; do

@@ -1,4 +1,5 @@
 /* Fuzzes files of tensors: what is accepted lies inside the file, and can be read. */
+#define _GNU_SOURCE /* memfd_create */
 #include "fuzz.h"
 
 #include <stdlib.h>

@@ -528,11 +528,12 @@ static void other_elements_are_refused(void **state) {
                    NULL, "int32");
     expect_refused(op->linear_backward(backend, none, f, none, i, none, f, f, 1, 1, 1, DT_IDENTITY),
                    NULL, "int32");
-    expect_refused(op->attention_forward(backend, f, f, i, &ids, 1, 1, 1.0f), "attention_", "int32");
+    expect_refused(op->attention_forward(backend, f, f, i, &ids, 1, 1, 1.0f), "attention_",
+                   "int32");
     expect_refused(op->attention_backward(backend, f, i, f, f, f, &ids, 1, 1), "attention_",
                    "int32");
-    expect_refused(op->attention_decode(backend, f, f, f, f, f, 1, 1, 1, 1, 1.0f), "attention_decode",
-                   "float32");
+    expect_refused(op->attention_decode(backend, f, f, f, f, f, 1, 1, 1, 1, 1.0f),
+                   "attention_decode", "float32");
     expect_refused(op->dropout(backend, f, f, i, &ids, 1, &dropout), "dropout", "int32");
     expect_refused(op->loss(backend, &score, none, i, &ids, 2, true), "loss", "int32");
     expect_refused(op->loss(backend, &score, none, f, &floats, 2, true), "loss", "float32");

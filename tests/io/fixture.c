@@ -63,7 +63,8 @@ void fixture_create(dt_checkpoint *checkpoint, fixture_size size) {
     config->digits = 2;
     config->lr = 1.0 / 3;
     config->checkpoint_every = (dt_cadence){.seconds = 600};
-    must(dt_tokenizer_create(&checkpoint->tokenizer, (dt_format)config->format, (dt_marks)config->marks));
+    must(dt_tokenizer_create(&checkpoint->tokenizer, (dt_format)config->format,
+                             (dt_marks)config->marks));
     must(dt_model_shape_from(&checkpoint->shape, config, dt_tokenizer_size(checkpoint->tokenizer)));
     must(dt_layout_create(&checkpoint->layout, &checkpoint->shape));
     float **const block[] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v,

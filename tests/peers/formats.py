@@ -7,10 +7,14 @@ import sys
 import numpy as np
 
 
-def logits_of(path):
+def logits_of(path, documents=False):
     """What eval --dump-logits has written: texts, their tokens without the last one, and logits for each token."""
     told = json.loads(pathlib.Path(path).read_text())
-    return told["problems"], told["tokens"], [np.array(rows) for rows in told["logits"]]
+    rows = [row for row in zip(told["problems"], told["tokens"], map(np.array, told["logits"]), strict=True)
+            # Where a document ends dtrain begins anew, other programs do not.
+            if documents or "<|endoftext|>" not in row[0]]
+    assert len(rows) >= 8, len(rows)
+    return zip(*rows)
 
 
 def farthest(found, expected):
@@ -59,7 +63,7 @@ def tokenizer(folder, dumped):
     """Hugging Face's tokenizer gives the same ids, and the text back."""
     from tokenizers import Tokenizer
     reader = Tokenizer.from_file(f"{folder}/tokenizer.json")
-    texts, tokens, _ = logits_of(dumped)
+    texts, tokens, _ = logits_of(dumped, True)
     for text, ids in zip(texts, tokens, strict=True):
         if "\ufffd" in text:
             continue # a window that ends inside a character, which JSON cannot hold

@@ -17,16 +17,18 @@ peer() {
 # In places there are letters of all classes: digits, carries, and what these are added to.
 tiny=(--layers 2 --width 64 --heads 2 --batch 32 --steps 40 --warmup 4 --lr 5e-3 --eval-examples 64 --log-level error)
 for i in {1..400}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$((i * 7919))"; done >text.txt
-declare -A settings=([places]="--positions learned" [unplaced]="--positions none" [plain]="--positions index --format plain"
+for i in {1..200}; do printf 'Zeile %d und noch mehr von ihr, %d Worte.\n<|endoftext|>\n' "$((i * 7919))" "$i"; done >documents.txt
+declare -A settings=([places]="--positions learned" [unplaced]="--positions none" [marked]="--marks start --sharpness 2"
+    [sharpened]="--positions index --sharpness 1.5" [plain]="--positions index --format plain" [documents]="--text documents.txt --context 24"
     [chars]="--text text.txt --context 48" [bytes]="--text text.txt --context 48 --tokenizer bytes")
-for run in places unplaced plain chars bytes; do
+for run in places unplaced marked sharpened plain documents chars bytes; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --out "$run"
     expect_exit 0 start alone eval "$run" --count 32 --dump-logits "$run.json"
     expect_exit 0 "$dtrain" export "$run" --to "$run.onnx" --format onnx
     peer onnx "$run.onnx" "$run.json"
     peer tokenizer "$run.onnx" "$run.json"
-    [[ $run != *place* ]] || continue
+    [[ $run != *place* && $run != *ed ]] || continue
     expect_exit 0 "$dtrain" export "$run" --to "$run.st"
     peer safetensors "$run.st" "$run.json"
     for quant in f32 q8_0 q4_0; do
@@ -37,7 +39,7 @@ for run in places unplaced plain chars bytes; do
     peer llama "$run.f32" "$run.json" 1e-2
     peer llama "$run.q8_0" "$run.json" 0.2
     peer llama "$run.q4_0" "$run.json" 2
-    [[ $run != plain ]] || continue
+    [[ $run == chars || $run == bytes ]] || continue
     for i in {1..200}; do printf 'Zeile %d\n' "$((i * 31))"; done >beginnings
     expect_exit 0 "$dtrain" ask "$run" <beginnings
     cp out answers

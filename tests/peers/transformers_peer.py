@@ -15,7 +15,7 @@ def opened(folder):
     own = pathlib.Path(folder, "modeling_dtrain.py").exists()
     model, told = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=own, output_loading_info=True)
     assert not any(told[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), told
-    return model.eval(), AutoTokenizer.from_pretrained(folder)
+    return model.eval(), AutoTokenizer.from_pretrained(folder, trust_remote_code=own)
 
 
 def logits(folder, dumped):

@@ -10,8 +10,8 @@
 typedef struct {
     size_t L, C, H, F, V, T, P;
     double dropout;
-    double sharpness; /* factor of attention's scores where the model answers; 0: as in training */
-    bool no_positions;    /* pos_embed has one row, for all tokens */
+    double sharpness;  /* factor of attention's scores where the model answers; 0: as in training */
+    bool no_positions; /* pos_embed has one row, for all tokens */
     bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
     bool bfloat16;        /* the operands of products; otherwise float32 */
