@@ -1,6 +1,7 @@
 /* Barriers and the small exchanges of every step. */
 #include <limits.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <time.h>
 
 #include "dtrain/core/memory.h"
@@ -85,6 +86,20 @@ dt_status dt_comm_gather(dt_comm *comm, double *all, double mine) {
         return DT_OK;
     }
     return DT_MPI(MPI_Allgather(&mine, 1, MPI_DOUBLE, all, 1, MPI_DOUBLE, comm->all));
+}
+
+dt_status dt_comm_gather_rows(dt_comm *comm, double *all, const double *row, size_t count) {
+    DT_REQUIRE(count <= INT_MAX, DT_ERR_INTERNAL, "%zu values do not fit MPI's counts", count);
+    if (comm->size == 1) {
+        memcpy(all, row, count * sizeof *row);
+        return DT_OK;
+    }
+    /* What was stored in a shared window before is seen by rank 0 after. */
+    atomic_thread_fence(memory_order_seq_cst);
+    DT_TRY(
+        DT_MPI(MPI_Gather(row, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, 0, comm->all)));
+    atomic_thread_fence(memory_order_seq_cst);
+    return DT_OK;
 }
 
 void dt_shard_range(size_t *begin, size_t *end, size_t shards, size_t size, size_t rank) {

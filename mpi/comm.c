@@ -233,6 +233,7 @@ size_t dt_comm_rank(const dt_comm *comm) { return comm->rank; }
 size_t dt_comm_size(const dt_comm *comm) { return comm->size; }
 size_t dt_comm_node(const dt_comm *comm) { return comm->node; }
 size_t dt_comm_nodes(const dt_comm *comm) { return comm->nodes; }
+size_t dt_comm_first_rank(const dt_comm *comm, size_t node) { return comm->first[node]; }
 size_t dt_comm_local_rank(const dt_comm *comm) { return comm->local_rank; }
 size_t dt_comm_local_size(const dt_comm *comm) { return comm->local_size; }
 const char *dt_comm_library(const dt_comm *comm) { return comm->library; }

@@ -1,6 +1,5 @@
-/* Moves bytes between nodes and adds them here, since MPI's own sums have an order of their own:
-   each node gets its part of every node's partial sums, adds them, and sends the sum to all others.
-   That is as few bytes as any all-reduce sends, for any number of nodes. */
+/* Follows the routes of several stretches at once, since MPI's own sums have an order of their own.
+   A stretch waits for one message at a time; meanwhile the others go on. */
 #include "exchange.h"
 
 #include <limits.h>
@@ -10,111 +9,81 @@
 #include "internal.h"
 #include "tree.h"
 
-/* Stretches that can be under way at once: each advances by one stage at most per call of
-   dt_exchange_progress, and the network should not be idle between two calls. */
+/* Stretches that can be under way at once: the network should not be idle while a stretch waits. */
 enum { STRETCHES = 8 };
 
+/* Tags that every MPI has. */
+enum { TAGS = 32768 };
+
+/* A stretch under way. */
 typedef struct {
-    size_t begin, end;
-    float *received; /* (leaves, longest part); own leaves' rows stay untouched */
-    /* With bfloat16, else NULL: what is received for `received`, and what is sent and the
-     * sums that are received. */
-    uint16_t *arrived; /* (leaves, longest part) */
-    uint16_t *packed;  /* (own leaves, longest) */
-    MPI_Request *request;
-    int requests;
-} stretch;
+    dt_stretch stretch;
+    const dt_route *route;
+    float *const *own;
+    size_t owns;
+    bool rounded;      /* floats travel as bfloat16 */
+    size_t at;         /* the next step */
+    size_t looked;     /* receives before this step have been posted */
+    float *buffer;     /* (buffers, longest) */
+    MPI_Request *come; /* (buffers + 1) what is received into each buffer, and the whole sum */
+    MPI_Request *sent; /* (messages) */
+    int sends;
+    size_t parts;
+    /* With bfloat16, else NULL. The sum as it travels is the last of `packed`. */
+    uint16_t *arrived; /* (buffers, longest) */
+    uint16_t *packed;  /* (messages + 1, longest) */
+} task;
 
 struct dt_exchange {
     dt_exchange_plan plan;
-    size_t nodes, node;
-    size_t *first; /* (nodes + 1) which leaves are each node's */
-    dt_tree_plan tree;
-    const float **leaf;   /* (leaves) */
-    size_t part;          /* floats of the longest part of a stretch */
-    float *received;      /* (STRETCHES, leaves, part) */
-    uint16_t *arrived;    /* (STRETCHES, leaves, part) */
-    uint16_t *packed;     /* (STRETCHES, own leaves, longest) */
-    MPI_Request *request; /* (STRETCHES, requests at most) */
-    stretch stretch[STRETCHES];
-    /* How many stretches have begun to collect every node's part, how many have been added and
-       begun to spread the sums, and how many are done: one after the other. */
-    size_t started, added, done;
+    task task[STRETCHES];
+    size_t started, done; /* stretches, one after the other */
+    float *buffer;        /* of all tasks */
+    uint16_t *arrived, *packed;
+    MPI_Request *come, *sent;
+    int *index;     /* room for the numbers of those that have come */
+    size_t waiting; /* messages that have not come */
+    double bytes;
 };
 
-typedef struct {
-    size_t begin, end;
-} range;
-
-/* The part of a stretch that a node adds, in whole blocks. */
-static range part_of(const dt_exchange *x, const stretch *s, size_t node) {
-    size_t begin, end;
-    dt_shard_range(&begin, &end, (s->end - s->begin) / x->plan.block, x->nodes, node);
-    return (range){s->begin + begin * x->plan.block, s->begin + end * x->plan.block};
-}
-
-static size_t own_leaves(const dt_exchange *x) { return x->first[x->node + 1] - x->first[x->node]; }
-
-static dt_status plan_tree(dt_exchange *x) {
-    const size_t *shard = x->plan.shard;
-    for (size_t node = 0; node < x->nodes; node++) {
-        x->first[node + 1] = x->first[node] + dt_tree_cover(NULL, shard[node], shard[node + 1]);
-    }
-    dt_subtree *leaf;
-    DT_TRY(dt_memory_alloc(&leaf, x->first[x->nodes], sizeof *leaf, "plan of the node exchange"));
-    for (size_t node = 0; node < x->nodes; node++) {
-        dt_tree_cover(leaf + x->first[node], shard[node], shard[node + 1]);
-    }
-    const dt_status status = dt_tree_plan_create(&x->tree, leaf, x->first[x->nodes]);
-    dt_memory_free(&leaf);
-    return status;
-}
-
-static dt_status allocate_buffers(dt_exchange *x) {
+static dt_status allocate(dt_exchange *x) {
     const char *what = "buffers between nodes";
-    const size_t leaves = x->tree.leaves, own = own_leaves(x), others = x->nodes - 1;
-    const size_t requests = dt_max_size(leaves - own + own * others, 2 * others);
-    DT_REQUIRE(requests <= INT_MAX, DT_ERR_INTERNAL, "%zu messages at once are too many for MPI",
-               requests);
-    DT_TRY(dt_memory_alloc(&x->leaf, leaves, sizeof *x->leaf, what));
-    DT_TRY(dt_memory_alloc(&x->request, STRETCHES * requests, sizeof *x->request, what));
-    DT_TRY(dt_memory_alloc(&x->received, STRETCHES * leaves, x->part * sizeof(float), what));
-    for (size_t i = 0; i < STRETCHES; i++) {
-        x->stretch[i].request = x->request + i * requests;
-        x->stretch[i].received = x->received + i * leaves * x->part;
+    const dt_exchange_plan *p = &x->plan;
+    const size_t buffers = p->buffers, come = buffers + 1, sent = p->messages;
+    DT_REQUIRE(p->longest <= INT_MAX && STRETCHES * come <= INT_MAX && sent <= INT_MAX,
+               DT_ERR_INTERNAL, "%zu floats and %zu messages are too many for MPI", p->longest,
+               sent);
+    DT_TRY(dt_memory_alloc(&x->come, STRETCHES * come, sizeof *x->come, what));
+    DT_TRY(dt_memory_alloc(&x->index, STRETCHES * come, sizeof *x->index, what));
+    DT_TRY(dt_memory_alloc(&x->sent, STRETCHES * sent + 1, sizeof *x->sent, what));
+    DT_TRY(
+        dt_memory_alloc(&x->buffer, STRETCHES * buffers + 1, p->longest * sizeof *x->buffer, what));
+    if (p->transport == DT_TRANSPORT_BFLOAT16) {
+        const size_t bytes = p->longest * sizeof(uint16_t);
+        DT_TRY(dt_memory_alloc(&x->arrived, STRETCHES * buffers + 1, bytes, what));
+        DT_TRY(dt_memory_alloc(&x->packed, STRETCHES * (sent + 1), bytes, what));
     }
-    if (x->plan.transport == DT_TRANSPORT_FLOAT32) return DT_OK;
-    const size_t longest = x->plan.longest;
-    DT_TRY(dt_memory_alloc(&x->arrived, STRETCHES * leaves, x->part * sizeof(uint16_t), what));
-    DT_TRY(dt_memory_alloc(&x->packed, STRETCHES * own, longest * sizeof(uint16_t), what));
+    for (size_t i = 0; i < STRETCHES * come; i++) x->come[i] = MPI_REQUEST_NULL;
     for (size_t i = 0; i < STRETCHES; i++) {
-        x->stretch[i].arrived = x->arrived + i * leaves * x->part;
-        x->stretch[i].packed = x->packed + i * own * longest;
+        task *t = &x->task[i];
+        t->come = x->come + i * come;
+        t->sent = x->sent + i * sent;
+        t->buffer = x->buffer + i * buffers * p->longest;
+        if (!x->packed) continue;
+        t->arrived = x->arrived + i * buffers * p->longest;
+        t->packed = x->packed + i * (sent + 1) * p->longest;
     }
     return DT_OK;
 }
 
 dt_status dt_exchange_create(dt_exchange **exchange, const dt_exchange_plan *plan) {
     *exchange = NULL;
-    int nodes, node;
-    DT_TRY(DT_MPI(MPI_Comm_size(plan->lane, &nodes)));
-    DT_TRY(DT_MPI(MPI_Comm_rank(plan->lane, &node)));
     dt_exchange *made;
     DT_TRY(dt_memory_alloc(&made, 1, sizeof *made, "plan of the node exchange"));
-    *made = (dt_exchange){.plan = *plan, .nodes = (size_t)nodes, .node = (size_t)node};
-    const size_t blocks = plan->longest / plan->block;
-    made->part = dt_round_up(blocks, made->nodes) / made->nodes * plan->block;
-    dt_status status;
-    DT_REQUIRE_DONE(made->part <= INT_MAX, DT_ERR_INTERNAL,
-                    "parts of %zu floats are too long for one message", made->part);
-    DT_TRY_DONE(dt_memory_alloc(&made->first, made->nodes + 1, sizeof *made->first,
-                                "plan of the node exchange"));
-    DT_TRY_DONE(plan_tree(made));
-    DT_TRY_DONE(allocate_buffers(made));
+    made->plan = *plan;
+    const dt_status status = allocate(made);
+    if (status != DT_OK) dt_exchange_destroy(&made);
     *exchange = made;
-    return DT_OK;
-done:
-    dt_exchange_destroy(&made);
     return status;
 }
 
@@ -123,168 +92,201 @@ void dt_exchange_destroy(dt_exchange **exchange) {
     if (!x) return;
     dt_memory_free(&x->packed);
     dt_memory_free(&x->arrived);
-    dt_memory_free(&x->received);
-    dt_memory_free(&x->request);
-    dt_memory_free(&x->leaf);
-    dt_tree_plan_destroy(&x->tree);
-    dt_memory_free(&x->first);
+    dt_memory_free(&x->buffer);
+    dt_memory_free(&x->sent);
+    dt_memory_free(&x->index);
+    dt_memory_free(&x->come);
     dt_memory_free(exchange);
 }
 
-static stretch *stretch_at(dt_exchange *x, size_t number) {
-    return &x->stretch[number % STRETCHES];
+size_t dt_exchange_mover(const size_t *first, const dt_stretch *stretch, size_t node) {
+    if (node == stretch->owner) return stretch->mover;
+    return first[node] + stretch->number % (first[node + 1] - first[node]);
 }
 
-/* Messages of different stretches are told apart, as those of their two stages are. */
-static int tag_of(const dt_exchange *x, const stretch *s, size_t leaf) {
-    return (int)((size_t)(s - x->stretch) * (DT_COVER_MAX + 1) + leaf);
+/* ---- messages ---- */
+
+static size_t length_of(const task *t) { return t->stretch.end - t->stretch.begin; }
+
+static MPI_Datatype type_of(const task *t) { return t->rounded ? MPI_UINT16_T : MPI_FLOAT; }
+
+static int tag_of(const task *t) { return (int)(t->stretch.number % TAGS); }
+
+static int rank_on(const dt_exchange *x, const task *t, size_t node) {
+    return (int)dt_exchange_mover(x->plan.first, &t->stretch, node);
 }
 
-static MPI_Datatype type_of(const stretch *s) { return s->packed ? MPI_UINT16_T : MPI_FLOAT; }
-
-/* `count` numbers as they travel. */
-static dt_status send(dt_exchange *x, stretch *s, const void *from, size_t count, size_t to,
-                      int tag) {
-    if (count == 0) return DT_OK;
-    return DT_MPI(MPI_Isend(from, (int)count, type_of(s), (int)to, tag, x->plan.lane,
-                            &s->request[s->requests++]));
+static float *value_at(const dt_exchange *x, const task *t, size_t value) {
+    if (value < t->owns) return t->own[value] + t->stretch.begin;
+    return t->buffer + (value - t->owns) * x->plan.longest;
 }
 
-static dt_status receive(dt_exchange *x, stretch *s, void *to, size_t count, size_t from, int tag) {
-    if (count == 0) return DT_OK;
-    return DT_MPI(MPI_Irecv(to, (int)count, type_of(s), (int)from, tag, x->plan.lane,
-                            &s->request[s->requests++]));
+static uint16_t *packed_sum(const dt_exchange *x, const task *t) {
+    return t->packed + x->plan.messages * x->plan.longest;
 }
 
-/* Where another node's leaf arrives, by its number among all. */
-static void *arrival(const dt_exchange *x, const stretch *s, size_t leaf) {
-    if (s->packed) return s->arrived + leaf * x->part;
-    return s->received + leaf * x->part;
+static dt_status send(dt_exchange *x, task *t, const void *from, size_t node) {
+    const size_t count = length_of(t);
+    x->bytes += (double)(count * (t->rounded ? sizeof(uint16_t) : sizeof(float)));
+    return DT_MPI(MPI_Isend(from, (int)count, type_of(t), rank_on(x, t, node), tag_of(t),
+                            x->plan.all, &t->sent[t->sends++]));
 }
 
-static uint16_t *packed_at(const dt_exchange *x, const stretch *s, size_t leaf, range r) {
-    return s->packed + leaf * x->plan.longest + (r.begin - s->begin);
+static dt_status receive(dt_exchange *x, task *t, void *to, size_t node, MPI_Request *request) {
+    x->waiting++;
+    return DT_MPI(MPI_Irecv(to, (int)length_of(t), type_of(t), rank_on(x, t, node), tag_of(t),
+                            x->plan.all, request));
 }
 
-/* A part of an own leaf, to be sent. */
-static const void *departure(const dt_exchange *x, const stretch *s, size_t leaf, range r) {
-    const float *from = x->plan.own[leaf] + r.begin;
-    if (!s->packed) return from;
-    uint16_t *packed = packed_at(x, s, leaf, r);
-    dt_bfloat16_pack(packed, from, r.end - r.begin);
-    return packed;
+static dt_status have_left(bool *all, task *t) {
+    int left = 1;
+    if (t->sends > 0) DT_TRY(DT_MPI(MPI_Testall(t->sends, t->sent, &left, MPI_STATUSES_IGNORE)));
+    if (left) t->sends = 0;
+    *all = left;
+    return DT_OK;
 }
 
-/* A part of the sum, to be sent or received. */
-static void *sum_at(const dt_exchange *x, const stretch *s, range r) {
-    if (s->packed) return packed_at(x, s, 0, r);
-    return x->plan.result + r.begin;
-}
+/* ---- steps ---- */
 
-/* Between this node and another: its leaves of this node's part, and this node's leaves of its
- * part. */
-static dt_status collect(dt_exchange *x, stretch *s, size_t other) {
-    const range mine = part_of(x, s, x->node), theirs = part_of(x, s, other);
-    for (size_t leaf = x->first[other]; leaf < x->first[other + 1]; leaf++) {
-        const int tag = tag_of(x, s, leaf - x->first[other]);
-        DT_TRY(receive(x, s, arrival(x, s, leaf), mine.end - mine.begin, other, tag));
-    }
-    for (size_t leaf = 0; leaf < own_leaves(x); leaf++) {
-        DT_TRY(send(x, s, departure(x, s, leaf, theirs), theirs.end - theirs.begin, other,
-                    tag_of(x, s, leaf)));
+/* Post what is to come into buffers that are free, in the order of the steps. */
+static dt_status post(dt_exchange *x, task *t) {
+    for (; t->looked < t->route->steps; t->looked++) {
+        const dt_route_step *step = &t->route->step[t->looked];
+        if (step->kind == DT_ROUTE_TAKE) return DT_OK; /* in its turn */
+        if (step->kind != DT_ROUTE_RECEIVE) continue;
+        if (step->after > t->at) return DT_OK;
+        const size_t buffer = step->left - t->owns;
+        void *to = t->rounded ? (void *)(t->arrived + buffer * x->plan.longest)
+                              : (void *)value_at(x, t, step->left);
+        DT_TRY(receive(x, t, to, step->node, &t->come[buffer]));
     }
     return DT_OK;
 }
 
-/* The sums of this node's part and of the other's. */
-static dt_status spread(dt_exchange *x, stretch *s, size_t other) {
-    const range mine = part_of(x, s, x->node), theirs = part_of(x, s, other);
-    const int tag = tag_of(x, s, DT_COVER_MAX);
-    DT_TRY(receive(x, s, sum_at(x, s, theirs), theirs.end - theirs.begin, other, tag));
-    return send(x, s, sum_at(x, s, mine), mine.end - mine.begin, other, tag);
+static void unpack(const dt_exchange *x, const task *t, size_t value) {
+    const size_t buffer = value - t->owns;
+    dt_bfloat16_unpack(value_at(x, t, value), t->arrived + buffer * x->plan.longest, length_of(t));
 }
 
-/* Start messages of one kind with everyone, each node beginning with another neighbour. */
-static dt_status post(dt_exchange *x, stretch *s,
-                      dt_status (*pair)(dt_exchange *, stretch *, size_t)) {
-    s->requests = 0;
-    for (size_t i = 1; i < x->nodes; i++) DT_TRY(pair(x, s, (x->node + i) % x->nodes));
+static void add(const dt_exchange *x, const task *t, const dt_route_step *step, double *adding) {
+    const double start = dt_clock();
+    const float *const part[] = {value_at(x, t, step->left), value_at(x, t, step->right)};
+    dt_tree_fold(value_at(x, t, step->sum), part, 1, length_of(t));
+    *adding += dt_clock() - start;
+}
+
+static dt_status send_part(dt_exchange *x, task *t, const dt_route_step *step) {
+    const float *from = value_at(x, t, step->left);
+    if (!t->rounded) return send(x, t, from, step->node);
+    uint16_t *packed = t->packed + t->parts++ * x->plan.longest;
+    dt_bfloat16_pack(packed, from, length_of(t));
+    return send(x, t, packed, step->node);
+}
+
+static void *sum_at(const dt_exchange *x, const task *t) {
+    return t->rounded ? (void *)packed_sum(x, t) : (void *)value_at(x, t, 0);
+}
+
+static void unpack_sum(const dt_exchange *x, const task *t) {
+    if (t->rounded) dt_bfloat16_unpack(value_at(x, t, 0), packed_sum(x, t), length_of(t));
+}
+
+static void round_sum(const dt_exchange *x, const task *t) {
+    if (t->rounded) dt_bfloat16_pack(packed_sum(x, t), value_at(x, t, 0), length_of(t));
+    unpack_sum(x, t);
+}
+
+/* *done: the whole sum is here. */
+static dt_status take(bool *done, dt_exchange *x, task *t, const dt_route_step *step) {
+    MPI_Request *request = &t->come[x->plan.buffers];
+    if (t->looked > t->at) { /* it has been posted */
+        *done = *request == MPI_REQUEST_NULL;
+        if (*done) unpack_sum(x, t);
+        return DT_OK;
+    }
+    bool left;
+    *done = false;
+    DT_TRY(have_left(&left, t));
+    if (!left) return DT_OK;
+    t->looked = t->at + 1;
+    return receive(x, t, sum_at(x, t), step->node, request);
+}
+
+/* *done: it is, and the next one can follow. */
+static dt_status do_step(bool *done, dt_exchange *x, task *t, double *adding) {
+    const dt_route_step *step = &t->route->step[t->at];
+    *done = true;
+    switch (step->kind) {
+    case DT_ROUTE_RECEIVE:
+        *done = t->looked > t->at && t->come[step->left - t->owns] == MPI_REQUEST_NULL;
+        if (*done && t->rounded) unpack(x, t, step->left);
+        return DT_OK;
+    case DT_ROUTE_ADD:
+        if (step->waits) DT_TRY(have_left(done, t));
+        if (*done) add(x, t, step, adding);
+        return DT_OK;
+    case DT_ROUTE_SEND: return send_part(x, t, step);
+    case DT_ROUTE_ROUND: round_sum(x, t); return DT_OK;
+    case DT_ROUTE_TAKE: return take(done, x, t, step);
+    case DT_ROUTE_GIVE: return send(x, t, sum_at(x, t), step->node);
+    }
     return DT_OK;
 }
 
-static bool is_own(const dt_exchange *x, size_t leaf) {
-    return leaf >= x->first[x->node] && leaf < x->first[x->node + 1];
+static dt_status go_on(dt_exchange *x, task *t, double *adding) {
+    bool done = true;
+    while (done) {
+        DT_TRY(post(x, t));
+        if (t->at == t->route->steps) return DT_OK;
+        DT_TRY(do_step(&done, x, t, adding));
+        t->at += done;
+    }
+    return DT_OK;
 }
 
-/* This node's part of all leaves. What the others will get rounded is rounded here, too. */
-static void add(dt_exchange *x, const stretch *s) {
-    const range mine = part_of(x, s, x->node);
-    const size_t count = mine.end - mine.begin;
-    for (size_t leaf = 0; leaf < x->tree.leaves; leaf++) {
-        float *received = s->received + leaf * x->part;
-        if (is_own(x, leaf)) {
-            x->leaf[leaf] = x->plan.own[leaf - x->first[x->node]] + mine.begin;
-            continue;
-        }
-        if (s->packed) dt_bfloat16_unpack(received, s->arrived + leaf * x->part, count);
-        x->leaf[leaf] = received;
-    }
-    float *root = x->plan.result + mine.begin;
-    dt_tree_sum(&x->tree, &root, x->leaf, count);
-    if (!s->packed) return;
-    dt_bfloat16_pack(packed_at(x, s, 0, mine), root, count);
-    dt_bfloat16_unpack(root, packed_at(x, s, 0, mine), count);
-}
+/* ---- stretches ---- */
 
-/* The sums of the other nodes have come. */
-static void take_sums(dt_exchange *x, const stretch *s) {
-    if (!s->packed) return;
-    for (size_t node = 0; node < x->nodes; node++) {
-        const range r = part_of(x, s, node);
-        if (node == x->node) continue;
-        dt_bfloat16_unpack(x->plan.result + r.begin, packed_at(x, s, 0, r), r.end - r.begin);
-    }
-}
+static task *task_at(dt_exchange *x, size_t number) { return &x->task[number % STRETCHES]; }
 
 bool dt_exchange_has_room(const dt_exchange *x) { return x->started - x->done < STRETCHES; }
 
 bool dt_exchange_is_idle(const dt_exchange *x) { return x->done == x->started; }
 
-dt_status dt_exchange_start(dt_exchange *x, size_t begin, size_t end) {
-    DT_REQUIRE(dt_exchange_has_room(x) && end - begin <= x->plan.longest, DT_ERR_INTERNAL,
-               "elements %zu to %zu do not fit what is under way between the nodes", begin, end);
-    stretch *s = stretch_at(x, x->started++);
-    s->begin = begin;
-    s->end = end;
-    return post(x, s, collect);
-}
+double dt_exchange_sent(const dt_exchange *x) { return x->bytes; }
 
-static dt_status have_come(bool *all, stretch *s) {
-    int arrived;
-    DT_TRY(DT_MPI(MPI_Testall(s->requests, s->request, &arrived, MPI_STATUSES_IGNORE)));
-    *all = arrived;
-    return DT_OK;
+dt_status dt_exchange_start(dt_exchange *x, const dt_stretch *stretch, const dt_route *route,
+                            float *const *own, size_t owns, bool exact) {
+    DT_REQUIRE(dt_exchange_has_room(x) && stretch->end - stretch->begin <= x->plan.longest,
+               DT_ERR_INTERNAL,
+               "elements %zu to %zu do not fit what is under way between the nodes", stretch->begin,
+               stretch->end);
+    task *t = task_at(x, x->started++);
+    t->stretch = *stretch;
+    t->route = route;
+    t->own = own;
+    t->owns = owns;
+    t->rounded = !exact && x->plan.transport == DT_TRANSPORT_BFLOAT16;
+    t->at = t->looked = t->parts = 0;
+    t->sends = 0;
+    double adding = 0; /* nothing has come yet */
+    return go_on(x, t, &adding);
 }
 
 /* A test that fails may cost as much as a turn of another process, where there are more of them
-   than processors: so only the oldest stretch of each stage is looked at. */
+   than processors: so all messages are looked at in one call. */
 dt_status dt_exchange_progress(dt_exchange *x, double *adding) {
-    bool come = true;
-    while (x->added < x->started) {
-        stretch *s = stretch_at(x, x->added);
-        DT_TRY(have_come(&come, s));
-        if (!come) break;
-        const double start = dt_clock();
-        add(x, s);
-        *adding += dt_clock() - start;
-        DT_TRY(post(x, s, spread));
-        x->added++;
+    if (x->waiting > 0) {
+        const size_t requests = STRETCHES * (x->plan.buffers + 1);
+        int come;
+        DT_TRY(DT_MPI(MPI_Testsome((int)requests, x->come, &come, x->index, MPI_STATUSES_IGNORE)));
+        if (come != MPI_UNDEFINED) x->waiting -= (size_t)come;
     }
-    while (x->done < x->added) {
-        stretch *s = stretch_at(x, x->done);
-        DT_TRY(have_come(&come, s));
-        if (!come) break;
-        take_sums(x, s);
+    for (size_t i = x->done; i < x->started; i++) DT_TRY(go_on(x, task_at(x, i), adding));
+    while (x->done < x->started) {
+        task *t = task_at(x, x->done);
+        bool left = t->at == t->route->steps;
+        if (left) DT_TRY(have_left(&left, t));
+        if (!left) break;
         x->done++;
     }
     return DT_OK;

@@ -1,42 +1,61 @@
-/* Sums stretches of the gradient over nodes, among the ranks that own them on each node, while
- * their callers do something else. */
+/* Moves stretches of floats between nodes, and adds them on the way, while its callers do something
+ * else. */
 #ifndef DT_MPI_EXCHANGE_H
 #define DT_MPI_EXCHANGE_H
 
 #include <mpi.h>
 
-#include "dtrain/mpi/comm.h"
+#include "route.h"
 
 typedef struct dt_exchange dt_exchange;
 
-/* What an exchange works on. Sizes are in floats. */
+/* A stretch, which one rank of each node moves. */
 typedef struct {
-    MPI_Comm lane;       /* the stretches' owner of every node, in the order of nodes */
-    const size_t *shard; /* (nodes + 1) first shard of each node, then their number */
-    float *const *own;   /* this node's partial sums, by the cover of its shards: element 0 */
-    float *result;       /* element 0 of the sum; may be one of own */
-    size_t block;        /* stretches are multiples of it */
+    size_t begin, end; /* elements */
+    size_t number;     /* messages of different stretches under way are told apart by it */
+    size_t owner;      /* the node whose sum it is */
+    size_t mover;      /* the rank that moves it on that node */
+} dt_stretch;
+
+/* Sizes are in floats. */
+typedef struct {
+    MPI_Comm all;
+    const size_t *first; /* (nodes + 1) first rank of each node, then the number of ranks */
     size_t longest;      /* stretch */
+    size_t buffers;      /* of a route at most */
+    size_t messages;     /* that a route sends at most */
     dt_transport transport;
 } dt_exchange_plan;
 
-/* Not collective. lane, own and result stay the caller's, and must outlive it. */
+/* Not collective. all and first stay the caller's, and must outlive it. */
 dt_status dt_exchange_create(dt_exchange **exchange, const dt_exchange_plan *plan);
 void dt_exchange_destroy(dt_exchange **exchange);
+
+/* The rank that moves a stretch on a node. */
+size_t dt_exchange_mover(const size_t *first, const dt_stretch *stretch, size_t node);
 
 /* Whether another stretch can be started; if not, dt_exchange_progress makes room in time. */
 bool dt_exchange_has_room(const dt_exchange *exchange);
 
-/* Sum elements begin … end in tree order into result, with the same bits on all nodes; own may not
- * change before that is done. The ranks of a lane start the same stretches in the same order. Does
- * not wait for them. */
-dt_status dt_exchange_start(dt_exchange *exchange, size_t begin, size_t end);
+/**
+ * Take a stretch along its route. Does not wait.
+ *
+ * All ranks that move some of the same stretches start them in the same order.
+ * @param own    element 0 of this node's partial sums; the sum of the stretch replaces own[0], the
+ *   others get any values. Neither may change before it is done
+ * @param exact  nothing is rounded on the way: not the plan's transport, but float32
+ */
+dt_status dt_exchange_start(dt_exchange *exchange, const dt_stretch *stretch, const dt_route *route,
+                            float *const *own, size_t owns, bool exact);
 
 /* Take what has arrived one step further; MPI moves nothing between two calls of its own. Does not
  * wait. Seconds spent adding are added to *adding. */
 dt_status dt_exchange_progress(dt_exchange *exchange, double *adding);
 
-/* Whether all that was started is summed. */
+/* Whether all that was started is done. */
 bool dt_exchange_is_idle(const dt_exchange *exchange);
+
+/* Bytes sent so far. */
+double dt_exchange_sent(const dt_exchange *exchange);
 
 #endif

@@ -47,9 +47,4 @@ size_t dt_window_space(void);
 dt_status dt_window_create_touched(dt_window **window, dt_comm *comm, size_t bytes, size_t begin,
                                    size_t end, const char *what);
 
-/* dt_reducer_create with messages of so many floats between nodes; 0: as suits the gradient. */
-dt_status dt_reducer_create_limited(dt_reducer **reducer, dt_comm *comm, size_t count,
-                                    size_t shards, size_t block, dt_transport transport,
-                                    size_t message);
-
 #endif

@@ -1,21 +1,37 @@
 /* Keeps a rank's gradients in the node's window, and sums those of all ranks in one canonical
  * order: at once when all are there, or between nodes from the end on, as far as they are final. */
+#include <limits.h>
 #include <sched.h>
 
 #include "dtrain/core/memory.h"
 #include "exchange.h"
 #include "frontier.h"
 #include "internal.h"
+#include "route.h"
 #include "tree.h"
 
 /* Regions of different ranks share no page, so that each lies in its own rank's memory bank. */
 enum { PAGE = 4096 };
 
-/* Floats of a message between nodes. A slice is cut into about so many pieces, of one message to
-   each node: the first can start early, and little is left to do after the last. 64 KiB are long
-   enough to be worth a message, 512 KiB long enough for the network's full rate and short enough
-   to add from the second cache. */
-enum { PIECES = 16, MESSAGE_MIN = 16 * 1024, MESSAGE_MAX = 128 * 1024 };
+/* Floats of a message between nodes. The gradient is cut into about so many pieces for each node:
+ * the first can start early, and little is left to do after the last. Of the shortest messages all
+ * are sent at once, without a word from the receiver before (over TCP, Open MPI does that with up
+ * to 64 KiB, its own header included); the longest ones are long enough for the network's full
+ * rate, and short enough to add from the second cache. */
+enum { PIECES = 16, MESSAGE_MIN = 16000, MESSAGE_MAX = 128 * 1024 };
+
+/* The routes of one owner's pieces on this node. */
+typedef struct {
+    dt_route sum;    /* that everybody needs */
+    dt_route owned;  /* that only the owner and the first node need */
+    dt_route spread; /* what the owner has updated */
+} owner_routes;
+
+/* A piece of the gradient. */
+typedef struct {
+    dt_stretch stretch;
+    bool owned;
+} piece;
 
 struct dt_reducer {
     dt_comm *comm;
@@ -31,15 +47,20 @@ struct dt_reducer {
     size_t begin, end;  /* the slice this rank owns on its node, in whole blocks */
     dt_tree_plan tree;  /* from the ranks' partial sums to the node's */
     float **leaf;       /* (leaves) where the ranks' partial sums are */
-    const float **from; /* (leaves) the same for one slice */
+    const float **from; /* (leaves) the same for one stretch */
     float **root;       /* (roots) where the node's are: on top of their first leaf */
-    float **into;       /* (roots) the same for one slice */
+    float **into;       /* (roots) the same for one stretch */
 
-    MPI_Comm lane;         /* the owners of this slice on all nodes; MPI_COMM_NULL for none */
-    dt_exchange *exchange; /* NULL where there is one node, or no slice */
-    size_t piece;          /* floats that are exchanged at a time */
-    size_t started;        /* elements from here on of the slice are on their way */
-    dt_frontier *frontier; /* from where on ranks are final: see mark_of; NULL: one node */
+    /* Between nodes; NULL where there is one. */
+    piece *piece; /* (pieces) those that this rank moves, the last ones first */
+    size_t pieces, capacity;
+    owner_routes *routes; /* (nodes) */
+    dt_exchange *exchange;
+    dt_exchange_kind kind;
+    dt_frontier *frontier; /* from where on ranks are final: see mark_of */
+    size_t started;        /* pieces */
+    float *spread;         /* what is being spread */
+    size_t ready;          /* own stretches from here on may leave */
     uint64_t sums;         /* made so far */
     double adding, exchanging, waiting;
 };
@@ -124,57 +145,192 @@ done:
     return status;
 }
 
-/* How many ranks of each node own a slice: as many as the smallest node has. */
-static size_t lanes_of(const dt_comm *comm) {
-    size_t lanes = comm->size;
-    for (size_t node = 0; node < comm->nodes; node++) {
-        lanes = dt_min_size(lanes, comm->first[node + 1] - comm->first[node]);
-    }
-    return lanes;
-}
+/* ---- between nodes ---- */
 
-static void cut_slice(dt_reducer *r, size_t lanes) {
-    if (r->comm->local_rank >= lanes) return;
-    dt_shard_range(&r->begin, &r->end, r->stride / r->block, lanes, r->comm->local_rank);
-    r->begin *= r->block;
-    r->end *= r->block;
-}
-
-/* Collective: the lanes. */
-static dt_status create_lane(dt_reducer *r, size_t lanes) {
-    if (r->comm->nodes == 1) return DT_OK;
-    const bool owner = r->comm->local_rank < lanes;
-    return DT_MPI(MPI_Comm_split(r->comm->all, owner ? (int)r->comm->local_rank : MPI_UNDEFINED,
-                                 (int)r->comm->node, &r->lane));
-}
-
-/* message: floats, 0: as suits the slice. */
-static dt_status create_exchange(dt_reducer *r, dt_transport transport, size_t message) {
-    if (r->lane == MPI_COMM_NULL || r->begin == r->end) return DT_OK;
-    const dt_comm *comm = r->comm;
-    const size_t even = (r->end - r->begin) / (PIECES * comm->nodes);
-    const size_t suits = dt_min_size(dt_max_size(even, MESSAGE_MIN), MESSAGE_MAX);
-    r->piece = comm->nodes * dt_round_up(message ? message : suits, r->block);
-    size_t *shard;
-    DT_TRY(dt_memory_alloc(&shard, comm->nodes + 1, sizeof *shard, "plan of the node exchange"));
+static dt_status list_shards(size_t **shard, const dt_comm *comm, size_t shards) {
+    DT_TRY(dt_memory_alloc(shard, comm->nodes + 1, sizeof **shard, "plan of the node exchange"));
     for (size_t node = 0; node < comm->nodes; node++) {
         size_t end;
-        dt_shard_range(&shard[node], &end, r->shards, comm->size, comm->first[node]);
+        dt_shard_range(&(*shard)[node], &end, shards, comm->size, comm->first[node]);
     }
-    shard[comm->nodes] = r->shards;
-    const dt_status status =
-        dt_exchange_create(&r->exchange, &(dt_exchange_plan){.lane = r->lane,
-                                                             .shard = shard,
-                                                             .own = r->root,
-                                                             .result = r->root[0],
-                                                             .block = r->block,
-                                                             .transport = transport,
-                                                             .longest = r->piece});
+    (*shard)[comm->nodes] = shards;
+    return DT_OK;
+}
+
+static size_t node_of(const dt_comm *comm, size_t rank) {
+    size_t low = 0, high = comm->nodes;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (comm->first[middle] <= rank) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* What is cut into pieces, and what they need. */
+typedef struct {
+    dt_reducer *r;
+    const dt_routes *routes;
+    size_t longest; /* floats of a piece */
+    size_t number;  /* pieces of all ranks so far */
+    double bytes;   /* that this node sends */
+    size_t messages;
+    size_t most_buffers, most_messages; /* of a route */
+} cutter;
+
+static dt_status need_route(cutter *c, dt_route *route, size_t owner, dt_route_reach reach) {
+    if (!route->step) DT_TRY(dt_route_create(route, c->routes, c->r->comm->node, owner, reach));
+    c->most_buffers = dt_max_size(c->most_buffers, route->buffers);
+    c->most_messages = dt_max_size(c->most_messages, route->sends + route->gives);
+    return DT_OK;
+}
+
+static void count_messages(cutter *c, const dt_route *route, size_t floats) {
+    const size_t messages = route->sends + route->gives;
+    c->messages += messages;
+    c->bytes += (double)(messages * floats * sizeof(float));
+}
+
+/* mover: the rank that owns the piece, or SIZE_MAX. */
+static dt_status add_piece(cutter *c, size_t begin, size_t end, size_t mover) {
+    dt_reducer *r = c->r;
+    const dt_comm *comm = r->comm;
+    piece p = {.stretch = {.begin = begin, .end = end, .number = c->number++, .mover = mover},
+               .owned = mover != SIZE_MAX};
+    dt_stretch *s = &p.stretch;
+    s->owner = p.owned ? node_of(comm, mover) : dt_routes_owner(c->routes, s->number);
+    if (!p.owned) {
+        const size_t here = comm->first[s->owner + 1] - comm->first[s->owner];
+        s->mover = comm->first[s->owner] + s->number % here;
+    }
+    owner_routes *routes = &r->routes[s->owner];
+    if (p.owned) {
+        DT_TRY(need_route(c, &routes->owned, s->owner, DT_ROUTE_TO_FIRST));
+        DT_TRY(need_route(c, &routes->spread, s->owner, DT_ROUTE_SPREAD));
+        count_messages(c, &routes->owned, end - begin);
+        count_messages(c, &routes->spread, end - begin);
+    } else {
+        DT_TRY(need_route(c, &routes->sum, s->owner, DT_ROUTE_TO_ALL));
+        count_messages(c, &routes->sum, end - begin);
+    }
+    if (dt_exchange_mover(comm->first, s, comm->node) != comm->rank) return DT_OK;
+    DT_TRY(
+        dt_memory_grow(&r->piece, &r->capacity, r->pieces + 1, sizeof p, "pieces of the gradient"));
+    r->piece[r->pieces++] = p;
+    return DT_OK;
+}
+
+/* From its end on. */
+static dt_status cut_range(cutter *c, size_t begin, size_t end, size_t mover) {
+    const size_t parts = dt_round_up(end - begin, c->longest) / c->longest;
+    for (size_t i = parts; i > 0; i--) {
+        const size_t unit = DT_ALIGNED_FLOATS, units = dt_round_up(end - begin, unit) / unit;
+        size_t from, to;
+        dt_shard_range(&from, &to, units, parts, i - 1);
+        DT_TRY(add_piece(c, begin + from * unit, dt_min_size(begin + to * unit, end), mover));
+    }
+    return DT_OK;
+}
+
+static dt_status cut_pieces(cutter *c, const dt_reducer_plan *plan) {
+    size_t end = c->r->stride;
+    for (size_t i = plan->owned_count; i > 0; i--) {
+        const dt_owned *o = &plan->owned[i - 1];
+        DT_REQUIRE(o->begin < o->end && o->end <= end && o->rank < c->r->comm->size,
+                   DT_ERR_INTERNAL, "elements %zu to %zu cannot be owned by rank %zu", o->begin,
+                   o->end, o->rank);
+        DT_TRY(cut_range(c, o->end, end, SIZE_MAX));
+        DT_TRY(cut_range(c, o->begin, o->end, o->rank));
+        end = o->begin;
+    }
+    return cut_range(c, 0, end, SIZE_MAX);
+}
+
+static size_t piece_length(const dt_reducer *r, const dt_reducer_plan *plan) {
+    const size_t even = r->stride / (PIECES * r->comm->nodes);
+    const size_t suits = even < 2 * MESSAGE_MIN ? MESSAGE_MIN : dt_min_size(even, MESSAGE_MAX);
+    return dt_round_up(plan->message ? plan->message : suits, DT_ALIGNED_FLOATS);
+}
+
+static void forget_pieces(dt_reducer *r) {
+    for (size_t i = 0; r->routes && i < r->comm->nodes; i++) {
+        dt_route_destroy(&r->routes[i].sum);
+        dt_route_destroy(&r->routes[i].owned);
+        dt_route_destroy(&r->routes[i].spread);
+    }
+    dt_memory_free(&r->routes);
+    dt_memory_free(&r->piece);
+    r->pieces = r->capacity = 0;
+}
+
+/* Pieces and routes of one kind of exchange; *seconds: what it will take this node, roughly. */
+static dt_status plan_exchange(dt_reducer *r, cutter *c, double *seconds, dt_exchange_kind kind,
+                               const dt_reducer_plan *plan) {
+    size_t *shard = NULL;
+    dt_routes *routes = NULL;
+    dt_status status;
+    *c = (cutter){.r = r, .longest = piece_length(r, plan)};
+    r->kind = kind;
+    DT_TRY_DONE(list_shards(&shard, r->comm, r->shards));
+    DT_TRY_DONE(dt_routes_create(&routes, kind, shard, r->comm->nodes));
+    DT_TRY_DONE(dt_memory_alloc(&r->routes, r->comm->nodes, sizeof *r->routes, "routes"));
+    c->routes = routes;
+    DT_TRY_DONE(cut_pieces(c, plan));
+    const dt_network *n = &plan->network;
+    *seconds = n->latency * (double)dt_routes_hops(routes) +
+               n->latency * (double)c->messages / (double)r->comm->local_size;
+    if (n->bandwidth > 0) *seconds += c->bytes / n->bandwidth;
+done:
+    dt_routes_destroy(&routes);
     dt_memory_free(&shard);
     return status;
 }
 
-static dt_status check_sizes(const dt_comm *comm, size_t count, size_t shards, size_t block) {
+/* Of the slowest node. Collective. */
+static dt_status compare_kinds(dt_reducer *r, dt_exchange_kind *best, const dt_reducer_plan *plan) {
+    double seconds[] = {[DT_EXCHANGE_DIRECT] = 0, [DT_EXCHANGE_TREE] = 0};
+    *best = DT_EXCHANGE_DIRECT;
+    for (size_t kind = DT_EXCHANGE_DIRECT; kind <= DT_EXCHANGE_TREE; kind++) {
+        cutter c;
+        const dt_status planned =
+            plan_exchange(r, &c, &seconds[kind], (dt_exchange_kind)kind, plan);
+        forget_pieces(r);
+        DT_TRY(dt_comm_agree(r->comm, planned));
+    }
+    DT_TRY(DT_MPI(MPI_Allreduce(MPI_IN_PLACE, seconds, 1 + DT_EXCHANGE_TREE, MPI_DOUBLE, MPI_MAX,
+                                r->comm->all)));
+    if (seconds[DT_EXCHANGE_TREE] <= seconds[DT_EXCHANGE_DIRECT]) *best = DT_EXCHANGE_TREE;
+    return DT_OK;
+}
+
+static dt_status open_exchange(dt_reducer *r, dt_exchange_kind kind, const dt_reducer_plan *plan) {
+    cutter c;
+    double seconds;
+    DT_TRY(plan_exchange(r, &c, &seconds, kind, plan));
+    return dt_exchange_create(&r->exchange, &(dt_exchange_plan){.all = r->comm->all,
+                                                                .first = r->comm->first,
+                                                                .longest = c.longest,
+                                                                .buffers = c.most_buffers,
+                                                                .messages = c.most_messages,
+                                                                .transport = plan->transport});
+}
+
+/* Collective. */
+static dt_status join_nodes(dt_reducer *r, const dt_reducer_plan *plan) {
+    dt_exchange_kind kind = plan->exchange;
+    if (r->comm->nodes == 1) return DT_OK;
+    DT_TRY(dt_frontier_create(&r->frontier, r->comm));
+    if (kind == DT_EXCHANGE_AUTO) DT_TRY(compare_kinds(r, &kind, plan));
+    return dt_comm_agree(r->comm, open_exchange(r, kind, plan));
+}
+
+/* ---- the reducer ---- */
+
+static dt_status check_sizes(const dt_comm *comm, const dt_reducer_plan *plan) {
+    const size_t shards = plan->shards, block = plan->block;
     DT_REQUIRE(shards > 0 && (shards & (shards - 1)) == 0, DT_ERR_ARG,
                "--shards is %zu and must be a power of two", shards);
     DT_REQUIRE(
@@ -182,39 +338,35 @@ static dt_status check_sizes(const dt_comm *comm, size_t count, size_t shards, s
         "%zu ranks cannot share %zu shards; start at most %zu ranks (mpirun -np %zu), or begin "
         "a run with a larger --shards",
         comm->size, shards, shards, shards);
-    DT_REQUIRE(count > 0 && count <= SIZE_MAX / 1024, DT_ERR_INTERNAL,
-               "a gradient of %zu elements cannot be summed", count);
+    DT_REQUIRE(plan->count > 0 && plan->count <= SIZE_MAX / 1024, DT_ERR_INTERNAL,
+               "a gradient of %zu elements cannot be summed", plan->count);
     DT_REQUIRE(block > 0 && block % DT_ALIGNED_FLOATS == 0, DT_ERR_INTERNAL,
                "blocks of %zu floats are not whole cache lines of %d", block,
                (int)DT_ALIGNED_FLOATS);
     return DT_OK;
 }
 
-dt_status dt_reducer_create_limited(dt_reducer **reducer, dt_comm *comm, size_t count,
-                                    size_t shards, size_t block, dt_transport transport,
-                                    size_t message) {
+dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, const dt_reducer_plan *plan) {
     *reducer = NULL;
-    DT_TRY(check_sizes(comm, count, shards, block));
+    DT_TRY(check_sizes(comm, plan));
     dt_reducer *r;
     dt_status status = dt_memory_alloc(&r, 1, sizeof *r, "gradient sum");
-    if (status == DT_OK) *r = (dt_reducer){.comm = comm, .lane = MPI_COMM_NULL};
+    if (status == DT_OK) *r = (dt_reducer){.comm = comm, .kind = DT_EXCHANGE_DIRECT};
     DT_TRY_DONE(dt_comm_agree(comm, status));
-    r->count = count;
-    r->shards = shards;
-    r->block = block;
-    r->stride = dt_round_up(count, block);
-    dt_shard_range(&r->first, &r->last, shards, comm->size, comm->rank);
+    r->count = plan->count;
+    r->shards = plan->shards;
+    r->block = plan->block;
+    r->stride = dt_round_up(r->count, r->block);
+    dt_shard_range(&r->first, &r->last, r->shards, comm->size, comm->rank);
     r->next = r->first;
-    r->final = count;
+    r->final = r->count;
     r->slots = slots_for(r->first, r->last);
+    dt_shard_range(&r->begin, &r->end, r->stride / r->block, comm->local_size, comm->local_rank);
+    r->begin *= r->block;
+    r->end *= r->block;
     DT_TRY_DONE(create_regions(r));
     DT_TRY_DONE(dt_comm_agree(comm, plan_node(r)));
-    const size_t lanes = lanes_of(comm);
-    cut_slice(r, lanes);
-    r->started = r->end;
-    if (comm->nodes > 1) DT_TRY_DONE(dt_frontier_create(&r->frontier, comm));
-    DT_TRY_DONE(create_lane(r, lanes));
-    DT_TRY_DONE(dt_comm_agree(comm, create_exchange(r, transport, message)));
+    DT_TRY_DONE(join_nodes(r, plan));
     *reducer = r;
     return DT_OK;
 done:
@@ -222,16 +374,11 @@ done:
     return status;
 }
 
-dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
-                            size_t block, dt_transport transport) {
-    return dt_reducer_create_limited(reducer, comm, count, shards, block, transport, 0);
-}
-
 void dt_reducer_destroy(dt_reducer **reducer) {
     dt_reducer *r = *reducer;
     if (!r) return;
     dt_exchange_destroy(&r->exchange);
-    if (r->lane != MPI_COMM_NULL) MPI_Comm_free(&r->lane);
+    forget_pieces(r);
     dt_tree_plan_destroy(&r->tree);
     dt_memory_free(&r->into);
     dt_memory_free(&r->root);
@@ -241,6 +388,8 @@ void dt_reducer_destroy(dt_reducer **reducer) {
     dt_window_destroy(&r->window);
     dt_memory_free(reducer);
 }
+
+dt_exchange_kind dt_reducer_exchange(const dt_reducer *reducer) { return reducer->kind; }
 
 size_t dt_reducer_slots(const dt_reducer *reducer) { return reducer->slots; }
 
@@ -298,16 +447,23 @@ static void sum_node(dt_reducer *r, size_t begin, size_t end) {
     r->adding += dt_clock() - start;
 }
 
+/* The sum over the nodes of a piece that the ranks of this one have completed. */
+static dt_status start_piece(dt_reducer *r, const piece *p) {
+    const owner_routes *routes = &r->routes[p->stretch.owner];
+    sum_node(r, p->stretch.begin, p->stretch.end);
+    return dt_exchange_start(r->exchange, &p->stretch, p->owned ? &routes->owned : &routes->sum,
+                             r->root, r->tree.roots, false);
+}
+
 /* Receive what has come from other nodes, and send what this node has complete. */
 static dt_status advance(dt_reducer *r) {
     if (!r->exchange) return DT_OK;
     DT_TRY(dt_exchange_progress(r->exchange, &r->adding));
-    while (r->started > r->begin && dt_exchange_has_room(r->exchange)) {
-        const size_t end = r->started, begin = end - dt_min_size(r->piece, end - r->begin);
-        if (!dt_frontier_passed(r->frontier, mark_of(r, begin))) break;
-        sum_node(r, begin, end);
-        DT_TRY(dt_exchange_start(r->exchange, begin, end));
-        r->started = begin;
+    while (r->started < r->pieces && dt_exchange_has_room(r->exchange)) {
+        const piece *p = &r->piece[r->started];
+        if (!dt_frontier_passed(r->frontier, mark_of(r, p->stretch.begin))) break;
+        DT_TRY(start_piece(r, p));
+        r->started++;
     }
     return DT_OK;
 }
@@ -319,8 +475,8 @@ dt_status dt_reducer_progress(dt_reducer *reducer) {
     return DT_OK;
 }
 
-static bool is_summed(const dt_reducer *r) {
-    return !r->exchange || (r->started == r->begin && dt_exchange_is_idle(r->exchange));
+static bool is_moved(const dt_reducer *r) {
+    return r->started == r->pieces && dt_exchange_is_idle(r->exchange);
 }
 
 /* Until every rank has come here, the time counts as waiting for the slowest; after that as
@@ -331,7 +487,7 @@ static dt_status sum_over_nodes(dt_reducer *r) {
     int all_here = 0;
     MPI_Request arrival;
     DT_TRY(DT_MPI(MPI_Ibarrier(r->comm->all, &arrival)));
-    while (!all_here || !is_summed(r)) {
+    while (!all_here || !is_moved(r)) {
         DT_TRY(advance(r));
         if (!all_here) {
             DT_TRY(DT_MPI(MPI_Test(&arrival, &all_here, MPI_STATUS_IGNORE)));
@@ -339,6 +495,8 @@ static dt_status sum_over_nodes(dt_reducer *r) {
         }
         sched_yield();
     }
+    /* The pieces of the others of this node, too. */
+    DT_TRY(dt_comm_node_barrier(r->comm));
     r->waiting += waited;
     r->exchanging += dt_clock() - start - (r->adding - added) - waited;
     return DT_OK;
@@ -356,14 +514,62 @@ dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t
     const size_t done = reducer->next - reducer->first, wanted = reducer->last - reducer->first;
     DT_REQUIRE(done == wanted, DT_ERR_INTERNAL, "%zu gradients were added to a sum over %zu shards",
                done, wanted);
-    DT_TRY(reducer->frontier ? sum_over_nodes(reducer) : sum_in_node(reducer));
+    DT_TRY(reducer->exchange ? sum_over_nodes(reducer) : sum_in_node(reducer));
     reducer->next = reducer->first;
-    reducer->started = reducer->end;
+    reducer->started = 0;
     reducer->sums++;
     *sum = reducer->root[0];
     *begin = dt_min_size(reducer->begin, reducer->count);
     *end = dt_min_size(reducer->end, reducer->count);
     return DT_OK;
+}
+
+/* ---- what one rank has updated ---- */
+
+static dt_status spread_on(dt_reducer *r) {
+    DT_TRY(dt_exchange_progress(r->exchange, &r->adding));
+    for (; r->started < r->pieces && dt_exchange_has_room(r->exchange); r->started++) {
+        const piece *p = &r->piece[r->started];
+        if (!p->owned) continue;
+        const bool mine = p->stretch.mover == r->comm->rank;
+        if (mine && p->stretch.begin < r->ready) break;
+        DT_TRY(dt_exchange_start(r->exchange, &p->stretch, &r->routes[p->stretch.owner].spread,
+                                 &r->spread, 1, true));
+    }
+    return DT_OK;
+}
+
+dt_status dt_reducer_begin_spread(dt_reducer *reducer, float *weights) {
+    reducer->spread = weights;
+    reducer->started = 0;
+    reducer->ready = SIZE_MAX;
+    return DT_OK;
+}
+
+dt_status dt_reducer_spread(dt_reducer *reducer, size_t from) {
+    if (!reducer->exchange) return DT_OK;
+    const double start = dt_clock();
+    reducer->ready = from;
+    DT_TRY(spread_on(reducer));
+    reducer->exchanging += dt_clock() - start;
+    return DT_OK;
+}
+
+dt_status dt_reducer_end_spread(dt_reducer *reducer) {
+    if (!reducer->exchange) return DT_OK;
+    const double start = dt_clock();
+    reducer->ready = 0;
+    do {
+        DT_TRY(spread_on(reducer));
+        sched_yield();
+    } while (!is_moved(reducer));
+    reducer->started = 0;
+    reducer->exchanging += dt_clock() - start;
+    return DT_OK;
+}
+
+double dt_reducer_sent(const dt_reducer *reducer) {
+    return reducer->exchange ? dt_exchange_sent(reducer->exchange) : 0;
 }
 
 void dt_reducer_times(const dt_reducer *reducer, double *adding, double *exchanging,

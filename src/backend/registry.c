@@ -71,7 +71,7 @@ static const operation OPERATIONS[] = {
 
 #define UPDATE(name)                                                                               \
     { #name, offsetof(dt_update_table, name) }
-static const operation UPDATES[] = {UPDATE(adamw), UPDATE(muon), UPDATE(average),
+static const operation UPDATES[] = {UPDATE(adamw), UPDATE(muon), UPDATE(momentum), UPDATE(average),
                                     UPDATE(square_sum)};
 
 /* The lists above are as long as the tables. */

@@ -84,6 +84,14 @@ static const dt_setting table[] = {
         "transport", "batch", FREE, transport, "TYPE", "float32|bfloat16", "float32",
         "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
         "then give other bits"),
+    CHOICE(
+        "exchange", "batch", FREE, exchange, "WAY", "auto|direct|tree", "auto",
+        "how nodes add gradients: each sends its own straight to the node that adds (direct), or "
+        "level by level (tree); auto: the faster, as measured at the start",
+        .absent = "auto"),
+    CHOICE("updates", "batch", LOCAL, updates, "BY", "auto|node|job", "auto",
+           "each matrix is updated once on every node, or once in the job, and sent; auto: the "
+           "faster, as measured at the start"),
 
     TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--***///",
          "operations; one that stands twice is drawn twice as often"),

@@ -27,6 +27,17 @@ static void compare_kernels(const char *before, const char *now) {
                 was, is);
 }
 
+/* ", tree, job, 25 us, 1.2 GB/s": how the nodes exchange gradients, where matrices are updated, and
+ * what was measured of the network. Nothing if there is one node. */
+enum { EXCHANGE_MAX = 48 };
+static void describe_exchange(char text[EXCHANGE_MAX], const dt_trainer *t) {
+    text[0] = '\0';
+    if (dt_comm_nodes(t->s->comm) == 1) return;
+    const bool tree = dt_reducer_exchange(t->reducer) == DT_EXCHANGE_TREE;
+    snprintf(text, EXCHANGE_MAX, ", %s, %s, %.3g us, %.3g GB/s", tree ? "tree" : "direct",
+             t->divided ? "job" : "node", 1e6 * t->network.latency, 1e-9 * t->network.bandwidth);
+}
+
 /* Enter this start; rank 0 keeps the history. Collective. */
 static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool leads) {
     dt_history_row row = {
@@ -34,7 +45,12 @@ static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool le
         .ranks = (int64_t)dt_comm_size(t->s->comm),
         .nodes = (int64_t)dt_comm_nodes(t->s->comm),
     };
-    DT_TRY(dt_topology_describe(row.host, sizeof row.host - DT_KERNELS_MAX, t->s->comm));
+    char exchange[EXCHANGE_MAX];
+    describe_exchange(exchange, t);
+    const size_t room = sizeof row.host - DT_KERNELS_MAX - strlen(exchange);
+    DT_TRY(dt_topology_describe(row.host, room, t->s->comm));
+    const size_t used = strlen(row.host);
+    snprintf(row.host + used, sizeof row.host - used, "%s", exchange);
     if (!leads) return DT_OK;
     dt_kernels_append(row.host, sizeof row.host, t->s->device->op->name,
                       t->s->device->op->description);
@@ -67,6 +83,9 @@ static void announce_run(const dt_trainer *t, const dt_start_plan *plan, dt_sess
         "model: %zu parameters (%zu layers, width %zu, %zu heads), vocabulary %zu, context %zu",
         t->layout.weights, t->shape.L, t->shape.C, t->shape.H, t->shape.V, t->shape.T);
     if (t->source.kind->announce) t->source.kind->announce(&t->source);
+    char exchange[EXCHANGE_MAX];
+    describe_exchange(exchange, t);
+    if (exchange[0]) dt_log_info("exchange, updates and network: %s", exchange + strlen(", "));
     if (plan->kind == DT_START_RESUME) {
         const dt_history_row *before = last_start(t);
         char best[96] = "no validation yet", epoch[48] = "";

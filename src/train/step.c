@@ -10,6 +10,8 @@
 #include "dtrain/optim/optim.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/train/trainer.h"
+#include "owners.h"
+#include "report.h"
 
 dt_status dt_trainer_fill_batch(dt_batch *batch, const dt_source *source, uint64_t position,
                                 size_t count) {
@@ -138,51 +140,39 @@ static dt_status reserve_row(dt_trainer *t) {
     return status;
 }
 
-static dt_status own_shards(dt_trainer *t, const dt_step_request *request) {
+/* Passes over this rank's shards; *mine: what there is to report. */
+static dt_status own_shards(dt_trainer *t, dt_report *mine) {
     size_t begin, end;
     dt_shard_range(&begin, &end, (size_t)t->config.shards, dt_comm_size(t->s->comm),
                    dt_comm_rank(t->s->comm));
+    double *loss = dt_trainer_report_losses(t);
     dt_status status = reserve_row(t);
-    if (status == DT_OK) status = dt_trainer_deal(t);
+    /* In any case: large batches are dealt together. */
+    const dt_status dealt = dt_trainer_deal(t);
+    if (status == DT_OK || dealt == DT_ERR_COMM) status = dealt;
     for (size_t shard = begin; shard < end; shard++) {
         dt_score score = {0};
-        double tokens = 0;
         const size_t slot = dt_reducer_begin_shard(t->reducer);
         if (status == DT_OK) {
-            status = shard_backward(t, &score, &tokens, t->slot[slot], shard, shard + 1 == end);
+            status =
+                shard_backward(t, &score, &mine->tokens, t->slot[slot], shard, shard + 1 == end);
         }
         dt_reducer_end_shard(t->reducer);
-        t->report[shard] = (dt_shard_report){.loss = score.loss,
-                                             .scored = score.scored,
-                                             .tokens = tokens,
-                                             .stop = dt_signals_stop() != 0,
-                                             .stop_after = request->stop_after,
-                                             .checkpoint = request->checkpoint,
-                                             .asked = request->asked,
-                                             .failed = status != DT_OK};
+        loss[shard - begin] = score.loss;
+        mine->scored += score.scored;
     }
+    mine->stop = dt_signals_stop() != 0;
+    mine->failed = status != DT_OK;
     return status;
 }
 
-/* Exchange reports, and add them in the order of the shards; for flags and requests take the
- * maximum. */
-static dt_status share(dt_trainer *t, dt_shard_report *all, dt_status mine) {
-    const size_t shards = (size_t)t->config.shards;
-    DT_TRY(dt_comm_share(t->s->comm, (double *)t->report, shards,
-                         sizeof(dt_shard_report) / sizeof(double)));
-    *all = (dt_shard_report){0};
-    for (size_t shard = 0; shard < shards; shard++) {
-        const dt_shard_report *one = &t->report[shard];
-        all->loss += one->loss;
-        all->scored += one->scored;
-        all->tokens += one->tokens;
-        all->stop = fmax(all->stop, one->stop);
-        all->stop_after = fmax(all->stop_after, one->stop_after);
-        all->checkpoint = fmax(all->checkpoint, one->checkpoint);
-        all->asked = fmax(all->asked, one->asked);
-        all->failed = fmax(all->failed, one->failed);
-    }
-    return all->failed > 0 ? dt_comm_agree(t->s->comm, mine) : DT_OK;
+/* Report; an error of the passes becomes that of all ranks. */
+static dt_status share(dt_trainer *t, dt_report *all, dt_report *mine, dt_status computed) {
+    const uint64_t print = dt_owners_print(t);
+    memcpy(&mine->print, &print, sizeof print);
+    DT_TRY(dt_trainer_report(t, all, mine));
+    if (all->failed > 0) return dt_comm_agree(t->s->comm, computed);
+    return all->print > 0 ? dt_trainer_compare_nodes(t) : DT_OK;
 }
 
 /* The sum of the gradients, for the slice of this rank. */
@@ -191,24 +181,17 @@ typedef struct {
     size_t begin, end;
 } summed;
 
-/* Sum the gradients, and the squares of this rank's slice block by block. Does not change the
- * state. */
+/* Sum the gradients, and on the first node the squares of this rank's slice block by block. Does
+ * not change the state. */
 static dt_status sum_gradients(dt_trainer *t, summed *sum) {
     dt_backend *host = t->s->host;
     float *memory;
     DT_TRY(dt_reducer_sum(t->reducer, &memory, &sum->begin, &sum->end));
     DT_TRY(host->op->buffer_attach(&sum->buffer, host, memory, t->layout.count * sizeof(float),
                                    "the summed gradient"));
+    if (dt_comm_node(t->s->comm) > 0) return DT_OK;
     return dt_norm_blocks(t->blocks, host, dt_floats(sum->buffer, 0), t->layout.count, sum->begin,
                           sum->end);
-}
-
-/* The norm of the whole gradient: the same number on all ranks. */
-static double gradient_norm(const dt_trainer *t) {
-    const size_t blocks = (t->layout.count + DT_NORM_BLOCK - 1) / DT_NORM_BLOCK;
-    double square = 0;
-    for (size_t i = 0; i < blocks; i++) square += t->blocks[i];
-    return sqrt(square);
 }
 
 /* Updates this rank's slice of the averaged weights. The average covers a share of the steps so
@@ -224,36 +207,30 @@ static dt_status average(dt_trainer *t, const summed *sum) {
                                        (float)(reach > 1 ? 1 / reach : 1));
 }
 
-/* The update of this rank's slice, unless something is not finite: then nothing changes, on any
- * rank. */
-static dt_status update(dt_trainer *t, dt_train_row *row, const summed *sum, double scored,
-                        bool *skipped) {
-    dt_backend *host = t->s->host;
+/* The update of this rank's slice and matrices, unless something is not finite: then nothing
+ * changes, on any rank. */
+static dt_status update(dt_trainer *t, const dt_train_row *row, const summed *sum, double scored) {
     const dt_tensor gradient = dt_floats(sum->buffer, 0);
-    /* After this barrier other ranks may change weights. */
-    DT_TRY(dt_comm_node_barrier(t->s->comm));
-    row->grad_norm = gradient_norm(t) / scored;
-    *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
-    if (!*skipped) {
-        const double scale = dt_clip_factor(row->grad_norm, t->config.clip) / scored;
-        DT_TRY(dt_optimizer_update(host, t->weights, t->m, t->v, gradient, &t->layout, sum->begin,
-                                   sum->end, &t->config, t->state.step, scale));
-        DT_TRY(dt_optimizer_update_matrices(
-            host, t->weights, t->m, gradient, &t->layout, dt_comm_local_rank(t->s->comm),
-            dt_comm_local_size(t->s->comm), &t->config, t->state.step, scale));
-        DT_TRY(average(t, sum));
-    }
-    return dt_comm_node_barrier(t->s->comm);
+    const double scale = dt_clip_factor(row->grad_norm, t->config.clip) / scored;
+    DT_TRY(dt_optimizer_update(t->s->host, t->weights, t->m, t->v, gradient, &t->layout, sum->begin,
+                               sum->end, &t->config, t->state.step, scale));
+    DT_TRY(dt_owners_update(t, gradient, scale));
+    return average(t, sum);
 }
 
 /* The update and all counters. Rank 0 has locked the state against snapshots. */
 static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum,
-                             const dt_shard_report *all, double start, bool *skipped) {
+                             const dt_report *all, double start, bool *skipped) {
     row->step = t->state.step;
     row->loss = all->loss / all->scored;
+    row->grad_norm = sqrt(all->square) / all->scored;
     row->lr = dt_schedule_lr(&t->config, t->state.step);
     row->tokens = (int64_t)all->tokens;
-    DT_TRY(update(t, row, sum, all->scored, skipped));
+    *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
+    /* After this barrier other ranks may change weights. */
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
+    if (!*skipped) DT_TRY(update(t, row, sum, all->scored));
+    DT_TRY(dt_comm_node_barrier(t->s->comm));
     row->seconds = dt_seconds_now() - start;
     t->state.step++;
     t->state.tokens += row->tokens;
@@ -278,10 +255,12 @@ dt_status dt_trainer_end_job(dt_status status) {
 
 dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *request) {
     const double start = dt_seconds_now();
-    dt_shard_report all;
+    dt_report all, mine = {.stop_after = request->stop_after,
+                           .checkpoint = request->checkpoint,
+                           .asked = request->asked};
     summed sum = {0};
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
-    const dt_status computed = own_shards(t, request);
+    const dt_status computed = own_shards(t, &mine);
     /* After a failed message the other ranks cannot be told. */
     if (computed == DT_ERR_COMM) return computed;
     /* One phase until all ranks have exchanged their reports: a rank that is done with its slice
@@ -290,7 +269,7 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
     dt_status status;
     DT_TRY_DONE(dt_trainer_end_job(sum_gradients(t, &sum)));
     const double arrived = dt_seconds_now();
-    DT_TRY_DONE(share(t, &all, computed));
+    DT_TRY_DONE(share(t, &all, &mine, computed));
     t->waiting += dt_seconds_now() - arrived;
     request->stop = all.stop > 0;
     request->stop_after = all.stop_after > 0;

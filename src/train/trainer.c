@@ -5,6 +5,8 @@
 #include "dtrain/train/evaluate.h"
 #include "dtrain/train/trainer.h"
 #include "memory.h"
+#include "owners.h"
+#include "report.h"
 
 static dt_status open_windows(dt_trainer *t) {
     const size_t bytes = t->layout.count * sizeof(float);
@@ -22,8 +24,23 @@ static dt_status open_windows(dt_trainer *t) {
     t->m_memory = dt_window_memory(t->m_window);
     t->v_memory = dt_window_memory(t->v_window);
     t->blocks = dt_window_memory(t->blocks_window);
-    return dt_reducer_create(&t->reducer, comm, t->layout.count, (size_t)t->config.shards,
-                             DT_NORM_BLOCK, (dt_transport)t->config.transport);
+    return DT_OK;
+}
+
+static dt_status create_reducer(dt_trainer *t) {
+    dt_owned *owned;
+    DT_TRY(dt_comm_agree(t->s->comm, dt_owners_list(&owned, t)));
+    const dt_reducer_plan plan = {.count = t->layout.count,
+                                  .shards = (size_t)t->config.shards,
+                                  .block = DT_NORM_BLOCK,
+                                  .transport = (dt_transport)t->config.transport,
+                                  .exchange = (dt_exchange_kind)t->config.exchange,
+                                  .network = t->network,
+                                  .owned = owned,
+                                  .owned_count = owned ? t->matrices : 0};
+    const dt_status status = dt_reducer_create(&t->reducer, t->s->comm, &plan);
+    dt_memory_free(&owned);
+    return status;
 }
 
 static dt_status attach(dt_trainer *t) {
@@ -72,8 +89,11 @@ static dt_status open_model(dt_trainer *t) {
     /* At most one pass per text, and one for each shard without texts. */
     DT_TRY(dt_deal_create(&t->deal, (size_t)t->config.batch,
                           (size_t)(t->config.batch + t->config.shards)));
-    return dt_memory_alloc(&t->report, (size_t)t->config.shards, sizeof *t->report,
-                           "the reports on shards");
+    const size_t length = dt_trainer_report_length(t), ranks = dt_comm_size(t->s->comm);
+    DT_TRY(dt_memory_alloc(&t->report, length, sizeof *t->report, "the report of a step"));
+    if (dt_comm_rank(t->s->comm) > 0) return DT_OK;
+    return dt_memory_alloc(&t->reports, ranks, length * sizeof *t->reports,
+                           "the reports of all ranks");
 }
 
 static dt_status shape_of(dt_trainer *t) {
@@ -87,6 +107,8 @@ dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *confi
     DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
     DT_TRY(dt_trainer_check_memory(t, most_tokens(t)));
     DT_TRY(open_windows(t));
+    DT_TRY(dt_owners_decide(t));
+    DT_TRY(create_reducer(t));
     return dt_comm_agree(s->comm, open_model(t));
 }
 
@@ -104,6 +126,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_model_destroy(&t->model);
     dt_batch_destroy(&t->batch);
     dt_deal_destroy(&t->deal);
+    dt_memory_free(&t->reports);
     dt_memory_free(&t->report);
     for (size_t i = 0; t->slot && i < dt_reducer_slots(t->reducer); i++) {
         if (t->slot[i]) device->op->buffer_destroy(&t->slot[i], device);
@@ -116,6 +139,7 @@ void dt_trainer_destroy(dt_trainer *t) {
         if (*own[i]) host->op->buffer_destroy(own[i], host);
     }
     dt_reducer_destroy(&t->reducer);
+    dt_memory_free(&t->matrix);
     dt_window_destroy(&t->blocks_window);
     dt_window_destroy(&t->v_window);
     dt_window_destroy(&t->m_window);

@@ -1,9 +1,10 @@
 /* How long the gradient sum takes, compared with MPI_Allreduce and memcpy of the same bytes, by
  * number of bytes.
  *
- * mpirun -np 2 build/bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m LARGEST_MB] [-j] -j
- * prints one JSON object a line. Times are of the slowest rank, medians over the repetitions; the
- * three take turns, and a ratio is that of two successive measurements. */
+ * mpirun -np 2 build/bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m LARGEST_MB]
+ * [-x 0|1|2: auto, direct, tree] [-j] -j prints one JSON object a line. Times are of the slowest
+ * rank, medians over the repetitions; the three take turns, and a ratio is that of two successive
+ * measurements. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 typedef struct {
     size_t ranks_per_node, repetitions, largest_mb;
+    dt_exchange_kind exchange;
     bool json;
 } options;
 
@@ -24,6 +26,7 @@ typedef struct {
 typedef struct {
     dt_comm *comm;
     dt_reducer *reducer;
+    dt_network network;
     float *in, *out;
     size_t count, shards;
 } contest;
@@ -100,11 +103,14 @@ static void report(const contest *c, const options *o, const double seconds[CONT
     if (dt_comm_rank(c->comm) != 0) return;
     const double mb = (double)(c->count * sizeof(float)) / 1e6;
     if (o->json) {
-        printf("{\"bench\":\"reduce\",\"ranks\":%zu,\"nodes\":%zu,\"shards\":%zu,\"bytes\":%zu,"
+        printf("{\"bench\":\"reduce\",\"ranks\":%zu,\"nodes\":%zu,\"exchange\":\"%s\",\"shards\":%"
+               "zu,\"bytes\":%zu,"
                "\"reducer_seconds\":%.9f,\"allreduce_seconds\":%.9f,\"memcpy_seconds\":%.9f,"
                "\"ratio\":%.4f}\n",
-               dt_comm_size(c->comm), dt_comm_nodes(c->comm), c->shards, c->count * sizeof(float),
-               seconds[REDUCER], seconds[ALLREDUCE], seconds[MEMCPY], ratio);
+               dt_comm_size(c->comm), dt_comm_nodes(c->comm),
+               dt_reducer_exchange(c->reducer) == DT_EXCHANGE_TREE ? "tree" : "direct", c->shards,
+               c->count * sizeof(float), seconds[REDUCER], seconds[ALLREDUCE], seconds[MEMCPY],
+               ratio);
     } else {
         printf("%8.1f MB  reducer %8.3f ms  MPI_Allreduce %8.3f ms  memcpy %8.3f ms  ratio %.3f\n",
                mb, 1e3 * seconds[REDUCER], 1e3 * seconds[ALLREDUCE], 1e3 * seconds[MEMCPY], ratio);
@@ -117,7 +123,13 @@ static dt_status compare(dt_comm *comm, const options *o, size_t count) {
     while (c.shards < dt_comm_size(comm)) c.shards *= 2;
     double seconds[CONTESTANTS], ratio;
     dt_status status;
-    DT_TRY_DONE(dt_reducer_create(&c.reducer, comm, count, c.shards, 4096, DT_TRANSPORT_FLOAT32));
+    DT_TRY_DONE(dt_comm_measure(comm, &c.network));
+    DT_TRY_DONE(dt_reducer_create(&c.reducer, comm,
+                                  &(dt_reducer_plan){.count = count,
+                                                     .shards = c.shards,
+                                                     .block = 4096,
+                                                     .exchange = o->exchange,
+                                                     .network = c.network}));
     status = dt_memory_alloc(&c.in, count, sizeof *c.in, "input");
     if (status == DT_OK) status = dt_memory_alloc(&c.out, count, sizeof *c.out, "output");
     DT_TRY_DONE(dt_comm_agree(comm, status));
@@ -131,11 +143,12 @@ done:
 }
 
 static bool read_options(options *o, int argc, char **argv) {
-    for (int option; (option = getopt(argc, argv, "k:r:m:j")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "k:r:m:x:j")) != -1;) {
         switch (option) {
         case 'k': o->ranks_per_node = strtoul(optarg, NULL, 10); break;
         case 'r': o->repetitions = strtoul(optarg, NULL, 10); break;
         case 'm': o->largest_mb = strtoul(optarg, NULL, 10); break;
+        case 'x': o->exchange = (dt_exchange_kind)strtoul(optarg, NULL, 10); break;
         case 'j': o->json = true; break;
         default: return false;
         }
@@ -148,9 +161,10 @@ int main(int argc, char **argv) {
     options o = {.repetitions = 21, .largest_mb = 64};
     dt_status status = dt_comm_open(&comm, &argc, &argv);
     if (status == DT_OK && !read_options(&o, argc, argv)) {
-        status =
-            dt_error_raise(DT_ERR_ARG, __FILE__, __LINE__,
-                           "usage: bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m MB] [-j]");
+        status = dt_error_raise(
+            DT_ERR_ARG, __FILE__, __LINE__,
+            "usage: bench_reduce [-k RANKS_PER_NODE] [-r REPETITIONS] [-m MB] [-x KIND] "
+            "[-j]");
     }
     if (status == DT_OK) status = dt_comm_split_nodes(comm, o.ranks_per_node);
     for (size_t mb = 1; status == DT_OK && mb <= o.largest_mb; mb *= 4) {

@@ -15,13 +15,11 @@ struct dt_reducer {
     float *total;
 };
 
-dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
-                            size_t block, dt_transport transport) {
-    (void)shards;
-    (void)transport;
+dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, const dt_reducer_plan *plan) {
     const char *what = "gradient sum";
+    const size_t count = plan->count;
     DT_TRY(dt_memory_alloc(reducer, 1, sizeof **reducer, what));
-    **reducer = (dt_reducer){.comm = comm, .count = count, .block = block};
+    **reducer = (dt_reducer){.comm = comm, .count = count, .block = plan->block};
     for (size_t i = 0; i < SLOTS; i++) {
         DT_TRY(dt_memory_alloc(&(*reducer)->slot[i], count, sizeof(float), what));
     }
@@ -76,6 +74,35 @@ dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t
     *sum = reducer->total;
     reducer->done = 0;
     return DT_OK;
+}
+
+/* On one node there is nothing to spread. */
+
+dt_exchange_kind dt_reducer_exchange(const dt_reducer *reducer) {
+    (void)reducer;
+    return DT_EXCHANGE_DIRECT;
+}
+
+dt_status dt_reducer_begin_spread(dt_reducer *reducer, float *weights) {
+    (void)reducer;
+    (void)weights;
+    return DT_OK;
+}
+
+dt_status dt_reducer_spread(dt_reducer *reducer, size_t from) {
+    (void)reducer;
+    (void)from;
+    return DT_OK;
+}
+
+dt_status dt_reducer_end_spread(dt_reducer *reducer) {
+    (void)reducer;
+    return DT_OK;
+}
+
+double dt_reducer_sent(const dt_reducer *reducer) {
+    (void)reducer;
+    return 0;
 }
 
 void dt_reducer_times(const dt_reducer *reducer, double *adding, double *exchanging,

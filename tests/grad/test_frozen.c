@@ -234,8 +234,14 @@ static void optimised_destroy(optimised *o) {
 static void optimised_step(optimised *o, const dt_layout *layout, const dt_config *config,
                            int64_t step) {
     const dt_tensor gradient = dt_floats(o->buffer[3], 0);
-    expect_ok(dt_optimizer_update_matrices(o->host, o->buffer[0], o->buffer[1], gradient, layout, 0,
-                                           1, config, step, 0.5));
+    dt_matrix *matrix;
+    size_t matrices;
+    expect_ok(dt_matrices_list(&matrix, &matrices, layout, config));
+    for (size_t i = 0; i < matrices; i++) {
+        expect_ok(dt_matrix_update(o->host, &matrix[i], o->buffer[0], o->buffer[1], gradient,
+                                   config, step, 0.5));
+    }
+    dt_memory_free(&matrix);
     expect_ok(dt_optimizer_update(o->host, o->buffer[0], o->buffer[1], o->buffer[2], gradient,
                                   layout, 0, layout->count, config, step, 0.5));
 }

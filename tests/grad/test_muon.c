@@ -76,6 +76,13 @@ static void reference_muon(double *w, double *m, const double *g, size_t rows, s
     free(x);
 }
 
+static void expect_same_bits(const device_tensor *x, const device_tensor *y) {
+    double *a = device_read(x), *b = device_read(y);
+    assert_memory_equal(a, b, x->count * sizeof *a);
+    free(a);
+    free(b);
+}
+
 static void muon_agrees_over_steps(void **state) {
     dt_backend *backend = *state;
     for (size_t e = 0; e < LENGTH(EXTENTS); e++) {
@@ -83,7 +90,8 @@ static void muon_agrees_over_steps(void **state) {
         fixture_random random = {e};
         device_tensor weight = device_random("weight", backend, count, 0, 1, &random);
         double *zeros = reference_doubles(count);
-        device_tensor m = device_from("m", backend, zeros, count);
+        device_tensor m = device_from("m", backend, zeros, count),
+                      alone = device_from("momentum alone", backend, zeros, count);
         for (int step = 0; step < 4; step++) {
             char what[80];
             snprintf(what, sizeof what, "Muon on (%zu,%zu), step %d", rows, columns, step);
@@ -95,12 +103,14 @@ static void muon_agrees_over_steps(void **state) {
             device_tensor gradient = device_random("gradient", backend, count, 0, 50, &random);
             expect_ok(backend->update->muon(backend, weight.at, m.at, gradient.at, rows, columns,
                                             &constants));
+            expect_ok(backend->update->momentum(backend, alone.at, gradient.at, count, &constants));
+            expect_same_bits(&alone, &m);
             reference_muon(weight.host, m.host, gradient.host, rows, columns, &constants);
             expect_device(what, &weight, &m, &gradient, NULL);
             device_destroy(&gradient, NULL);
         }
         free(zeros);
-        device_destroy(&weight, &m, NULL);
+        device_destroy(&weight, &m, &alone, NULL);
     }
 }
 

@@ -543,6 +543,7 @@ static void other_elements_are_refused(void **state) {
         double sum;
         expect_refused(backend->update->adamw(backend, f, f, i, f, 1, &adamw), "adamw", "int32");
         expect_refused(backend->update->muon(backend, f, i, f, 1, 1, &muon), "muon", "int32");
+        expect_refused(backend->update->momentum(backend, i, f, 1, &muon), "momentum", "int32");
         expect_refused(backend->update->average(backend, f, i, 1, 1), "average", "int32");
         expect_refused(backend->update->square_sum(backend, &sum, i, 1), "square_sum", "int32");
     }

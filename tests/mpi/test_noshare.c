@@ -13,7 +13,9 @@ static void gradients_are_summed_all_the_same(void **state) {
     (void)state;
     enum { COUNT = 1000, SHARDS = 8 };
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, COUNT, SHARDS, 64, DT_TRANSPORT_FLOAT32) == DT_OK);
+    CHECK(dt_reducer_create(&reducer, world,
+                            &(dt_reducer_plan){.count = COUNT, .shards = SHARDS, .block = 64}) ==
+          DT_OK);
     size_t begin, end;
     dt_shard_range(&begin, &end, SHARDS, dt_comm_size(world), dt_comm_rank(world));
     for (size_t shard = begin; shard < end; shard++) {

@@ -63,6 +63,20 @@ static bool compute_shards_by_stretches(dt_reducer *reducer, size_t count, size_
     return well;
 }
 
+/* A reducer of the kind under test. */
+static dt_exchange_kind kind;
+
+static dt_status create(dt_reducer **reducer, size_t count, size_t shards, size_t block,
+                        dt_transport transport, size_t message) {
+    return dt_reducer_create(reducer, world,
+                             &(dt_reducer_plan){.count = count,
+                                                .shards = shards,
+                                                .block = block,
+                                                .transport = transport,
+                                                .exchange = kind,
+                                                .message = message});
+}
+
 typedef bool compute(dt_reducer *reducer, size_t count, size_t shards, size_t step);
 
 /* Every element is in one slice of each node: mark them, and count the marks of the node. */
@@ -96,8 +110,7 @@ static void check_sums(size_t count, size_t shards, size_t block, size_t message
     static compute *const how[] = {compute_shards, compute_shards_by_stretches,
                                    compute_shards_by_stretches};
     dt_reducer *reducer;
-    CHECK(dt_reducer_create_limited(&reducer, world, count, shards, block, DT_TRANSPORT_FLOAT32,
-                                    message) == DT_OK);
+    CHECK(create(&reducer, count, shards, block, DT_TRANSPORT_FLOAT32, message) == DT_OK);
     for (size_t step = 0; step < sizeof how / sizeof *how; step++) {
         CHECK(how[step](reducer, count, shards, step));
         float *sum;
@@ -134,7 +147,7 @@ static void default_messages_carry_large_sums(void **state) {
     CHECK(dt_comm_split_nodes(world, 2) == DT_OK);
     const size_t count = 800 * 1024 + 5, shards = 8;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, count, shards, 4096, DT_TRANSPORT_FLOAT32) == DT_OK);
+    CHECK(create(&reducer, count, shards, 4096, DT_TRANSPORT_FLOAT32, 0) == DT_OK);
     compute_shards(reducer, count, shards, 9);
     float *sum;
     size_t begin, end;
@@ -156,8 +169,7 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
     enum { COUNT = 4096, HALF = COUNT / 2, SHARDS = 8 };
     CHECK(dt_comm_split_nodes(world, 1) == DT_OK);
     dt_reducer *reducer;
-    CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, DT_TRANSPORT_FLOAT32, 16) ==
-          DT_OK);
+    CHECK(create(&reducer, COUNT, SHARDS, 16, DT_TRANSPORT_FLOAT32, 16) == DT_OK);
     CHECK(dt_reducer_overlaps(reducer) == (dt_comm_size(world) > 1));
     size_t begin, end;
     dt_shard_range(&begin, &end, SHARDS, dt_comm_size(world), dt_comm_rank(world));
@@ -171,11 +183,17 @@ static void sums_between_nodes_begin_before_the_end(void **state) {
     for (size_t i = 0; i < HALF; i++) gradient[i] = NAN; /* still to come */
     dt_reducer_finish(reducer, HALF);
     /* A piece that crosses the middle has to wait. */
-    const size_t whole = HALF + 16 * dt_comm_size(world);
+    const size_t whole = HALF + 16;
     bool well = true, summed = false;
-    for (time_t until = time(NULL) + 20; well && !summed && time(NULL) < until;) {
+    int everywhere = 0; /* until then the others may need this rank to send sums on */
+    MPI_Request all = MPI_REQUEST_NULL;
+    for (time_t until = time(NULL) + 20; well && !everywhere && time(NULL) < until;) {
         well = dt_reducer_progress(reducer) == DT_OK;
-        summed = is_sum(dt_reducer_slot(reducer, 0), whole, COUNT, SHARDS, 0);
+        if (!summed && is_sum(dt_reducer_slot(reducer, 0), whole, COUNT, SHARDS, 0)) {
+            summed = true;
+            MPI_Ibarrier(MPI_COMM_WORLD, &all);
+        }
+        if (summed) MPI_Test(&all, &everywhere, MPI_STATUS_IGNORE);
     }
     CHECK(well && summed);
     for (size_t i = 0; i < HALF; i++) gradient[i] = value(end - 1, i, 0);
@@ -194,8 +212,7 @@ static void steps_that_are_given_up_end(void **state) {
     for (size_t node = 1; node <= 3; node++) {
         CHECK(dt_comm_split_nodes(world, node) == DT_OK);
         dt_reducer *reducer;
-        CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, DT_TRANSPORT_FLOAT32,
-                                        32) == DT_OK);
+        CHECK(create(&reducer, COUNT, SHARDS, 16, DT_TRANSPORT_FLOAT32, 32) == DT_OK);
         const size_t rank = dt_comm_rank(world);
         float *sum;
         size_t begin, end;
@@ -253,8 +270,7 @@ static void half_as_many_bytes_give_nearly_the_sum(void **state) {
     for (size_t node = 0; node <= 3; node++) {
         CHECK(dt_comm_split_nodes(world, node) == DT_OK);
         dt_reducer *reducer;
-        CHECK(dt_reducer_create_limited(&reducer, world, COUNT, SHARDS, 16, DT_TRANSPORT_BFLOAT16,
-                                        32) == DT_OK);
+        CHECK(create(&reducer, COUNT, SHARDS, 16, DT_TRANSPORT_BFLOAT16, 32) == DT_OK);
         for (size_t step = 0; step < 3; step++) {
             float *sum;
             size_t begin, end;
@@ -283,27 +299,26 @@ static void the_data_tells_orders_apart(void **state) {
 static void shards_that_do_not_fit_are_refused(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 100, 12, 16, DT_TRANSPORT_FLOAT32) == DT_ERR_ARG);
+    CHECK(create(&reducer, 100, 12, 16, DT_TRANSPORT_FLOAT32, 0) == DT_ERR_ARG);
     CHECK(reducer == NULL && strstr(dt_error_text(), "power of two"));
     if (dt_comm_size(world) > 1) {
-        CHECK(dt_reducer_create(&reducer, world, 100, 1, 16, DT_TRANSPORT_FLOAT32) == DT_ERR_ARG);
+        CHECK(create(&reducer, 100, 1, 16, DT_TRANSPORT_FLOAT32, 0) == DT_ERR_ARG);
         CHECK(strstr(dt_error_text(), "start at most 1 ranks"));
     }
-    CHECK(dt_reducer_create(&reducer, world, 100, 8, 24, DT_TRANSPORT_FLOAT32) == DT_ERR_INTERNAL);
+    CHECK(create(&reducer, 100, 8, 24, DT_TRANSPORT_FLOAT32, 0) == DT_ERR_INTERNAL);
 }
 
 static void a_gradient_too_large_is_refused_everywhere(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, (size_t)1 << 45, 8, 4096, DT_TRANSPORT_FLOAT32) ==
-          DT_ERR_MEMORY);
+    CHECK(create(&reducer, (size_t)1 << 45, 8, 4096, DT_TRANSPORT_FLOAT32, 0) == DT_ERR_MEMORY);
     CHECK(reducer == NULL);
 }
 
 static void a_missing_shard_is_noticed(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 100, 8, 16, DT_TRANSPORT_FLOAT32) == DT_OK);
+    CHECK(create(&reducer, 100, 8, 16, DT_TRANSPORT_FLOAT32, 0) == DT_OK);
     float *sum;
     size_t begin, end;
     CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_ERR_INTERNAL);
@@ -318,7 +333,7 @@ static void a_missing_shard_is_noticed(void **state) {
 static void buffers_grow_with_the_logarithm_of_the_shards(void **state) {
     (void)state;
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 100, 16, 16, DT_TRANSPORT_FLOAT32) == DT_OK);
+    CHECK(create(&reducer, 100, 16, 16, DT_TRANSPORT_FLOAT32, 0) == DT_OK);
     size_t begin, end;
     dt_shard_range(&begin, &end, 16, dt_comm_size(world), dt_comm_rank(world));
     size_t log_2 = 0;
@@ -342,7 +357,7 @@ static void times_grow(void **state) {
     (void)state;
     CHECK(dt_comm_split_nodes(world, 1) == DT_OK);
     dt_reducer *reducer;
-    CHECK(dt_reducer_create(&reducer, world, 5000, 8, 16, DT_TRANSPORT_FLOAT32) == DT_OK);
+    CHECK(create(&reducer, 5000, 8, 16, DT_TRANSPORT_FLOAT32, 0) == DT_OK);
     compute_shards(reducer, 5000, 8, 0);
     float *sum;
     size_t begin, end;
@@ -354,19 +369,168 @@ static void times_grow(void **state) {
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }
 
+/* ---- stretches that one rank updates for all ---- */
+
+enum { OWNED_COUNT = 5000, OWNED_SHARDS = 16, STRETCHES = 9, STRETCH = 500 };
+
+/* Neither aligned nor next to one another, the owners in no order. */
+static void own_stretches(dt_owned owned[STRETCHES]) {
+    for (size_t i = 0; i < STRETCHES; i++) {
+        const size_t begin = i * (STRETCH + 9) + (i % 3 ? 0 : 7);
+        owned[i] = (dt_owned){begin, begin + STRETCH - i, (i * 5 + 1) % dt_comm_size(world)};
+    }
+}
+
+static size_t node_of(size_t rank) {
+    size_t node = 0;
+    while (dt_comm_first_rank(world, node + 1) <= rank) node++;
+    return node;
+}
+
+/* Where this node needs the sum, it has it. */
+static bool is_sum_where_needed(const float *sum, const dt_owned *owned, size_t step) {
+    bool same = true;
+    size_t end = 0;
+    for (size_t i = 0; i <= STRETCHES; i++) {
+        const size_t begin = i < STRETCHES ? owned[i].begin : OWNED_COUNT;
+        same = same && is_sum(sum, end, begin, OWNED_SHARDS, step);
+        if (i == STRETCHES) break;
+        end = owned[i].end;
+        if (dt_comm_node(world) == 0 || dt_comm_node(world) == node_of(owned[i].rank))
+            same = same && is_sum(sum, begin, end, OWNED_SHARDS, step);
+    }
+    return same;
+}
+
+static bool is_spread(const float *weights, const dt_owned *owned, size_t step) {
+    bool right = true;
+    for (size_t i = 0; i < STRETCHES; i++) {
+        for (size_t at = owned[i].begin; at < owned[i].end; at++) {
+            const float expected = value(i, at, step);
+            right = right && same_bits(&weights[at], &expected);
+        }
+    }
+    return right;
+}
+
+static void check_owned(dt_transport transport) {
+    dt_reducer *reducer;
+    dt_owned owned[STRETCHES];
+    own_stretches(owned);
+    dt_window *window;
+    CHECK(dt_window_create(&window, world, OWNED_COUNT * sizeof(float), "weights") == DT_OK);
+    float *weights = dt_window_memory(window), *sum;
+    CHECK(dt_reducer_create(&reducer, world,
+                            &(dt_reducer_plan){.count = OWNED_COUNT,
+                                               .shards = OWNED_SHARDS,
+                                               .block = 64,
+                                               .transport = transport,
+                                               .exchange = kind,
+                                               .owned = owned,
+                                               .owned_count = STRETCHES,
+                                               .message = 128}) == DT_OK);
+    for (size_t step = 0; step < 3; step++) {
+        size_t begin, end;
+        CHECK(compute_shards_by_stretches(reducer, OWNED_COUNT, OWNED_SHARDS, step));
+        CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_OK);
+        CHECK(dt_comm_node_barrier(world) == DT_OK);
+        CHECK(transport == DT_TRANSPORT_BFLOAT16 || is_sum_where_needed(sum, owned, step));
+        CHECK(dt_reducer_begin_spread(reducer, weights) == DT_OK);
+        bool well = true;
+        for (size_t i = STRETCHES; i > 0; i--) {
+            const dt_owned *o = &owned[i - 1];
+            if (o->rank != dt_comm_rank(world)) continue;
+            for (size_t at = o->begin; at < o->end; at++) weights[at] = value(i - 1, at, step);
+            well = well && dt_reducer_spread(reducer, o->begin) == DT_OK;
+        }
+        well = well && dt_reducer_end_spread(reducer) == DT_OK;
+        CHECK(well);
+        CHECK(dt_comm_node_barrier(world) == DT_OK);
+        CHECK(is_spread(weights, owned, step));
+        CHECK(dt_comm_node_barrier(world) == DT_OK);
+    }
+    CHECK((dt_reducer_sent(reducer) > 0) == (dt_comm_nodes(world) > 1) || dt_comm_rank(world) > 0);
+    dt_reducer_destroy(&reducer);
+    dt_window_destroy(&window);
+}
+
+static void owners_get_sums_and_spread_what_they_update(void **state) {
+    (void)state;
+    for (size_t node = 0; node <= 3; node++) {
+        CHECK(dt_comm_split_nodes(world, node) == DT_OK);
+        check_owned(DT_TRANSPORT_FLOAT32);
+        check_owned(DT_TRANSPORT_BFLOAT16); /* weights are not rounded */
+    }
+    CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
+}
+
+/* Bytes that all ranks send for a sum that all nodes need, in gradients. */
+static double gradients_sent(size_t shards) {
+    enum { COUNT = 1 << 18 };
+    dt_reducer *reducer;
+    float *sum;
+    size_t begin, end;
+    CHECK(create(&reducer, COUNT, shards, 4096, DT_TRANSPORT_FLOAT32, 4096) == DT_OK);
+    dt_shard_range(&begin, &end, shards, dt_comm_size(world), dt_comm_rank(world));
+    for (size_t shard = begin; shard < end; shard++) {
+        dt_reducer_begin_shard(reducer);
+        dt_reducer_end_shard(reducer);
+    }
+    CHECK(dt_reducer_sum(reducer, &sum, &begin, &end) == DT_OK);
+    double bytes = dt_reducer_sent(reducer);
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+    dt_reducer_destroy(&reducer);
+    return bytes / COUNT / sizeof(float);
+}
+
+/* The fewest that any exchange can send: each node but one sends its part, and gets the sum. Where
+ * a node's shards are no subtree, it is one more for each subtree that has to meet another. */
+static void as_few_bytes_are_sent_as_can_be(void **state) {
+    (void)state;
+    const size_t nodes = dt_comm_size(world);
+    CHECK(dt_comm_split_nodes(world, 1) == DT_OK);
+    const double sent = gradients_sent(16), least = 2 * (double)(nodes - 1);
+    if ((nodes & (nodes - 1)) == 0) {
+        CHECK(sent == least);
+    } else if (nodes == 3 && kind == DT_EXCHANGE_TREE) {
+        const double sent_64 = gradients_sent(64);
+        CHECK(sent <= 6 && sent_64 <= 8);
+    } else {
+        CHECK(sent >= least);
+    }
+    CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
+}
+
+static int use_direct(void **state) {
+    (void)state;
+    kind = DT_EXCHANGE_DIRECT;
+    return 0;
+}
+
+static int use_tree(void **state) {
+    (void)state;
+    kind = DT_EXCHANGE_TREE;
+    return 0;
+}
+
+/* With both kinds of exchange. */
+#define TWICE(test) cmocka_unit_test_setup(test, use_direct), cmocka_unit_test_setup(test, use_tree)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_data_tells_orders_apart),
-        cmocka_unit_test(sums_have_the_bits_of_the_serial_tree),
-        cmocka_unit_test(default_messages_carry_large_sums),
-        cmocka_unit_test(sums_between_nodes_begin_before_the_end),
-        cmocka_unit_test(steps_that_are_given_up_end),
-        cmocka_unit_test(half_as_many_bytes_give_nearly_the_sum),
+        TWICE(sums_have_the_bits_of_the_serial_tree),
+        TWICE(default_messages_carry_large_sums),
+        TWICE(sums_between_nodes_begin_before_the_end),
+        TWICE(steps_that_are_given_up_end),
+        TWICE(half_as_many_bytes_give_nearly_the_sum),
+        TWICE(owners_get_sums_and_spread_what_they_update),
+        TWICE(as_few_bytes_are_sent_as_can_be),
         cmocka_unit_test(shards_that_do_not_fit_are_refused),
         cmocka_unit_test(a_gradient_too_large_is_refused_everywhere),
         cmocka_unit_test(a_missing_shard_is_noticed),
         cmocka_unit_test(buffers_grow_with_the_logarithm_of_the_shards),
-        cmocka_unit_test(times_grow),
+        TWICE(times_grow),
     };
     return cmocka_run_group_tests(tests, start_ranks, end_ranks);
 }

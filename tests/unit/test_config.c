@@ -273,6 +273,8 @@ static void fill_unusual(dt_config *config) {
         {"micro-batch", "7"},
         {"ranks-per-node", "2"},
         {"transport", "bfloat16"},
+        {"exchange", "tree"},
+        {"updates", "job"},
         {"ops", "+*"},
         {"digits", "9"},
         {"dividend-digits", "18"},

@@ -211,6 +211,9 @@ typedef struct {
      */
     dt_status (*muon)(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                       size_t rows, size_t columns, const dt_muon *constants);
+    /* Only the momentum of `count` elements of such matrices, with the same bits. */
+    dt_status (*momentum)(dt_backend *backend, dt_tensor m, dt_tensor gradient, size_t count,
+                          const dt_muon *constants);
     /* average += gain (weight - average) */
     dt_status (*average)(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
                          float gain);

@@ -20,6 +20,7 @@ typedef enum {
     DT_BACKEND_BLAS
 } dt_backend_kind;
 typedef enum { DT_PRECISION_FLOAT32, DT_PRECISION_BFLOAT16, DT_PRECISION_AUTO } dt_precision;
+typedef enum { DT_UPDATES_AUTO, DT_UPDATES_NODE, DT_UPDATES_JOB } dt_updates;
 typedef enum { DT_METRIC_EXACT_MATCH, DT_METRIC_TOKEN_ACCURACY, DT_METRIC_LOSS } dt_metric_kind;
 
 /* How often: every so many steps, or seconds, or epochs, and by default as often as
@@ -64,6 +65,8 @@ typedef struct {
     int64_t micro_batch;    /* problems per forward and backward pass */
     int64_t ranks_per_node; /* pretend; 0: ask the machine */
     int64_t transport;      /* dt_transport */
+    int64_t exchange;       /* dt_exchange_kind */
+    int64_t updates;        /* dt_updates */
     /* data */
     char ops[DT_OPS_MAX + 1]; /* of + - * and /; one that is given twice is drawn twice as often */
     int64_t digits;           /* of the operands of + - * */

@@ -30,6 +30,8 @@ size_t dt_comm_rank(const dt_comm *comm);
 size_t dt_comm_size(const dt_comm *comm);
 size_t dt_comm_node(const dt_comm *comm); /* number of this rank's node */
 size_t dt_comm_nodes(const dt_comm *comm);
+/* The first rank of a node; of as many as there are nodes, the number of ranks. */
+size_t dt_comm_first_rank(const dt_comm *comm, size_t node);
 size_t dt_comm_local_rank(const dt_comm *comm); /* number on its node */
 size_t dt_comm_local_size(const dt_comm *comm);
 const char *dt_comm_library(const dt_comm *comm); /* "Open MPI 4.1.4" */
@@ -75,6 +77,10 @@ dt_status dt_comm_gather(dt_comm *comm, double *all, double mine);
  * collective. */
 void dt_shard_range(size_t *begin, size_t *end, size_t shards, size_t size, size_t rank);
 
+/* One row of `count` doubles of each rank to rank 0, by rank. all: (size, count) there, else NULL.
+ */
+dt_status dt_comm_gather_rows(dt_comm *comm, double *all, const double *row, size_t count);
+
 /* Every shard's values (per_shard doubles each) to all ranks; each rank has filled in those of its
  * own range. all: (shards * per_shard). */
 dt_status dt_comm_share(dt_comm *comm, double *all, size_t shards, size_t per_shard);
@@ -96,18 +102,52 @@ typedef struct dt_reducer dt_reducer;
  * halves the bytes, but which sums are rounded depends on how the ranks are spread over nodes. */
 typedef enum { DT_TRANSPORT_FLOAT32, DT_TRANSPORT_BFLOAT16 } dt_transport;
 
+/* How nodes exchange stretches of the gradient: each node sends its partial sums straight to the
+ * node that adds them, or the fewest messages are sent, which are added and sent on level by level
+ * of the tree. The sums have the same bits. */
+typedef enum { DT_EXCHANGE_AUTO, DT_EXCHANGE_DIRECT, DT_EXCHANGE_TREE } dt_exchange_kind;
+
+/* What the network between the nodes can do; all 0: there is one node. */
+typedef struct {
+    double latency;   /* seconds of a short message */
+    double bandwidth; /* bytes per second of each node, in both directions at once */
+} dt_network;
+
+/* Measure it: a few messages from each node to the next one, all at once. The same on all ranks. */
+dt_status dt_comm_measure(dt_comm *comm, dt_network *network);
+
+/* A stretch of the gradient whose sum only one rank needs, and the first node: that rank updates
+ * the weights there for the whole job. */
+typedef struct {
+    size_t begin, end; /* elements */
+    size_t rank;
+} dt_owned;
+
+/* What is summed, and how. */
+typedef struct {
+    size_t count;  /* floats of the gradient */
+    size_t shards; /* a power of two */
+    size_t block;  /* the slices of a node's ranks start at multiples of so many elements */
+    dt_transport transport;
+    dt_exchange_kind exchange; /* DT_EXCHANGE_AUTO: the one that takes less time on `network` */
+    dt_network network;
+    const dt_owned *owned; /* (owned_count) rising, without overlap; not kept */
+    size_t owned_count;
+    size_t message; /* floats of a message between nodes at most; 0: as suits */
+} dt_reducer_plan;
+
 /**
- * Buffers and plan for summing gradients of `count` floats over `shards` shards in one canonical
- * binary tree.
+ * Buffers and routes for summing gradients over shards in one canonical binary tree.
  *
  * The sum of shards 2i and 2i+1 of one level is shard i of the next, left + right, for any
  * number of ranks. With bfloat16 all nodes have the same bits, too, but others than other nodes
  * would.
- * @param block  slices start at multiples of this many elements
  */
-dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, size_t count, size_t shards,
-                            size_t block, dt_transport transport);
+dt_status dt_reducer_create(dt_reducer **reducer, dt_comm *comm, const dt_reducer_plan *plan);
 void dt_reducer_destroy(dt_reducer **reducer);
+
+/* How the nodes exchange stretches: never DT_EXCHANGE_AUTO. Not collective. */
+dt_exchange_kind dt_reducer_exchange(const dt_reducer *reducer);
 
 /* How many gradient buffers this rank has, and each of them: `count` floats in the node's window.
  * Not collective. */
@@ -137,14 +177,31 @@ dt_status dt_reducer_progress(dt_reducer *reducer);
 
 /**
  * Sum over all ranks. After the call this rank may read (and the others do not write) elements
- * begin … end of the sum; the slices of a node's ranks cover all elements. The next
- * dt_reducer_begin_shard needs a dt_comm_node_barrier before it.
+ * begin … end of the sum; the slices of a node's ranks cover all elements. Owned stretches are
+ * summed on the nodes of their owner and of rank 0 only. The next dt_reducer_begin_shard needs a
+ * dt_comm_node_barrier before it.
  *
  * A step that will be dropped is summed like any other, with any values in the slots: what was
  * started ends, and no rank waits for messages that never come.
  * @param[out] sum  where element 0 of the sum would be
  */
 dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t *end);
+
+/* ---- what one rank of the job has updated goes to all nodes ---- */
+
+/* Begin to spread the owned stretches of `weights`, which is one block of memory on each node. */
+dt_status dt_reducer_begin_spread(dt_reducer *reducer, float *weights);
+
+/* This rank's own stretches from element `from` on are ready, and leave in time. Does not wait. Not
+ * collective. */
+dt_status dt_reducer_spread(dt_reducer *reducer, size_t from);
+
+/* All own stretches are ready: wait until this rank's part of the exchange is done. The others of
+ * the node may still be at theirs: dt_comm_node_barrier. */
+dt_status dt_reducer_end_spread(dt_reducer *reducer);
+
+/* Bytes that this rank has sent to other nodes so far. */
+double dt_reducer_sent(const dt_reducer *reducer);
 
 /* Seconds this rank has spent so far: adding, exchanging between nodes, waiting for others to
  * finish their shards. */

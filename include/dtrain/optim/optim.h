@@ -21,23 +21,43 @@ enum { DT_NORM_BLOCK = 4096 };
 dt_status dt_norm_blocks(double *sums, dt_backend *host, dt_tensor gradient, size_t count,
                          size_t begin, size_t end);
 
-/**
- * Update the matrices that Muon updates as a whole: those inside the layers; the three of attn_qkv
- * separately. They are distributed over the workers of a node by cost, in the same way on every
- * node. With AdamW there are no such matrices, and nothing is done.
- *
- * @param gradient  the whole summed gradient, readable by every worker
- * @param worker, workers  this rank and the number of ranks of the node
- * Memory: weights and m in place.
+/* A matrix that Muon updates as a whole: those inside the layers; the three of attn_qkv separately.
  */
-dt_status dt_optimizer_update_matrices(dt_backend *host, dt_buffer *weights, dt_buffer *m,
-                                       dt_tensor gradient, const dt_layout *layout, size_t worker,
-                                       size_t workers, const dt_config *config, int64_t step,
-                                       double gradient_scale);
+typedef struct {
+    size_t begin, end; /* elements of the layout */
+    size_t rows, columns;
+    size_t worker; /* who updates it */
+} dt_matrix;
+
+/* List them in the order of the layout, all for worker 0; with AdamW there are none. The list is
+ * the caller's: dt_memory_free. */
+dt_status dt_matrices_list(dt_matrix **matrix, size_t *count, const dt_layout *layout,
+                           const dt_config *config);
+
+/**
+ * Give each matrix to a worker, so that all have about as much to compute: the largest first, each
+ * to the worker that has the least so far, and to the first of several.
+ *
+ * @param load  (workers) what each has to compute in addition, as dt_matrix_cost counts;
+ *   afterwards all that it has
+ */
+void dt_matrices_share(dt_matrix *matrix, size_t count, double *load, size_t workers);
+
+/* Floating-point operations of the update of a matrix, about. */
+double dt_matrix_cost(size_t rows, size_t columns);
+
+/* Update one matrix, weights and momentum in place; or only its momentum, with the same bits.
+ * gradient: of the whole layout. */
+dt_status dt_matrix_update(dt_backend *host, const dt_matrix *matrix, dt_buffer *weights,
+                           dt_buffer *m, dt_tensor gradient, const dt_config *config, int64_t step,
+                           double gradient_scale);
+dt_status dt_matrix_update_momentum(dt_backend *host, const dt_matrix *matrix, dt_buffer *m,
+                                    dt_tensor gradient, const dt_config *config,
+                                    double gradient_scale);
 
 /**
  * Update elements begin … end of weights and moments in place with AdamW, except what
- * dt_optimizer_update_matrices updates. Only matrices and embeddings decay.
+ * dt_matrices_list lists. Only matrices and embeddings decay.
  *
  * @param step            0-based: the number of updates made before
  * @param gradient_scale  multiplies the gradient first

@@ -10,17 +10,6 @@
 #include "dtrain/run/watchdog.h"
 #include "dtrain/run/writer.h"
 
-/* What a rank tells the others about each of its shards in every step: one small message instead of
- * several. All doubles, as dt_comm_share has them; flags are 0 or 1. */
-typedef struct {
-    double loss, scored, tokens; /* sums over the shard */
-    double stop;                 /* at once: this step's gradients are incomplete */
-    double stop_after;           /* after this step */
-    double checkpoint;           /* a checkpoint is due */
-    double asked;                /* number of checkpoints that USR2 has asked this rank for */
-    double failed;
-} dt_shard_report;
-
 typedef struct {
     dt_session *s;
     dt_config config;
@@ -43,8 +32,16 @@ typedef struct {
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
     dt_model *model;
     dt_batch batch;
-    dt_deal deal;            /* of the step's texts to the passes over the shards */
-    dt_shard_report *report; /* (shards) */
+    dt_deal deal; /* of the step's texts to the passes over the shards */
+
+    /* What this rank reports in every step, and what all ranks do: the latter on rank 0. */
+    double *report, *reports;
+
+    dt_network network;
+    dt_matrix *matrix; /* (matrices) that are updated as a whole; their workers are ranks of the job
+                          if `divided`, else ranks of each node, by their number there */
+    size_t matrices;
+    bool divided;
 
     /* What a checkpoint holds; changed under the writer's lock. */
     dt_metrics metrics; /* complete on rank 0 only */

@@ -141,6 +141,7 @@ typedef struct {
 #define cpu_linear_backward CPU_OF(cpu_linear_backward)
 #define cpu_linear_forward CPU_OF(cpu_linear_forward)
 #define cpu_multiply CPU_OF(cpu_multiply)
+#define cpu_momentum CPU_OF(cpu_momentum)
 #define cpu_muon CPU_OF(cpu_muon)
 #define cpu_norm_backward CPU_OF(cpu_norm_backward)
 #define cpu_norm_forward CPU_OF(cpu_norm_forward)
@@ -225,6 +226,8 @@ dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tenso
                     dt_tensor gradient, size_t count, const dt_adamw *constants);
 dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
                    size_t rows, size_t columns, const dt_muon *constants);
+dt_status cpu_momentum(dt_backend *backend, dt_tensor m, dt_tensor gradient, size_t count,
+                       const dt_muon *constants);
 dt_status cpu_average(dt_backend *backend, dt_tensor average, dt_tensor weight, size_t count,
                       float gain);
 dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t count);

@@ -15,6 +15,7 @@ static void enter(dt_backend_table *table, dt_update_table *update) {
     *update = (dt_update_table){
         .adamw = cpu_adamw,
         .muon = cpu_muon,
+        .momentum = cpu_momentum,
         .average = cpu_average,
         .square_sum = cpu_square_sum,
     };

@@ -10,6 +10,14 @@ static void momentum_step(float *restrict m, const float *restrict g, size_t cou
     for (size_t i = 0; i < count; i++) m[i] = k->momentum * m[i] + g[i] * k->gradient_scale;
 }
 
+dt_status cpu_momentum(dt_backend *backend, dt_tensor m, dt_tensor gradient, size_t count,
+                       const dt_muon *constants) {
+    (void)backend;
+    CPU_FLOATS("momentum", m, gradient);
+    momentum_step(cpu_f32(m), cpu_f32(gradient), count, constants);
+    return DT_OK;
+}
+
 /* x = g + momentum m, transposed on request, so that it is wide. */
 static void direction(float *x, const float *m, const float *g, size_t rows, size_t columns,
                       bool transpose, const dt_muon *k) {
