@@ -32,6 +32,7 @@ dt_status dt_comm_agree(dt_comm *comm, dt_status local) {
     if (lowest == (int)comm->rank) return local;
     if (lowest == 0) return dt_error_adopt((dt_status)first.code, first.location, first.text);
     char text[sizeof first.text + MPI_MAX_PROCESSOR_NAME + 32];
-    snprintf(text, sizeof text, "rank %d on %s: %s", lowest, comm->host[lowest], first.text);
+    snprintf(text, sizeof text, "rank %d on %s: %s", lowest, dt_comm_host(comm, (size_t)lowest),
+             first.text);
     return dt_error_adopt((dt_status)first.code, first.location, text);
 }

@@ -30,14 +30,22 @@ dt_status dt_comm_node_barrier(dt_comm *comm) {
     return DT_OK;
 }
 
-dt_status dt_comm_broadcast(dt_comm *comm, void *bytes, size_t count) {
-    if (comm->size == 1) return DT_OK;
+static dt_status broadcast(MPI_Comm among, void *bytes, size_t count) {
     const size_t piece = (size_t)1 << 30; /* MPI counts are ints */
     for (size_t at = 0; at < count; at += piece) {
         const int now = (int)dt_min_size(piece, count - at);
-        DT_TRY(DT_MPI(MPI_Bcast((char *)bytes + at, now, MPI_BYTE, 0, comm->all)));
+        DT_TRY(DT_MPI(MPI_Bcast((char *)bytes + at, now, MPI_BYTE, 0, among)));
     }
     return DT_OK;
+}
+
+dt_status dt_comm_broadcast(dt_comm *comm, void *bytes, size_t count) {
+    return comm->size == 1 ? DT_OK : broadcast(comm->all, bytes, count);
+}
+
+dt_status dt_comm_broadcast_nodes(dt_comm *comm, void *bytes, size_t count) {
+    return comm->nodes == 1 || comm->local_rank > 0 ? DT_OK
+                                                    : broadcast(comm->leaders, bytes, count);
 }
 
 dt_status dt_comm_max(dt_comm *comm, int64_t *value) {
@@ -121,16 +129,30 @@ done:;
     return status != DT_OK ? status : freed;
 }
 
+/* Which things each rank has, of `things`. */
+static void list_ranges(int *count, int *first, const dt_comm *comm, size_t things) {
+    for (size_t rank = 0; rank < comm->size; rank++) {
+        size_t begin, end;
+        dt_shard_range(&begin, &end, things, comm->size, rank);
+        first[rank] = (int)begin;
+        count[rank] = (int)(end - begin);
+    }
+}
+
 dt_status dt_comm_share(dt_comm *comm, double *all, size_t shards, size_t per_shard) {
     if (comm->size == 1 || per_shard == 0) return DT_OK;
     DT_REQUIRE(shards <= INT_MAX && per_shard <= INT_MAX, DT_ERR_INTERNAL,
                "%zu values of %zu shards do not fit MPI's counts", per_shard, shards);
     int *count = comm->counts, *first = comm->counts + comm->size;
-    for (size_t rank = 0; rank < comm->size; rank++) {
-        size_t begin, end;
-        dt_shard_range(&begin, &end, shards, comm->size, rank);
-        first[rank] = (int)begin;
-        count[rank] = (int)(end - begin);
-    }
+    list_ranges(count, first, comm, shards);
     return share_shards(comm, all, count, first, per_shard);
+}
+
+dt_status dt_comm_share_numbers(dt_comm *comm, uint32_t *all, size_t count) {
+    if (comm->size == 1) return DT_OK;
+    DT_REQUIRE(count <= INT_MAX, DT_ERR_INTERNAL, "%zu values do not fit MPI's counts", count);
+    int *counts = comm->counts, *first = comm->counts + comm->size;
+    list_ranges(counts, first, comm, count);
+    return DT_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all, counts, first,
+                                 MPI_UINT32_T, comm->all));
 }

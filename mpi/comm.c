@@ -107,14 +107,18 @@ static dt_status find_machine(dt_comm *comm) {
 }
 
 void dt_ranks_order(int *order, const int *leader, size_t size) {
-    for (size_t rank = 0; rank < size; rank++) {
-        order[rank] = 0;
-        for (size_t other = 0; other < size; other++) {
-            const bool before =
-                leader[other] < leader[rank] || (leader[other] == leader[rank] && other < rank);
-            order[rank] += before;
-        }
+    for (size_t rank = 0; rank < size; rank++) order[rank] = 0;
+    for (size_t rank = 0; rank < size; rank++) order[leader[rank]]++;
+    /* Each leader has the end of its machine's numbers, from which the others take theirs. */
+    for (size_t rank = 0, end = 0; rank < size; rank++) {
+        if (leader[rank] != (int)rank) continue;
+        end += (size_t)order[rank];
+        order[rank] = (int)end;
     }
+    for (size_t rank = size; rank-- > 0;) {
+        if (leader[rank] != (int)rank) order[rank] = --order[leader[rank]];
+    }
+    for (size_t rank = 0; rank < size; rank++) order[rank] -= leader[rank] == (int)rank;
 }
 
 /* Launchers may distribute ranks to the machines one by one; shards follow the rank order, and only
@@ -136,15 +140,6 @@ done:
     dt_memory_free(&order);
     dt_memory_free(&leader);
     return status;
-}
-
-static dt_status gather_hosts(dt_comm *comm) {
-    DT_TRY(dt_memory_alloc(&comm->host, comm->size, sizeof *comm->host, "host names"));
-    char mine[MPI_MAX_PROCESSOR_NAME] = "";
-    int length;
-    DT_TRY(DT_MPI(MPI_Get_processor_name(mine, &length)));
-    return DT_MPI(
-        MPI_Allgather(mine, sizeof mine, MPI_CHAR, comm->host, sizeof mine, MPI_CHAR, comm->all));
 }
 
 /* Numbers of the nodes and their first ranks, from what each rank knows about its node. */
@@ -174,22 +169,43 @@ dt_status dt_comm_split_nodes(dt_comm *comm, size_t ranks_per_node) {
     DT_TRY(DT_MPI(MPI_Comm_split(comm->machine, (int)part, (int)number, &comm->local)));
     comm->local_rank = rank_of(comm->local);
     comm->local_size = size_of(comm->local);
-    return number_nodes(comm);
+    DT_TRY(number_nodes(comm));
+    if (comm->leaders != MPI_COMM_NULL) DT_TRY(DT_MPI(MPI_Comm_free(&comm->leaders)));
+    return DT_MPI(MPI_Comm_split(comm->all, comm->local_rank == 0 ? 0 : MPI_UNDEFINED,
+                                 (int)comm->node, &comm->leaders));
+}
+
+/* Once for each machine: nodes are still what the machine has. */
+static dt_status gather_hosts(dt_comm *comm) {
+    char mine[MPI_MAX_PROCESSOR_NAME] = "";
+    int length;
+    comm->machines = comm->nodes;
+    DT_TRY(dt_memory_alloc(&comm->host, comm->machines, sizeof *comm->host, "host names"));
+    DT_TRY(dt_memory_alloc(&comm->machine_first, comm->machines + 1, sizeof *comm->machine_first,
+                           "machines"));
+    memcpy(comm->machine_first, comm->first, (comm->machines + 1) * sizeof *comm->first);
+    DT_TRY(DT_MPI(MPI_Get_processor_name(mine, &length)));
+    if (comm->leaders != MPI_COMM_NULL) {
+        DT_TRY(DT_MPI(MPI_Allgather(mine, sizeof mine, MPI_CHAR, comm->host, sizeof mine, MPI_CHAR,
+                                    comm->leaders)));
+    }
+    return DT_MPI(MPI_Bcast(comm->host, (int)(comm->machines * sizeof *comm->host), MPI_CHAR, 0,
+                            comm->local));
 }
 
 dt_status dt_comm_open(dt_comm **comm, int *argc, char ***argv) {
     *comm = NULL;
     dt_comm *made;
     DT_TRY(dt_memory_alloc(&made, 1, sizeof *made, "ranks"));
-    made->all = made->machine = made->local = MPI_COMM_NULL;
+    made->all = made->machine = made->local = made->leaders = MPI_COMM_NULL;
     dt_status status;
     DT_TRY_DONE(start_mpi(made, argc, argv));
     DT_TRY_DONE(find_machine(made));
     DT_TRY_DONE(number_ranks(made));
-    DT_TRY_DONE(gather_hosts(made));
     DT_TRY_DONE(dt_memory_alloc(&made->first, made->size + 1, sizeof *made->first, "nodes"));
     DT_TRY_DONE(dt_memory_alloc(&made->counts, 2 * made->size, sizeof *made->counts, "counts"));
     DT_TRY_DONE(dt_comm_split_nodes(made, 0));
+    DT_TRY_DONE(gather_hosts(made));
     *comm = made;
     return DT_OK;
 done:
@@ -201,7 +217,7 @@ done:
 dt_status dt_comm_close(dt_comm **comm) {
     if (!*comm) return DT_OK;
     dt_status status = DT_OK;
-    MPI_Comm *each[] = {&(*comm)->local, &(*comm)->machine, &(*comm)->all};
+    MPI_Comm *each[] = {&(*comm)->leaders, &(*comm)->local, &(*comm)->machine, &(*comm)->all};
     for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
         if (*each[i] == MPI_COMM_NULL) continue;
         const dt_status freed = DT_MPI(MPI_Comm_free(each[i]));
@@ -213,6 +229,7 @@ dt_status dt_comm_close(dt_comm **comm) {
     }
     dt_memory_free(&(*comm)->counts);
     dt_memory_free(&(*comm)->first);
+    dt_memory_free(&(*comm)->machine_first);
     dt_memory_free(&(*comm)->host);
     dt_memory_free(comm);
     return status;
@@ -237,4 +254,20 @@ size_t dt_comm_first_rank(const dt_comm *comm, size_t node) { return comm->first
 size_t dt_comm_local_rank(const dt_comm *comm) { return comm->local_rank; }
 size_t dt_comm_local_size(const dt_comm *comm) { return comm->local_size; }
 const char *dt_comm_library(const dt_comm *comm) { return comm->library; }
-const char *dt_comm_host(const dt_comm *comm, size_t rank) { return comm->host[rank]; }
+
+size_t dt_group_of(const size_t *first, size_t groups, size_t rank) {
+    size_t low = 0, high = groups;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (first[middle] <= rank) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const char *dt_comm_host(const dt_comm *comm, size_t rank) {
+    return comm->host[dt_group_of(comm->machine_first, comm->machines, rank)];
+}

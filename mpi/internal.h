@@ -11,12 +11,15 @@ struct dt_comm {
     MPI_Comm all;     /* every rank, numbered so that a node's ranks are contiguous */
     MPI_Comm machine; /* the ranks that can share memory with this one */
     MPI_Comm local;   /* the ranks of this rank's node: machine, or a part of it */
+    MPI_Comm leaders; /* the first ranks of all nodes; MPI_COMM_NULL on the others */
     size_t rank, size;
     size_t local_rank, local_size;
     size_t node, nodes;
     size_t *first; /* (nodes + 1) first rank of each node, then size */
     int *counts;   /* (2, size) room for the counts and displacements of a collective */
-    char (*host)[MPI_MAX_PROCESSOR_NAME];
+    size_t machines;
+    size_t *machine_first;                /* (machines + 1) like `first` */
+    char (*host)[MPI_MAX_PROCESSOR_NAME]; /* (machines) */
     char library[64];
     size_t windows; /* open now */
     bool started;   /* by us, so it is ours to finalise */
@@ -38,6 +41,9 @@ double dt_clock(void);
  * @param[in]  leader  (size) lowest rank of each rank's machine
  */
 void dt_ranks_order(int *order, const int *leader, size_t size);
+
+/* The last of the groups that begins at or before a rank. first: (groups) first ranks, rising. */
+size_t dt_group_of(const size_t *first, size_t groups, size_t rank);
 
 /* Bytes left where MPI keeps shared windows; SIZE_MAX if that is unknown. */
 size_t dt_window_space(void);

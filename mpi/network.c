@@ -4,31 +4,36 @@
 #include "dtrain/core/memory.h"
 #include "internal.h"
 
-/* Bytes of a long message, long enough for the network's rate; and how many messages, of which the
- * fastest counts. */
-enum { LONG = 1 << 18, TRIES = 4, SHORT_TRIES = 16 };
+/* Bytes of a long message, long enough for the network's rate; how many messages follow one
+ * another, and how often: the fastest time counts. */
+enum { LONG = 1 << 18, LONG_ROW = 2, SHORT_ROW = 16, ROWS = 3 };
 
-/* Each first rank of a node sends to the next node's and receives from that before. */
+/* Seconds of a message: each first rank of a node sends to the next node's and receives from that
+ * before, time after time. */
 static dt_status shift(double *seconds, const dt_comm *comm, const char *out, char *in,
-                       size_t bytes) {
+                       size_t bytes, size_t row) {
     enum { TAG = 1 };
-    const size_t to = (comm->node + 1) % comm->nodes;
-    const size_t from = (comm->node + comm->nodes - 1) % comm->nodes;
+    const int to = (int)comm->first[(comm->node + 1) % comm->nodes];
+    const int from = (int)comm->first[(comm->node + comm->nodes - 1) % comm->nodes];
     const double start = dt_clock();
-    DT_TRY(
-        DT_MPI(MPI_Sendrecv(out, (int)bytes, MPI_BYTE, (int)comm->first[to], TAG, in, (int)bytes,
-                            MPI_BYTE, (int)comm->first[from], TAG, comm->all, MPI_STATUS_IGNORE)));
-    const double passed = dt_clock() - start;
+    for (size_t i = 0; i < row; i++) {
+        DT_TRY(DT_MPI(MPI_Sendrecv(out, (int)bytes, MPI_BYTE, to, TAG, in, (int)bytes, MPI_BYTE,
+                                   from, TAG, comm->all, MPI_STATUS_IGNORE)));
+    }
+    const double passed = (dt_clock() - start) / (double)row;
     if (*seconds == 0 || passed < *seconds) *seconds = passed;
     return DT_OK;
 }
 
+/* rest: of a long message, without its latency. */
 static dt_status measure(double *latency, double *rest, const dt_comm *comm, char *memory) {
     char *out = memory, *in = memory + LONG;
     double longest = 0, opens = 0;
-    DT_TRY(shift(&opens, comm, out, in, 1)); /* opens connections */
-    for (size_t i = 0; i < SHORT_TRIES; i++) DT_TRY(shift(latency, comm, out, in, 8));
-    for (size_t i = 0; i < TRIES; i++) DT_TRY(shift(&longest, comm, out, in, LONG));
+    DT_TRY(shift(&opens, comm, out, in, 1, 1)); /* opens connections */
+    for (size_t i = 0; i < ROWS; i++) {
+        DT_TRY(shift(latency, comm, out, in, 8, SHORT_ROW));
+        DT_TRY(shift(&longest, comm, out, in, LONG, LONG_ROW));
+    }
     *rest = longest > *latency ? longest - *latency : *latency;
     return DT_OK;
 }

@@ -157,19 +157,6 @@ static dt_status list_shards(size_t **shard, const dt_comm *comm, size_t shards)
     return DT_OK;
 }
 
-static size_t node_of(const dt_comm *comm, size_t rank) {
-    size_t low = 0, high = comm->nodes;
-    while (high - low > 1) {
-        const size_t middle = low + (high - low) / 2;
-        if (comm->first[middle] <= rank) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 /* What is cut into pieces, and what they need. */
 typedef struct {
     dt_reducer *r;
@@ -201,7 +188,8 @@ static dt_status add_piece(cutter *c, size_t begin, size_t end, size_t mover) {
     piece p = {.stretch = {.begin = begin, .end = end, .number = c->number++, .mover = mover},
                .owned = mover != SIZE_MAX};
     dt_stretch *s = &p.stretch;
-    s->owner = p.owned ? node_of(comm, mover) : dt_routes_owner(c->routes, s->number);
+    s->owner = p.owned ? dt_group_of(comm->first, comm->nodes, mover)
+                       : dt_routes_owner(c->routes, s->number);
     if (!p.owned) {
         const size_t here = comm->first[s->owner + 1] - comm->first[s->owner];
         s->mover = comm->first[s->owner] + s->number % here;

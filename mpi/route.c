@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "internal.h"
 #include "tree.h"
 
 /* A subtree with shards of several nodes, or the largest one of a single node. */
@@ -99,21 +100,9 @@ static const way WAY[] = {
 
 /* ---- the tree ---- */
 
-static size_t node_with(const dt_routes *r, size_t shard) {
-    size_t low = 0, high = r->nodes;
-    while (high - low > 1) {
-        const size_t middle = low + (high - low) / 2;
-        if (r->own[middle] <= shard) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 static size_t add_vertex(dt_routes *r, size_t begin, size_t end) {
-    vertex v = {.from = node_with(r, begin), .to = node_with(r, end - 1)};
+    vertex v = {.from = dt_group_of(r->own, r->nodes, begin),
+                .to = dt_group_of(r->own, r->nodes, end - 1)};
     if (is_leaf(&v)) {
         v.leaf = dt_tree_cover(NULL, r->own[v.from], begin);
         v.choices = 1;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dtrain/core/memory.h"
@@ -15,33 +16,52 @@ size_t dt_topology_cpus(void) {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
 }
 
-/* Ranks on the host of rank r, or 0 if a lower rank is on the same host. */
-static size_t ranks_from(const dt_comm *comm, size_t r) {
-    const char *host = dt_comm_host(comm, r);
-    for (size_t i = 0; i < r; i++) {
-        if (strcmp(dt_comm_host(comm, i), host) == 0) return 0;
+/* A host, and its ranks. */
+typedef struct {
+    const char *name;
+    size_t first, ranks;
+} host;
+
+static int by_name(const void *x, const void *y) {
+    const host *a = x, *b = y;
+    const int order = strcmp(a->name, b->name);
+    return order != 0 ? order : (a->first > b->first) - (a->first < b->first);
+}
+
+static int by_first(const void *x, const void *y) {
+    const host *a = x, *b = y;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+/* Hosts in the order of their lowest ranks; how many. */
+static size_t find_hosts(host *hosts, const dt_comm *comm) {
+    const size_t ranks = dt_comm_size(comm);
+    size_t found = 0;
+    for (size_t r = 0; r < ranks; r++) hosts[r] = (host){dt_comm_host(comm, r), r, 1};
+    qsort(hosts, ranks, sizeof *hosts, by_name);
+    for (size_t r = 0; r < ranks; r++) {
+        if (found > 0 && strcmp(hosts[found - 1].name, hosts[r].name) == 0) {
+            hosts[found - 1].ranks++;
+        } else {
+            hosts[found++] = hosts[r];
+        }
     }
-    size_t count = 0;
-    for (size_t i = r; i < dt_comm_size(comm); i++) {
-        if (strcmp(dt_comm_host(comm, i), host) == 0) count++;
-    }
-    return count;
+    qsort(hosts, found, sizeof *hosts, by_first);
+    return found;
 }
 
 /* "n1*2,n2*2" */
-static void list_hosts(char *text, size_t size, const dt_comm *comm) {
+static void list_hosts(char *text, size_t size, const host *hosts, size_t count) {
     size_t used = 0, left_out = 0;
-    for (size_t r = 0; r < dt_comm_size(comm); r++) {
-        const size_t ranks = ranks_from(comm, r);
-        if (ranks == 0) continue;
-        char host[96];
-        const int length = snprintf(host, sizeof host, "%s%.64s*%zu", used ? "," : "",
-                                    dt_comm_host(comm, r), ranks);
+    for (size_t i = 0; i < count; i++) {
+        char one[96];
+        const int length = snprintf(one, sizeof one, "%s%.64s*%zu", used ? "," : "", hosts[i].name,
+                                    hosts[i].ranks);
         /* Leaves room for the number of hosts that did not fit. */
         if (left_out || used + (size_t)length + sizeof ",18446744073709551615 more" > size) {
             left_out++;
         } else {
-            memcpy(text + used, host, (size_t)length + 1);
+            memcpy(text + used, one, (size_t)length + 1);
             used += (size_t)length;
         }
     }
@@ -50,9 +70,12 @@ static void list_hosts(char *text, size_t size, const dt_comm *comm) {
 
 dt_status dt_topology_describe(char *text, size_t size, dt_comm *comm) {
     const size_t ranks = dt_comm_size(comm);
-    double *cpus;
-    DT_TRY(dt_comm_agree(comm, dt_memory_alloc(&cpus, ranks, sizeof *cpus, "the table of CPUs")));
-    dt_status status;
+    double *cpus = NULL;
+    host *hosts = NULL;
+    dt_status status = dt_memory_alloc(&cpus, ranks, sizeof *cpus, "the table of CPUs");
+    if (status == DT_OK)
+        status = dt_memory_alloc(&hosts, ranks, sizeof *hosts, "the table of hosts");
+    DT_TRY_DONE(dt_comm_agree(comm, status));
     DT_TRY_DONE(dt_comm_gather(comm, cpus, (double)dt_topology_cpus()));
     double least = cpus[0], most = cpus[0];
     for (size_t r = 1; r < ranks; r++) {
@@ -65,10 +88,11 @@ dt_status dt_topology_describe(char *text, size_t size, dt_comm *comm) {
     } else {
         snprintf(share, sizeof share, "; %.0f to %.0f CPUs per rank", least, most);
     }
-    list_hosts(text, size - strlen(share), comm);
+    list_hosts(text, size - strlen(share), hosts, find_hosts(hosts, comm));
     const size_t used = strlen(text);
     snprintf(text + used, size - used, "%s", share);
 done:
+    dt_memory_free(&hosts);
     dt_memory_free(&cpus);
     return status;
 }

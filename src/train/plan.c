@@ -158,6 +158,36 @@ dt_status dt_plan_begin(dt_start_plan *plan, const dt_start_request *request) {
     return dt_source_check_given(&plan->config, &request->given);
 }
 
+/* Whether a person has set the shards. */
+static dt_status has_shards(bool *given, const dt_overrides *overrides) {
+    *given = dt_overrides_has(overrides, "shards");
+    if (*given || !overrides->config_file) return DT_OK;
+    dt_config file;
+    dt_config_defaults(&file);
+    file.shards = 0;
+    DT_TRY(dt_config_read(&file, overrides->config_file));
+    *given = file.shards != 0;
+    return DT_OK;
+}
+
+/* A new run that has more ranks than the default has shards gets more of them: room to grow to four
+ * times its ranks, as far as there are problems. */
+static dt_status settle_shards(dt_config *config, const dt_overrides *overrides, size_t ranks) {
+    bool given;
+    DT_TRY(has_shards(&given, overrides));
+    if (given || ranks <= (size_t)config->shards) return DT_OK;
+    int64_t shards = config->shards;
+    while (shards < 4 * (int64_t)ranks && 2 * shards <= config->batch && shards < DT_MAX_SHARDS)
+        shards *= 2;
+    if (shards < (int64_t)ranks) return DT_OK;
+    config->shards = shards;
+    dt_log_info(
+        "the batch is cut into %lld shards, the most ranks that this run can use: it begins "
+        "with %zu ranks, and --shards is not given; the bits of a run depend on it",
+        (long long)shards, ranks);
+    return DT_OK;
+}
+
 dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoint *checkpoint,
                          const dt_start_request *request, size_t ranks) {
     const bool resumes = found == DT_FOUND_CHECKPOINT;
@@ -168,6 +198,7 @@ dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoin
         if (found == DT_FOUND_WEIGHTS) DT_TRY(plan_from_weights(plan, checkpoint, request));
         DT_TRY(dt_source_settle(&plan->config));
         DT_TRY(settle_shape(&plan->config));
+        DT_TRY(settle_shards(&plan->config, &request->given, ranks));
     }
     DT_TRY(dt_config_check(&plan->config));
     DT_TRY(dt_source_check(&plan->config));

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,22 +124,30 @@ done:
     return status;
 }
 
-/* print (ranks) has a number for the first rank of each node, and NAN for other ranks. Returns the
- * rank whose number differs from the others, or -1 if all are equal; *sure: most nodes have the
- * same number. */
-static ptrdiff_t odd_one(const double *print, size_t ranks, bool *sure) {
+static int rising(const void *x, const void *y) {
+    const double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+/* print (ranks) has a number for the first rank of each node, and NAN for other ranks; it is sorted
+ * into `sorted`. Returns the rank whose number differs from the others, or -1 if all are equal;
+ * *sure: most nodes have the same number. */
+static ptrdiff_t odd_one(const double *print, double *sorted, size_t ranks, bool *sure) {
     size_t nodes = 0, most = 0;
-    double common = NAN;
+    double common = print[0];
     for (size_t r = 0; r < ranks; r++) {
-        size_t same = 0;
-        for (size_t other = 0; other < ranks; other++) same += print[other] == print[r];
-        nodes += print[r] == print[r];
-        if (same > most) {
-            most = same;
-            common = print[r];
-        }
+        if (print[r] == print[r]) sorted[nodes++] = print[r];
+    }
+    qsort(sorted, nodes, sizeof *sorted, rising);
+    for (size_t i = 0, same = 0; i < nodes; i++) {
+        same = i > 0 && sorted[i] == sorted[i - 1] ? same + 1 : 1;
+        /* Of several the first node's, rank 0's. */
+        if (same < most || (same == most && sorted[i] != print[0])) continue;
+        most = same;
+        common = sorted[i];
     }
     *sure = 2 * most > nodes;
+    if (!*sure) common = print[0];
     for (size_t r = 0; r < ranks; r++) {
         if (print[r] == print[r] && print[r] != common) return (ptrdiff_t)r;
     }
@@ -152,10 +161,12 @@ static size_t node_of(const double *print, size_t rank) {
     return node;
 }
 
-static dt_status compare_prints(const dt_trainer *t, const double *print) {
+/* print: (2, ranks) those of the ranks, and room. */
+static dt_status compare_prints(const dt_trainer *t, double *print) {
     const dt_comm *comm = t->s->comm;
     bool sure;
-    const ptrdiff_t odd = odd_one(print, dt_comm_size(comm), &sure);
+    const size_t ranks = dt_comm_size(comm);
+    const ptrdiff_t odd = odd_one(print, print + ranks, ranks, &sure);
     const long long step = t->state.step;
     if (odd < 0) return DT_OK;
     const size_t rank = (size_t)odd;
@@ -183,7 +194,7 @@ dt_status dt_trainer_compare_nodes(dt_trainer *t) {
         mine = (double)(dt_fingerprint(t->weights_memory, bytes) >> 12);
     }
     DT_TRY_DONE(dt_comm_agree(
-        comm, dt_memory_alloc(&print, dt_comm_size(comm), sizeof *print, "fingerprints")));
+        comm, dt_memory_alloc(&print, 2 * dt_comm_size(comm), sizeof *print, "fingerprints")));
     DT_TRY_DONE(dt_comm_gather(comm, print, mine));
     DT_TRY_DONE(compare_prints(t, print));
 done:

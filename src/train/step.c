@@ -42,20 +42,60 @@ static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
                          shard * passes_of_shard(config) + pass);
 }
 
-/* Each rank computes the lengths of all texts: exchanging them would take longer. */
+/* Shards that texts are dealt to together: the more, the more evenly, but each rank deals for all
+ * of them. Part of what a step is. */
+enum { DEAL_SHARDS = 1024 };
+
+/* Lengths of the texts begin … end of the step. */
+static dt_status measure_texts(dt_trainer *t, const dt_source *source, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) {
+        DT_TRY(source->kind->train_length(&t->deal.tokens[i], &t->batch.text, source,
+                                          step_position(t) + i));
+    }
+    return DT_OK;
+}
+
+/* Each rank measures its share of the texts. After an error the step will be dropped, and any
+ * lengths do. */
+static dt_status measure_together(dt_trainer *t, const dt_source *source, size_t batch) {
+    size_t begin, end;
+    dt_shard_range(&begin, &end, batch, dt_comm_size(t->s->comm), dt_comm_rank(t->s->comm));
+    const dt_status status = measure_texts(t, source, begin, end);
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    DT_TRY(dt_comm_share_numbers(t->s->comm, t->deal.tokens, batch));
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
+    return status;
+}
+
+static dt_status deal_group(dt_trainer *t, const dt_source *source, size_t group) {
+    /* The lengths of fewer are sooner computed than exchanged. */
+    enum { TOGETHER = 4096 };
+    const size_t batch = (size_t)t->config.batch, parts = dt_trainer_passes(&t->config);
+    const size_t passes = passes_of_shard(&t->config), shards = (size_t)t->config.shards;
+    const size_t first = group * DEAL_SHARDS * passes;
+    const size_t last = dt_min_size((group + 1) * DEAL_SHARDS, shards) * passes;
+    const size_t begin = dt_deal_start(batch, parts, first),
+                 end = dt_deal_start(batch, parts, last);
+    const bool together = shards <= DEAL_SHARDS && batch >= TOGETHER;
+    const dt_status status =
+        together ? measure_together(t, source, batch) : measure_texts(t, source, begin, end);
+    if (status == DT_OK) dt_deal_texts(&t->deal, batch, parts, first, last);
+    return status;
+}
+
 dt_status dt_trainer_deal(dt_trainer *t) {
     const dt_source source = dt_trainer_source(t);
-    const size_t batch = (size_t)t->config.batch;
-    const size_t parts = dt_trainer_passes(&t->config);
+    const size_t batch = (size_t)t->config.batch, parts = dt_trainer_passes(&t->config);
     /* A replay changes the batch size where the run did. */
     DT_REQUIRE(batch <= t->deal.texts && parts <= t->deal.parts, DT_ERR_INTERNAL,
                "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,
                t->deal.texts, t->deal.parts);
-    for (size_t i = 0; i < batch; i++) {
-        DT_TRY(source.kind->train_length(&t->deal.tokens[i], &t->batch.text, &source,
-                                         step_position(t) + i));
+    size_t begin, end;
+    dt_shard_range(&begin, &end, (size_t)t->config.shards, dt_comm_size(t->s->comm),
+                   dt_comm_rank(t->s->comm));
+    for (size_t group = begin / DEAL_SHARDS; group * DEAL_SHARDS < end; group++) {
+        DT_TRY(deal_group(t, &source, group));
     }
-    dt_deal_texts(&t->deal, batch, parts);
     return DT_OK;
 }
 

@@ -182,22 +182,11 @@ dt_status dt_trainer_initialise(dt_trainer *t) {
     return publish(t);
 }
 
-/* Copy rank 0's block to the first rank of every node, a piece at a time, since ranks have no room
- * for a whole copy. */
+/* Copy rank 0's block to every node. */
 static dt_status spread(dt_trainer *t, float *window, const float *from) {
-    enum { PIECE = 1 << 18 };
-    float *piece;
-    DT_TRY(dt_comm_agree(t->s->comm,
-                         dt_memory_alloc(&piece, PIECE, sizeof *piece, "a piece of a checkpoint")));
-    dt_status status = DT_OK;
-    for (size_t at = 0; status == DT_OK && at < t->layout.count; at += PIECE) {
-        const size_t count = dt_min_size(PIECE, t->layout.count - at);
-        if (from) memcpy(piece, from + at, count * sizeof *piece);
-        status = dt_comm_broadcast(t->s->comm, piece, count * sizeof *piece);
-        if (dt_comm_local_rank(t->s->comm) == 0) memcpy(window + at, piece, count * sizeof *piece);
-    }
-    dt_memory_free(&piece);
-    return status;
+    const size_t bytes = t->layout.count * sizeof *window;
+    if (from) memcpy(window, from, bytes);
+    return dt_comm_broadcast_nodes(t->s->comm, window, bytes);
 }
 
 /* The checkpoint must have the vocabulary of the text. */

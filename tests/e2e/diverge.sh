@@ -123,7 +123,7 @@ expect_text err "(node 0, from rank 0 on) differ from those of the other nodes"
 expect_exit 69 faulty "weight 1 7" 2 "${run[@]}" --out drift2 --ranks-per-node 1
 expect_text err "(node 1, from rank 1 on) differ from those on" "one of them"
 # Where a matrix is updated on one node for all, the difference is found before it spreads.
-expect_exit 69 faulty "weight 1 7" 3 "${run[@]}" --out drift3 --ranks-per-node 1 --updates job
+expect_exit 69 faulty "weight 1 7" 3 "${run[@]}" --out drift3 --ranks-per-node 1 --optimizer muon --updates job
 expect_text err "at step 7 the weights on" "(node 1, from rank 1 on) differ from those of the other nodes"
 [[ $(steps_of drift3) == 5 ]] || fail "checkpoints after the nodes differed: $(steps_of drift3)"
 say "nodes that differ are named"

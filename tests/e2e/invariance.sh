@@ -26,6 +26,11 @@ for optimizer in muon adamw; do
     for node in 1 2 3; do same_as_alone "np4-nodes-of-$node" 4 --ranks-per-node "$node"; done
     same_as_alone np5-nodes-of-3 5 --ranks-per-node 3
     same_as_alone np8-nodes-of-3 8 --ranks-per-node 3
+    [[ $optimizer == muon ]] || continue
+    # Each matrix once in the job, or on each node; gradients straight to where they are added, or through the tree.
+    same_as_alone np5-tree-job 5 --ranks-per-node 1 --exchange tree --updates job
+    same_as_alone np5-direct-job 5 --ranks-per-node 2 --exchange direct --updates job
+    same_as_alone np7-tree-node 7 --ranks-per-node 2 --exchange tree --updates node
 done
 
 mv alone reference

@@ -19,7 +19,7 @@ target_link_libraries(dtrain_kernels PRIVATE ${linked})
 target_link_options(dtrain_kernels PRIVATE -Wl,--wrap=dt_backend_open)
 dt_e2e(before 240 $<TARGET_FILE:dtrain_kernels> "${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION} ${CMAKE_BUILD_TYPE}")
 
-dt_e2e(invariance 180)
+dt_e2e(invariance 240)
 dt_e2e(resume 240)
 dt_e2e(average 120)
 dt_e2e(precision 240)

@@ -137,7 +137,7 @@ static void its_texts_are_packed_and_dealt_out(void **state) {
     for (size_t i = 0; i < BATCH; i++) {
         assert_int_equal(letters.train_length(&deal.tokens[i], &batch.text, &b.source, i), DT_OK);
     }
-    dt_deal_texts(&deal, BATCH, PARTS);
+    dt_deal_texts(&deal, BATCH, PARTS, 0, PARTS);
     assert_int_equal(dt_trainer_fill_batch(&batch, &b.source, 0, BATCH), DT_OK);
     for (size_t i = 0; i < BATCH; i++) {
         const uint32_t text = deal.order[i];

@@ -111,6 +111,28 @@ static void options_that_contradict_each_other_are_refused(void **state) {
                  "--width 30");
 }
 
+static void a_new_run_has_shards_for_its_ranks(void **state) {
+    (void)state;
+    static const struct {
+        size_t ranks;
+        const char *batch;
+        int64_t shards;
+    } run[] = {{1, "512", 8},  {8, "512", 8},  {9, "512", 64},
+               {12, "32", 32}, {32, "60", 32}, {300, "65536", 2048}};
+    asked a;
+    dt_start_plan plan;
+    for (size_t i = 0; i < sizeof run / sizeof *run; i++) {
+        const dt_start_request *request = ask(&a, "batch", run[i].batch, NULL);
+        assert_int_equal(decide(&plan, DT_FOUND_NOTHING, NULL, request, run[i].ranks), DT_OK);
+        assert_int_equal(plan.config.shards, run[i].shards);
+    }
+    /* Not where they are given, nor where there are too few problems. */
+    expect_error(decide(&plan, DT_FOUND_NOTHING, NULL, ask(&a, "shards", "8", NULL), 9), DT_ERR_ARG,
+                 "9 ranks are more than the 8 shards");
+    expect_error(decide(&plan, DT_FOUND_NOTHING, NULL, ask(&a, "batch", "32", NULL), 33),
+                 DT_ERR_ARG, "33 ranks are more than the 8 shards");
+}
+
 static void a_start_has_at_most_as_many_ranks_as_shards(void **state) {
     (void)state;
     asked a;
@@ -308,6 +330,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_nothing_is_there_a_run_begins),
         cmocka_unit_test(options_that_contradict_each_other_are_refused),
+        cmocka_unit_test(a_new_run_has_shards_for_its_ranks),
         cmocka_unit_test(a_start_has_at_most_as_many_ranks_as_shards),
         cmocka_unit_test(a_run_goes_on_with_the_settings_it_had),
         cmocka_unit_test(free_settings_may_change_and_are_listed),

@@ -39,7 +39,7 @@ double dt_cadence_most_seconds(const dt_cadence *cadence);
 enum {
     DT_PATH_MAX = 1024,
     DT_OPS_MAX = 16,
-    DT_MAX_SHARDS = 1024,
+    DT_MAX_SHARDS = 65536,
     DT_FILE_DIGEST_MAX = 55,
     DT_SEPARATOR_MAX = 80,
     DT_PATHS_EACH = 180

@@ -18,9 +18,10 @@ typedef struct {
     size_t texts, parts; /* room for */
     uint32_t *tokens;    /* (texts) in: the length of each */
     uint32_t *order;     /* (texts) out: the text at each place; they rise within a part */
-    uint64_t *rank;      /* (texts) and below: its own */
+    uint32_t *rank;      /* (texts) and below: its own */
     uint32_t *owner;     /* (texts) */
     dt_part *part;       /* (parts) */
+    uint32_t *heap;      /* (parts) */
 } dt_deal;
 
 /* Room for so many texts and parts, once. DT_ERR_ARG for 2^32 texts. */
@@ -35,10 +36,11 @@ size_t dt_deal_start(size_t batch, size_t parts, size_t part);
  * that has the fewest so far; then the heaviest and the lightest part exchange texts while that
  * brings them nearer to each other.
  *
- * @param batch  how many texts; `tokens` has their lengths
- * @param parts  how many parts, at least 1
+ * @param batch        how many texts; `tokens` has the lengths of those that are dealt
+ * @param parts        how many parts, at least 1
+ * @param first, last  only these parts; they get the texts whose numbers are their places
  * Source: Graham 1969, doi:10.1137/0117039, "LPT".
  */
-void dt_deal_texts(dt_deal *deal, size_t batch, size_t parts);
+void dt_deal_texts(dt_deal *deal, size_t batch, size_t parts, size_t first, size_t last);
 
 #endif

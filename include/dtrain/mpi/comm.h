@@ -51,6 +51,9 @@ dt_status dt_comm_node_barrier(dt_comm *comm);
 /* Rank 0's bytes to all. */
 dt_status dt_comm_broadcast(dt_comm *comm, void *bytes, size_t count);
 
+/* Rank 0's bytes to the first rank of each node; the others do nothing. */
+dt_status dt_comm_broadcast_nodes(dt_comm *comm, void *bytes, size_t count);
+
 /* The largest value over ranks, for flags such as "stop now". */
 dt_status dt_comm_max(dt_comm *comm, int64_t *value);
 
@@ -84,6 +87,10 @@ dt_status dt_comm_gather_rows(dt_comm *comm, double *all, const double *row, siz
 /* Every shard's values (per_shard doubles each) to all ranks; each rank has filled in those of its
  * own range. all: (shards * per_shard). */
 dt_status dt_comm_share(dt_comm *comm, double *all, size_t shards, size_t per_shard);
+
+/* The same for one whole number of each of `count` things, of which each rank has filled in its
+ * range. */
+dt_status dt_comm_share_numbers(dt_comm *comm, uint32_t *all, size_t count);
 
 /* ---- memory shared by the ranks of a node ---- */
 
