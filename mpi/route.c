@@ -185,7 +185,7 @@ static void put(writer *w, dt_route_step step) {
 
 static uint32_t take_buffer(writer *w, uint32_t *after) {
     size_t found = w->route->buffers;
-    for (size_t i = 0; i < w->route->buffers; i++) {
+    for (size_t i = 0; w->free_from && i < w->route->buffers; i++) {
         if (w->free_from[i] == NOWHERE) continue;
         if (found == w->route->buffers || w->free_from[i] < w->free_from[found]) found = i;
     }

@@ -147,7 +147,7 @@ static dt_status choose(dt_trainer *t) {
     if (dt_comm_nodes(comm) == 1 || t->matrices == 0) return DT_OK;
     t->divided = t->config.updates == DT_UPDATES_JOB;
     if (t->config.updates != DT_UPDATES_AUTO) return DT_OK;
-    double node, job, seconds;
+    double node = 0, job = 0, seconds;
     DT_TRY(dt_comm_agree(comm, share_among(t, &node, false, fewest_ranks(comm))));
     DT_TRY(dt_comm_agree(comm, share_among(t, &job, true, 0)));
     DT_TRY(time_cost(&seconds, t));

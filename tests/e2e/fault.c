@@ -54,8 +54,9 @@ void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta,
                         float, float *, blasint);
     static bool changed;
     if (!real) find(&real, "cblas_sgemm");
-    /* The forward pass multiplies by weights that are (out, in). */
-    if (!changed && tb == CblasTrans && is_faulty("weight")) {
+    /* The forward pass multiplies by weights that are (out, in), the first ones with more rows than
+     * columns; the update multiplies no such matrix. */
+    if (!changed && tb == CblasTrans && n > k && is_faulty("weight")) {
         changed = true;
         *(float *)(size_t)b += 0.01f;
     }

@@ -217,7 +217,7 @@ static void dealing_is_what_it_says(void **state) {
             open_deal(&deal, batches[b], parts[n]);
             for (size_t i = 0; i < deal.texts; i++) {
                 random = random * 1664525u + 1013904223u;
-                deal.tokens[i] = 3 + (random >> 4) % (b == 0 ? 1u << 20 : b == 1 ? 9 : 120 << b);
+                deal.tokens[i] = 3 + (random >> 4) % (b == 0 ? 1u << 20 : b == 1 ? 9u : 120u << b);
             }
             deal_plainly(owner, deal.tokens, deal.texts, deal.parts);
             dt_deal_texts(&deal, deal.texts, deal.parts, 0, deal.parts);
