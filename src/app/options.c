@@ -130,7 +130,7 @@ static dt_status take_own(command_line *line, const command_option *option, cons
 /* Paths that are given again are added. */
 static dt_status take_setting(command_line *line, size_t index, const char *text) {
     const char **given = &line->given.setting[index];
-    if (*given && dt_setting_at(index)->type == DT_SETTING_PATHS) {
+    if (*given && text && dt_setting_at(index)->type == DT_SETTING_PATHS) {
         const size_t size = strlen(*given) + strlen(text) + 2;
         char *list;
         DT_TRY(dt_memory_alloc(&list, size, 1, "options"));

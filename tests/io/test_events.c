@@ -205,7 +205,7 @@ static void texts_are_quoted(void **state) {
     const char *folder = *state;
     static char text[1 << 12];
     char path[DT_PATH_MAX];
-    int64_t step[8];
+    int64_t step[8] = {0};
     dt_events *events;
     const dt_metrics m = {0};
     const dt_events_begin begin = {folder, 0, &m, NULL, 0, false};
