@@ -50,26 +50,36 @@ static void write_cells(FILE *script, const dt_heat *heat, size_t which) {
     }
 }
 
+/* What rows or columns stand for: of every fifth, if there are many. */
+static void write_numbers(FILE *script, const char *axis, const dt_heat *heat, size_t first,
+                          size_t last) {
+    enum { MANY = 13 };
+    const size_t stride = last - first >= MANY ? 5 : 1;
+    fprintf(script, "set %stics scale 0 (", axis);
+    for (size_t i = first; i <= last; i += stride)
+        fprintf(script, "%s'%zu' %zu", i > first ? ", " : "", heat->panel.number(i), i);
+    fprintf(script, ")\n");
+}
+
 /* A panel between two heights of the picture, both in shares of it. */
 static void write_panel(FILE *script, const dt_heat *heat, size_t which, double bottom,
                         double top) {
-    const size_t columns = heat->x_last - heat->x_first + 1;
-    const bool strip = !heat->y_name;
+    const bool strip = !heat->panel.y_name;
     fprintf(script, "reset\nunset key\nset border lc rgb '#909090'\n");
     fprintf(script, "set lmargin at screen %.4f\nset rmargin at screen %.4f\n",
             strip ? SECOND : LEFT, strip ? RIGHT : MIDDLE);
     fprintf(script, "set bmargin at screen %.4f\nset tmargin at screen %.4f\n",
             strip ? bottom + (top - bottom) * 0.45 : bottom, top);
-    fprintf(script, "set title '%s' offset 0,-0.6\nset xlabel '%s' offset 0,0.5\n", heat->title,
-            heat->x_name);
+    fprintf(script, "set title '%s' offset 0,-0.6\nset xlabel '%s' offset 0,0.5\n",
+            heat->panel.title, heat->panel.x_name);
     fprintf(script, "set xrange [%g:%g]\nset yrange [%g:%g]\n", (double)heat->x_first - 0.5,
             (double)heat->x_last + 0.5, (double)heat->y_first - 0.5, (double)heat->y_last + 0.5);
-    fprintf(script, "set xtics scale 0 %zu,%d\n", heat->x_first, columns > 20 ? 5 : 1);
+    write_numbers(script, "x", heat, heat->x_first, heat->x_last);
     if (strip) {
         fprintf(script, "unset ytics\n");
     } else {
-        fprintf(script, "set ylabel '%s'\nset ytics scale 0 %zu,%d\n", heat->y_name, heat->y_first,
-                heat->y_last - heat->y_first > 12 ? 5 : 1);
+        fprintf(script, "set ylabel '%s'\n", heat->panel.y_name);
+        write_numbers(script, "y", heat, heat->y_first, heat->y_last);
     }
     write_cells(script, heat, which);
     fprintf(script,
@@ -101,10 +111,10 @@ static void write_legend(FILE *script, double top) {
 static void write_script(FILE *script, dt_picture picture, const void *what) {
     enum { CHARACTERS = 95 }; /* have room in the title */
     const dt_grid *grid = what;
-    dt_heat list[DT_HEATS_MAX];
-    const size_t count = dt_heat_list(list, grid->tally);
+    dt_heat list[DT_GRID_PANELS_MAX];
+    const size_t count = dt_heat_list(list, grid);
     size_t rows = 0;
-    for (size_t i = 0; i < count; i++) rows += list[i].y_name != NULL;
+    for (size_t i = 0; i < count; i++) rows += list[i].panel.y_name != NULL;
     const double height = (double)(TITLE + LEGEND) + (double)rows * ROW;
     dt_gnuplot_terminal(script, picture, WIDTH, (int)height);
     fprintf(script, "set multiplot\nset label 1 ");
@@ -115,7 +125,7 @@ static void write_script(FILE *script, dt_picture picture, const void *what) {
                     "plot NaN\n");
     size_t row = 0;
     for (size_t i = 0; i < count; i++) {
-        row += list[i].y_name != NULL;
+        row += list[i].panel.y_name != NULL;
         const double top = 1 - ((double)TITLE + (double)(row - 1) * ROW + 26) / height;
         write_panel(script, &list[i], i, top - (ROW - 85) / height, top);
     }

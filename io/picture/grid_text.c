@@ -7,8 +7,8 @@ static void print_cells(FILE *out, const dt_heat *heat, size_t columns) {
     const size_t count = heat->x_last - heat->x_first + 1;
     const bool spread = GUTTER + 2 * count <= columns;
     for (size_t y = heat->y_last + 1; y-- > heat->y_first;) {
-        if (heat->y_name) {
-            fprintf(out, "%*zu |", GUTTER - 2, y);
+        if (heat->panel.y_name) {
+            fprintf(out, "%*zu |", GUTTER - 2, heat->panel.number(y));
         } else {
             fprintf(out, "%*s", GUTTER, "|");
         }
@@ -18,17 +18,18 @@ static void print_cells(FILE *out, const dt_heat *heat, size_t columns) {
         }
         fputc('\n', out);
     }
-    fprintf(out, "%*s %s: %zu to %zu%s%s\n", GUTTER, "", heat->x_name, heat->x_first, heat->x_last,
-            heat->y_name ? ", upwards: " : "", heat->y_name ? heat->y_name : "");
+    fprintf(out, "%*s %s: %zu to %zu%s%s\n", GUTTER, "", heat->panel.x_name,
+            heat->panel.number(heat->x_first), heat->panel.number(heat->x_last),
+            heat->panel.y_name ? ", upwards: " : "", heat->panel.y_name ? heat->panel.y_name : "");
 }
 
 dt_status dt_grid_print(FILE *out, const dt_grid *grid, size_t columns) {
-    dt_heat list[DT_HEATS_MAX];
-    const size_t count = dt_heat_list(list, grid->tally);
+    dt_heat list[DT_GRID_PANELS_MAX];
+    const size_t count = dt_heat_list(list, grid);
     columns = columns < DT_GRID_COLUMNS_MIN ? DT_GRID_COLUMNS_MIN : columns;
     dt_title_print(out, grid->title, columns);
     for (size_t i = 0; i < count; i++) {
-        fprintf(out, "\n%s\n", list[i].title);
+        fprintf(out, "\n%s\n", list[i].panel.title);
         print_cells(out, &list[i], columns);
     }
     fprintf(out, "\nwrong answers:\n");

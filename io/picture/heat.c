@@ -30,14 +30,14 @@ unsigned dt_heat_colour(int level) { return level < 0 ? 0xffffff : LEVEL[level].
 char dt_heat_symbol(int level) { return level < 0 ? ' ' : LEVEL[level].symbol; }
 
 const dt_count *dt_heat_at(const dt_heat *heat, size_t x, size_t y) {
-    return &heat->cell[y * heat->stride + x];
+    return &heat->panel.cell[y * heat->panel.columns + x];
 }
 
 /* The smallest stretch that holds all cells with problems; false if there are none. */
-static bool fit(dt_heat *heat, size_t columns, size_t rows) {
+static bool fit(dt_heat *heat) {
     bool any = false;
-    for (size_t y = 0; y < rows; y++) {
-        for (size_t x = 0; x < columns; x++) {
+    for (size_t y = 0; y < heat->panel.rows; y++) {
+        for (size_t x = 0; x < heat->panel.columns; x++) {
             if (dt_heat_at(heat, x, y)->problems == 0) continue;
             if (!any || x < heat->x_first) heat->x_first = x;
             if (!any || x > heat->x_last) heat->x_last = x;
@@ -49,30 +49,13 @@ static bool fit(dt_heat *heat, size_t columns, size_t rows) {
     return any;
 }
 
-size_t dt_heat_list(dt_heat list[DT_HEATS_MAX], const int64_t *values) {
-    const dt_tally *tally = (const dt_tally *)(const void *)values;
-    static const char *const hard[DT_OPERATIONS] = {"carries", "borrows", NULL,
-                                                    "digits of the quotient"};
+size_t dt_heat_list(dt_heat list[DT_GRID_PANELS_MAX], const dt_grid *grid) {
+    dt_grid_panel panel[DT_GRID_PANELS_MAX];
+    const size_t panels = grid->kind->panels(panel, grid->tally);
     size_t count = 0;
-    for (int op = 0; op < DT_OPERATIONS; op++) {
-        const dt_operation operation = (dt_operation)op;
-        dt_heat lengths = {.x_name = "digits of b",
-                           .y_name = "digits of a",
-                           .cell = &tally->length[op][0][0],
-                           .stride = DT_LENGTHS,
-                           .operation = operation};
-        dt_heat difficulty = {.x_name = hard[op],
-                              .cell = tally->difficulty[op],
-                              .stride = DT_DIFFICULTIES,
-                              .operation = operation};
-        snprintf(lengths.title, sizeof lengths.title, "a %c b, by lengths",
-                 dt_operation_symbol(operation));
-        if (hard[op]) {
-            snprintf(difficulty.title, sizeof difficulty.title, "a %c b, by %s",
-                     dt_operation_symbol(operation), hard[op]);
-        }
-        if (fit(&lengths, DT_LENGTHS, DT_LENGTHS)) list[count++] = lengths;
-        if (hard[op] && fit(&difficulty, DT_DIFFICULTIES, 1)) list[count++] = difficulty;
+    for (size_t i = 0; i < panels; i++) {
+        dt_heat heat = {.panel = panel[i]};
+        if (fit(&heat)) list[count++] = heat;
     }
     return count;
 }

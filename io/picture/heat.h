@@ -3,23 +3,16 @@
 #ifndef DTRAIN_IO_HEAT_H
 #define DTRAIN_IO_HEAT_H
 
-#include "dtrain/arithmetic/analysis.h"
 #include "dtrain/picture/grid.h"
 
 /* Cells from (x_first, y_first) to (x_last, y_last). */
 typedef struct {
-    char title[48];
-    const char *x_name, *y_name; /* y_name NULL: one row, of no meaning */
+    dt_grid_panel panel;
     size_t x_first, x_last, y_first, y_last;
-    const dt_count *cell; /* cell (x, y) is cell[y * stride + x] */
-    size_t stride;
-    dt_operation operation;
 } dt_heat;
 
-enum { DT_HEATS_MAX = 2 * DT_OPERATIONS };
-
-/* By lengths and by difficulty, of each operation there are problems of; how many there are. */
-size_t dt_heat_list(dt_heat list[DT_HEATS_MAX], const int64_t *tally);
+/* The panels with problems; how many there are. */
+size_t dt_heat_list(dt_heat list[DT_GRID_PANELS_MAX], const dt_grid *grid);
 
 const dt_count *dt_heat_at(const dt_heat *heat, size_t x, size_t y);
 

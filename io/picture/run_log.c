@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/json_read.h"
 #include "dtrain/core/memory.h"
-#include "json.h"
 
 typedef struct {
     dt_run_log *log;
@@ -26,7 +26,8 @@ static bool is_event(const dt_json *json, const char *name) {
 static void take_bits(const reading *r, const dt_json *json, int64_t step) {
     const dt_json_value *bits = dt_json_member(json, json->value, "bits_per_byte");
     const dt_json_value *loss = dt_json_member(json, json->value, "loss");
-    if (!bits || bits->kind != DT_JSON_NUMBER || !loss || loss->kind != DT_JSON_NUMBER) return;
+    if (!bits || bits->kind != DT_JSON_IS_NUMBER || !loss || loss->kind != DT_JSON_IS_NUMBER)
+        return;
     for (size_t i = 0; i < r->metrics->validation_count; i++) {
         dt_validation_row *row = &r->metrics->validation[i];
         if (row->step == step && fabs(row->loss - loss->number) <= 1e-6 * fabs(row->loss))
@@ -59,7 +60,7 @@ static dt_status take_line(const reading *r, const char *line) {
     }
     if (status != DT_OK) goto done;
     const dt_json_value *step = dt_json_member(&json, json.value, "step");
-    if (!step || step->kind != DT_JSON_NUMBER || !(fabs(step->number) < 1e15)) goto done;
+    if (!step || step->kind != DT_JSON_IS_NUMBER || !(fabs(step->number) < 1e15)) goto done;
     if (is_event(&json, "validation")) take_bits(r, &json, (int64_t)step->number);
     if (is_event(&json, "sample")) status = take_sample(r, &json, (int64_t)step->number);
 done:

@@ -108,13 +108,14 @@ static bool is_json(const char *path) {
     return first == '{';
 }
 
-static dt_status draw_grid(const int64_t *tally, const char *what, const plot_options *options) {
+static dt_status draw_grid(const int64_t *tally, const dt_grid_kind *kind, const char *what,
+                           const plot_options *options) {
     char title[DT_PATH_MAX + 160], beside[DT_PATH_MAX];
     const char *path;
-    const dt_count all = dt_grid_total(tally);
+    const dt_count all = kind->total(tally);
     snprintf(title, sizeof title, "%s%s: %lld of %lld problems wrong", options->target, what,
              (long long)(all.problems - all.right), (long long)all.problems);
-    const dt_grid grid = {title, tally};
+    const dt_grid grid = {title, kind, tally};
     if (options->ascii) return dt_grid_print(stdout, &grid, output_columns());
     DT_TRY(choose_output(&path, beside, options, dt_is_folder(options->target)));
     DT_TRY(dt_grid_write(path, &grid));
@@ -158,7 +159,8 @@ static dt_status plot_model(dt_session *s, const dt_overrides *given, const plot
     DT_REQUIRE_DONE(!result.interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
     snprintf(what, sizeof what, ", step %lld, %s split", (long long)loaded.checkpoint.state.step,
              dt_split_name(options->split));
-    if (dt_comm_rank(s->comm) == 0) status = draw_grid(result.tally, what, options);
+    if (dt_comm_rank(s->comm) == 0)
+        status = draw_grid(result.tally, result.kind->grid, what, options);
     status = dt_comm_agree(s->comm, status);
 done:
     dt_eval_result_destroy(&result);
@@ -168,8 +170,9 @@ done:
 
 static dt_status plot_file(const plot_options *options) {
     int64_t *tally;
-    DT_TRY(dt_grid_read(&tally, options->target));
-    const dt_status status = draw_grid(tally, "", options);
+    const dt_grid_kind *kind;
+    DT_TRY(dt_grid_read(&tally, &kind, options->target));
+    const dt_status status = draw_grid(tally, kind, "", options);
     dt_memory_free(&tally);
     return status;
 }

@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "mpi": ({"core", "mpi"}, {"mpi.h"}),
     "io/file": ({"core", "file"}, set()),
     "io/run": ({"core", "file", "folder"}, set()),
-    "io/picture": ({"core", "data", "arithmetic", "file", "picture"}, set()),
+    "io/picture": ({"core", "data", "file", "picture"}, set()),
     "io/checkpoint": (MODEL | {"file", "checkpoint"}, {"hdf5.h"}),
     "io/export": (MODEL | {"file", "checkpoint", "export"}, {"cjson/cJSON.h"}),
     "src/run": (RUN, set()),

@@ -15,11 +15,11 @@
 
 #include "dtrain/arithmetic/problem.h"
 #include "dtrain/core/config.h"
+#include "dtrain/core/json_read.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/picture/events.h"
 #include "dtrain/picture/run_log.h"
 #include "fixture.h"
-#include "json.h"
 #include "record.h"
 
 enum { BEGINNING = 200 };

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "dtrain/arithmetic/problem.h"
+#include "dtrain/arithmetic/analysis.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -18,7 +18,9 @@
 
 #include "dtrain/core/memory.h"
 #include "dtrain/file/child.h"
+#include "dtrain/picture/grid.h"
 #include "figure.h"
+#include "fixture.h"
 
 enum { COLUMNS = 600 };
 
@@ -350,6 +352,48 @@ static void names_say_which_picture(void **state) {
     }
 }
 
+/* ---- grids ---- */
+
+/* Lengths that are counted by tens are called by the longest of them; counts come back from the
+ * JSON that eval prints. */
+static void grids_name_long_numbers(void **state) {
+    (void)state;
+    static dt_tally tally;
+    const dt_source_kind *const *source = dt_source_kinds;
+    while (!(*source)->grid) source++;
+    const size_t tens = dt_tally_index(45);
+    tally.length[0][tens][3] = tally.split[0][0] = (dt_count){8, 7, 6};
+    tally.difficulty[0][tens] = tally.split[0][0];
+    const int64_t *values = (const int64_t *)(const void *)&tally;
+
+    char folder[256], path[512], *text = NULL;
+    size_t size = 0;
+    fixture_folder(folder);
+    snprintf(path, sizeof path, "%s/eval.json", folder);
+    FILE *file = fopen(path, "we");
+    fprintf(file, "{\"loss\":1");
+    assert_int_equal((*source)->tally_write(file, values), DT_OK);
+    fprintf(file, "}");
+    fclose(file);
+    int64_t *back;
+    const dt_grid_kind *kind;
+    assert_int_equal(dt_grid_read(&back, &kind, path), DT_OK);
+    assert_ptr_equal(kind, (*source)->grid);
+    assert_memory_equal(back, values, sizeof tally);
+
+    const dt_grid grid = {"a grid", kind, back};
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(dt_grid_print(out, &grid, 80), DT_OK);
+    fclose(out);
+    assert_non_null(strstr(text, "  50 | %"));
+    assert_non_null(strstr(text, "digits of b: 3 to 3, upwards: digits of a"));
+    assert_non_null(strstr(text, "carries: 50 to 50"));
+    assert_int_equal(kind->total(back).right, 7);
+    free(text);
+    dt_memory_free(&back);
+    fixture_remove(folder);
+}
+
 /* ---- other programs ---- */
 
 static int run_shell(dt_child *child, const char *script, FILE *in, FILE *out) {
@@ -404,6 +448,7 @@ int main(void) {
         cmocka_unit_test(restarts_are_marked_once),
         cmocka_unit_test(axes_have_ticks_that_can_be_read),
         cmocka_unit_test(the_loss_is_logarithmic_where_that_helps),
+        cmocka_unit_test(grids_name_long_numbers),
         cmocka_unit_test(text_fits_any_terminal),
         cmocka_unit_test(text_shows_the_shape),
         cmocka_unit_test(nothing_measured_is_said),

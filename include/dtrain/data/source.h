@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/json_read.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/metrics.h"
 #include "dtrain/data/pack.h"
@@ -43,6 +44,26 @@ typedef struct {
     char *produced;      /* else: what was generated after its prompt, which judging may change;
                             NULL: nothing was */
 } dt_answer;
+
+/* Counts by one or two numbers, drawn as a heat map; by reference. */
+typedef struct {
+    char title[48];              /* "a + b, by lengths" */
+    const char *x_name, *y_name; /* "digits of b"; y_name NULL: one row, of no meaning */
+    const dt_count *cell; /* (rows, columns); those without problems at the edges are left out */
+    size_t rows, columns;
+    size_t (*number)(size_t index); /* that a row or column stands for */
+} dt_grid_panel;
+
+/* How a tally is drawn as a grid. */
+enum { DT_GRID_PANELS_MAX = 16 };
+typedef struct {
+    /* How many there are. */
+    size_t (*panels)(dt_grid_panel panel[DT_GRID_PANELS_MAX], const int64_t *tally);
+    dt_count (*total)(const int64_t *tally);
+    /* Counts that tally_write wrote, as far as panels show them. DT_ERR_DATA; *found: whether there
+     * are any. */
+    dt_status (*read)(bool *found, int64_t *tally, const dt_json *json, const char *name);
+} dt_grid_kind;
 
 typedef enum { DT_SHOW_TSV, DT_SHOW_JSON, DT_SHOW_LINE } dt_show_as;
 
@@ -128,7 +149,7 @@ struct dt_source_kind {
      * before it; DT_ERR_IO. NULL where there is no tally. */
     void (*tally_print)(FILE *out, const int64_t *tally, bool everything);
     dt_status (*tally_write)(FILE *out, const int64_t *tally);
-    bool grid;                  /* whether the tally can be drawn as one (dt_grid) */
+    const dt_grid_kind *grid;   /* NULL: the tally cannot be drawn */
     const char *errors_heading; /* of the list of errors; NULL: there is none */
 
     /* ---- asking, and showing texts ---- */

@@ -6,25 +6,24 @@
 
 #include "dtrain/data/source.h"
 
-/**
- * Read the tally of arithmetic back from the JSON object that eval prints: all but the slips.
- *
- * @param[out] tally  to be given back with dt_memory_free; NULL on error
- * @return DT_ERR_NO_INPUT; DT_ERR_DATA if it is no such object, with the location in the file
- */
-dt_status dt_grid_read(int64_t **tally, const char *path);
-
-/* All that it counts. */
-dt_count dt_grid_total(const int64_t *tally);
-
 /* What is drawn: by reference. */
 typedef struct {
-    const char *title;    /* UTF-8 */
-    const int64_t *tally; /* of a source that can be drawn as a grid */
+    const char *title; /* UTF-8 */
+    const dt_grid_kind *kind;
+    const int64_t *tally;
 } dt_grid;
 
-/* One panel for each operation by operand lengths, and one by what makes it hard; colours say which
- * share of the answers is wrong, on a logarithmic scale. As dt_plot_write. */
+/**
+ * Read a tally back from the JSON object that eval prints, as far as it is drawn.
+ *
+ * @param[out] tally  to be given back with dt_memory_free; NULL on error
+ * @param[out] kind   that it is of
+ * @return DT_ERR_NO_INPUT; DT_ERR_DATA if it is no such object, with the location in the file
+ */
+dt_status dt_grid_read(int64_t **tally, const dt_grid_kind **kind, const char *path);
+
+/* The panels of the tally; colours say which share of the answers is wrong, on a logarithmic scale.
+ * As dt_plot_write. */
 dt_status dt_grid_write(const char *path, const dt_grid *grid);
 
 /* The same in plain ASCII, a character a cell, lines of at most `columns` characters (at least

@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "dtrain/core/status.h"
+#include "dtrain/data/source.h"
+
+/* Two panels for each operation: by lengths, by difficulty. */
+extern const dt_grid_kind dt_tally_grid;
 
 /* A section for each operation there are problems of: by lengths, by difficulty, what went wrong;
  * everything: by split, too. */

@@ -1,16 +1,18 @@
 /* Reads JSON into a tree: small files that this program has written. */
-#ifndef DTRAIN_IO_JSON_H
-#define DTRAIN_IO_JSON_H
+#ifndef DTRAIN_JSON_READ_H
+#define DTRAIN_JSON_READ_H
+
+#include <stdint.h>
 
 #include "dtrain/core/status.h"
 
 typedef enum {
-    DT_JSON_NULL,
-    DT_JSON_BOOL,
-    DT_JSON_NUMBER,
-    DT_JSON_TEXT,
-    DT_JSON_LIST,
-    DT_JSON_OBJECT
+    DT_JSON_IS_NULL,
+    DT_JSON_IS_BOOL,
+    DT_JSON_IS_NUMBER,
+    DT_JSON_IS_TEXT,
+    DT_JSON_IS_LIST,
+    DT_JSON_IS_OBJECT
 } dt_json_kind;
 
 /* Values in the order of the file; 0 is the whole. */
@@ -41,6 +43,10 @@ void dt_json_destroy(dt_json *json);
 
 /* The member of an object; NULL if `of` is none, or has no such member. */
 const dt_json_value *dt_json_member(const dt_json *json, const dt_json_value *of, const char *key);
+
+/* Whether a member is a whole number below `end`. */
+bool dt_json_whole(int64_t *number, const dt_json *json, const dt_json_value *of, const char *key,
+                   double end);
 
 /* What a text says, without escapes, ended by NUL; allocated: dt_memory_free. A NUL in it becomes
  * U+FFFD. DT_ERR_MEMORY. */

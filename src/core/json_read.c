@@ -1,5 +1,5 @@
 /* Reads JSON into a tree (RFC 8259). */
-#include "json.h"
+#include "dtrain/core/json_read.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +21,8 @@ static dt_status refuse(const reader *in, const char *wanted) {
         column = *c == '\n' ? 1 : column + 1;
         line += *c == '\n';
     }
-    DT_RAISE(DT_ERR_DATA,
-             "%s: line %zu, column %zu: %s was expected; is it what eval --json printed?", in->name,
-             line, column, wanted);
+    DT_RAISE(DT_ERR_DATA, "%s: line %zu, column %zu: %s was expected", in->name, line, column,
+             wanted);
 }
 
 static void skip_spaces(reader *in) { in->at += strspn(in->at, " \t\r\n"); }
@@ -91,27 +90,27 @@ static dt_status read_value(reader *in, size_t *made) {
     DT_TRY(dt_memory_grow(&json->value, &json->capacity, json->values + 1, sizeof *json->value,
                           "JSON"));
     *made = json->values++;
-    dt_json_value value = {.kind = DT_JSON_NULL};
+    dt_json_value value = {.kind = DT_JSON_IS_NULL};
     const char *text = NULL;
     size_t length = 0;
     skip_spaces(in);
     const char first = *in->at;
     if (first == '"') {
-        value.kind = DT_JSON_TEXT;
+        value.kind = DT_JSON_IS_TEXT;
         DT_TRY(read_text(in, &text, &length));
         value.text = text;
         value.length = length;
     } else if (take_word(in, "true") || take_word(in, "false")) {
-        value.kind = DT_JSON_BOOL;
+        value.kind = DT_JSON_IS_BOOL;
         value.number = first == 't';
     } else if (first == '{' || first == '[') {
-        value.kind = first == '{' ? DT_JSON_OBJECT : DT_JSON_LIST;
+        value.kind = first == '{' ? DT_JSON_IS_OBJECT : DT_JSON_IS_LIST;
     } else if (!take_word(in, "null")) {
-        value.kind = DT_JSON_NUMBER;
+        value.kind = DT_JSON_IS_NUMBER;
         DT_TRY(read_number(in, &value.number));
     }
     json->value[*made] = value;
-    if (value.kind != DT_JSON_OBJECT && value.kind != DT_JSON_LIST) return DT_OK;
+    if (value.kind != DT_JSON_IS_OBJECT && value.kind != DT_JSON_IS_LIST) return DT_OK;
     if (++in->depth > DEPTH_MAX) return refuse(in, "less depth");
     in->at++;
     DT_TRY(read_inside(in, *made, first == '{', first == '{' ? '}' : ']'));
@@ -142,11 +141,20 @@ const dt_json_value *dt_json_next(const dt_json *json, const dt_json_value *valu
 }
 
 const dt_json_value *dt_json_member(const dt_json *json, const dt_json_value *of, const char *key) {
-    if (!of || of->kind != DT_JSON_OBJECT) return NULL;
+    if (!of || of->kind != DT_JSON_IS_OBJECT) return NULL;
     for (const dt_json_value *v = dt_json_first(json, of); v; v = dt_json_next(json, v)) {
         if (v->key_length == strlen(key) && memcmp(v->key, key, v->key_length) == 0) return v;
     }
     return NULL;
+}
+
+bool dt_json_whole(int64_t *number, const dt_json *json, const dt_json_value *of, const char *key,
+                   double end) {
+    const dt_json_value *value = dt_json_member(json, of, key);
+    if (!value || value->kind != DT_JSON_IS_NUMBER) return false;
+    if (!(value->number >= 0 && value->number < end)) return false;
+    *number = (int64_t)value->number;
+    return (double)*number == value->number;
 }
 
 /* ---- texts ---- */
