@@ -78,12 +78,19 @@ physical_cores() {
     echo $((cores < $(nproc) ? cores : $(nproc)))
 }
 
+# keep_alive: mpirun notices after 12 s that a host has gone away, and ends the job; otherwise it waits for ever.
+keep_alive() {
+    export OMPI_MCA_oob_tcp_keepalive_{time=4,intvl=2,probes=3} # Open MPI 4
+    export PRTE_MCA_oob_tcp_keepalive_{time=4,intvl=2,probes=3} # Open MPI 5
+}
+
 # mpi_environment RANKS: what mpirun needs to start so many ranks on this machine. What is set already stays.
 mpi_environment() {
     # One thread each: the ranks share the cores among them.
     export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
     # Where PoCL is installed, hwloc's OpenCL plugin takes the signal USR1 away.
     export HWLOC_COMPONENTS=${HWLOC_COMPONENTS:--opencl}
+    keep_alive
     # odls_base_sigkill_timeout stays at its one second: a longer time delays the very signal that asks ranks to stop by as much,
     # and the end of every job that fails by about twice as much.
     if ((EUID == 0)); then

@@ -20,3 +20,25 @@ cut_off() {
     network join "$host"
     say "h$host cut off: exit code $code after $took s, step $(newest_step "$out") of $(last_made) saved"
 }
+
+# Open MPI's own connections end after 12 s (oob_tcp_keepalive_*), and with them the job.
+cut_off 3 kept
+((code != 0)) || fail "exit code 0"
+holds "$took < 40" || fail "the job went on for $took s"
+expect_text err "h3"
+
+# dtrain is sooner, if it is told so. Which of the hosts that are left speaks: the one of rank 0.
+cut_off 3 told --stall-timeout 3s
+expect_text err "no answer from rank 2 on h3, for which the others have waited" "the last completed step, $(last_made), has been saved"
+[[ $(grep -c 'dtrain: error' err) == 1 ]] || fail "not one sentence: $(grep 'dtrain: error' err)"
+holds "$took < 40" || fail "the job went on for $took s"
+
+# The others finish the run, to the same bits.
+for out in kept told; do
+    last=$(($(newest_step "$out") + 5))
+    place h1:1 h2:1
+    expect_exit 0 start 2 "${run[@]}" --steps "$last" --out "$out"
+    expect_exit 0 start alone "${run[@]}" --steps "$last" --out "whole_$out"
+    compare_runs "whole_$out/latest.h5" "$out/latest.h5"
+    say "$out: finished by two hosts at step $last, the same bytes"
+done

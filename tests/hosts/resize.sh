@@ -7,7 +7,8 @@ HOSTS=4
 run=("${small[@]}" --schedule constant --eval-every 4)
 expect_exit 0 "$dtrain" "${run[@]}" --steps 12 --out whole
 step=0
-for placement in "h1:1 h2:1 h3:1 h4:1" h3:2 "h4:1 h2:1 h1:1 h3:1"; do
+# mpirun runs on h1 and takes it first.
+for placement in "h1:1 h2:1 h3:1 h4:1" h3:2 "h1:1 h4:1 h2:1 h3:1"; do
     step=$((step + 4))
     # shellcheck disable=SC2086 # words
     place $placement
@@ -16,5 +17,5 @@ for placement in "h1:1 h2:1 h3:1 h4:1" h3:2 "h4:1 h2:1 h1:1 h3:1"; do
 done
 compare_runs whole/latest.h5 parts/latest.h5
 mapfile -t rows < <(history parts/latest.h5 host)
-[[ "${rows[0]%%;*} ${rows[1]%%;*} ${rows[2]%%;*}" == "h1*1,h2*1,h3*1,h4*1 h3*2 h4*1,h2*1,h1*1,h3*1" ]] || fail "the history says ${rows[*]}"
+[[ "${rows[0]%%;*} ${rows[1]%%;*} ${rows[2]%%;*}" == "h1*1,h2*1,h3*1,h4*1 h3*2 h1*1,h4*1,h2*1,h3*1" ]] || fail "the history says ${rows[*]}"
 say "four hosts, one, four again: the same bytes"
