@@ -75,6 +75,7 @@ static void print_text(const char *path, const dt_checkpoint *c) {
                row->nodes == 1 ? "" : "s", row->host, row->stopped,
                *row->changed ? "; changed: " : "", row->changed);
     }
+    printf("not read   the bytes of weights and of the optimizer's state: dtrain verify reads them\n");
     printf("settings");
     print_settings(&c->config, false);
 }
@@ -93,7 +94,7 @@ static void print_json(const char *path, const dt_checkpoint *c) {
            (long long)c->state.best_step, c->layout.weights, c->shape.L, c->shape.C, c->shape.H,
            c->shape.V, c->shape.T, c->metrics->history_count);
     print_settings(&c->config, true);
-    printf("}}\n");
+    printf("},\"unread\":[\"weights\",\"optimizer\"]}\n");
 }
 
 static void print_device_text(const char *backend, const dt_device *d) {

@@ -155,10 +155,12 @@ say "the prompt answers"
 
 expect_exit 0 "$dtrain" info "$run"
 expect_text out parameters "of 300" "starts" "2 ranks" finished "[optimizer]"
+expect_text out "not read   the bytes of weights and of the optimizer's state"
 expect_exit 0 "$dtrain" info "$run/latest.h5" --json
 check 'd = json.loads(out)
 assert d["checkpoint"] == sys.argv[1] and d["step"] == 300 and d["problems"] == 300 * 64, d
-assert d["layers"] == 1 and d["width"] == 48 and d["settings"]["ops"] == "+*" and d["settings"]["lr"] == 0.01, d' "$run/latest.h5"
+assert d["layers"] == 1 and d["width"] == 48 and d["settings"]["ops"] == "+*" and d["settings"]["lr"] == 0.01, d
+assert d["unread"] == ["weights", "optimizer"], d' "$run/latest.h5"
 
 expect_exit 0 start alone eval "$run" --count 200 --split train --json
 cp out alone
