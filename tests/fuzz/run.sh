@@ -2,7 +2,7 @@
 # Fuzzes the code that reads other people's files and texts, guided by coverage (libFuzzer), with the address and
 # undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: checkpoint config line options safetensors text; by default all
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: bpe checkpoint config line options safetensors text; by default all
 #   tests/fuzz/run.sh coverage [TARGET…]     which lines the inputs found so far reach
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which write the first inputs. FOLDER: where all results are kept
@@ -16,7 +16,7 @@ folder=${FOLDER:-$programs/fuzz}
 seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(checkpoint config line options safetensors text)
+((${#targets[@]})) || targets=(bpe checkpoint config line options safetensors text)
 # shellcheck source=jobs/there.sh
 . "$repo/jobs/there.sh"
 need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
@@ -28,6 +28,7 @@ data=$(cd "$repo" && echo src/data/*.c src/data/*/*.c)
 checkpoint="io/checkpoint/checkpoint_read.c io/checkpoint/checkpoint_verify.c io/checkpoint/finite.c io/checkpoint/hdf5_file.c io/checkpoint/hdf5_header.c
     io/checkpoint/hdf5_links.c io/checkpoint/hdf5_others.c io/checkpoint/hdf5_read.c io/checkpoint/manifest.c io/checkpoint/schema.c io/file/replace.c"
 declare -A sources=(
+    [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
     [line]="$core"
@@ -35,7 +36,7 @@ declare -A sources=(
     [safetensors]="$core io/export/safetensors.c io/export/half.c io/export/json.c io/file/replace.c"
     [text]="$core $data"
 )
-declare -A longest=([checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
+declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
 
 # build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer.
 build() {
@@ -46,9 +47,9 @@ build() {
     fi
     echo "building $target ($kind)"
     # shellcheck disable=SC2046,SC2086 # lists of words
-    (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -Wno-psabi "$@" \
+    (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -DPCRE2_CODE_UNIT_WIDTH=8 -Wno-psabi "$@" \
         -Iinclude -Iio/checkpoint -Iio/export -Isrc/app -Isrc/data/arithmetic -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
-        $(pkg-config --cflags --libs inih libxxhash libcjson gmp) -lm)
+        $(pkg-config --cflags --libs inih libxxhash libcjson gmp libpcre2-8) -lm)
     mv "$program.new" "$program"
 }
 
@@ -58,6 +59,14 @@ seeds() {
     [[ ! -d $to ]] || return 0
     mkdir -p "$to.new"
     case $1 in
+    bpe)
+        for k in 257 270 300; do
+            "$programs/dtrain" tokenize --text "$repo/LICENSE" --tokenizer "bpe:$k" --out "$to.new/$k.json" --log-level error
+            "$programs/dtrain" tokenize --text "$repo/LICENSE" --tokenizer "bpe:$k" --out "$to.pair" --log-level error
+            { cat "$to.pair/vocab.json" && printf '\0' && cat "$to.pair/merges.txt"; } >"$to.new/$k.pair"
+        done
+        rm -r "$to.pair"
+        ;;
     checkpoint)
         for name in "2 1 0" "2 1 3" "4 1 12" "4 2 5" "8 2 12"; do
             # shellcheck disable=SC2086 # width, layers, steps
