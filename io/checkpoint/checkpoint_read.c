@@ -11,7 +11,7 @@
 #include "schema.h"
 
 /* More than any configuration or vocabulary of dtrain has. */
-enum { INI_MAX = 1 << 20, TOKENS_MAX = 1 << 16, TOKEN_MAX = 64 };
+enum { INI_MAX = 1 << 20, JSON_MAX = 1 << 26, TOKENS_MAX = 1 << 16, TOKEN_MAX = 64 };
 
 /* ---- is it ours? ---- */
 
@@ -39,30 +39,43 @@ static dt_status blame(dt_status status, const dt_hdf5_file *in, const char *par
     DT_UNUSABLE(in, part, "%s", dt_error_text());
 }
 
-static dt_status read_config(dt_config *config, const dt_hdf5_file *in) {
-    const char *part = "/config/ini";
+/* One text, ended by NUL: dt_memory_free. */
+static dt_status read_text(char **text, const dt_hdf5_file *in, const char *part, size_t most) {
     const dt_hdf5_object *object = dt_hdf5_find(in, part);
+    *text = NULL;
     DT_USABLE(object && !object->group && object->type.kind == DT_STORED_TEXT &&
-                  object->rank == 0 && object->size <= INI_MAX,
+                  object->rank == 0 && object->size <= most,
               in, part, "is missing, or no text of a proper length");
-    char *ini = NULL;
-    DT_TRY(dt_memory_alloc(&ini, object->size + 1, 1, "the configuration's text"));
-    dt_status status = dt_hdf5_bytes(ini, in, object);
-    if (status == DT_OK && strlen(ini) != object->size) {
+    DT_TRY(dt_memory_alloc(text, object->size + 1, 1, part + 1));
+    dt_status status = dt_hdf5_bytes(*text, in, object);
+    if (status == DT_OK && strlen(*text) != object->size)
         status = dt_hdf5_unusable(in, part, __FILE__, __LINE__, "is no text");
-    }
-    if (status == DT_OK) {
-        dt_config_absent(config);
-        status = dt_config_parse(config, ini, "line");
-        if (status == DT_OK) status = dt_config_check(config);
-        if (status == DT_OK) status = dt_source_check(config);
-        status = blame(status, in, part);
-    }
-    dt_memory_free(&ini);
+    if (status != DT_OK) dt_memory_free(text);
     return status;
 }
 
+static dt_status read_config(dt_config *config, const dt_hdf5_file *in) {
+    const char *part = "/config/ini";
+    char *ini;
+    DT_TRY(read_text(&ini, in, part, INI_MAX));
+    dt_config_absent(config);
+    dt_status status = dt_config_parse(config, ini, "line");
+    if (status == DT_OK) status = dt_config_check(config);
+    if (status == DT_OK) status = dt_source_check(config);
+    dt_memory_free(&ini);
+    return blame(status, in, part);
+}
+
+static dt_status read_bpe(dt_tokenizer **tokenizer, const dt_hdf5_file *in, const char *part) {
+    char *json;
+    DT_TRY(read_text(&json, in, part, JSON_MAX));
+    const dt_status status = dt_tokenizer_load(tokenizer, json, strlen(json));
+    dt_memory_free(&json);
+    return blame(status, in, part);
+}
+
 static dt_status read_tokenizer(dt_tokenizer **tokenizer, const dt_hdf5_file *in) {
+    if (dt_hdf5_find(in, "/tokenizer/json")) return read_bpe(tokenizer, in, "/tokenizer/json");
     const char *part = "/tokenizer/vocab";
     const dt_hdf5_object *object = dt_hdf5_find(in, part);
     DT_USABLE(object && !object->group && object->type.kind == DT_STORED_TEXT && object->rank == 1,

@@ -54,7 +54,8 @@ static dt_status write_attribute(void *writer, const dt_schema_attribute *attrib
 static dt_status write_attributes(dt_hdf5_writer *writer, const dt_checkpoint *checkpoint) {
     char created[32];
     dt_utc_now(created, sizeof created);
-    const int64_t version = DT_CHECKPOINT_VERSION;
+    const int64_t version =
+        dt_tokenizer_bpe(checkpoint->tokenizer) ? DT_CHECKPOINT_BPE : DT_CHECKPOINT_PLAIN;
     DT_TRY(write_text(writer, "/", "format", DT_CHECKPOINT_FORMAT));
     DT_TRY(dt_hdf5_writer_attribute(writer, "/", "format_version", DT_INT64, &version));
     DT_TRY(write_text(writer, "/", "dtrain_version", DTRAIN_VERSION));
@@ -76,7 +77,20 @@ static dt_status write_config(dt_hdf5_writer *writer, const dt_config *config) {
     return status;
 }
 
+/* As a tokenizer.json, which other programs read, too. */
+static dt_status write_bpe(dt_hdf5_writer *writer, const dt_tokenizer *tokenizer) {
+    dt_text json = {0};
+    dt_status status;
+    DT_TRY_DONE(dt_tokenizer_store(&json, tokenizer));
+    DT_TRY_DONE(dt_hdf5_writer_dataset(writer, "/tokenizer/json", DT_TEXT(json.length), 0, NULL,
+                                       json.bytes));
+done:
+    dt_text_destroy(&json);
+    return status;
+}
+
 static dt_status write_tokenizer(dt_hdf5_writer *writer, const dt_tokenizer *tokenizer) {
+    if (dt_tokenizer_bpe(tokenizer)) return write_bpe(writer, tokenizer);
     const size_t count = dt_tokenizer_size(tokenizer);
     size_t longest = 1;
     for (size_t i = 0; i < count; i++) {

@@ -7,7 +7,8 @@
 #include "stored.h"
 
 #define DT_CHECKPOINT_FORMAT "dtrain-checkpoint"
-enum { DT_CHECKPOINT_VERSION = 1 };
+/* Of what every program reads, and of what has a byte-level BPE. */
+enum { DT_CHECKPOINT_PLAIN = 1, DT_CHECKPOINT_BPE = 2, DT_CHECKPOINT_VERSION = DT_CHECKPOINT_BPE };
 
 /* The groups under /; the file's digest covers these and the attributes of / itself. */
 enum { DT_CHECKPOINT_GROUPS = 6 };

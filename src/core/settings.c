@@ -131,8 +131,10 @@ static const dt_setting table[] = {
              "a line that ends a document of running text, besides <|endoftext|> and the end of a "
              "file",
              .absent = ""),
-    TEXT("tokenizer", "data", FIXED, tokenizer, "KIND", OUT_MAX, "chars",
-         "what a token of running text is: chars or bytes", .absent = "chars"),
+    PATH("tokenizer", "data", FIXED, tokenizer, "KIND", 1, OUT_MAX, "chars",
+         "what a token of running text is: chars, bytes, bpe:N for N tokens of byte-level BPE that "
+         "are learned from it, or a file or folder with one",
+         .absent = "chars"),
 
     WHOLE("layers", "model", FIXED, layers, 1, 1024, "3", "Transformer blocks"),
     WHOLE("width", "model", FIXED, width, 1, 65536, "128", "channels of the model"),

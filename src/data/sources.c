@@ -105,6 +105,16 @@ dt_status dt_source_same_vocabulary(bool *same, const dt_config *config,
     return DT_OK;
 }
 
+dt_status dt_source_learn(dt_tokenizer **tokenizer, const dt_config *config,
+                          const dt_counters *counters) {
+    const dt_source_kind *kind = dt_source_kind_of(config);
+    *tokenizer = NULL;
+    DT_REQUIRE(kind->learn, DT_ERR_ARG,
+               "--tokenizer %s is learned from running text; say with --text which",
+               config->tokenizer);
+    return kind->learn(tokenizer, config, counters);
+}
+
 /* ---- opening ---- */
 
 dt_source dt_source_for_asking(const dt_config *config, const dt_tokenizer *tokenizer) {

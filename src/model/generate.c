@@ -195,15 +195,20 @@ static int32_t most_likely(const float *logit, size_t V) {
     return (int32_t)best;
 }
 
+/* Which token ends what is generated. */
+static int32_t end_of(const dt_tokenizer *tokenizer) {
+    return dt_tokenizer_bpe(tokenizer) ? dt_tokenizer_end(tokenizer) : 0;
+}
+
 /* Appends the most likely token to each sequence whose last token was computed; true if any
  * continues. */
-static bool extend(dt_generator *g, size_t step, bool *done) {
+static bool extend(dt_generator *g, int32_t end, size_t step, bool *done) {
     const size_t T = g->model->shape.T, V = g->model->shape.V;
     bool going = false;
     for (size_t b = 0; b < g->used; b++) {
         if (!done[b] && step + 1 == g->count[b]) {
             const int32_t next = most_likely(g->host_logits + b * V, V);
-            if (next == 0 || g->count[b] >= T) {
+            if (next == end || g->count[b] >= T) {
                 done[b] = true;
             } else {
                 g->text[b * T + g->count[b]++] = next;
@@ -234,7 +239,7 @@ dt_status dt_generator_run(dt_generator *g, dt_text *produced, const char *const
     for (size_t step = 0; going && step < T; step++) {
         for (size_t b = 0; b < count; b++) set_input(g, tokenizer, b, step);
         DT_TRY_DONE(decode(g));
-        going = extend(g, step, done);
+        going = extend(g, end_of(tokenizer), step, done);
     }
     for (size_t b = 0; b < count; b++) {
         const int32_t *text = g->text + b * T + given[b];

@@ -157,8 +157,7 @@ static dt_status go_on(void *context, const char *what, uint64_t done, uint64_t 
     if (now - l->shown < SHOW) return DT_OK;
     l->shown = now;
     if (all > 0) {
-        dt_log_info("%s: %.0f %% of %.0f MB", what, 100 * (double)done / (double)all,
-                    (double)all / 1e6);
+        dt_log_info("%s: %.0f %%", what, 100 * (double)done / (double)all);
     } else {
         dt_log_info("%s: %.0f MB", what, (double)done / 1e6);
     }

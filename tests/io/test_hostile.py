@@ -49,7 +49,7 @@ def untouched(file):
 
 @case("newer dtrain")
 def newer_version(file):
-    file.attrs["format_version"] = np.int64(2)
+    file.attrs["format_version"] = np.int64(3)
 
 
 @case("no format version 0")
@@ -301,9 +301,9 @@ def setting_of_a_later_dtrain_missing(file):
     del file["config"].attrs["clip"]
 
 
-@case("/tokenizer/vocab", "empty")
-def empty_token(file):
-    file["tokenizer/vocab"][3] = b""
+@case("/tokenizer/vocab", "both")
+def empty_tokens(file):
+    file["tokenizer/vocab"][3:5] = b""
 
 
 @case("/tokenizer/vocab", "both")

@@ -210,8 +210,17 @@ static void settings_left_open_are_settled(void **state) {
     strcpy(config.train_file, "lines.txt");
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
     config.train_file[0] = '\0';
-    strcpy(config.tokenizer, "words");
+    strcpy(config.tokenizer, "words"); /* a file, which a run that has begun needs no more */
+    assert_int_equal(dt_source_check(&config), DT_OK);
+    config.train_digest[0] = '\0';
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
+    static const char *const wrong[] = {"bpe:", "bpe:256", "bpe:1x", "bpe:2000000", "bpe:-1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        strcpy(config.tokenizer, wrong[i]);
+        assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
+    }
+    strcpy(config.tokenizer, "bpe:257");
+    assert_int_equal(dt_source_check(&config), DT_OK);
     strcpy(config.tokenizer, "bytes");
     config.positions = DT_POSITIONS_NONE;
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);

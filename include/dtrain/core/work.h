@@ -6,7 +6,9 @@
 
 #include "dtrain/core/status.h"
 
-/* what: "reading the text"; done of all bytes of it; all 0: unknown. Its error ends the work. */
+/* what: "reading the text"; done of all of it, mostly bytes; all 0: unknown. Its error ends the
+ * work.
+ */
 typedef dt_status dt_work_listener(void *context, const char *what, uint64_t done, uint64_t all);
 
 /* From here on this thread's work is told to a listener; NULL: to nobody. context: kept by

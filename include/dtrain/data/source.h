@@ -9,6 +9,7 @@
 #include "dtrain/core/json_read.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/metrics.h"
+#include "dtrain/data/counters.h"
 #include "dtrain/data/pack.h"
 #include "dtrain/data/split.h"
 
@@ -114,6 +115,10 @@ struct dt_source_kind {
     void (*close)(void **data);
     /* The vocabulary of its texts. data NULL: *tokenizer is NULL if only the data tells. */
     dt_status (*tokenizer)(dt_tokenizer **tokenizer, const dt_config *config, const void *data);
+    /* Learn the vocabulary that the settings name from all of the texts; on rank 0, NULL on others.
+     * Collective. NULL: there is none to learn. */
+    dt_status (*learn)(dt_tokenizer **tokenizer, const dt_config *config,
+                       const dt_counters *counters);
     /* How much there is to learn, for people. NULL: nothing to say. */
     void (*announce)(const dt_source *source);
 
@@ -197,6 +202,10 @@ dt_status dt_source_evaluates(const char **part, const dt_config *config, const 
 /* Whether texts are still written with this vocabulary, as far as can be told without the data. */
 dt_status dt_source_same_vocabulary(bool *same, const dt_config *config,
                                     const dt_tokenizer *tokenizer);
+
+/* Learn a vocabulary from the texts that the settings name. DT_ERR_ARG: there is none to learn. */
+dt_status dt_source_learn(dt_tokenizer **tokenizer, const dt_config *config,
+                          const dt_counters *counters);
 
 /* ---- of an open source ---- */
 

@@ -7,6 +7,7 @@
 #include "dtrain/data/text.h"
 
 typedef struct dt_tokenizer dt_tokenizer;
+typedef struct dt_bpe dt_bpe; /* dtrain/bpe/bpe.h */
 
 /* What ends a document of running text, in vocabularies that have it. */
 #define DT_END_OF_DOCUMENT "<|endoftext|>"
@@ -14,18 +15,26 @@ typedef struct dt_tokenizer dt_tokenizer;
 /* From the strings of a checkpoint: `count` NUL-terminated ones, copied; an empty one is byte 0,
  * which no string can hold. DT_ERR_DATA for doubles. */
 dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *token, size_t count);
+/* Byte-level BPE, which is taken over, also after an error. */
+dt_status dt_tokenizer_from_bpe(dt_tokenizer **tokenizer, dt_bpe **bpe);
+/* The same from Hugging Face's files, as dt_bpe_read. */
+dt_status dt_tokenizer_read(dt_tokenizer **tokenizer, const char *path);
 void dt_tokenizer_destroy(dt_tokenizer **tokenizer);
 
+/* NULL: its tokens are strings, of which the longest that fits is taken. */
+const dt_bpe *dt_tokenizer_bpe(const dt_tokenizer *tokenizer);
+
 size_t dt_tokenizer_size(const dt_tokenizer *tokenizer);
-const char *dt_tokenizer_token(const dt_tokenizer *tokenizer,
-                               int32_t id); /* NULL if there is none */
+/* NULL if there is none. Of BPE it may hold NUL, too. */
+const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id);
 /* The bytes that a token stands for; none if there is no such token. */
 dt_span dt_tokenizer_bytes(const dt_tokenizer *tokenizer, int32_t id);
 /* The token DT_END_OF_DOCUMENT; -1: the vocabulary has none. */
 int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer);
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);
 
-/* Text to ids. DT_ERR_DATA names the first byte that is no token. */
+/* Text to ids, also of what is no text but ends a document. DT_ERR_DATA names the first byte that
+ * is no token. One thread at a time. */
 dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
                               const dt_tokenizer *tokenizer, const char *text, size_t length);
 
@@ -33,7 +42,8 @@ dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
 int32_t dt_tokenizer_match(size_t *length, const dt_tokenizer *tokenizer, const char *at,
                            size_t left);
 
-/* All of a vocabulary as bytes, and back. DT_ERR_DATA: they are none. */
+/* All of a vocabulary as bytes, and back: of BPE the text of a tokenizer.json. DT_ERR_DATA: they
+ * are none. */
 dt_status dt_tokenizer_store(dt_text *bytes, const dt_tokenizer *tokenizer);
 dt_status dt_tokenizer_load(dt_tokenizer **tokenizer, const char *bytes, size_t size);
 

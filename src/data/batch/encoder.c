@@ -1,17 +1,19 @@
 /* Text to token ids, piece by piece. Where each token is one character, as is usual, or one byte, a
- * table has them; otherwise the longest token that fits is looked up. */
+ * table has them; otherwise the longest token that fits is looked up, or words are merged by BPE.
+ */
 #include "dtrain/data/encoder.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "dtrain/bpe/bpe.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
 
 enum { CODE_POINTS = 0x110000 };
 
 /* What is read at a time. */
-typedef enum { UNIT_BYTE, UNIT_CHARACTER, UNIT_LONGEST } unit;
+typedef enum { UNIT_BYTE, UNIT_CHARACTER, UNIT_LONGEST, UNIT_WORD } unit;
 
 struct dt_encoder {
     const dt_tokenizer *tokenizer;
@@ -20,6 +22,7 @@ struct dt_encoder {
     size_t longest; /* bytes of the longest token */
     char *rest;     /* what is left of the last piece, and then as much of the next */
     size_t left;    /* bytes in it */
+    size_t room;    /* of it */
     uint64_t taken;
 };
 
@@ -48,6 +51,7 @@ static bool is_character(dt_span token) {
 
 static unit unit_of(const dt_tokenizer *tokenizer) {
     bool bytes = true, characters = true;
+    if (dt_tokenizer_bpe(tokenizer)) return UNIT_WORD;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer); i++) {
         if ((int32_t)i == dt_tokenizer_end(tokenizer)) continue;
         const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
@@ -73,6 +77,7 @@ static dt_status fill_table(dt_encoder *e) {
 
 static dt_status prepare(dt_encoder *e) {
     e->unit = unit_of(e->tokenizer);
+    if (e->unit == UNIT_WORD) return DT_OK;
     e->longest = e->unit == UNIT_BYTE ? 1 : DT_UTF8_MAX;
     for (size_t i = 0; e->unit == UNIT_LONGEST && i < dt_tokenizer_size(e->tokenizer); i++) {
         const size_t length = dt_tokenizer_bytes(e->tokenizer, (int32_t)i).count;
@@ -168,8 +173,27 @@ static dt_status encode_rest(size_t *used, dt_encoder *e, const char *bytes, siz
     return DT_OK;
 }
 
+/* The last word waits for what follows. */
+static dt_status encode_words(dt_encoder *e, const char *bytes, size_t count, bool last,
+                              dt_ids *ids) {
+    const dt_bpe *bpe = dt_tokenizer_bpe(e->tokenizer);
+    const size_t all = e->left + count;
+    size_t made;
+    DT_TRY(dt_memory_grow(&e->rest, &e->room, all + 1, 1, "a part of a text"));
+    memcpy(e->rest + e->left, bytes, count);
+    const size_t sure = last ? all : dt_bpe_settled(bpe, e->rest, all, false);
+    DT_TRY(reserve(ids, sure));
+    DT_TRY(dt_bpe_encode(ids->id + ids->count, sure, &made, bpe, e->rest, sure, false));
+    ids->count += made;
+    e->taken = last ? 0 : e->taken + sure;
+    e->left = all - sure;
+    memmove(e->rest, e->rest + sure, e->left);
+    return DT_OK;
+}
+
 dt_status dt_encoder_feed(dt_encoder *e, const char *bytes, size_t count, bool last, dt_ids *ids) {
     size_t at = 0;
+    if (e->unit == UNIT_WORD) return encode_words(e, bytes, count, last, ids);
     if (e->left > 0) DT_TRY(encode_rest(&at, e, bytes, count, last, ids));
     if (e->left == 0) {
         const size_t left = count - at, open = last ? 0 : e->longest - 1;

@@ -1,8 +1,11 @@
-/* Text to token ids and back; token strings may have any length, the longest that fits is taken. */
+/* Text to token ids and back. Either tokens are strings of any length, of which the longest that
+ * fits is taken, or a byte-level BPE has them. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtrain/bpe/file.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/digits.h"
 #include "dtrain/data/tokenizer.h"
@@ -16,6 +19,7 @@ typedef struct {
 } candidate;
 
 struct dt_tokenizer {
+    dt_bpe *bpe; /* NULL: the tokens are strings */
     size_t count;
     char *strings; /* all tokens, each ended by NUL */
     char **token;  /* (count) into strings, by id */
@@ -110,29 +114,58 @@ done:
     return status;
 }
 
+dt_status dt_tokenizer_from_bpe(dt_tokenizer **tokenizer, dt_bpe **bpe) {
+    const dt_status status = dt_memory_alloc(tokenizer, 1, sizeof **tokenizer, "the tokenizer");
+    if (status == DT_OK) {
+        (*tokenizer)->count = dt_bpe_about(*bpe).tokens;
+        (*tokenizer)->end = dt_bpe_find_added(*bpe, DT_END_OF_DOCUMENT);
+        (*tokenizer)->bpe = *bpe;
+        *bpe = NULL;
+    }
+    dt_bpe_destroy(bpe);
+    return status;
+}
+
+dt_status dt_tokenizer_read(dt_tokenizer **tokenizer, const char *path) {
+    dt_bpe *bpe;
+    *tokenizer = NULL;
+    DT_TRY(dt_bpe_read(&bpe, path));
+    return dt_tokenizer_from_bpe(tokenizer, &bpe);
+}
+
 void dt_tokenizer_destroy(dt_tokenizer **tokenizer) {
     if (!*tokenizer) return;
+    dt_bpe_destroy(&(*tokenizer)->bpe);
     dt_memory_free(&(*tokenizer)->sorted);
     dt_memory_free(&(*tokenizer)->token);
     dt_memory_free(&(*tokenizer)->strings);
     dt_memory_free(tokenizer);
 }
 
+const dt_bpe *dt_tokenizer_bpe(const dt_tokenizer *tokenizer) { return tokenizer->bpe; }
+
 size_t dt_tokenizer_size(const dt_tokenizer *tokenizer) { return tokenizer->count; }
 
-const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id) {
-    return id >= 0 && (size_t)id < tokenizer->count ? tokenizer->token[id] : NULL;
+dt_span dt_tokenizer_bytes(const dt_tokenizer *tokenizer, int32_t id) {
+    dt_span bytes = {NULL, 0};
+    if (id < 0 || (size_t)id >= tokenizer->count) return bytes;
+    if (tokenizer->bpe) {
+        bytes.at = dt_bpe_bytes(&bytes.count, tokenizer->bpe, id);
+    } else {
+        bytes = (dt_span){tokenizer->token[id], length_of(tokenizer->token[id])};
+    }
+    return bytes;
 }
 
-dt_span dt_tokenizer_bytes(const dt_tokenizer *tokenizer, int32_t id) {
-    const char *token = dt_tokenizer_token(tokenizer, id);
-    return (dt_span){token, token ? length_of(token) : 0};
+const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id) {
+    return dt_tokenizer_bytes(tokenizer, id).at;
 }
 
 int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer) { return tokenizer->end; }
 
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y) {
-    if (x->count != y->count) return false;
+    if (x->count != y->count || !x->bpe != !y->bpe) return false;
+    if (x->bpe) return dt_bpe_equal(x->bpe, y->bpe);
     for (size_t i = 0; i < x->count; i++) {
         if (strcmp(x->token[i], y->token[i]) != 0) return false;
     }
@@ -154,6 +187,8 @@ dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
                               const dt_tokenizer *tokenizer, const char *text, size_t length) {
     size_t written = 0;
     const char *const end = text + length;
+    if (tokenizer->bpe)
+        return dt_bpe_encode(id, capacity, count, tokenizer->bpe, text, length, true);
     for (const char *at = text; at < end;) {
         const candidate *found = longest_match(tokenizer, at, (size_t)(end - at));
         DT_REQUIRE(found, DT_ERR_DATA,
@@ -170,18 +205,44 @@ dt_status dt_tokenizer_encode(int32_t *id, size_t capacity, size_t *count,
     return DT_OK;
 }
 
+static dt_status store_bpe(dt_text *bytes, const dt_bpe *bpe) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    DT_REQUIRE(out, DT_ERR_MEMORY, "out of memory: the vocabulary");
+    dt_bpe_write(out, bpe);
+    const bool failed = ferror(out);
+    dt_status status = fclose(out) == 0 && !failed ? DT_OK : DT_ERR_MEMORY;
+    if (status == DT_OK) {
+        status = dt_text_append(bytes, text, size);
+    } else {
+        status = dt_error_raise(status, __FILE__, __LINE__, "out of memory: the vocabulary");
+    }
+    free(text);
+    return status;
+}
+
 dt_status dt_tokenizer_store(dt_text *bytes, const dt_tokenizer *tokenizer) {
+    if (tokenizer->bpe) return store_bpe(bytes, tokenizer->bpe);
     for (size_t i = 0; i < tokenizer->count; i++)
         DT_TRY(dt_text_append(bytes, tokenizer->token[i], strlen(tokenizer->token[i]) + 1));
     return DT_OK;
 }
 
+static dt_status load_bpe(dt_tokenizer **tokenizer, const char *text, size_t size) {
+    dt_bpe *bpe;
+    DT_TRY(dt_bpe_parse(&bpe, text, size, "the vocabulary"));
+    return dt_tokenizer_from_bpe(tokenizer, &bpe);
+}
+
+/* Strings end with NUL, and a tokenizer.json has none. */
 dt_status dt_tokenizer_load(dt_tokenizer **tokenizer, const char *bytes, size_t size) {
     const char **token = NULL;
     size_t count = 0;
     dt_status status;
     *tokenizer = NULL;
-    DT_REQUIRE(size > 0 && bytes[size - 1] == '\0', DT_ERR_DATA, "a vocabulary is cut off");
+    DT_REQUIRE(size > 0, DT_ERR_DATA, "a vocabulary is empty");
+    if (bytes[size - 1] != '\0') return load_bpe(tokenizer, bytes, size);
     for (size_t at = 0; at < size; at += strlen(bytes + at) + 1) count++;
     DT_TRY_DONE(dt_memory_alloc(&token, count, sizeof *token, "the vocabulary"));
     for (size_t i = 0, at = 0; i < count; at += strlen(bytes + at) + 1) token[i++] = bytes + at;
@@ -193,6 +254,7 @@ done:
 
 size_t dt_tokenizer_reach(const dt_tokenizer *tokenizer, const char *text, size_t length) {
     size_t at = 0;
+    if (tokenizer->bpe) return length;
     while (at < length) {
         const candidate *found = longest_match(tokenizer, text + at, length - at);
         if (!found) break;

@@ -269,7 +269,7 @@ static dt_status make_unnamed(dt_tokenized *out, const job *j, const dt_tokenize
 }
 
 static dt_status make(dt_tokenized *out, const job *j) {
-    const bool own = !j->given || dt_tokenizer_equal(j->given, j->own);
+    const bool own = !j->given || (j->own && dt_tokenizer_equal(j->given, j->own));
     const dt_tokenizer *tokenizer = j->given ? j->given : j->own;
     dt_digest vocabulary = {""};
     char path[DT_PATH_MAX];
@@ -289,6 +289,25 @@ static dt_status find_unchanged(dt_tokens **tokens, const job *j) {
     return DT_OK;
 }
 
+/* Another vocabulary may be in the file that has the same name. If there is none any more, the run
+ * keeps what it has. */
+static dt_status look_for_change(dt_tokenized *out, job *j) {
+    bool same = true;
+    char path[DT_PATH_MAX];
+    if (!out->tokens || j->given || j->own || dt_vocabulary_learned(j->config) > 0) return DT_OK;
+    const dt_status status = dt_vocabulary_find(&j->own, j->config, j->documents);
+    if (status == DT_ERR_NO_INPUT) {
+        dt_error_clear();
+        return DT_OK;
+    }
+    DT_TRY(status);
+    DT_TRY(dt_tokens_have(&same, out->tokens, j->own));
+    if (same) return DT_OK;
+    dt_tokens_close(&out->tokens);
+    if (name_file(path, j, j->digest, "")) unlink(path);
+    return DT_OK;
+}
+
 static dt_status find_or_make(dt_tokenized *out, job *j, bool reads) {
     if (!reads && j->config->train_digest[0]) DT_TRY(find_unchanged(&out->tokens, j));
     if (out->tokens) return DT_OK;
@@ -296,6 +315,9 @@ static dt_status find_or_make(dt_tokenized *out, job *j, bool reads) {
     dt_documents_digest(j->digest, j->documents);
     DT_TRY(dt_run_text_compare(j->config, j->digest, j->config->text, "text"));
     DT_TRY(find_file(&out->tokens, j, j->digest));
+    DT_TRY(look_for_change(out, j));
+    if (!out->tokens && !j->given && !j->own)
+        DT_TRY(dt_vocabulary_find(&j->own, j->config, j->documents));
     if (!out->tokens) return make(out, j);
     const dt_digest stamp = dt_documents_stamp(j->documents);
     dt_tokens_keep_stamp(out->tokens, &stamp);
@@ -307,7 +329,7 @@ dt_status dt_tokenize(dt_tokenized *tokenized, const dt_config *config,
     job j = {.config = config, .given = tokenizer};
     dt_status status;
     memset(tokenized, 0, sizeof *tokenized);
-    DT_TRY_DONE(dt_documents_open(&j.documents, config, dt_vocabulary_is_characters(config)));
+    DT_TRY_DONE(dt_documents_open(&j.documents, config, !dt_vocabulary_is_bytes(config)));
     DT_TRY_DONE(find_or_make(tokenized, &j, reads));
 done:
     dt_documents_close(&j.documents);

@@ -1,21 +1,61 @@
-/* Makes the vocabulary of a running text: its characters, or bytes. */
+/* Makes the vocabulary of a running text: its characters, bytes, or a byte-level BPE that is
+ * learned from it or read from a file. */
 #include "vocabulary.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "characters.h"
+#include "dtrain/bpe/learn.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
+#include "learn.h"
 
-static bool is_bytes(const dt_config *config) { return strcmp(config->tokenizer, "bytes") == 0; }
+/* Before how many tokens are to be learned. */
+static const char LEARNED[] = "bpe:";
 
-bool dt_vocabulary_is_characters(const dt_config *config) {
+bool dt_vocabulary_is_bytes(const dt_config *config) {
+    return strcmp(config->tokenizer, "bytes") == 0;
+}
+
+static bool is_characters(const dt_config *config) {
     return strcmp(config->tokenizer, "chars") == 0;
 }
 
+static bool is_learned(const dt_config *config) {
+    return strncmp(config->tokenizer, LEARNED, sizeof LEARNED - 1) == 0;
+}
+
+size_t dt_vocabulary_learned(const dt_config *config) {
+    if (!is_learned(config)) return 0;
+    return strtoul(config->tokenizer + sizeof LEARNED - 1, NULL, 10);
+}
+
+static dt_status check_learned(const dt_config *config) {
+    const char *number = config->tokenizer + sizeof LEARNED - 1;
+    const size_t digits = strspn(number, "0123456789"), tokens = dt_vocabulary_learned(config);
+    DT_REQUIRE(
+        digits > 0 && digits < 9 && !number[digits] && tokens >= DT_BPE_LEAST &&
+            tokens <= DT_BPE_TOKENS_MAX,
+        DT_ERR_ARG,
+        "--tokenizer %s: behind bpe: stands how many tokens to learn, %d to %d: one for each "
+        "byte, one for the end of a document, and more",
+        config->tokenizer, DT_BPE_LEAST, DT_BPE_TOKENS_MAX);
+    return DT_OK;
+}
+
+/* A run that has begun keeps its vocabulary: the file may be gone, so that what may be the name of
+ * one is taken. */
 dt_status dt_vocabulary_check(const dt_config *config) {
-    DT_REQUIRE(is_bytes(config) || dt_vocabulary_is_characters(config), DT_ERR_ARG,
-               "--tokenizer: \"%s\" is none of chars, bytes", config->tokenizer);
+    if (dt_vocabulary_is_bytes(config) || is_characters(config)) return DT_OK;
+    if (is_learned(config)) return check_learned(config);
+    DT_REQUIRE(config->train_digest[0] || strpbrk(config->tokenizer, "./") ||
+                   access(config->tokenizer, R_OK) == 0,
+               DT_ERR_ARG,
+               "--tokenizer: \"%s\" is none of chars, bytes, bpe:N, and no file or folder",
+               config->tokenizer);
     return DT_OK;
 }
 
@@ -118,11 +158,21 @@ dt_status dt_vocabulary_create(dt_tokenizer **tokenizer, const dt_config *config
     dt_status status;
     *tokenizer = NULL;
     DT_TRY_DONE(dt_characters_create(&s.characters));
-    DT_TRY_DONE(look_through(&s, documents, !is_bytes(config)));
-    status = is_bytes(config)
-                 ? create_bytes(tokenizer, &s)
-                 : dt_characters_tokenizer(tokenizer, &s.characters, config->text, s.documents > 1);
+    DT_TRY_DONE(look_through(&s, documents, is_characters(config)));
+    if (dt_vocabulary_is_bytes(config)) {
+        status = create_bytes(tokenizer, &s);
+    } else if (is_characters(config)) {
+        status = dt_characters_tokenizer(tokenizer, &s.characters, config->text, s.documents > 1);
+    }
 done:
     dt_characters_destroy(&s.characters);
     return status;
+}
+
+dt_status dt_vocabulary_find(dt_tokenizer **tokenizer, const dt_config *config,
+                             dt_documents *documents) {
+    static const dt_counters alone = {.ranks = 1};
+    const size_t tokens = dt_vocabulary_learned(config);
+    return tokens > 0 ? dt_learn_text(tokenizer, documents, tokens, true, &alone)
+                      : dt_tokenizer_read(tokenizer, config->tokenizer);
 }

@@ -8,6 +8,7 @@
 #include "dtrain/text/source.h"
 #include "dtrain/text/windows.h"
 #include "file.h"
+#include "learn.h"
 #include "spool.h"
 #include "vocabulary.h"
 
@@ -126,6 +127,20 @@ static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *con
     (void)config;
     *tokenizer = NULL;
     return data ? dt_windows_tokenizer(tokenizer, data) : DT_OK;
+}
+
+static dt_status learn(dt_tokenizer **tokenizer, const dt_config *config,
+                       const dt_counters *counters) {
+    dt_documents *documents;
+    const size_t tokens = dt_vocabulary_learned(config);
+    *tokenizer = NULL;
+    DT_REQUIRE(tokens > 0, DT_ERR_ARG,
+               "--tokenizer %s is not learned; say with bpe:N how many tokens to learn",
+               config->tokenizer);
+    DT_TRY(dt_documents_open(&documents, config, true));
+    const dt_status status = dt_learn_text(tokenizer, documents, tokens, false, counters);
+    dt_documents_close(&documents);
+    return status;
 }
 
 static void announce(const dt_source *source) {
@@ -280,6 +295,7 @@ const dt_source_kind dt_windows_source = {
     .open = open_windows,
     .close = close_windows,
     .tokenizer = create_tokenizer,
+    .learn = learn,
     .announce = announce,
     .count = count,
     .write = write,
