@@ -304,6 +304,8 @@ dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor ls
                                      const dt_packed *batch, size_t C, size_t H, float scale) {
     CPU_HALVES("attention_forward", y, qkv);
     CPU_FLOATS("attention_forward", lse);
+    DT_REQUIRE(y.buffer && lse.buffer && qkv.buffer, DT_ERR_INTERNAL,
+               "attention_forward without a tensor");
     const size_t D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];

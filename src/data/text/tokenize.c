@@ -258,8 +258,8 @@ static dt_status make_named(dt_tokenized *out, const job *j, const dt_tokenizer 
 static dt_status make_unnamed(dt_tokenized *out, const job *j, const dt_tokenizer *tokenizer) {
     char path[DT_PATH_MAX];
     const char *folder = getenv("TMPDIR");
-    snprintf(path, sizeof path - 32, "%s", folder && *folder ? folder : "/tmp");
-    strcat(path, "/dtrain-tokens.XXXXXX");
+    snprintf(path, sizeof path, "%.*s/dtrain-tokens.XXXXXX", DT_PATH_MAX - 32,
+             folder && *folder ? folder : "/tmp");
     const int file = mkstemp(path);
     DT_REQUIRE(file >= 0, DT_ERR_CREATE, "cannot create %s: %s; set TMPDIR to a folder with room",
                path, strerror(errno));
