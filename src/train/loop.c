@@ -7,6 +7,7 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/core/work.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/run/deadline.h"
 #include "dtrain/run/publish.h"
@@ -497,6 +498,13 @@ static void tell_finished(const dt_start_plan *plan) {
                 patience ? "--patience 0 or a larger one" : "a larger --steps N");
 }
 
+/* Where a rank has to turn a large text into tokens, that is progress. */
+static dt_status stay_awake(void *context, const char *what, uint64_t done, uint64_t all) {
+    (void)what, (void)done, (void)all;
+    dt_watchdog_beat(context);
+    return DT_OK;
+}
+
 dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_observer *observer) {
     const double start = dt_seconds_now();
     const bool leads = dt_comm_rank(s->comm) == 0;
@@ -529,7 +537,10 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     DT_TRY_DONE(dt_session_announce(s));
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
-    DT_TRY_DONE(dt_trainer_create(&t, s, &plan.config));
+    dt_work_listen(stay_awake, watchdog);
+    status = dt_trainer_create(&t, s, &plan.config);
+    dt_work_listen(NULL, NULL);
+    DT_TRY_DONE(status);
     t.watchdog = watchdog;
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     if (request->check_gradients) {
