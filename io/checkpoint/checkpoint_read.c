@@ -254,6 +254,20 @@ static dt_status read_column(char *rows, const dt_hdf5_file *in, const dt_table 
     return status;
 }
 
+/* Whether the file is from before this column existed. */
+static bool is_absent(const dt_hdf5_file *in, const dt_table *table, const dt_field *field) {
+    char path[DT_STORED_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", table->path, field->name);
+    return field->optional && !dt_hdf5_find(in, path);
+}
+
+/* Rows are zeroed, which is an empty text. */
+static void set_absent(char *rows, const dt_field *field, size_t count, size_t row_size) {
+    const double unknown = NAN;
+    for (size_t i = 0; field->type.kind == DT_STORED_FLOAT64 && i < count; i++)
+        memcpy(rows + i * row_size + field->offset, &unknown, sizeof unknown);
+}
+
 /* Steps grow, and none is later than the last possible one. */
 static dt_status check_rising(const dt_hdf5_file *in, const dt_table *table, const char *rows,
                               size_t count, int64_t last) {
@@ -281,6 +295,7 @@ static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, const d
     bool all = true;
     /* All columns are checked first: rows then take no more memory than the file has bytes. */
     for (size_t i = 0; i < of->columns; i++) {
+        if (is_absent(in, of, &of->column[i])) continue;
         snprintf(path, sizeof path, "%s/%s", of->path, of->column[i].name);
         const dt_status status = dt_hdf5_dataset(&dataset, in, path, of->column[i].type, 1, &count);
         all = all && status == DT_OK;
@@ -290,7 +305,12 @@ static dt_status read_table(dt_metrics *metrics, const dt_hdf5_file *in, const d
     void *rows;
     DT_TRY(dt_table_resize(&rows, metrics, of, count));
     for (size_t i = 0; i < of->columns; i++) {
-        DT_TRY(read_column(rows, in, of, &of->column[i], count));
+        const dt_field *field = &of->column[i];
+        if (is_absent(in, of, field)) {
+            set_absent(rows, field, count, of->row_size);
+        } else {
+            DT_TRY(read_column(rows, in, of, field, count));
+        }
     }
     return of->rising ? check_rising(in, of, rows, count, last - of->behind) : DT_OK;
 }

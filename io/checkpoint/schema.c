@@ -25,15 +25,20 @@ size_t dt_schema_blocks(const dt_config *config) {
 /* ---- metrics ---- */
 
 #define INT64_FIELD(row, member)                                                                   \
-    { #member, {DT_STORED_INT64, 8 }, offsetof(row, member) }
+    { #member, {DT_STORED_INT64, 8 }, offsetof(row, member), false }
 #define FLOAT64_FIELD(row, member)                                                                 \
-    { #member, {DT_STORED_FLOAT64, 8 }, offsetof(row, member) }
+    { #member, {DT_STORED_FLOAT64, 8 }, offsetof(row, member), false }
 #define TEXT_FIELD(row, member)                                                                    \
-    { #member, {DT_STORED_TEXT, sizeof((row *)0)->member }, offsetof(row, member) }
+    { #member, {DT_STORED_TEXT, sizeof((row *)0)->member }, offsetof(row, member), false }
+#define LATER_FLOAT64(row, member)                                                                 \
+    { #member, {DT_STORED_FLOAT64, 8 }, offsetof(row, member), true }
+#define LATER_TEXT(row, member)                                                                    \
+    { #member, {DT_STORED_TEXT, sizeof((row *)0)->member }, offsetof(row, member), true }
 static const dt_field train_column[] = {
-    INT64_FIELD(dt_train_row, step),   FLOAT64_FIELD(dt_train_row, loss),
-    FLOAT64_FIELD(dt_train_row, lr),   FLOAT64_FIELD(dt_train_row, grad_norm),
-    INT64_FIELD(dt_train_row, tokens), FLOAT64_FIELD(dt_train_row, seconds),
+    INT64_FIELD(dt_train_row, step),     FLOAT64_FIELD(dt_train_row, loss),
+    FLOAT64_FIELD(dt_train_row, lr),     FLOAT64_FIELD(dt_train_row, grad_norm),
+    INT64_FIELD(dt_train_row, tokens),   FLOAT64_FIELD(dt_train_row, seconds),
+    LATER_FLOAT64(dt_train_row, joules),
 };
 static const dt_field validation_column[] = {
     INT64_FIELD(dt_validation_row, step),          FLOAT64_FIELD(dt_validation_row, loss),
@@ -43,10 +48,17 @@ static const dt_field validation_column[] = {
 /* Behind those of the kinds. */
 static const dt_field validation_end[] = {FLOAT64_FIELD(dt_validation_row, seconds)};
 static const dt_field history_column[] = {
-    INT64_FIELD(dt_history_row, step),   INT64_FIELD(dt_history_row, ranks),
-    INT64_FIELD(dt_history_row, nodes),  TEXT_FIELD(dt_history_row, host),
-    TEXT_FIELD(dt_history_row, time),    TEXT_FIELD(dt_history_row, stopped),
+    INT64_FIELD(dt_history_row, step),
+    INT64_FIELD(dt_history_row, ranks),
+    INT64_FIELD(dt_history_row, nodes),
+    TEXT_FIELD(dt_history_row, host),
+    TEXT_FIELD(dt_history_row, time),
+    TEXT_FIELD(dt_history_row, stopped),
     TEXT_FIELD(dt_history_row, changed),
+    LATER_FLOAT64(dt_history_row, seconds),
+    LATER_FLOAT64(dt_history_row, processor_seconds),
+    LATER_FLOAT64(dt_history_row, joules),
+    LATER_TEXT(dt_history_row, energy_source),
 };
 
 enum { TRAIN, VALIDATION, HISTORY };
@@ -66,7 +78,8 @@ static void add_kinds(dt_table *table, const dt_config *config) {
     for (size_t i = 0; i < source->kinds; i++) {
         snprintf(table->kind[i], sizeof table->kind[i], "exact_match_%s", source->kind[i].name);
         const dt_field field = {table->kind[i], DT_FLOAT64,
-                                offsetof(dt_validation_row, exact_match_of) + i * sizeof(double)};
+                                offsetof(dt_validation_row, exact_match_of) + i * sizeof(double),
+                                false};
         add_columns(table, &field, 1);
     }
 }

@@ -39,6 +39,7 @@ typedef struct {
     const char *name;
     dt_stored_type type;
     size_t offset; /* in the struct */
+    bool optional; /* files from before it existed have none: NaN, or an empty text */
 } dt_field;
 
 /* The attributes of /state: members of dt_run_state. */

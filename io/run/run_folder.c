@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -517,6 +518,30 @@ static int append_line(int file, const char *line, size_t length) {
     const int error = written < 0 ? errno : ENOSPC;
     if (before >= 0 && ftruncate(file, before) != 0) return errno;
     return error;
+}
+
+void dt_run_log_last(double *value, const char *folder, const char *key) {
+    enum { TAIL = 1 << 16 };
+    char path[DT_PATH_MAX], word[64], *text = NULL;
+    *value = NAN;
+    snprintf(word, sizeof word, "\"%s\":", key);
+    if (join(path, sizeof path, folder, "log.jsonl") == DT_OK &&
+        dt_memory_alloc(&text, TAIL + 1, 1, "the end of the log") == DT_OK) {
+        FILE *file = fopen(path, "re");
+        if (file && fseek(file, -TAIL, SEEK_END) != 0) rewind(file);
+        const size_t length = file ? fread(text, 1, TAIL, file) : 0;
+        text[length] = '\0';
+        if (file) fclose(file);
+    }
+    for (const char *found = text; found && (found = strstr(found, word)) != NULL;) {
+        found += strlen(word);
+        char *end;
+        const double number = strtod(found, &end);
+        /* A line that was cut off may have only part of its number. */
+        if (end != found && strchr(",}", *end) && *end) *value = number;
+    }
+    dt_memory_free(&text);
+    dt_error_clear();
 }
 
 dt_status dt_run_append_log(const char *folder, const char *line) {

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "dtrain/backend/registry.h"
+#include "dtrain/core/cost.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
@@ -39,6 +40,17 @@ static void print_settings(const dt_config *config, bool json) {
     if (!json) printf("\n");
 }
 
+/* Energy and money, where they are known, and for how long nodes were used. */
+static void print_used(const dt_checkpoint *c) {
+    dt_usage usage;
+    char cost[512];
+    dt_metrics_usage(&usage, c->metrics);
+    dt_cost_usage_text(cost, sizeof cost, &usage, &c->config);
+    if (usage.seconds > 0)
+        printf("used       %.0f s, %.0f s of processors%s%s\n", usage.seconds,
+               usage.processor_seconds, *cost ? ", " : "", cost);
+}
+
 static void print_text(const char *path, const dt_checkpoint *c) {
     const dt_metrics *m = c->metrics;
     printf("%s\n", path);
@@ -67,6 +79,7 @@ static void print_text(const char *path, const dt_checkpoint *c) {
         }
         printf("\n");
     }
+    print_used(c);
     for (size_t i = 0; i < m->history_count; i++) {
         const dt_history_row *row = &m->history[i];
         printf("%s %s from step %lld, %lld rank%s on %lld node%s (%s): %s%s%s\n",
@@ -94,7 +107,11 @@ static void print_json(const char *path, const dt_checkpoint *c) {
            (long long)c->state.best_step, c->layout.weights, c->shape.L, c->shape.C, c->shape.H,
            c->shape.V, c->shape.T, c->metrics->history_count);
     print_settings(&c->config, true);
-    printf("},\"unread\":[\"weights\",\"optimizer\"]}\n");
+    dt_usage usage;
+    char cost[600];
+    dt_metrics_usage(&usage, c->metrics);
+    dt_cost_usage_json(cost, sizeof cost, &usage, &c->config);
+    printf("}%s,\"unread\":[\"weights\",\"optimizer\"]}\n", cost);
 }
 
 static void print_device_text(const char *backend, const dt_device *d) {

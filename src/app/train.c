@@ -1,17 +1,26 @@
 /* The train command: what dtrain does when no other command is named. */
+#include <ctype.h>
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "command.h"
+#include "dtrain/core/clock.h"
+#include "dtrain/core/cost.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/log.h"
+#include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
 #include "dtrain/picture/events.h"
+#include "dtrain/train/forecast.h"
 #include "dtrain/train/loop.h"
+#include "dtrain/ui/plan_report.h"
 #include "dtrain/ui/progress.h"
 
 typedef struct {
-    const char *resume, *init_from;
-    bool fresh, check_gradients, json;
+    const char *resume, *init_from, *budget;
+    bool fresh, check_gradients, json, yes;
 } train_options;
 
 typedef struct {
@@ -103,11 +112,115 @@ static void print_end(void *context, const dt_train_end *end) {
         printf(",\"metric\":\"%s\",\"best\":%s,\"best_step\":%lld", metric,
                dt_json_number(best, 9, state->best), (long long)state->best_step);
     }
-    printf("}\n");
+    char cost[600];
+    dt_cost_usage_json(cost, sizeof cost, &end->usage, end->config);
+    printf("%s}\n", cost);
+}
+
+/* ---- a budget ---- */
+
+/* Settings that fit a budget; `given` points into it. */
+typedef struct {
+    dt_overrides given;
+    char value[DT_CUTS_MAX][64];
+} fitted_settings;
+
+/* Whether the run has begun already: its settings were fitted then. DT_ERR_ARG: the budget is none.
+ */
+static dt_status has_begun(bool *begun, const dt_overrides *given, const train_options *options) {
+    dt_config config;
+    dt_budget budget;
+    int64_t *steps = NULL;
+    size_t count = 0;
+    *begun = options->resume != NULL;
+    dt_config_defaults(&config);
+    DT_TRY(dt_overrides_apply(&config, given));
+    DT_TRY(dt_budget_parse(&budget, options->budget, &config));
+    if (options->fresh || *begun || !dt_is_folder(config.out)) return DT_OK;
+    DT_TRY(dt_run_checkpoints(&steps, &count, config.out));
+    dt_memory_free(&steps);
+    *begun = count > 0;
+    return DT_OK;
+}
+
+static dt_status ask_leave(const train_options *options) {
+    if (options->yes) return DT_OK;
+    DT_REQUIRE(isatty(STDIN_FILENO) && isatty(STDERR_FILENO), DT_ERR_ARG,
+               "--budget %s: there is no terminal to ask whether to train with these options; give "
+               "them, or --yes",
+               options->budget);
+    fprintf(stderr, "Train with these options? [y/N] ");
+    fflush(stderr);
+    char answer[16] = "";
+    const bool yes =
+        fgets(answer, sizeof answer, stdin) && tolower((unsigned char)answer[0]) == 'y';
+    DT_REQUIRE(yes, DT_ERR_ARG, "nothing was trained");
+    return DT_OK;
+}
+
+/* Rank 0. spent: seconds of the budget that are gone already. */
+static dt_status fit(fitted_settings *fitted, const dt_trial *trial, const train_options *options,
+                     double spent) {
+    dt_budget budget;
+    dt_cuts cuts;
+    DT_TRY(dt_budget_parse(&budget, options->budget, &trial->config));
+    if (budget.kind == DT_BUDGET_SECONDS) budget.amount = fmax(1, budget.amount - spent);
+    dt_cuts_make(&cuts, trial, &budget);
+    DT_REQUIRE(isfinite(dt_budget_used(&budget, &cuts.forecast)), DT_ERR_ARG,
+               "--budget %s: what this run takes of it is not known; energy needs --watts where it "
+               "cannot be measured, and money a price",
+               options->budget);
+    if (!cuts.needed) {
+        dt_log_info("the run fits into --budget %s as it is", options->budget);
+        return DT_OK;
+    }
+    const dt_plan_report report = {.trial = trial, .cuts = &cuts, .budget = options->budget};
+    dt_plan_report_cuts(stderr, &report);
+    DT_REQUIRE(cuts.fits, DT_ERR_ARG,
+               "--budget %s: the run cannot be cut so far; give a larger budget, or smaller "
+               "settings",
+               options->budget);
+    DT_TRY(ask_leave(options));
+    size_t used = 0;
+    for (dt_setting_change c = {0}; dt_config_next_change(&c, &trial->config, &cuts.config);) {
+        DT_REQUIRE(used < DT_CUTS_MAX, DT_ERR_INTERNAL, "more changes than cuts");
+        snprintf(fitted->value[used], sizeof *fitted->value, "%.60s", c.is);
+        for (size_t i = 0; i < dt_setting_count(); i++) {
+            if (dt_setting_at(i) == c.setting) fitted->given.setting[i] = fitted->value[used];
+        }
+        used++;
+    }
+    return DT_OK;
+}
+
+/* Measures, and puts what fits the budget on top of what is given. Collective; rank 0 has the
+ * result. */
+static dt_status fit_budget(fitted_settings *fitted, dt_session *s, const train_options *options) {
+    const double start = dt_seconds_now();
+    dt_trial trial;
+    bool begun = false;
+    dt_status status = DT_OK;
+    if (dt_comm_rank(s->comm) == 0) status = has_begun(&begun, &fitted->given, options);
+    DT_TRY(dt_comm_agree(s->comm, status));
+    DT_TRY(dt_comm_broadcast(s->comm, &begun, sizeof begun));
+    if (begun) {
+        dt_log_info("the run has begun: its settings were fitted to --budget %s then",
+                    options->budget);
+        return DT_OK;
+    }
+    DT_TRY(dt_trial_run(&trial, s, &fitted->given));
+    if (s->device != s->host) s->device->op->close(&s->device); /* training opens its own */
+    s->device = s->host;
+    if (dt_comm_rank(s->comm) == 0) {
+        const double spent = trial.start + dt_seconds_now() - start;
+        status = fit(fitted, &trial, options, spent);
+    }
+    return dt_comm_agree(s->comm, status);
 }
 
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
     const train_options *options = own;
+    fitted_settings fitted = {.given = *given};
     following f = {.json = options->json};
     const dt_observer observer = {.open = follow,
                                   .step = follow_step,
@@ -117,7 +230,8 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
                                   .close = end_following,
                                   .end = print_end,
                                   .context = &f};
-    const dt_start_request request = {.given = *given,
+    if (options->budget) DT_TRY(fit_budget(&fitted, s, options));
+    const dt_start_request request = {.given = fitted.given,
                                       .resume = options->resume,
                                       .init_from = options->init_from,
                                       .fresh = options->fresh,
@@ -136,6 +250,10 @@ static const command_option OPTIONS[] = {
      "start over; a folder that is there is renamed, never deleted"},
     {OPTION_FLAG, offsetof(train_options, check_gradients), "check-gradients", NULL,
      "compare the gradient of each parameter with finite differences, and end"},
+    {OPTION_TEXT, offsetof(train_options, budget), "budget", "AMOUNT",
+     "such as 24h, 2kWh or 500JPY: measure first, and train with what fits (see dtrain plan)"},
+    {OPTION_FLAG, offsetof(train_options, yes), "yes", NULL,
+     "do not ask before training with what fits the budget"},
     {OPTION_FLAG, offsetof(train_options, json), "json", NULL,
      "print one line of JSON at the end: the run, its model, and how far it got"},
 };

@@ -38,6 +38,10 @@ static dt_status raise_range(const char *where, const char *text, double min, do
 static dt_status read_int(int64_t *value, const dt_setting *setting, const char *text,
                           const char *where) {
     char *end;
+    if (setting->zero && strcmp(text, setting->zero) == 0) {
+        *value = 0;
+        return DT_OK;
+    }
     errno = 0;
     const long long number = strtoll(text, &end, 10);
     DT_REQUIRE(*text && !isspace((unsigned char)*text) && !*end, DT_ERR_ARG,
@@ -270,7 +274,13 @@ static void cadence_text(char *text, size_t size, dt_cadence cadence) {
 void dt_config_text(char *text, size_t size, const dt_config *config, const dt_setting *setting) {
     const void *field = const_field_at(config, setting);
     switch (setting->type) {
-    case DT_SETTING_INT: snprintf(text, size, "%lld", (long long)*(const int64_t *)field); break;
+    case DT_SETTING_INT:
+        if (setting->zero && *(const int64_t *)field == 0) {
+            snprintf(text, size, "%s", setting->zero);
+        } else {
+            snprintf(text, size, "%lld", (long long)*(const int64_t *)field);
+        }
+        break;
     case DT_SETTING_REAL: real_text(text, size, *(const double *)field); break;
     case DT_SETTING_TEXT:
     case DT_SETTING_PATH:
@@ -298,6 +308,22 @@ double dt_cadence_most_seconds(const dt_cadence *cadence) {
 
 /* ---- all together ---- */
 
+/* No price has a meaning without its currency, no unit without its price. */
+static dt_status check_costs(const dt_config *config) {
+    const bool priced = config->price_kwh > 0 || config->price_hour > 0 || config->price_unit > 0;
+    DT_REQUIRE(!priced || config->currency[0], DT_ERR_ARG,
+               "prices need their currency; add --currency, such as --currency JPY");
+    DT_REQUIRE((config->units_per_hour > 0) == (config->price_unit > 0), DT_ERR_ARG,
+               "--units-per-hour %g and --price-unit %g: one says nothing without the other; give "
+               "both or none",
+               config->units_per_hour, config->price_unit);
+    DT_REQUIRE(config->price_hour == 0 || config->units_per_hour == 0, DT_ERR_ARG,
+               "--price-hour %g and --units-per-hour %g: a node is paid by the hour or by units; "
+               "leave one out",
+               config->price_hour, config->units_per_hour);
+    return DT_OK;
+}
+
 dt_status dt_config_check(const dt_config *config) {
     const long long width = config->width, heads = config->heads;
     DT_REQUIRE(width % heads == 0, DT_ERR_ARG,
@@ -320,7 +346,7 @@ dt_status dt_config_check(const dt_config *config) {
                "--places %lld and --place-offset %lld: with --positions index, as for running "
                "text, digits have no places; leave them out",
                (long long)config->places, (long long)config->place_offset);
-    return DT_OK;
+    return check_costs(config);
 }
 
 const char *dt_metric_name(const dt_config *config) {

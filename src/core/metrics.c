@@ -1,6 +1,10 @@
 /* Keeps what a run has measured in memory, steps always rising, until a checkpoint takes it. */
 #include "dtrain/core/metrics.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "dtrain/core/memory.h"
 
 /* After a rollback the same steps are measured again: what was known about them is dropped, so that
@@ -35,6 +39,36 @@ dt_status dt_metrics_add_history(dt_metrics *metrics, const dt_history_row *row)
                           sizeof *row, "the history of starts"));
     metrics->history[metrics->history_count++] = *row;
     return DT_OK;
+}
+
+/* Whether the list "RAPL, Slurm" has this source. */
+static bool has_source(const char *list, const char *source) {
+    const size_t length = strlen(source);
+    for (const char *found = list; (found = strstr(found, source)) != NULL; found += length) {
+        const bool begins = found == list || found[-1] == ' ';
+        if (begins && (!found[length] || found[length] == ',')) return true;
+    }
+    return false;
+}
+
+void dt_metrics_usage(dt_usage *usage, const dt_metrics *metrics) {
+    *usage = (dt_usage){.starts = metrics->history_count};
+    for (size_t i = 0; i < metrics->history_count; i++) {
+        const dt_history_row *row = &metrics->history[i];
+        if (isfinite(row->seconds)) {
+            usage->seconds += row->seconds;
+            usage->node_seconds += row->seconds * (double)row->nodes;
+        }
+        if (isfinite(row->processor_seconds)) usage->processor_seconds += row->processor_seconds;
+        if (!row->energy_source[0] || !isfinite(row->joules)) continue;
+        usage->joules += row->joules;
+        usage->measured++;
+        const size_t used = strlen(usage->source);
+        if (!has_source(usage->source, row->energy_source))
+            snprintf(usage->source + used, sizeof usage->source - used, "%s%s", used ? ", " : "",
+                     row->energy_source);
+    }
+    if (usage->measured == 0) usage->joules = NAN;
 }
 
 void dt_metrics_clear(dt_metrics *metrics) {

@@ -76,8 +76,9 @@ static const dt_setting table[] = {
     WHOLE("batch", "batch", FREE, batch, 1, 16777216, "32", "problems per step, over all ranks"),
     WHOLE("shards", "batch", FIXED, shards, 1, DT_MAX_SHARDS, "8",
           "parts of a batch, a power of two: the most ranks a run can use"),
-    WHOLE("micro-batch", "batch", FREE, micro_batch, 1, 65536, "32",
-          "most problems per forward and backward pass"),
+    WHOLE("micro-batch", "batch", FREE, micro_batch, 0, 65536, "32",
+          "most problems per forward and backward pass, or auto: as many as memory and caches hold",
+          .zero = "auto"),
     WHOLE("ranks-per-node", "batch", LOCAL, ranks_per_node, 0, 65536, "0",
           "pretend that so many ranks make a node; 0: ask the machine"),
     CHOICE(
@@ -213,6 +214,25 @@ static const dt_setting table[] = {
         "steps or epochs such as 2e between checkpoints, and never more than 5 minutes; or a time "
         "such as 10m; 0: every 5 minutes; never: only the last"),
     WHOLE("keep", "checkpoints", FREE, keep, 0, 1000000, "3", "newest checkpoints to keep; 0: all"),
+
+    REAL("watts", "costs", FREE, watts, 0, 1e6, "0",
+         "what a busy core takes, for energy that cannot be measured; 0: not known", .absent = "0"),
+    REAL("price-kwh", "costs", FREE, price_kwh, 0, 1e9, "0",
+         "money for a kilowatt-hour, such as 31 (JPY, Japan, reference price since 2022-07-22); 0: "
+         "not known",
+         .absent = "0"),
+    OPTIONAL("currency", "costs", FREE, currency, "NAME", DT_CURRENCY_MAX, "",
+             "of all prices, such as JPY", .absent = ""),
+    REAL("co2", "costs", FREE, co2, 0, 1e6, "0",
+         "grams of CO2 for a kilowatt-hour, as the supplier states them; 0: not known",
+         .absent = "0"),
+    REAL("price-hour", "costs", FREE, price_hour, 0, 1e9, "0",
+         "money for an hour of a rented node; 0: none", .absent = "0"),
+    REAL("units-per-hour", "costs", FREE, units_per_hour, 0, 1e9, "0",
+         "units for an hour of a rented node, such as 1.96 (Colab, T4, 2022); 0: none",
+         .absent = "0"),
+    REAL("price-unit", "costs", FREE, price_unit, 0, 1e9, "0",
+         "money for a unit, such as 11.5 (Colab, JPY, 2023)", .absent = "0"),
 };
 
 enum { SETTINGS = sizeof table / sizeof *table };

@@ -120,6 +120,20 @@ void dt_model_sharpen(dt_model *model, double sharpness) {
     model->sharpness = sharpness > 0 ? (float)sharpness : 1.0f;
 }
 
+size_t dt_model_bytes(const dt_model_shape *shape, size_t problems, size_t tokens) {
+    dt_model model = {.shape = *shape, .problems = problems, .tokens = tokens};
+    arena count = {NULL, 0};
+    if (dt_memory_alloc(&model.layer, shape->L, sizeof *model.layer, "the layer table") != DT_OK) {
+        dt_error_clear();
+        return 0;
+    }
+    lay_out_ids(&model, &count);
+    lay_out_activations(&model, &count);
+    lay_out_gradients(&model, &count);
+    dt_memory_free(&model.layer);
+    return count.used + (shape->index_positions ? tokens * sizeof *model.index : 0);
+}
+
 void dt_model_use_weights(dt_model *model, dt_buffer *weights) { model->weights = weights; }
 
 void dt_model_freeze(dt_model *model, const dt_layout *layout, dt_buffer *frozen) {

@@ -56,9 +56,13 @@ static dt_status begin_history(dt_trainer *t, const dt_start_plan *plan, bool le
                       t->s->device->op->description);
     const dt_history_row *before = last_start(t);
     if (before && plan->kind == DT_START_RESUME) compare_kernels(before->host, row.host);
+    row.seconds = row.processor_seconds = row.joules = NAN;
     dt_utc_now(row.time, sizeof row.time);
     snprintf(row.stopped, sizeof row.stopped, DT_STILL_RUNNING);
     snprintf(row.changed, sizeof row.changed, "%s", plan->changed);
+    dt_usage before_now;
+    dt_metrics_usage(&before_now, &t->metrics);
+    t->joules_before = before_now.joules;
     return dt_metrics_add_history(&t->metrics, &row);
 }
 
@@ -120,12 +124,27 @@ void dt_begin_links(const dt_start_plan *plan) {
     dt_error_clear();
 }
 
-/* Completes what a killed start could not do: its links, and the reason for its end. */
+/* The log knows what was used after the last checkpoint, for steps that are lost, and by starts
+ * that were killed before they wrote one. */
+static void count_lost_steps(dt_history_row *last, const dt_metrics *metrics, const char *folder) {
+    dt_usage known;
+    double seconds, joules;
+    dt_metrics_usage(&known, metrics);
+    dt_run_log_last(&seconds, folder, "run_seconds");
+    dt_run_log_last(&joules, folder, "joules");
+    if (seconds > known.seconds && isfinite(last->seconds))
+        last->seconds += seconds - known.seconds;
+    if (joules > known.joules && last->energy_source[0]) last->joules += joules - known.joules;
+}
+
+/* Completes what a killed start could not do: its links, what it has used, and the reason for its
+ * end. */
 static void mend(dt_trainer *t, const dt_start_plan *plan) {
     dt_history_row *before = last_start(t);
     if (before && strcmp(before->stopped, DT_STILL_RUNNING) == 0) {
         snprintf(before->stopped, sizeof before->stopped, "killed");
     }
+    if (before) count_lost_steps(before, &t->metrics, plan->config.out);
     dt_begin_links(plan);
 }
 

@@ -5,6 +5,7 @@
 
 #include "begin.h"
 #include "dtrain/core/clock.h"
+#include "dtrain/core/cost.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/work.h"
@@ -189,7 +190,7 @@ static void checkpoint_if_due(dt_trainer *t, loop_state *loop, const dt_step_req
 }
 
 static void tell_step(const dt_trainer *t, loop_state *loop, const dt_train_row *row) {
-    dt_step_times times = {.waiting = t->waiting};
+    dt_step_times times = {.waiting = t->waiting, .metrics = &t->metrics};
     double adding, exchanging, waiting;
     dt_reducer_times(t->reducer, &adding, &exchanging, &waiting);
     times.communicating = adding + exchanging;
@@ -397,6 +398,11 @@ static void model_path(char path[DT_PATH_MAX + 16], const dt_config *config,
 
 static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
     const dt_run_state *state = &t->state;
+    char cost[512];
+    dt_usage usage;
+    dt_metrics_usage(&usage, &t->metrics);
+    dt_cost_usage_text(cost, sizeof cost, &usage, &t->config);
+    if (*cost) dt_log_info("used by all starts so far: %s", cost);
     if (end == END_SIGNAL || end == END_TIME || end == END_DEVICE) {
         dt_log_info(
             "stopped at step %lld of %lld (%s), with a checkpoint; start dtrain again to go on",
@@ -439,6 +445,18 @@ static void save_last(void *context) {
     }
 }
 
+/* What was used after the last step, too. Collective. */
+static dt_status finish_energy(dt_trainer *t) {
+    dt_energy_part sum;
+    double joules;
+    DT_TRY(dt_energy_finish(&sum, t->energy));
+    if (dt_comm_rank(t->s->comm) > 0) return DT_OK;
+    dt_writer_lock(t->writer);
+    dt_trainer_enter_energy(t, &joules, &sum);
+    dt_writer_unlock(t->writer);
+    return DT_OK;
+}
+
 /* Starts the writer, runs the loop, and stops the writer. Collective. */
 static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observer *observer,
                        end_kind *end) {
@@ -457,6 +475,7 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     if (status != DT_OK) goto done;
     dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     if (loop.leads) observer->close(observer->context);
+    DT_TRY_DONE(finish_energy(t));
     if (loop.leads) status = finish(t, &loop, *end);
     dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
@@ -476,11 +495,11 @@ done:
 
 /* Tells the observer, on rank 0. */
 static void observe_end(const dt_observer *observer, const dt_config *config,
-                        const dt_run_state *state, bool finished) {
+                        const dt_run_state *state, const dt_metrics *metrics, bool finished) {
     char model[DT_PATH_MAX + 16];
     model_path(model, config, state);
-    const dt_train_end end = {
-        .config = config, .state = state, .finished = finished, .model = model};
+    dt_train_end end = {.config = config, .state = state, .finished = finished, .model = model};
+    dt_metrics_usage(&end.usage, metrics);
     observer->end(observer->context, &end);
 }
 
@@ -521,7 +540,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     if (plan.kind == DT_START_FINISHED && !request->check_gradients) {
         if (leads) dt_begin_links(&plan);
         tell_finished(&plan);
-        if (leads) observe_end(observer, &plan.config, &plan.state, true);
+        if (leads) observe_end(observer, &plan.config, &plan.state, checkpoint.metrics, true);
         goto done;
     }
     dt_startup_limit(plan.config.stall_timeout);
@@ -553,12 +572,13 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         status = dt_comm_agree(s->comm, status);
         goto done;
     }
+    DT_TRY_DONE(dt_energy_open(&t.energy, s->comm, plan.config.watts, start));
     DT_TRY_DONE(dt_begin(&t, &plan, &checkpoint));
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
     DT_TRY_DONE(train(&t, &until, observer, &end));
     const bool finished = end == END_STEPS || end == END_PATIENCE;
-    if (leads) observe_end(observer, &t.config, &t.state, finished);
+    if (leads) observe_end(observer, &t.config, &t.state, &t.metrics, finished);
     if (!finished) status = DT_ERR_STOPPED;
 done:
     /* After a failed message nothing collective is possible. */

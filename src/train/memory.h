@@ -4,12 +4,11 @@
 
 #include "dtrain/train/trainer.h"
 
-/**
- * Estimate what the trainer will need, and compare it with the limits of the system. Collective.
- *
- * @param tokens  the most of a micro-batch
- * @return DT_ERR_MEMORY
- */
-dt_status dt_trainer_check_memory(const dt_trainer *t, size_t tokens);
+/* Compare what the trainer will need with the limits of the system. Collective. DT_ERR_MEMORY. */
+dt_status dt_trainer_check_memory(const dt_trainer *t);
+
+/* Let --micro-batch auto be a number: the largest that fits into memory and caches, on all ranks.
+ * Collective. */
+dt_status dt_trainer_choose_micro_batch(dt_trainer *t);
 
 #endif

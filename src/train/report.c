@@ -77,6 +77,9 @@ static void add_up(dt_report *all, const dt_trainer *t) {
         all->checkpoint = fmax(all->checkpoint, one.checkpoint);
         all->asked = fmax(all->asked, one.asked);
         all->failed = fmax(all->failed, one.failed);
+        all->energy.processor_seconds += one.energy.processor_seconds;
+        all->energy.joules += one.energy.joules;
+        all->energy.lost += one.energy.lost;
     }
     all->print = t->divided && nodes_differ(t);
 }

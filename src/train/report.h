@@ -16,6 +16,7 @@ typedef struct {
     double print;  /* of one rank: dt_owners_print; of all: nodes have different weights */
     double loss;   /* of all ranks; those of a rank's shards follow its report */
     double square; /* of all ranks: sum of squares of the gradient */
+    dt_energy_part energy;
 } dt_report;
 
 /* Doubles of a rank's report, with the losses of its shards. */

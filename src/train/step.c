@@ -203,6 +203,7 @@ static dt_status own_shards(dt_trainer *t, dt_report *mine) {
     }
     mine->stop = dt_signals_stop() != 0;
     mine->failed = status != DT_OK;
+    mine->energy = dt_energy_note(t->energy);
     return status;
 }
 
@@ -258,6 +259,14 @@ static dt_status update(dt_trainer *t, const dt_train_row *row, const summed *su
     return average(t, sum);
 }
 
+void dt_trainer_enter_energy(dt_trainer *t, double *joules, const dt_energy_part *sum) {
+    *joules = t->joules_before;
+    if (t->metrics.history_count == 0) return;
+    dt_history_row *row = &t->metrics.history[t->metrics.history_count - 1];
+    dt_energy_enter(row, t->energy, sum);
+    if (isfinite(row->joules)) *joules = row->joules + (isnan(*joules) ? 0 : *joules);
+}
+
 /* The update and all counters. Rank 0 has locked the state against snapshots. */
 static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum,
                              const dt_report *all, double start, bool *skipped) {
@@ -269,15 +278,19 @@ static dt_status finish_step(dt_trainer *t, dt_train_row *row, const summed *sum
     *skipped = !isfinite(row->grad_norm) || !isfinite(row->loss);
     /* After this barrier other ranks may change weights. */
     DT_TRY(dt_comm_node_barrier(t->s->comm));
+    const double begin = dt_seconds_now();
     if (!*skipped) DT_TRY(update(t, row, sum, all->scored));
     DT_TRY(dt_comm_node_barrier(t->s->comm));
+    t->updating += dt_seconds_now() - begin;
     row->seconds = dt_seconds_now() - start;
     t->state.step++;
     t->state.tokens += row->tokens;
     t->state.problems += t->config.batch;
     t->state.seconds += row->seconds;
     t->state.skipped += *skipped;
-    return dt_comm_rank(t->s->comm) == 0 ? dt_metrics_add_train(&t->metrics, row) : DT_OK;
+    if (dt_comm_rank(t->s->comm) > 0) return DT_OK;
+    dt_trainer_enter_energy(t, &row->joules, &all->energy);
+    return dt_metrics_add_train(&t->metrics, row);
 }
 
 /* Copy the new weights to this rank's device. The step is complete even if that fails. */

@@ -1,8 +1,10 @@
 /* The state of a run: shared windows, their buffers, and how they are filled. */
+#include <math.h>
 #include <string.h>
 
 #include "dtrain/core/memory.h"
 #include "dtrain/train/evaluate.h"
+#include "dtrain/train/footprint.h"
 #include "dtrain/train/trainer.h"
 #include "memory.h"
 #include "owners.h"
@@ -65,24 +67,15 @@ static dt_status attach(dt_trainer *t) {
     return DT_OK;
 }
 
-/* The most texts of a pass. */
-static size_t most_problems(const dt_trainer *t) {
-    return dt_min_size((size_t)t->config.micro_batch,
-                       (size_t)((t->config.batch + t->config.shards - 1) / t->config.shards));
-}
-
-static size_t most_tokens(const dt_trainer *t) {
-    return dt_max_size(most_problems(t) * t->shape.T, DT_EVAL_TOKENS + t->shape.T);
-}
-
 static dt_status create_model(dt_trainer *t) {
     return dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
-                           dt_max_size(most_problems(t), DT_EVAL_CHUNK), most_tokens(t));
+                           dt_max_size(dt_footprint_texts(&t->config), DT_EVAL_CHUNK),
+                           dt_footprint_tokens(&t->config, &t->shape));
 }
 
 /* The part that needs no other rank. */
 static dt_status open_model(dt_trainer *t) {
-    const size_t problems = most_problems(t);
+    const size_t problems = dt_footprint_texts(&t->config);
     DT_TRY(attach(t));
     DT_TRY(create_model(t));
     DT_TRY(dt_batch_create(&t->batch, problems, problems * t->shape.T));
@@ -103,9 +96,11 @@ static dt_status shape_of(dt_trainer *t) {
 }
 
 dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config) {
-    *t = (dt_trainer){.s = s, .config = *config, .state = {.best = -1, .best_step = -1}};
+    *t = (dt_trainer){
+        .s = s, .config = *config, .state = {.best = -1, .best_step = -1}, .joules_before = NAN};
     DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
-    DT_TRY(dt_trainer_check_memory(t, most_tokens(t)));
+    DT_TRY(dt_trainer_choose_micro_batch(t));
+    DT_TRY(dt_trainer_check_memory(t));
     DT_TRY(open_windows(t));
     DT_TRY(dt_owners_decide(t));
     DT_TRY(create_reducer(t));
@@ -138,6 +133,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         if (*own[i]) host->op->buffer_destroy(own[i], host);
     }
+    dt_energy_close(&t->energy);
     dt_reducer_destroy(&t->reducer);
     dt_memory_free(&t->matrix);
     dt_window_destroy(&t->blocks_window);

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dtrain/core/clock.h"
+#include "dtrain/core/cost.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
@@ -35,6 +37,16 @@ void dt_progress_duration(char *text, size_t size, double seconds) {
     }
 }
 
+void dt_progress_until(char *text, size_t size, double now, double left) {
+    static const double SAME_DAY = 72000, MOST = 1e9;
+    struct tm parts;
+    text[0] = '\0';
+    if (!isfinite(left) || left < 0 || left > MOST) return;
+    const time_t then = (time_t)(now + left);
+    if (localtime_r(&then, &parts))
+        strftime(text, size, left < SAME_DAY ? "%H:%M" : "%m-%d %H:%M", &parts);
+}
+
 /* Unknown before anything was measured. */
 static void write_shares(char *text, size_t size, const dt_progress_view *v) {
     text[0] = '\0';
@@ -48,10 +60,11 @@ static double share_of(const dt_progress_view *v) {
 }
 
 void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_view *v) {
-    enum { BRACKETS, COUNT, LOSS, RATE, SHARES, LEFT, PARTS };
+    enum { BRACKETS, COUNT, LOSS, RATE, SHARES, LEFT, UNTIL, USED, PARTS };
     enum { INNER_MIN = 10, INNER_MAX = 40 };
-    static const int by_importance[PARTS] = {COUNT, LEFT, LOSS, BRACKETS, RATE, SHARES};
-    char part[PARTS][80], left[32];
+    static const int by_importance[PARTS] = {COUNT, LEFT, LOSS,   BRACKETS,
+                                             UNTIL, RATE, SHARES, USED};
+    char part[PARTS][sizeof v->used], left[32];
     dt_progress_duration(left, sizeof left, v->left);
     dt_bar_brackets(part[BRACKETS], INNER_MIN, share_of(v));
     /* As wide at the first step as at the last, so that the other parts stay where they are. */
@@ -62,6 +75,8 @@ void dt_progress_bar(char *text, size_t size, size_t width, const dt_progress_vi
     snprintf(part[RATE], sizeof *part, "%.0f tokens/s", v->rate);
     write_shares(part[SHARES], sizeof *part, v);
     snprintf(part[LEFT], sizeof *part, "%s left", left);
+    snprintf(part[UNTIL], sizeof *part, "%s%s", *v->until ? "until " : "", v->until);
+    snprintf(part[USED], sizeof *part, "%s", v->used);
 
     bool shown[PARTS] = {false};
     size_t used = 0;
@@ -110,32 +125,54 @@ static void take_in_fresh(dt_progress *p) {
     p->fresh = (dt_progress_sums){0};
 }
 
+/* "4.1 Wh (RAPL), 0.13 JPY; at the end about 20 Wh, 0.6 JPY": this start goes on as it did so far.
+ */
+static void describe_used(char *text, size_t size, const dt_progress *p, const dt_metrics *metrics,
+                          double left) {
+    dt_usage now;
+    char end[128];
+    text[0] = '\0';
+    if (!metrics) return;
+    dt_metrics_usage(&now, metrics);
+    dt_cost_usage_text(text, size, &now, &p->config);
+    const dt_usage *first = &p->first.usage;
+    const double share = left / (dt_seconds_now() - p->first.time);
+    if (!*text || !isfinite(share)) return;
+    const dt_cost cost =
+        dt_cost_of(&p->config, now.joules + share * (now.joules - first->joules),
+                   now.node_seconds + share * (now.node_seconds - first->node_seconds));
+    dt_cost_text(end, sizeof end, &cost, &p->config, NULL);
+    const size_t used = strlen(text);
+    if (*end) snprintf(text + used, size - used, "; at the end about %s", end);
+}
+
 static dt_progress_view view_of(const dt_progress *p, const dt_train_row *row,
                                 const dt_progress_sums *s) {
     const double others = s->communicating + s->waiting;
     const double step_seconds = p->longer.elapsed / p->longer.steps;
-    return (dt_progress_view){
+    dt_progress_view view = {
         .step = row->step + 1,
-        .steps = p->steps,
+        .steps = p->config.steps,
         .loss = row->loss,
         .rate = s->tokens / s->seconds,
         .computing = 100 * fmax(0, s->seconds - others) / s->seconds,
         .communicating = 100 * s->communicating / s->seconds,
         .waiting = 100 * s->waiting / s->seconds,
-        .left = step_seconds * (double)(p->steps - row->step - 1),
+        .left = step_seconds * (double)(p->config.steps - row->step - 1),
     };
+    dt_progress_until(view.until, sizeof view.until, (double)time(NULL), view.left);
+    describe_used(view.used, sizeof view.used, p, p->last_times.metrics, view.left);
+    return view;
 }
 
 /* ---- showing ---- */
 
 void dt_progress_open(dt_progress *p, const dt_config *config) {
     const double now = dt_seconds_now();
-    *p = (dt_progress){.steps = config->steps,
-                       .batch = config->batch,
+    *p = (dt_progress){.config = *config,
                        .source = dt_source_kind_of(config),
                        .next_line = now + LINE_SECONDS,
                        .last_step = now};
-    memcpy(p->folder, config->out, sizeof p->folder);
     dt_bar_open(&p->bar, (dt_log_level)config->log_level, BAR_SECONDS, LINE_SECONDS);
     p->bar.next = now; /* with the first step */
 }
@@ -143,14 +180,14 @@ void dt_progress_open(dt_progress *p, const dt_config *config) {
 void dt_progress_close(dt_progress *p) { dt_bar_close(&p->bar); }
 
 void dt_progress_event(const dt_progress *p, const char *json) {
-    if (dt_run_append_log(p->folder, json) == DT_OK) return;
+    if (dt_run_append_log(p->config.out, json) == DT_OK) return;
     dt_log_warn("%s", dt_error_text());
     dt_error_clear();
 }
 
 static void show_bar(const dt_progress *p, const dt_train_row *row) {
     const dt_progress_view view = view_of(p, row, &p->lately);
-    char text[256];
+    char text[640];
     dt_progress_bar(text, sizeof text, dt_bar_width(&p->bar), &view);
     dt_bar_show(text);
 }
@@ -161,24 +198,30 @@ static void show_line(const dt_progress *p, const dt_train_row *row) {
     dt_progress_duration(left, sizeof left, v.left);
     write_shares(shares, sizeof shares, &v);
     dt_log_info("step %lld/%lld  loss %.4f  lr %.2e  grad norm %.3f  %.0f tokens/s  %.0f "
-                "problems/s%s%s  %s left",
+                "problems/s%s%s  %s left%s%s%s%s",
                 (long long)v.step, (long long)v.steps, v.loss, row->lr, row->grad_norm, v.rate,
-                (double)p->batch * p->line.steps / p->line.seconds, *shares ? "  " : "", shares,
-                left);
+                (double)p->config.batch * p->line.steps / p->line.seconds, *shares ? "  " : "",
+                shares, left, *v.until ? ", until " : "", v.until, *v.used ? "  " : "", v.used);
 }
 
 static void log_step(const dt_progress *p, const dt_train_row *row) {
     const dt_progress_view v = view_of(p, row, &p->line);
-    char line[512], number[6][32];
+    char line[1200], number[7][32], cost[600] = "";
+    if (p->last_times.metrics) {
+        dt_usage usage;
+        dt_metrics_usage(&usage, p->last_times.metrics);
+        dt_cost_usage_json(cost, sizeof cost, &usage, &p->config);
+    }
     snprintf(line, sizeof line,
              "{\"event\":\"step\",\"step\":%lld,\"loss\":%s,\"lr\":%.9g,\"grad_norm\":%s,"
              "\"tokens_per_second\":%s,\"compute_percent\":%s,\"communication_percent\":%s,"
-             "\"waiting_percent\":%s}",
+             "\"waiting_percent\":%s,\"seconds_left\":%s%s}",
              (long long)v.step, json_number(number[0], "%.9g", v.loss), row->lr,
              json_number(number[1], "%.9g", row->grad_norm), json_number(number[2], "%.0f", v.rate),
              json_number(number[3], "%.1f", v.computing),
              json_number(number[4], "%.1f", v.communicating),
-             json_number(number[5], "%.1f", v.waiting));
+             json_number(number[5], "%.1f", v.waiting), json_number(number[6], "%.0f", v.left),
+             cost);
     dt_progress_event(p, line);
 }
 
@@ -192,12 +235,16 @@ static void count_step(dt_progress *p, double now, const dt_train_row *row,
     p->fresh.waiting += times->waiting - p->last_times.waiting;
     p->last_step = now;
     p->last_times = *times;
+    if (p->first.time == 0 && times->metrics) {
+        p->first.time = now;
+        dt_metrics_usage(&p->first.usage, times->metrics);
+    }
 }
 
 void dt_progress_step(dt_progress *p, const dt_train_row *row, const dt_step_times *times) {
     const double now = dt_seconds_now();
     count_step(p, now, row, times);
-    const bool line = row->step + 1 >= p->steps || now >= p->next_line;
+    const bool line = row->step + 1 >= p->config.steps || now >= p->next_line;
     const bool bar = p->bar.terminal && (dt_bar_due(&p->bar, now) || line);
     if (!line && !bar) return;
     take_in_fresh(p);

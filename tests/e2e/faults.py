@@ -48,7 +48,7 @@ def contents(path):
     found = {}
     with h5py.File(path) as file:
         def keep(name, item):
-            if isinstance(item, h5py.Dataset) and not name.endswith("seconds") and "/history/" not in name:
+            if isinstance(item, h5py.Dataset) and not name.endswith(("seconds", "joules")) and "/history/" not in name:
                 found[name] = item.attrs["digest"]
         file.visititems(keep)
     return found

@@ -37,7 +37,7 @@ say "an address space that is too small for the libraries"
 large=(--layers 8 --width 512 --heads 8 --steps 1 --batch 8 --eval-every 0 --out large)
 expect_exit $MEMORY within 900000 start alone "${large[@]}"
 says_once
-expect_text err "maps about" "weights, moments and gradients" "activations" "--width"
+expect_text err "maps about" "weights and moments" "gradients of 1 rank" "activations" "--width"
 expect_exit $MEMORY within 900000 start 2 "${large[@]}"
 says_once
 say "a model that is too large for its ranks"
@@ -69,5 +69,5 @@ grouped start 2 "${large[@]}" >out 2>err || code=$?
 rmdir "$group" 2>/dev/null || true
 ((code == MEMORY)) || fail "exit code $code in a control group of 800 MB"
 says_once
-expect_text err "on each node" "activations of 2 ranks" "the memory limit of its job or container"
+expect_text err "on each node" "gradients of 2 ranks" "the memory limit of its job or container"
 say "a job or container with too little memory"

@@ -39,15 +39,26 @@ static void fill_metrics(dt_metrics *metrics, int64_t steps) {
                                        .seconds = 0.5};
         must(dt_metrics_add_validation(metrics, &row));
     }
-    const dt_history_row first = {0, 4, 1, "node1", "2026-01-31T12:00:00Z", "signal TERM", ""};
-    const dt_history_row second = {steps / 2,
-                                   3,
-                                   2,
-                                   "n\xc3\xb6"
-                                   "de2",
-                                   "2026-02-01T12:00:00Z",
-                                   "running",
-                                   "lr 0.002 -> 0.001"};
+    const dt_history_row first = {.ranks = 4,
+                                  .nodes = 1,
+                                  .host = "node1",
+                                  .time = "2026-01-31T12:00:00Z",
+                                  .stopped = "signal TERM",
+                                  .seconds = 3,
+                                  .processor_seconds = 10,
+                                  .joules = 250,
+                                  .energy_source = "RAPL"};
+    const dt_history_row second = {.step = steps / 2,
+                                   .ranks = 3,
+                                   .nodes = 2,
+                                   .host = "n\xc3\xb6"
+                                           "de2",
+                                   .time = "2026-02-01T12:00:00Z",
+                                   .stopped = "running",
+                                   .changed = "lr 0.002 -> 0.001",
+                                   .seconds = NAN,
+                                   .processor_seconds = NAN,
+                                   .joules = NAN};
     must(dt_metrics_add_history(metrics, &first));
     must(dt_metrics_add_history(metrics, &second));
 }

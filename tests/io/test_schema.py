@@ -28,12 +28,13 @@ STATE = {"step": "<i8", "tokens": "<i8", "problems": "<i8", "seconds": "<f8", "b
          "stale": "<i8", "skipped": "<i8", "rollbacks": "<i8"}
 METRICS = {
     "train": (STEPS, {"step": "<i8", "loss": "<f8", "lr": "<f8", "grad_norm": "<f8", "tokens": "<i8",
-                      "seconds": "<f8"}),
+                      "seconds": "<f8", "joules": "<f8"}),
     "validation": (3, {"step": "<i8"} | dict.fromkeys(
         "loss perplexity token_accuracy exact_match exact_match_add exact_match_subtract exact_match_multiply "
         "exact_match_divide seconds".split(), "<f8")),
     "history": (2, {"step": "<i8", "ranks": "<i8", "nodes": "<i8", "host": "|S256", "time": "|S32", "stopped": "|S64",
-                    "changed": "|S256"})}
+                    "changed": "|S256", "seconds": "<f8", "processor_seconds": "<f8", "joules": "<f8",
+                    "energy_source": "|S64"})}
 
 
 def tensors(context, places):

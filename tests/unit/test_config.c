@@ -325,6 +325,13 @@ static void fill_unusual(dt_config *config) {
         {"sample-every", "9"},
         {"checkpoint-every", "3e"},
         {"keep", "0"},
+        {"watts", "12.5"},
+        {"price-kwh", "31"},
+        {"currency", "JPY"},
+        {"co2", "423"},
+        {"price-hour", "100"},
+        {"units-per-hour", "1.96"},
+        {"price-unit", "11.534"},
     };
     dt_config_defaults(config);
     for (size_t i = 0; i < sizeof value / sizeof *value; i++) {

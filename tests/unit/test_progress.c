@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -307,19 +308,20 @@ static void elsewhere_lines_come_every_five_seconds(void **state) {
     assert_int_equal(count(text, "dtrain: step "), 4);
     assert_non_null(strstr(text, "dtrain: step 20/100000  loss 0.5000  lr 1.00e-03  grad norm 2.000"
                                  "  4000 tokens/s  128 problems/s  compute 70% comm 10% wait 20%  "
-                                 "6:56:35 left\n"));
+                                 "6:56:35 left, until "));
     assert_true(!strchr(text, '\r') && !strchr(text, '\033'));
     const char *log = log_of(&r, text);
     assert_int_equal(count(log, "\n"), 4);
     assert_non_null(strstr(log, "{\"event\":\"step\",\"step\":20,\"loss\":0.5,\"lr\":0.001,"
                                 "\"grad_norm\":2,\"tokens_per_second\":4000,\"compute_percent\":70."
-                                "0,\"communication_percent\":10.0,\"waiting_percent\":20.0}\n"));
+                                "0,\"communication_percent\":10.0,\"waiting_percent\":20.0,"
+                                "\"seconds_left\":24995}\n"));
     /* The last step is always shown. */
     heard(&r, text);
     r.step = r.config.steps - 1;
     run_step(&r, 0.25);
     assert_non_null(strstr(heard(&r, text), "step 100000/100000"));
-    assert_non_null(strstr(text, "  0:00 left\n"));
+    assert_non_null(strstr(text, "  0:00 left, until "));
     close_rig(&r);
 }
 
@@ -330,7 +332,7 @@ static void what_is_left_counts_all_time(void **state) {
     rig r;
     char text[1 << 16];
     open_rig(&r, false);
-    r.p.steps = 400;
+    r.p.config.steps = 400;
     for (int i = 0; i < 200; i++) {
         run_step(&r, 0.25);
         clock_now += 0.25;
@@ -362,6 +364,58 @@ static void what_is_not_finite_stays_json(void **state) {
     close_rig(&r);
 }
 
+/* What was used so far is that of all starts; this start goes on as before until the end. */
+static void energy_and_money_are_shown_with_their_end(void **state) {
+    (void)state;
+    rig r;
+    char text[1 << 16];
+    open_rig(&r, false);
+    r.p.config.steps = 80;
+    r.p.config.price_kwh = 36;
+    snprintf(r.p.config.currency, sizeof r.p.config.currency, "JPY");
+    dt_history_row history[2] = {
+        {.nodes = 1, .seconds = 500, .joules = 36e3, .energy_source = "RAPL"}, {.nodes = 1}};
+    const dt_metrics metrics = {.history = history, .history_count = 2};
+    dt_history_row *now = &history[1];
+    snprintf(now->energy_source, sizeof now->energy_source, "RAPL");
+    r.times.metrics = &metrics;
+    for (int i = 0; i < 40; i++) {
+        now->seconds += 0.5;
+        now->joules += 900; /* 1800 W */
+        run_step(&r, 0.5);
+    }
+    heard(&r, text);
+    /* 40 steps: 36 kJ and 36 kJ; as much again is to come */
+    const char *last = strstr(text, "step 40/80");
+    if (!last) last = strstr(text, "step 31/80");
+    assert_non_null(last);
+    assert_non_null(strstr(text, " Wh (RAPL), 0."));
+    assert_non_null(strstr(text, " JPY; at the end about 30 Wh, 1.08 JPY\n"));
+    log_of(&r, text);
+    assert_non_null(strstr(text, "\"energy_source\":\"RAPL\",\"run_seconds\":5"));
+    assert_non_null(strstr(text, "\"currency\":\"JPY\",\"co2_grams\":null}"));
+    /* What no start knows is not shown. */
+    for (int i = 0; i < 2; i++) history[i].energy_source[0] = '\0';
+    r.p.config.price_kwh = 0;
+    for (int i = 0; i < 39; i++) run_step(&r, 0.5);
+    heard(&r, text);
+    assert_true(strstr(text, "left, until ") && !strstr(text, "Wh") && !strstr(text, "JPY"));
+    close_rig(&r);
+}
+
+static void the_end_is_a_time_of_day(void **state) {
+    (void)state;
+    char text[24];
+    setenv("TZ", "JST-9", 1);
+    tzset();
+    dt_progress_until(text, sizeof text, 1795000000, 3600); /* 2026-11-18 11:06:40 UTC */
+    assert_string_equal(text, "21:06");
+    dt_progress_until(text, sizeof text, 1795000000, 86400);
+    assert_string_equal(text, "11-19 20:06");
+    dt_progress_until(text, sizeof text, 1795000000, NAN);
+    assert_string_equal(text, "");
+}
+
 /* No bar if it cannot be rewritten, or if other ranks write as well. */
 static void some_terminals_get_lines(void **state) {
     (void)state;
@@ -388,7 +442,7 @@ static void a_log_that_cannot_be_written_is_no_error(void **state) {
     rig r;
     char text[1 << 16];
     open_rig(&r, false);
-    snprintf(r.p.folder, sizeof r.p.folder, "/nowhere/at/all");
+    snprintf(r.p.config.out, sizeof r.p.config.out, "/nowhere/at/all");
     dt_progress_event(&r.p, "{}");
     assert_non_null(strstr(heard(&r, text), "warning: cannot write /nowhere/at/all/log.jsonl"));
     assert_string_equal(dt_error_text(), "");
@@ -406,6 +460,8 @@ int main(void) {
         cmocka_unit_test(elsewhere_lines_come_every_five_seconds),
         cmocka_unit_test(what_is_left_counts_all_time),
         cmocka_unit_test(what_is_not_finite_stays_json),
+        cmocka_unit_test(energy_and_money_are_shown_with_their_end),
+        cmocka_unit_test(the_end_is_a_time_of_day),
         cmocka_unit_test(some_terminals_get_lines),
         cmocka_unit_test(a_log_that_cannot_be_written_is_no_error),
     };

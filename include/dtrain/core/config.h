@@ -42,7 +42,8 @@ enum {
     DT_MAX_SHARDS = 65536,
     DT_FILE_DIGEST_MAX = 55,
     DT_SEPARATOR_MAX = 80,
-    DT_PATHS_EACH = 180
+    DT_PATHS_EACH = 180,
+    DT_CURRENCY_MAX = 8
 };
 
 /* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
@@ -62,7 +63,7 @@ typedef struct {
     /* batch */
     int64_t batch;          /* problems per step, over all ranks */
     int64_t shards;         /* logical shards: a power of two */
-    int64_t micro_batch;    /* problems per forward and backward pass */
+    int64_t micro_batch;    /* problems per forward and backward pass; 0: to be chosen */
     int64_t ranks_per_node; /* pretend; 0: ask the machine */
     int64_t transport;      /* dt_transport */
     int64_t exchange;       /* dt_exchange_kind */
@@ -117,6 +118,14 @@ typedef struct {
     /* checkpoints */
     dt_cadence checkpoint_every;
     int64_t keep;
+    /* costs; 0: not known */
+    double watts;     /* that a busy core takes */
+    double price_kwh; /* money for a kilowatt-hour */
+    char currency[DT_CURRENCY_MAX + 1];
+    double co2;            /* grams for a kilowatt-hour */
+    double price_hour;     /* money for an hour of a node */
+    double units_per_hour; /* units for an hour of a node */
+    double price_unit;     /* money for a unit */
 } dt_config;
 
 typedef enum {
@@ -151,6 +160,7 @@ typedef struct {
                            checkpoint has it */
     const char *implied; /* what its option means without a value; NULL: it needs one */
     const char *help;
+    const char *zero; /* a word for the number 0: "auto"; NULL: there is none */
 } dt_setting;
 
 size_t dt_setting_count(void);

@@ -22,6 +22,7 @@ typedef struct {
     double lr, grad_norm;
     int64_t tokens; /* of this step */
     double seconds;
+    double joules; /* that the run has used up to here, over all starts; NaN: not known */
 } dt_train_row;
 
 typedef struct {
@@ -39,6 +40,10 @@ typedef struct {
     char time[32];    /* ISO 8601, UTC */
     char stopped[64]; /* why it stopped: "running", "finished", "signal TERM" … */
     char changed[256];
+    double seconds;           /* that it has lasted; NaN, like the next two: not known */
+    double processor_seconds; /* of all its ranks */
+    double joules;
+    char energy_source[64]; /* how the joules were found out: "RAPL"; "": they are not known */
 } dt_history_row;
 
 typedef struct {
@@ -61,5 +66,17 @@ dt_status dt_metrics_reserve_train(dt_metrics *metrics);
 /* Append a start. DT_ERR_MEMORY. */
 dt_status dt_metrics_add_history(dt_metrics *metrics, const dt_history_row *row);
 void dt_metrics_clear(dt_metrics *metrics);
+
+/* What all starts of a run have used together. */
+typedef struct {
+    double seconds;           /* of all starts */
+    double node_seconds;      /* each start's seconds times its nodes */
+    double processor_seconds; /* of all ranks */
+    double joules;            /* of the starts that know them; NaN: none does */
+    size_t starts, measured;  /* measured: those that know their joules */
+    char source[160];         /* how the joules were found out: "RAPL, Slurm" */
+} dt_usage;
+
+void dt_metrics_usage(dt_usage *usage, const dt_metrics *metrics);
 
 #endif

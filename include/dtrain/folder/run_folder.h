@@ -96,4 +96,7 @@ dt_status dt_run_write_text(const char *folder, const char *name, const char *te
 /* Append one line to FOLDER/log.jsonl. */
 dt_status dt_run_append_log(const char *folder, const char *line);
 
+/* The newest number that FOLDER/log.jsonl has under this key; NaN: there is none near its end. */
+void dt_run_log_last(double *value, const char *folder, const char *key);
+
 #endif

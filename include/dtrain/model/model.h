@@ -91,6 +91,9 @@ dt_status dt_model_create(dt_model **model, dt_backend *backend, const dt_model_
                           dt_buffer *weights, size_t problems, size_t tokens);
 void dt_model_destroy(dt_model **model);
 
+/* Bytes that such a model takes, without its weights; 0: there is no memory even to count. */
+size_t dt_model_bytes(const dt_model_shape *shape, size_t problems, size_t tokens);
+
 /* Multiply attention's scores in evaluation and generation from now on; see the shape. */
 void dt_model_sharpen(dt_model *model, double sharpness);
 

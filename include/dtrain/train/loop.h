@@ -5,10 +5,12 @@
 #include "dtrain/core/metrics.h"
 #include "dtrain/train/start.h"
 
-/* Total seconds since the start; the rest of a step is computing. */
+/* Total seconds since the start, where the rest of a step is computing; and what is known so far.
+ */
 typedef struct {
-    double communicating; /* adding gradients, exchanging them between nodes */
-    double waiting;       /* for other ranks */
+    double communicating;      /* adding gradients, exchanging them between nodes */
+    double waiting;            /* for other ranks */
+    const dt_metrics *metrics; /* so far, of all starts */
 } dt_step_times;
 
 /* How training ended, and the path of its result. */
@@ -17,6 +19,7 @@ typedef struct {
     const dt_run_state *state;
     bool finished;     /* false: start it again to go on */
     const char *model; /* path of the best checkpoint, or of the last one if none was validated */
+    dt_usage usage;    /* of all starts */
 } dt_train_end;
 
 /* Follows a run on rank 0. No function is NULL. */

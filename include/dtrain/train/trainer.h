@@ -6,6 +6,7 @@
 #include "dtrain/data/deal.h"
 #include "dtrain/data/source.h"
 #include "dtrain/optim/optim.h"
+#include "dtrain/run/energy.h"
 #include "dtrain/run/session.h"
 #include "dtrain/run/watchdog.h"
 #include "dtrain/run/writer.h"
@@ -50,10 +51,13 @@ typedef struct {
     dt_text sample; /* what the model wrote at the last validation, in whole characters; empty:
                        nothing. Rank 0 only */
 
-    double waiting; /* seconds that this rank has waited for the other ranks' shards */
+    double waiting;  /* seconds that this rank has waited for the other ranks' shards */
+    double updating; /* seconds that it has spent on updates of the weights */
 
     dt_writer *writer;     /* rank 0 only, else NULL */
     dt_watchdog *watchdog; /* while training */
+    dt_energy *energy;     /* NULL: it is not measured */
+    double joules_before;  /* of earlier starts; NaN: not known */
 } dt_trainer;
 
 /* What a rank tells the others in every step, in addition to its gradient. */
@@ -117,6 +121,10 @@ dt_status dt_trainer_sample(dt_trainer *t);
 
 /* Whether enough validations in a row were no better, so that training ends. */
 bool dt_trainer_patience_over(const dt_config *config, const dt_run_state *state);
+
+/* Enter what all ranks have used so far in the history, and the total over all starts in *joules
+ * (NaN: not known). The state is locked. Rank 0. */
+void dt_trainer_enter_energy(dt_trainer *t, double *joules, const dt_energy_part *sum);
 
 /* Use the averaged weights until dt_trainer_use_weights. Collective. */
 dt_status dt_trainer_use_average(dt_trainer *t);

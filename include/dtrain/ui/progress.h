@@ -2,6 +2,7 @@
 #ifndef DTRAIN_PROGRESS_H
 #define DTRAIN_PROGRESS_H
 
+#include "dtrain/core/config.h"
 #include "dtrain/data/source.h"
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/bar.h"
@@ -14,9 +15,14 @@ typedef struct {
     double communicating, waiting;
 } dt_progress_sums;
 
+/* What had been used at some moment. */
 typedef struct {
-    char folder[DT_PATH_MAX];
-    int64_t steps, batch;
+    double time; /* dt_seconds_now(); 0: not yet */
+    dt_usage usage;
+} dt_progress_used;
+
+typedef struct {
+    dt_config config;
     const dt_source_kind *source; /* what is learned */
     dt_bar bar;
     double next_line, last_step; /* dt_seconds_now() */
@@ -25,6 +31,7 @@ typedef struct {
     dt_progress_sums line;   /* since the last line */
     dt_progress_sums lately; /* the last seconds count most: for the bar's rates */
     dt_progress_sums longer; /* the last minutes: for the time that is left */
+    dt_progress_used first;  /* after the first step: for what the run will have used */
 } dt_progress;
 
 /* Rank 0 only, like everything here. Just before the first step. */
@@ -51,6 +58,12 @@ void dt_progress_close(dt_progress *p);
 /* "4:05", "1:02:03", "3d 04h"; "--:--" where it is not known. */
 void dt_progress_duration(char *text, size_t size, double seconds);
 
+/* "14:05", or "02-28 14:05" if that is more than 20 hours away, in local time; "" where it is not
+ * known.
+ *
+ * @param now, left  seconds since 1970, and until then */
+void dt_progress_until(char *text, size_t size, double now, double left);
+
 /* What a bar or a line says. */
 typedef struct {
     int64_t step, steps;
@@ -58,6 +71,8 @@ typedef struct {
     double rate;                              /* tokens per second */
     double computing, communicating, waiting; /* shares in percent */
     double left;                              /* seconds */
+    char until[24];                           /* the clock's time then; "": not shown */
+    char used[320];                           /* energy and money so far, and then; "": unknown */
 } dt_progress_view;
 
 /**
