@@ -1,7 +1,8 @@
 /* The list of commands: one line for each file. */
 #include "commands.h"
 
-extern const command TRAIN, EVAL, ASK, SAMPLE, INFO, DATA, PLAN, PLOT, TOKENIZE, VERIFY, EXPORT, IMPORT;
+extern const command TRAIN, EVAL, ASK, SAMPLE, INFO, DATA, PLAN, PLOT, TOKENIZE, VERIFY, EXPORT,
+    IMPORT;
 
 const command *const COMMANDS[] = {&TRAIN, &EVAL, &ASK,      &SAMPLE, &INFO,   &DATA,
                                    &PLAN,  &PLOT, &TOKENIZE, &VERIFY, &EXPORT, &IMPORT};

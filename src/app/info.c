@@ -88,7 +88,8 @@ static void print_text(const char *path, const dt_checkpoint *c) {
                row->nodes == 1 ? "" : "s", row->host, row->stopped,
                *row->changed ? "; changed: " : "", row->changed);
     }
-    printf("not read   the bytes of weights and of the optimizer's state: dtrain verify reads them\n");
+    printf(
+        "not read   the bytes of weights and of the optimizer's state: dtrain verify reads them\n");
     printf("settings");
     print_settings(&c->config, false);
 }
