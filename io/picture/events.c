@@ -122,6 +122,7 @@ static dt_status add_step(dt_events *e, const dt_train_row *row) {
     DT_TRY(add_number(e, TRAINING "loss", row->loss));
     DT_TRY(add_number(e, TRAINING "learning_rate", row->lr));
     DT_TRY(add_number(e, TRAINING "gradient_norm", row->grad_norm));
+    if (isfinite(row->joules)) DT_TRY(add_number(e, TRAINING "joules", row->joules));
     if (row->seconds > 0) {
         DT_TRY(add_number(e, TRAINING "tokens_per_second", (double)row->tokens / row->seconds));
     }

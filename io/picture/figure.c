@@ -112,6 +112,8 @@ dt_colour dt_run_colour(size_t run) {
     return COLOUR[run % DT_PLOT_RUNS_MAX];
 }
 
+static const double JOULES_IN_WH = 3600;
+
 /* What is drawn, and where to. */
 typedef struct {
     dt_figure *figure;
@@ -148,7 +150,9 @@ static dt_status add_losses(const drawing *d) {
                SERIES(m->train, dt_train_row, lr, 1)));
     DT_TRY(add(d, DT_PANEL_NORM, alone ? "gradient norm" : "", train,
                SERIES(m->train, dt_train_row, grad_norm, 1)));
-    return add(d, DT_PANEL_SPEED, alone ? "tokens per second" : "", train, speed);
+    DT_TRY(add(d, DT_PANEL_SPEED, alone ? "tokens per second" : "", train, speed));
+    return add(d, DT_PANEL_ENERGY, alone ? "energy" : "", rate,
+               SERIES(m->train, dt_train_row, joules, 1 / JOULES_IN_WH));
 }
 
 static series matches_of(const dt_metrics *m, size_t kind) {
@@ -196,6 +200,7 @@ static void name_panels(dt_figure *figure) {
         [DT_PANEL_LR] = {"learning rate", ""},
         [DT_PANEL_NORM] = {"gradient norm", ""},
         [DT_PANEL_SPEED] = {"tokens per second", ""},
+        [DT_PANEL_ENERGY] = {"energy used (Wh)", " Wh"},
     };
     for (size_t i = 0; i < DT_PANELS; i++) {
         dt_panel *panel = &figure->panel[i];
@@ -220,7 +225,7 @@ static void fit_axis(dt_panel *panel, dt_panel_kind kind) {
         dt_axis_percent(&panel->y);
     } else if (panel->curves == 0) {
         dt_axis_linear(&panel->y, 0, 1);
-    } else if (kind == DT_PANEL_LR) {
+    } else if (kind == DT_PANEL_LR || kind == DT_PANEL_ENERGY) {
         dt_axis_linear(&panel->y, fmin(0, least), most);
     } else if (kind == DT_PANEL_SPEED) {
         dt_axis_linear(&panel->y, 0, high); /* a few fast steps must not flatten the others */

@@ -54,6 +54,7 @@ typedef enum {
     DT_PANEL_NORM,
     DT_PANELS_DRAWN, /* those before it are in every picture, the others in pages alone */
     DT_PANEL_SPEED = DT_PANELS_DRAWN,
+    DT_PANEL_ENERGY,
     DT_PANEL_KIND, /* of several runs: exact matches of the first kind of texts, of the second … */
     DT_PANELS = DT_PANEL_KIND + DT_KINDS_MAX
 } dt_panel_kind;

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dtrain/core/clock.h"
+#include "dtrain/core/cost.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/file/replace.h"
 #include "html.h"
@@ -196,6 +198,17 @@ static void write_host(FILE *out, const char *host) {
     }
 }
 
+/* Time and energy, as far as they are known. */
+static void write_used(FILE *out, const dt_history_row *row) {
+    char energy[64];
+    if (isfinite(row->seconds)) fprintf(out, "<div>%.0f s</div>", row->seconds);
+    if (!isfinite(row->joules)) return;
+    dt_cost_energy(energy, sizeof energy, row->joules);
+    fprintf(out, "<div>%s (", energy);
+    dt_html_text(out, row->energy_source);
+    fprintf(out, ")</div>");
+}
+
 static void write_start(FILE *out, const dt_history_row *row) {
     fprintf(out, "<tr><td>");
     dt_html_text(out, row->time);
@@ -204,6 +217,8 @@ static void write_start(FILE *out, const dt_history_row *row) {
             "</td><td class=\"number\">%" PRId64 "</td><td>",
             row->step, row->ranks, row->nodes);
     write_host(out, row->host);
+    fprintf(out, "</td><td>");
+    write_used(out, row);
     fprintf(out, "</td><td>");
     dt_html_text(out, row->stopped);
     fprintf(out, "</td><td>");
@@ -224,7 +239,7 @@ static void write_starts(FILE *out, const dt_page *page) {
             out,
             "<div class=\"wide\"><table class=\"starts\">\n<thead><tr><th>began (UTC)</th><th>at "
             "step</th><th>ranks</th><th>nodes</th><th>where, and what computed</th>"
-            "<th>ended</th><th>changed</th></tr></thead>\n");
+            "<th>used</th><th>ended</th><th>changed</th></tr></thead>\n");
         for (size_t k = 0; k < m->history_count; k++) write_start(out, &m->history[k]);
         fprintf(out, "</table></div>\n");
     }

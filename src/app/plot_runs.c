@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dtrain/core/cost.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
 #include "dtrain/folder/run_folder.h"
@@ -150,10 +151,20 @@ static void add_results(dt_page_run *run, const dt_checkpoint *c) {
     }
 }
 
+/* Energy and money, as far as they are known. */
+static void add_costs(dt_page_run *run, const dt_checkpoint *c) {
+    char cost[512];
+    dt_usage usage;
+    dt_metrics_usage(&usage, c->metrics);
+    dt_cost_usage_text(cost, sizeof cost, &usage, &c->config);
+    if (*cost) add_fact(run, "used", "%s", cost);
+}
+
 static void find_facts(dt_page_run *run, const dt_checkpoint *c) {
     char text[32];
     add_progress(run, c);
     add_results(run, c);
+    add_costs(run, c);
     add_fact(run, "model", "%s parameters: %zu layer%s, width %zu, %zu head%s",
              grouped(text, (int64_t)c->layout.weights), c->shape.L, c->shape.L == 1 ? "" : "s",
              c->shape.C, c->shape.H, c->shape.H == 1 ? "" : "s");

@@ -60,6 +60,8 @@ with h5py.File(arguments.run / "latest.h5") as file:
     for tag, name in TRAIN.items():
         compared += compare(events, f"train/{tag}", steps, train[name][()])
     compared += compare(events, "train/tokens_per_second", steps, train["tokens"][()] / train["seconds"][()])
+    if "joules" in train and not numpy.isnan(train["joules"][()]).any():
+        compared += compare(events, "train/joules", steps, train["joules"][()])
     for name in VALIDATION:
         if name not in validation:
             continue

@@ -24,7 +24,7 @@ forget() {
     rm "$run"/{latest,best}.h5
 }
 
-run=("${small[@]}" --layers 1 --eval-every 20 --checkpoint-every 20 --keep 0 --metric loss)
+run=("${small[@]}" --layers 1 --eval-every 20 --checkpoint-every 20 --keep 0 --metric loss --watts 10)
 expect_exit 0 start 2 "${run[@]}" --steps 30 --out off
 ! compgen -G 'off/events*' >/dev/null || fail "event files that were not asked for"
 expect_exit 0 start 2 "${run[@]}" --steps 50 --out run --tensorboard
