@@ -1,6 +1,6 @@
 /* Keeps a rank's gradients in the node's window, and sums those of all ranks in one canonical
  * order: at once when all are there, or between nodes from the end on, as far as they are final. */
-#include <limits.h>
+#include <math.h>
 #include <sched.h>
 
 #include "dtrain/core/memory.h"
@@ -63,6 +63,7 @@ struct dt_reducer {
     size_t ready;          /* own stretches from here on may leave */
     uint64_t sums;         /* made so far */
     double adding, exchanging, waiting;
+    double last_exchange; /* seconds of the last sum between nodes */
 };
 
 /* The most partial sums that a range of shards has waiting at once, the newest shard included. */
@@ -467,27 +468,26 @@ static bool is_moved(const dt_reducer *r) {
     return r->started == r->pieces && dt_exchange_is_idle(r->exchange);
 }
 
-/* Until every rank has come here, the time counts as waiting for the slowest; after that as
-   exchanging. A rank that has nothing left to do leaves the processor to others. */
+/* A rank that waits leaves the processor to others. */
 static dt_status sum_over_nodes(dt_reducer *r) {
     const double start = dt_clock(), added = r->adding;
-    double waited = 0;
-    int all_here = 0;
-    MPI_Request arrival;
-    DT_TRY(DT_MPI(MPI_Ibarrier(r->comm->all, &arrival)));
-    while (!all_here || !is_moved(r)) {
+    for (;;) {
         DT_TRY(advance(r));
-        if (!all_here) {
-            DT_TRY(DT_MPI(MPI_Test(&arrival, &all_here, MPI_STATUS_IGNORE)));
-            waited = dt_clock() - start - (r->adding - added);
-        }
+        if (is_moved(r)) break;
         sched_yield();
     }
     /* The pieces of the others of this node, too. */
     DT_TRY(dt_comm_node_barrier(r->comm));
-    r->waiting += waited;
-    r->exchanging += dt_clock() - start - (r->adding - added) - waited;
+    r->last_exchange = dt_clock() - start - (r->adding - added);
+    r->exchanging += r->last_exchange;
     return DT_OK;
+}
+
+void dt_reducer_waited(dt_reducer *reducer, double seconds) {
+    const double waited = fmin(seconds, reducer->last_exchange);
+    reducer->last_exchange -= waited;
+    reducer->exchanging -= waited;
+    reducer->waiting += waited;
 }
 
 static dt_status sum_in_node(dt_reducer *r) {

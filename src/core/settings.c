@@ -86,10 +86,9 @@ static const dt_setting table[] = {
         "how gradients travel between nodes; bfloat16 halves the bytes, but other ranks or nodes "
         "then give other bits"),
     CHOICE(
-        "exchange", "batch", FREE, exchange, "WAY", "auto|direct|tree", "auto",
+        "exchange", "batch", LOCAL, exchange, "WAY", "auto|direct|tree", "auto",
         "how nodes add gradients: each sends its own straight to the node that adds (direct), or "
-        "level by level (tree); auto: the faster, as measured at the start",
-        .absent = "auto"),
+        "level by level (tree); auto: the faster, as measured at the start"),
     CHOICE("updates", "batch", LOCAL, updates, "BY", "auto|node|job", "auto",
            "each matrix is updated once on every node, or once in the job, and sent; auto: the "
            "faster, as measured at the start"),

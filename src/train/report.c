@@ -80,6 +80,7 @@ static void add_up(dt_report *all, const dt_trainer *t) {
         all->energy.processor_seconds += one.energy.processor_seconds;
         all->energy.joules += one.energy.joules;
         all->energy.lost += one.energy.lost;
+        all->arrived = fmax(all->arrived, one.arrived);
     }
     all->print = t->divided && nodes_differ(t);
 }

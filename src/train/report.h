@@ -13,6 +13,8 @@ typedef struct {
     double checkpoint;     /* a checkpoint is due */
     double asked;          /* number of checkpoints that USR2 has asked this rank for */
     double failed;
+    double
+        arrived;   /* seconds from the beginning of the step to that of the sum; of all: the most */
     double print;  /* of one rank: dt_owners_print; of all: nodes have different weights */
     double loss;   /* of all ranks; those of a rank's shards follow its report */
     double square; /* of all ranks: sum of squares of the gradient */

@@ -212,6 +212,8 @@ static dt_status share(dt_trainer *t, dt_report *all, dt_report *mine, dt_status
     const uint64_t print = dt_owners_print(t);
     memcpy(&mine->print, &print, sizeof print);
     DT_TRY(dt_trainer_report(t, all, mine));
+    /* All ranks have begun the step at about the same time. */
+    dt_reducer_waited(t->reducer, all->arrived - mine->arrived);
     if (all->failed > 0) return dt_comm_agree(t->s->comm, computed);
     return all->print > 0 ? dt_trainer_compare_nodes(t) : DT_OK;
 }
@@ -320,6 +322,7 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
      * goes on, while others of its node wait for another node. */
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
     dt_status status;
+    mine.arrived = dt_seconds_now() - start;
     DT_TRY_DONE(dt_trainer_end_job(sum_gradients(t, &sum)));
     const double arrived = dt_seconds_now();
     DT_TRY_DONE(share(t, &all, &mine, computed));

@@ -100,6 +100,11 @@ dt_status dt_reducer_end_spread(dt_reducer *reducer) {
     return DT_OK;
 }
 
+void dt_reducer_waited(dt_reducer *reducer, double seconds) {
+    (void)reducer;
+    (void)seconds;
+}
+
 double dt_reducer_sent(const dt_reducer *reducer) {
     (void)reducer;
     return 0;

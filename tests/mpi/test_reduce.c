@@ -365,6 +365,10 @@ static void times_grow(void **state) {
     double adding, exchanging, waiting;
     dt_reducer_times(reducer, &adding, &exchanging, &waiting);
     CHECK(adding > 0 && waiting >= 0 && (exchanging > 0) == (dt_comm_size(world) > 1));
+    const double both = exchanging + waiting;
+    dt_reducer_waited(reducer, 1e9);
+    dt_reducer_times(reducer, &adding, &exchanging, &waiting);
+    CHECK(exchanging >= 0 && exchanging < 1e-9 && fabs(waiting - both) < 1e-9);
     dt_reducer_destroy(&reducer);
     CHECK(dt_comm_split_nodes(world, 0) == DT_OK);
 }

@@ -210,6 +210,10 @@ dt_status dt_reducer_end_spread(dt_reducer *reducer);
 /* Bytes that this rank has sent to other nodes so far. */
 double dt_reducer_sent(const dt_reducer *reducer);
 
+/* So many seconds of the last sum passed before all ranks had come to it: they count as waiting,
+ * not as exchanging. Does nothing inside a single node, which knows itself. Not collective. */
+void dt_reducer_waited(dt_reducer *reducer, double seconds);
+
 /* Seconds this rank has spent so far: adding, exchanging between nodes, waiting for others to
  * finish their shards. */
 void dt_reducer_times(const dt_reducer *reducer, double *adding, double *exchanging,
