@@ -9,7 +9,6 @@
 #include "vocabulary.h"
 
 enum { ALIGNMENT = 32 };
-enum { NORMAL = 1, CONTROL = 3 }; /* types of tokens */
 
 /* Numbers of the format. */
 typedef enum {
@@ -117,15 +116,13 @@ static dt_status put_tokens(key_list *keys, const dt_tokenizer *tokenizer) {
     dt_status status;
     DT_TRY_DONE(put_list(keys, "tokenizer.ggml.tokens", OF_TEXT, count));
     for (size_t i = 0; i < count; i++) {
-        const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
         dt_text_clear(&text);
-        DT_TRY_DONE(export_append_bytes(&text, token.at, token.count));
+        DT_TRY_DONE(export_append_token(&text, tokenizer, (int32_t)i));
         DT_TRY_DONE(put_text(&keys->bytes, text.bytes));
     }
     DT_TRY_DONE(put_list(keys, "tokenizer.ggml.token_type", OF_INT32, count));
     for (size_t i = 0; i < count; i++) {
-        const bool is_end = (int32_t)i == dt_tokenizer_end(tokenizer);
-        DT_TRY_DONE(put_u32(&keys->bytes, is_end ? CONTROL : NORMAL));
+        DT_TRY_DONE(put_u32(&keys->bytes, export_token_type_of(tokenizer, (int32_t)i)));
     }
 done:
     dt_text_destroy(&text);

@@ -314,8 +314,12 @@ static dt_status find_files(reading *r, char tensors[DT_PATH_MAX], const char *p
 
 static dt_status read_model(dt_checkpoint *c, const reading *r) {
     dt_config *config = &c->config;
+    const char *kind;
     DT_TRY(read_settings(config, r));
-    DT_TRY(tokenizer_read(&c->tokenizer, config, r->folder));
+    DT_TRY(tokenizer_read(&c->tokenizer, &kind, r->folder));
+    if (!r->own)
+        DT_TRY(blame(dt_config_set(config, dt_setting_find("tokenizer"), kind, "tokenizer"),
+                     r->folder));
     DT_TRY(check_settings(config, r));
     DT_TRY(blame(dt_model_shape_from(&c->shape, config, dt_tokenizer_size(c->tokenizer)),
                  r->config_path));

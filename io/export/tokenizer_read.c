@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
@@ -73,8 +74,6 @@ static dt_status restore(dt_tokenizer **tokenizer, bool of_bytes, const cJSON *j
     dt_status status;
     DT_REQUIRE(count > 0 && count <= TOKENS_MAX && cJSON_IsArray(merges), DT_ERR_DATA,
                "%s: its model is no BPE of 1 to %d tokens", path, TOKENS_MAX);
-    DT_REQUIRE(cJSON_GetArraySize(merges) == 0, DT_ERR_DATA,
-               "%s: its tokens are merged from others, which dtrain cannot do", path);
     DT_TRY_DONE(dt_memory_alloc(&token, (size_t)count, sizeof *token, "the vocabulary"));
     DT_TRY_DONE(list_tokens(token, (size_t)count, vocabulary, of_bytes, path));
     status = dt_tokenizer_restore(tokenizer, token, (size_t)count);
@@ -83,14 +82,22 @@ done:
     return status;
 }
 
-dt_status tokenizer_read(dt_tokenizer **tokenizer, dt_config *config, const char *folder) {
+static bool has_merges(const cJSON *json) {
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(json, "model");
+    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(model, "merges")) > 0;
+}
+
+dt_status tokenizer_read(dt_tokenizer **tokenizer, const char **kind, const char *folder) {
     char path[DT_PATH_MAX];
-    cJSON *json;
+    cJSON *json = NULL;
+    *kind = folder;
     snprintf(path, sizeof path, "%s/" EXPORT_TOKENIZER, folder);
-    DT_TRY(json_read(&json, path, FILE_MAX));
-    const bool of_bytes = is_of_bytes(json);
-    const dt_status status = restore(tokenizer, of_bytes, json, path);
+    if (access(path, F_OK) == 0) DT_TRY(json_read(&json, path, FILE_MAX));
+    const bool merges = !json || has_merges(json), of_bytes = is_of_bytes(json);
+    dt_status status = DT_OK;
+    if (!merges) status = restore(tokenizer, of_bytes, json, path);
     cJSON_Delete(json);
-    DT_TRY(status);
-    return dt_config_set(config, dt_setting_find("tokenizer"), of_bytes ? "bytes" : "chars", path);
+    if (merges) return dt_tokenizer_read(tokenizer, folder);
+    *kind = of_bytes ? "bytes" : "chars";
+    return status;
 }

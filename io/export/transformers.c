@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "classes.h"
+#include "dtrain/bpe/file.h"
 #include "dtrain/core/json.h"
 #include "dtrain/core/memory.h"
 #include "formats.h"
@@ -171,6 +172,10 @@ dt_status export_write_tokenizer(FILE *out, const dt_export *to) {
     const dt_tokenizer *tokenizer = to->checkpoint->tokenizer;
     export_vocabulary kind;
     DT_TRY(export_vocabulary_find(&kind, tokenizer));
+    if (kind == EXPORT_BPE) {
+        dt_bpe_write(out, dt_tokenizer_bpe(tokenizer));
+        return DT_OK;
+    }
     fprintf(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
                  "  \"added_tokens\": [");
     const int32_t end = export_end(to->checkpoint);

@@ -3,11 +3,13 @@
 
 #include <string.h>
 
+#include "dtrain/bpe/bpe.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
 
 dt_status export_vocabulary_find(export_vocabulary *kind, const dt_tokenizer *tokenizer) {
-    *kind = EXPORT_CHARACTERS;
+    *kind = dt_tokenizer_bpe(tokenizer) ? EXPORT_BPE : EXPORT_CHARACTERS;
+    if (*kind == EXPORT_BPE) return DT_OK;
     for (size_t i = 0; i < dt_tokenizer_size(tokenizer); i++) {
         const dt_span token = dt_tokenizer_bytes(tokenizer, (int32_t)i);
         if ((int32_t)i == dt_tokenizer_end(tokenizer)) continue;
@@ -81,8 +83,42 @@ static dt_status visit_character(dt_text *merge, prefixes *p, const char *bytes,
     return DT_OK;
 }
 
+static dt_status visit_bpe(const dt_bpe_parts *parts, export_merge_visitor *visit, void *context) {
+    dt_text merge = {0};
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < parts->merges && status == DT_OK; i++) {
+        dt_text_clear(&merge);
+        status = dt_text_format(&merge, "%s %s", parts->token[parts->merge[i].left],
+                                parts->token[parts->merge[i].right]);
+        if (status == DT_OK) status = visit(context, merge.bytes);
+    }
+    dt_text_destroy(&merge);
+    return status;
+}
+
+dt_status export_append_token(dt_text *text, const dt_tokenizer *tokenizer, int32_t id) {
+    const dt_bpe *bpe = dt_tokenizer_bpe(tokenizer);
+    const dt_span bytes = dt_tokenizer_bytes(tokenizer, id);
+    if (!bpe) return export_append_bytes(text, bytes.at, bytes.count);
+    const char *spelled = dt_bpe_about(bpe).token[id];
+    return dt_text_append(text, spelled, strlen(spelled));
+}
+
+export_token_type export_token_type_of(const dt_tokenizer *tokenizer, int32_t id) {
+    const dt_bpe *bpe = dt_tokenizer_bpe(tokenizer);
+    if (!bpe) return id == dt_tokenizer_end(tokenizer) ? EXPORT_CONTROL : EXPORT_NORMAL;
+    const dt_bpe_parts parts = dt_bpe_about(bpe);
+    for (size_t i = 0; i < parts.added_count; i++) {
+        if (parts.added[i].id == id) return parts.added[i].special ? EXPORT_CONTROL : EXPORT_ADDED;
+    }
+    return EXPORT_NORMAL;
+}
+
 dt_status export_visit_merges(const dt_tokenizer *tokenizer, export_merge_visitor *visit,
                               void *context) {
+    const dt_bpe *bpe = dt_tokenizer_bpe(tokenizer);
+    const dt_bpe_parts parts = bpe ? dt_bpe_about(bpe) : (dt_bpe_parts){0};
+    if (bpe) return visit_bpe(&parts, visit, context);
     dt_text merge = {0};
     prefixes p = {0};
     dt_status status = DT_OK;

@@ -10,7 +10,7 @@ need "python h5py" "python numpy"
 
 exchange() { /usr/bin/python3 -B "$here/exchange.py" "$@" || fail "exchange.py $*"; }
 
-# ---- three models ----
+# ---- some models ----
 
 tiny=(--layers 2 --width 32 --heads 2 --batch 16 --steps 12 --warmup 4 --eval-every 6 --eval-examples 32 --log-level error)
 expect_exit 0 start 2 "${tiny[@]}" --out places
@@ -18,10 +18,11 @@ expect_exit 0 start 2 "${tiny[@]}" --out plain --positions index --format plain 
 for i in {1..300}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$((i * 7919))"; done >text.txt
 expect_exit 0 start 2 "${tiny[@]}" --out text --text text.txt --context 32 --tokenizer chars
 expect_exit 0 start 2 "${tiny[@]}" --out bytes --text text.txt --context 32 --tokenizer bytes
+expect_exit 0 start 2 "${tiny[@]}" --out merged --text text.txt --context 32 --tokenizer bpe:300
 
 # ---- safetensors: the tensors, and what travels along ----
 
-for run in plain text bytes; do
+for run in plain text bytes merged; do
     expect_exit 0 "$dtrain" export "$run" --to "$run.st"
     exchange checkpoint "$run/best.h5" "$run.st/model.safetensors"
     (($(wc -l <out) == 8)) || fail "not one line for each file"
@@ -53,7 +54,7 @@ say "safetensors hold the model and its facts"
 
 # ---- back again: the same bits, and the same answers ----
 
-for run in places plain text bytes; do
+for run in places plain text bytes merged; do
     expect_exit 0 "$dtrain" import "$run.st" --out "$run.back"
     expect_text out "$run.back/checkpoint-00000000.h5"
     expect_exit 0 "$dtrain" verify "$run.back"
@@ -89,6 +90,19 @@ done
 exchange close text.back.some.json other.run.some.json 0
 expect_exit 0 "$dtrain" ask other.run "Zeile"
 expect_exit 0 start 2 --init-from other.run --text text.txt --out other.tuned --steps 2 --batch 16 --log-level error
+# The same with a vocabulary of merges, in one file or in two.
+mkdir pair
+cp merged.st/{model.safetensors,config.json,tokenizer.json} pair
+expect_exit 0 "$dtrain" import pair --out one.run
+expect_exit 0 "$dtrain" tokenize merged --out pair.files
+rm pair/tokenizer.json
+cp pair.files/{vocab.json,merges.txt} pair
+expect_exit 0 "$dtrain" import pair --out two.run
+for run in merged.back one.run two.run; do
+    expect_exit 0 start alone eval "$run" --text some.txt --count 16 --dump-logits "$run.some.json"
+    exchange close merged.back.some.json "$run.some.json" 0
+done
+expect_exit 0 start 2 --init-from two.run --text text.txt --out two.tuned --steps 2 --batch 16 --log-level error
 for kind in F16 BF16; do
     cp -r other "$kind"
     exchange halve "$kind/model.safetensors" "$kind"
@@ -167,7 +181,7 @@ for file in config.json tokenizer.json model.safetensors; do
     rm -rf changed
     cp -r other changed
     rm "changed/$file"
-    refuse $NO_INPUT import changed --out x -- "changed/$file"
+    refuse $NO_INPUT import changed --out x -- changed "$file"
     for bytes in 0 4 100; do
         head -c "$bytes" "other/$file" >"changed/$file"
         refuse $DATA import changed --out x -- "changed/$file"

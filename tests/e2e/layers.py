@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "io/run": ({"core", "file", "folder"}, set()),
     "io/picture": ({"core", "data", "file", "picture"}, set()),
     "io/checkpoint": (MODEL | {"file", "checkpoint"}, {"hdf5.h"}),
-    "io/export": (MODEL | {"file", "checkpoint", "export"}, {"cjson/cJSON.h"}),
+    "io/export": (MODEL | {"bpe", "file", "checkpoint", "export"}, {"cjson/cJSON.h"}),
     "src/run": (RUN, set()),
     "src/train": (RUN | {"optim", "train"}, set()),
     "src/ui": (RUN | {"optim", "train", "picture", "ui"}, set()),

@@ -21,8 +21,9 @@ tiny=(--layers 2 --width 64 --heads 2 --batch 32 --warmup 10 --lr 5e-3 --eval-ex
 for i in {1..400}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$((i * 7919))"; done >text.txt
 declare -A settings=([places]="--steps 100" [marked]="--steps 40 --marks start --sharpness 2" [sharpened]="--steps 40 --positions index --sharpness 1.5"
     [plain]="--steps 100 --positions index --format reverse"
-    [chars]="--steps 100 --text text.txt --context 48" [bytes]="--steps 100 --text text.txt --context 48 --tokenizer bytes")
-for run in places marked sharpened plain chars bytes; do
+    [chars]="--steps 100 --text text.txt --context 48" [bytes]="--steps 100 --text text.txt --context 48 --tokenizer bytes"
+    [merged]="--steps 100 --text text.txt --context 48 --tokenizer bpe:300")
+for run in places marked sharpened plain chars bytes merged; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --out "$run"
     expect_exit 0 start alone eval "$run" --count 64 --dump-logits "$run.json"
@@ -37,7 +38,7 @@ for run in places plain; do
     expect_exit 0 "$dtrain" data --split test --count 200 --json --ops '+-' --digits 2 --format "$format"
     peer answers "$run.st" out "$run.errors"
 done
-for run in chars bytes; do
+for run in chars bytes merged; do
     for i in {1..200}; do printf 'Zeile %d\n' "$i"; done >beginnings
     expect_exit 0 "$dtrain" ask "$run" <beginnings
     peer lines "$run.st" beginnings out
