@@ -29,8 +29,9 @@ void export_q8_0(unsigned char bytes[EXPORT_Q8_0_BYTES], const float *x) {
         bytes[2 + i] = (unsigned char)(int)roundf(x[i] * inverse);
 }
 
+/* The sum is rounded to float32 once, as by a fused multiply-add. */
 static unsigned nibble_of(float x, float inverse) {
-    const double value = (double)x * (double)inverse + 8.5;
+    const float value = (float)((double)x * (double)inverse + 8.5);
     return value >= 15 ? 15 : value <= 0 ? 0 : (unsigned)value;
 }
 

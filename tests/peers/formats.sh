@@ -20,7 +20,7 @@ for i in {1..400}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$(
 for i in {1..200}; do printf 'Zeile %d und noch mehr von ihr, %d Worte.\n<|endoftext|>\n' "$((i * 7919))" "$i"; done >documents.txt
 declare -A settings=([places]="--positions learned" [unplaced]="--positions none" [marked]="--marks start --sharpness 2"
     [sharpened]="--positions index --sharpness 1.5" [plain]="--positions index --format plain" [documents]="--text documents.txt --context 24"
-    [merged]="--text documents.txt --context 24 --tokenizer bpe:300"
+    [merged]="--text text.txt --context 24 --tokenizer bpe:300"
     [chars]="--text text.txt --context 48" [bytes]="--text text.txt --context 48 --tokenizer bytes")
 for run in places unplaced marked sharpened plain documents merged chars bytes; do
     # shellcheck disable=SC2086 # words
@@ -40,7 +40,7 @@ for run in places unplaced marked sharpened plain documents merged chars bytes; 
     peer llama "$run.f32" "$run.json" 1e-2
     peer llama "$run.q8_0" "$run.json" 0.2
     peer llama "$run.q4_0" "$run.json" 2
-    [[ $run == chars || $run == bytes ]] || continue
+    [[ $run == chars || $run == bytes || $run == merged ]] || continue
     for i in {1..200}; do printf 'Zeile %d\n' "$((i * 31))"; done >beginnings
     expect_exit 0 "$dtrain" ask "$run" <beginnings
     cp out answers
