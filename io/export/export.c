@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
 #include "dtrain/file/replace.h"
 #include "formats.h"
@@ -18,13 +17,6 @@ const char dt_export_formats[] = "safetensors|gguf|onnx";
 
 const char *const dt_export_quants[DT_QUANTS] = {
     [DT_QUANT_F32] = "f32", [DT_QUANT_Q8_0] = "q8_0", [DT_QUANT_Q4_0] = "q4_0"};
-
-dt_status export_values_create(float **values, const dt_layout *layout) {
-    size_t most = 0;
-    for (size_t i = 0; i < layout->parameters; i++)
-        most = dt_max_size(most, layout->parameter[i].count);
-    return dt_memory_alloc(values, most, sizeof **values, "a tensor to export");
-}
 
 int32_t export_end(const dt_checkpoint *checkpoint) {
     const dt_source source = dt_source_for_asking(&checkpoint->config, checkpoint->tokenizer);

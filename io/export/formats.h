@@ -29,9 +29,6 @@ typedef struct {
 
 extern const export_format export_to_safetensors, export_to_gguf, export_to_onnx;
 
-/* Room for the values of the largest tensor. */
-dt_status export_values_create(float **values, const dt_layout *layout);
-
 /* ---- files that several formats have ---- */
 
 dt_status export_write_tokenizer(FILE *out, const dt_export *to);

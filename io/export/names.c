@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtrain/core/memory.h"
+
 /* In a layer the names follow "layers/N/", "transformer.h.N." and "blk.N.". */
 static const struct {
     const char *own, *gpt2, *gguf;
@@ -92,6 +94,13 @@ void export_transpose(float *y, const float *x, size_t rows, size_t columns) {
 
 bool export_is_gpt2(const dt_model_shape *shape) {
     return shape->index_positions && shape->sharpness == 1;
+}
+
+dt_status export_values_create(float **values, const dt_layout *layout) {
+    size_t most = 0;
+    for (size_t i = 0; i < layout->parameters; i++)
+        most = dt_max_size(most, layout->parameter[i].count);
+    return dt_memory_alloc(values, most, sizeof **values, "a tensor of a model");
 }
 
 void export_values(float *values, export_family family, const dt_checkpoint *checkpoint,

@@ -23,6 +23,9 @@ bool export_is_transposed(export_family family, const dt_parameter *parameter);
 /* y (columns,rows) = x (rows,columns) transposed. */
 void export_transpose(float *y, const float *x, size_t rows, size_t columns);
 
+/* Room for the values of the largest tensor. */
+dt_status export_values_create(float **values, const dt_layout *layout);
+
 /* The values (count) as the family stores them. */
 void export_values(float *values, export_family family, const dt_checkpoint *checkpoint,
                    const dt_parameter *parameter);

@@ -2,7 +2,7 @@
 # Fuzzes the code that reads other people's files and texts, guided by coverage (libFuzzer), with the address and
 # undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: bpe checkpoint config line options safetensors text; by default all
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: bpe checkpoint config import line options safetensors text; by default all
 #   tests/fuzz/run.sh coverage [TARGET…]     which lines the inputs found so far reach
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which write the first inputs. FOLDER: where all results are kept
@@ -16,7 +16,7 @@ folder=${FOLDER:-$programs/fuzz}
 seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(bpe checkpoint config line options safetensors text)
+((${#targets[@]})) || targets=(bpe checkpoint config import line options safetensors text)
 # shellcheck source=jobs/there.sh
 . "$repo/jobs/there.sh"
 need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
@@ -31,12 +31,14 @@ declare -A sources=(
     [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
+    [import]="$core $data src/model/layout.c $checkpoint io/export/half.c io/export/import.c io/export/json.c io/export/names.c
+        io/export/safetensors.c io/export/tokenizer_read.c io/export/vocabulary.c"
     [line]="$core"
     [options]="$core $data src/app/options.c src/app/command.c"
     [safetensors]="$core io/export/safetensors.c io/export/half.c io/export/json.c io/file/replace.c"
     [text]="$core $data"
 )
-declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
+declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
 
 # build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer.
 build() {
@@ -83,6 +85,20 @@ seeds() {
         done
         printf '[run]\nseed = 1\nsteps = 2000\n\n[model]\nwidth = 128\nheads = 4\n' >"$to.new/sections.ini"
         printf '[data]\nops = +-*/\nformat = plain\ndigits = 2\n[checkpoints]\ncheckpoint-every = 10m\nkeep=0\n' >"$to.new/data.ini"
+        ;;
+    import)
+        for name in learned index; do
+            OPENBLAS_NUM_THREADS=1 OMPI_MCA_ess_singleton_isolated=1 "$programs/dtrain" --layers 1 --width 4 --heads 1 --batch 8 --steps 1 \
+                --eval-every 0 --ops + --digits 1 --format plain --positions "$name" --log-level error --out "$to.run"
+            "$programs/dtrain" export "$to.run" --to "$to.$name"
+            for k in config.json tokenizer.json dtrain.ini model.safetensors; do
+                cat "$to.$name/$k"
+                [[ $k == model* ]] || printf '\x1e'
+            done >"$to.new/$name"
+            { cat "$to.$name/config.json" && printf '\x1e' && cat "$to.$name/tokenizer.json" && printf '\x1e\x1e' &&
+                cat "$to.$name/model.safetensors"; } >"$to.new/$name-alone"
+            rm -r "$to.run" "$to.$name"
+        done >/dev/null
         ;;
     line)
         printf '\xef\xbb\xbf1+2\r\r\n\r\n３＋４\r5\x00\n猫\t𝄞\xff' >"$to.new/ends"
