@@ -18,7 +18,7 @@ dt_status command_find_room(size_t *tokens, const dt_text *prompt, const dt_line
     size_t count = 0;
     dt_status status;
     DT_TRY_DONE(dt_memory_alloc(&id, most + 1, sizeof *id, "the tokens of a prompt"));
-    DT_TRY_DONE(dt_tokenizer_encode(id, most, &count, tokenizer, prompt->bytes, prompt->length));
+    DT_TRY_DONE(dt_text_tokens(id, most, &count, prompt, tokenizer));
     if (count >= context) {
         status = dt_line_raise(DT_ERR_ARG, __FILE__, __LINE__, typed, typed->length,
                                "this has %zu tokens, and the model reads and writes %zu in all; "

@@ -87,7 +87,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY(dt_config_check(&config));
     DT_TRY(dt_source_check(&config));
     dt_status status;
-    DT_TRY_DONE(dt_source_settle(&config));
+    DT_TRY_DONE(dt_source_settle(&config, NULL));
     DT_TRY_DONE(dt_source_open(&source, &config, NULL));
     if (options->tsv) printf("index\t%s\n", source.kind->columns);
     status = print_texts(&source, options);

@@ -44,9 +44,21 @@ dt_status dt_source_check_given(const dt_config *config, const dt_overrides *giv
     return DT_OK;
 }
 
-dt_status dt_source_settle(dt_config *config) {
+dt_status dt_source_settle(dt_config *config, const dt_tokenizer *tokenizer) {
     const dt_source_kind *kind = dt_source_kind_of(config);
-    return kind->settle ? kind->settle(config) : DT_OK;
+    return kind->settle ? kind->settle(config, tokenizer) : DT_OK;
+}
+
+dt_status dt_source_replace(dt_config *config, const dt_config *asked) {
+    const dt_source_kind *stays = dt_source_kind_of(asked);
+    if (!stays->setting) return DT_OK;
+    for (size_t i = 0; dt_source_kinds[i]; i++) {
+        const dt_source_kind *kind = dt_source_kinds[i];
+        if (!kind->setting || kind->wanted(asked)) continue;
+        const dt_setting *setting = dt_setting_find(kind->setting);
+        DT_TRY(dt_config_set(config, setting, setting->initial, setting->name));
+    }
+    return DT_OK;
 }
 
 bool dt_source_settles(const dt_config *config, const dt_setting *setting) {

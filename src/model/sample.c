@@ -108,8 +108,7 @@ static dt_status begin(size_t *given, dt_generator *generator, const dt_text *pr
     int32_t *id = NULL;
     dt_status status;
     DT_TRY_DONE(dt_memory_alloc(&id, prompt->length + 1, sizeof *id, "the tokens of a prompt"));
-    DT_TRY_DONE(
-        dt_tokenizer_encode(id, prompt->length, given, tokenizer, prompt->bytes, prompt->length));
+    DT_TRY_DONE(dt_text_tokens(id, prompt->length, given, prompt, tokenizer));
     DT_REQUIRE_DONE(*given > 0, DT_ERR_ARG, "an empty prompt has no continuation");
     dt_generator_begin(generator, tokenizer);
     dt_generator_append(generator, id, *given);

@@ -557,7 +557,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     DT_TRY_DONE(dt_session_announce(s));
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     dt_work_listen(stay_awake, watchdog);
-    status = dt_trainer_create(&t, s, &plan.config);
+    status = dt_trainer_create(&t, s, &plan.config, checkpoint.tokenizer);
     dt_work_listen(NULL, NULL);
     DT_TRY_DONE(status);
     t.watchdog = watchdog;

@@ -42,6 +42,7 @@ static dt_status plan_from_weights(dt_start_plan *plan, const dt_checkpoint *che
     /* The new run's data replaces what the old run's data decided. */
     DT_TRY(dt_source_forget(&next));
     DT_TRY(dt_overrides_apply(&next, &request->given));
+    DT_TRY(dt_source_replace(&next, &plan->config));
     for (dt_setting_change c = {0}; dt_config_next_change(&c, &checkpoint->config, &next);) {
         const dt_setting *setting = c.setting;
         const bool shapes =
@@ -94,11 +95,12 @@ void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const d
 }
 
 /* With what lies beside the checkpoint: a finished run writes nothing to another --out. */
-static dt_status settle_beside(dt_config *config, const char *checkpoint) {
+static dt_status settle_beside(dt_config *config, const char *path,
+                               const dt_checkpoint *checkpoint) {
     char out[DT_PATH_MAX];
     memcpy(out, config->out, sizeof out);
-    DT_TRY(dt_run_folder_of(config->out, sizeof config->out, checkpoint));
-    const dt_status status = dt_source_settle(config);
+    DT_TRY(dt_run_folder_of(config->out, sizeof config->out, path));
+    const dt_status status = dt_source_settle(config, checkpoint->tokenizer);
     memcpy(config->out, out, sizeof out);
     return status;
 }
@@ -121,7 +123,7 @@ static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoin
     DT_TRY(dt_config_check(&next));
     DT_TRY(dt_source_check(&next));
     DT_TRY(dt_source_check_given(&next, &request->given));
-    DT_TRY(settle_beside(&next, plan->path));
+    DT_TRY(settle_beside(&next, plan->path, checkpoint));
     DT_TRY(compare_settings(plan->changed, sizeof plan->changed, &checkpoint->config, &next,
                             plan->path));
     dt_run_state state = checkpoint->state;
@@ -197,7 +199,8 @@ dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoin
         DT_TRY(plan_resume(plan, checkpoint, request));
     } else {
         if (found == DT_FOUND_WEIGHTS) DT_TRY(plan_from_weights(plan, checkpoint, request));
-        DT_TRY(dt_source_settle(&plan->config));
+        DT_TRY(dt_source_settle(&plan->config,
+                                found == DT_FOUND_WEIGHTS ? checkpoint->tokenizer : NULL));
         DT_TRY(settle_shape(&plan->config));
         DT_TRY(settle_shards(&plan->config, &request->given, ranks));
     }

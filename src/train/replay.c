@@ -416,7 +416,7 @@ dt_status dt_replay(dt_session *s, const dt_overrides *given, const char *from_n
     dt_watchdog_enter(watchdog, DT_PHASE_START, plan.begin);
     DT_TRY_DONE(dt_session_announce(s));
     const dt_config room = roomy(&plan);
-    DT_TRY_DONE(dt_trainer_create(&t, s, &room));
+    DT_TRY_DONE(dt_trainer_create(&t, s, &room, from.tokenizer));
     t.watchdog = watchdog;
     status = replay(&t, &plan, &from, &to, json);
 done:

@@ -90,14 +90,35 @@ static dt_status open_model(dt_trainer *t) {
 }
 
 static dt_status shape_of(dt_trainer *t) {
-    DT_TRY(dt_source_open(&t->source, &t->config, NULL));
+    DT_TRY(dt_source_open(&t->source, &t->config, t->tokenizer));
     DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->source.tokenizer)));
     return dt_layout_create(&t->layout, &t->shape);
 }
 
-dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config) {
+/* Gives all ranks a copy of rank 0's vocabulary, if it has one. Collective. */
+static dt_status share_vocabulary(dt_trainer *t, const dt_tokenizer *tokenizer) {
+    dt_comm *comm = t->s->comm;
+    dt_text bytes = {0};
+    uint64_t length = 0;
+    dt_status status = DT_OK;
+    if (dt_comm_rank(comm) == 0 && tokenizer) status = dt_tokenizer_store(&bytes, tokenizer);
+    DT_TRY_DONE(dt_comm_agree(comm, status));
+    length = bytes.length;
+    DT_TRY_DONE(dt_comm_broadcast(comm, &length, sizeof length));
+    if (length == 0) goto done;
+    DT_TRY_DONE(dt_comm_agree(comm, dt_text_reserve(&bytes, (size_t)length)));
+    DT_TRY_DONE(dt_comm_broadcast(comm, bytes.bytes, (size_t)length));
+    status = dt_comm_agree(comm, dt_tokenizer_load(&t->tokenizer, bytes.bytes, (size_t)length));
+done:
+    dt_text_destroy(&bytes);
+    return status;
+}
+
+dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config,
+                            const dt_tokenizer *tokenizer) {
     *t = (dt_trainer){
         .s = s, .config = *config, .state = {.best = -1, .best_step = -1}, .joules_before = NAN};
+    DT_TRY(share_vocabulary(t, tokenizer));
     DT_TRY(dt_comm_agree(s->comm, shape_of(t)));
     DT_TRY(dt_trainer_choose_micro_batch(t));
     DT_TRY(dt_trainer_check_memory(t));
@@ -142,6 +163,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_window_destroy(&t->average_window);
     dt_window_destroy(&t->weights_window);
     dt_source_close(&t->source);
+    dt_tokenizer_destroy(&t->tokenizer);
     dt_layout_destroy(&t->layout);
     dt_metrics_clear(&t->metrics);
     dt_text_destroy(&t->sample);
@@ -185,15 +207,10 @@ static dt_status spread(dt_trainer *t, float *window, const float *from) {
     return dt_comm_broadcast_nodes(t->s->comm, window, bytes);
 }
 
-/* The checkpoint must have the vocabulary of the text. */
 static dt_status check_fits(const dt_trainer *t, const dt_checkpoint *checkpoint) {
-    DT_REQUIRE(
-        !checkpoint || (checkpoint->layout.count == t->layout.count &&
-                        dt_tokenizer_equal(checkpoint->tokenizer, t->source.tokenizer)),
-        DT_ERR_DATA,
-        "the checkpoint has another vocabulary than the characters of --%s; give a text with "
-        "the same characters, or begin a new run",
-        t->source.kind->setting ? t->source.kind->setting : "train-file");
+    DT_REQUIRE(!checkpoint || checkpoint->layout.count == t->layout.count, DT_ERR_INTERNAL,
+               "a checkpoint of %zu weights for a model of %zu", checkpoint->layout.count,
+               t->layout.count);
     return DT_OK;
 }
 
@@ -233,7 +250,7 @@ void dt_trainer_view(dt_checkpoint *view, void *context) {
         .config = t->config,
         .shape = t->shape,
         .layout = t->layout,
-        .tokenizer = t->source.own_tokenizer,
+        .tokenizer = t->tokenizer ? t->tokenizer : t->source.own_tokenizer,
         .weights = t->average_memory ? t->average_memory : t->weights_memory,
         .m = t->m_memory,
         .v = t->v_memory,

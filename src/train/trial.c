@@ -336,7 +336,7 @@ static dt_status open_run(trial_run *r, dt_session *s, const dt_start_plan *plan
     dt_signals_catch();
     DT_TRY(dt_session_settle_precision(s, &config));
     memcpy(config.out, r->folder, sizeof config.out);
-    DT_TRY(dt_trainer_create(&r->t, s, &config));
+    DT_TRY(dt_trainer_create(&r->t, s, &config, NULL));
     DT_TRY(dt_energy_open(&r->t.energy, s->comm, config.watts, dt_seconds_now()));
     DT_TRY(dt_trainer_initialise(&r->t));
     dt_status status = DT_OK;

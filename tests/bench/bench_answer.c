@@ -47,7 +47,7 @@ static dt_status sample_problems(bench *b) {
 
 static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(dt_session_open(&b->s));
-    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config, NULL));
     DT_TRY(dt_trainer_initialise(&b->t));
     DT_TRY(dt_batch_create(&b->batch, b->problems, b->problems * b->t.shape.T));
     b->source = dt_trainer_source(&b->t);

@@ -41,7 +41,7 @@ typedef struct {
 static dt_status open_bench(bench *b, const dt_config *config) {
     const size_t problems = (size_t)config->micro_batch;
     DT_TRY(dt_session_open(&b->s));
-    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config, NULL));
     const dt_source source = dt_trainer_source(&b->t);
     DT_TRY(dt_batch_create(&b->batch, problems, problems * b->t.shape.T));
     DT_TRY(dt_trainer_fill_batch(&b->batch, &source, 0, problems));

@@ -118,7 +118,7 @@ static dt_status read_options(bench *b, dt_config *config, int argc, char **argv
 
 static dt_status run(bench *b, const dt_config *config) {
     DT_TRY(dt_session_open(&b->s));
-    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config, NULL));
     DT_TRY(dt_trainer_initialise(&b->t));
     DT_TRY(measure(b));
     report(b);

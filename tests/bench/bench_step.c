@@ -69,7 +69,7 @@ static dt_status open_bench(bench *b, dt_config *config) {
     DT_TRY(dt_session_open_device(&b->s, DT_BACKEND_CPU));
     DT_TRY(dt_session_settle_precision(&b->s, config));
     stopwatch_install(&b->watch, b->s.host, b->now);
-    DT_TRY(dt_trainer_create(&b->t, &b->s, config));
+    DT_TRY(dt_trainer_create(&b->t, &b->s, config, NULL));
     b->watch.shape = b->t.shape;
     b->activation_bytes = b->watch.created;
     DT_TRY(dt_trainer_initialise(&b->t));

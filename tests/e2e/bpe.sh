@@ -90,10 +90,10 @@ compare_datasets fly/latest.h5 file/latest.h5 /tokenizer /weights /optimizer /me
 mv fly.json gone.json
 expect_exit 0 start 2 "${tiny[@]}" --steps 60 --text japanese.txt --tokenizer fly.json --out file
 rm -r file/tokens
-expect_exit 66 start 2 "${tiny[@]}" --steps 80 --text japanese.txt --tokenizer fly.json --out file
-expect_text err fly.json
+expect_exit 0 start 2 "${tiny[@]}" --steps 70 --text japanese.txt --tokenizer fly.json --out file
 cp 1.json fly.json
 expect_exit 65 start 2 "${tiny[@]}" --steps 80 --text japanese.txt --tokenizer fly.json --out file
+expect_text err "--tokenizer fly.json has another vocabulary than the run"
 cp gone.json fly.json
 expect_exit 0 start 2 "${tiny[@]}" --steps 80 --text japanese.txt --tokenizer fly.json --out file
 # Another one is another run, also in the same folder.

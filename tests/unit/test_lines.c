@@ -37,7 +37,7 @@ static void write_file(const char *bytes, size_t count) {
 
 static dt_lines *open_lines(size_t context) {
     dt_lines *lines;
-    if (dt_lines_open(&lines, path, context) != DT_OK) fail_msg("%s", dt_error_text());
+    if (dt_lines_open(&lines, path, context, NULL) != DT_OK) fail_msg("%s", dt_error_text());
     return lines;
 }
 
@@ -271,7 +271,7 @@ static void bad_lines_are_named(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         dt_lines *lines;
         write_file(bad[i].text, strlen(bad[i].text));
-        assert_int_equal(dt_lines_open(&lines, path, 10), DT_ERR_DATA);
+        assert_int_equal(dt_lines_open(&lines, path, 10, NULL), DT_ERR_DATA);
         assert_null(lines);
         const char *said = strstr(dt_error_text(), path);
         if (!said || strncmp(said + strlen(path), bad[i].says, strlen(bad[i].says)) != 0)
@@ -295,30 +295,80 @@ static void what_just_fits_is_taken(void **state) {
     }
 }
 
+/* With a vocabulary that is given, prompt, tab, answer and end are read one by one. */
+static void a_given_vocabulary_reads_lines(void **state) {
+    (void)state;
+    static const char *const token[] = {"\n", "\t", "a", "b", "ab", "b\t", "\ta", "b\n", "\na"};
+    static const struct {
+        const char *line;
+        int32_t id[8];
+        size_t count;
+    } known[] = {{"ab\tab\n", {4, 1, 4, 0}, 4},
+                 {"aab\tba\n", {2, 4, 1, 3, 2, 0}, 6},
+                 {"abab\n", {0, 4, 4, 0}, 4},
+                 {"b\tab\n", {3, 1, 4, 0}, 4}};
+    dt_tokenizer *tokenizer;
+    dt_lines *lines;
+    dt_text text = {0};
+    assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 9), DT_OK);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char all[256] = "";
+        /* Equal lines are in one split, which may not be that of training. */
+        snprintf(all, sizeof all, "%sa\nb\nba\nbb\naa\naaa\nbbb\n", known[i].line);
+        write_file(all, strlen(all));
+        if (dt_lines_open(&lines, path, 7, tokenizer) != DT_OK) fail_msg("%s", dt_error_text());
+        size_t found = 0;
+        for (dt_split split = DT_TRAIN; split < DT_SPLITS; split++) {
+            for (size_t n = 0; n < dt_lines_about(lines)->lines[split]; n++) {
+                assert_int_equal(dt_lines_read(&text, lines, split, n), DT_OK);
+                if (!strstr(text.bytes, known[i].line)) continue;
+                found++;
+                assert_int_equal(text.ids, known[i].count);
+                assert_memory_equal(text.id, known[i].id, text.ids * sizeof *text.id);
+            }
+        }
+        assert_int_equal(found, 1);
+        dt_lines_close(&lines);
+    }
+    write_file("a\nb\nab\tabc\n", 10);
+    assert_int_equal(dt_lines_open(&lines, path, 0, tokenizer), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), ":3:6: \"c\" begins no token"));
+    write_file("a\nb\nababababab\tab\n", 18);
+    assert_int_equal(dt_lines_open(&lines, path, 7, tokenizer), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), "needs 8 tokens"));
+    dt_tokenizer_destroy(&tokenizer);
+    assert_int_equal(dt_tokenizer_restore(&tokenizer, (const char *const[]){"\n", "a"}, 2), DT_OK);
+    write_file("a\naa\na\ta\n", 9);
+    assert_int_equal(dt_lines_open(&lines, path, 0, tokenizer), DT_ERR_DATA);
+    assert_non_null(strstr(dt_error_text(), ":3:2: the model's vocabulary has no tab"));
+    dt_tokenizer_destroy(&tokenizer);
+    dt_text_destroy(&text);
+}
+
 static void files_that_cannot_be_learned_are_refused(void **state) {
     (void)state;
     static char block[3 << 20];
     dt_lines *lines;
     write_file("", 0);
-    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_int_equal(dt_lines_open(&lines, path, 0, NULL), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "no line to train on"));
     write_file("ab\0c\n", 5);
-    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_int_equal(dt_lines_open(&lines, path, 0, NULL), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), ":1:3: byte 3 (0x00)"));
     memset(block, 'x', sizeof block);
     memcpy(block, "a\nb\n", 4);
     write_file(block, 65535 + 4);
-    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_int_equal(dt_lines_open(&lines, path, 0, NULL), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), ":3:65535: the line needs 65537 tokens"));
     write_file(block, 65534 + 4);
     lines = open_lines(0);
     dt_lines_close(&lines);
     write_file(block, sizeof block);
-    assert_int_equal(dt_lines_open(&lines, path, 0), DT_ERR_DATA);
+    assert_int_equal(dt_lines_open(&lines, path, 0, NULL), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), ":3: "));
-    assert_int_equal(dt_lines_open(&lines, "/nonexistent/lines.txt", 0), DT_ERR_NO_INPUT);
-    assert_int_equal(dt_lines_open(&lines, "/tmp", 0), DT_ERR_NO_INPUT);
-    assert_int_equal(dt_lines_open(&lines, "/dev/null", 0), DT_ERR_NO_INPUT);
+    assert_int_equal(dt_lines_open(&lines, "/nonexistent/lines.txt", 0, NULL), DT_ERR_NO_INPUT);
+    assert_int_equal(dt_lines_open(&lines, "/tmp", 0, NULL), DT_ERR_NO_INPUT);
+    assert_int_equal(dt_lines_open(&lines, "/dev/null", 0, NULL), DT_ERR_NO_INPUT);
 }
 
 static void a_file_that_changes_is_noticed(void **state) {
@@ -441,6 +491,7 @@ int main(void) {
         cmocka_unit_test(equal_lines_are_noticed),
         cmocka_unit_test(bad_lines_are_named),
         cmocka_unit_test(what_just_fits_is_taken),
+        cmocka_unit_test(a_given_vocabulary_reads_lines),
         cmocka_unit_test(files_that_cannot_be_learned_are_refused),
         cmocka_unit_test(a_file_that_changes_is_noticed),
         cmocka_unit_test(epochs_are_fresh_permutations),

@@ -79,7 +79,7 @@ static dt_source open_job(size_t i) {
     dt_source source;
     assert_ptr_equal(dt_source_kind_of(&config), dt_source_kinds[i]);
     assert_int_equal(dt_source_check(&config), DT_OK);
-    if (dt_source_settle(&config) != DT_OK) fail_msg("%s", dt_error_text());
+    if (dt_source_settle(&config, NULL) != DT_OK) fail_msg("%s", dt_error_text());
     if (dt_source_open(&source, &config, NULL) != DT_OK) fail_msg("%s", dt_error_text());
     return source;
 }
@@ -318,7 +318,7 @@ static void what_the_data_has_decided_is_forgotten(void **state) {
     (void)state;
     for (size_t i = 0; i < kinds(); i++) {
         dt_config before = job(i), after = job(i);
-        assert_int_equal(dt_source_settle(&after), DT_OK);
+        assert_int_equal(dt_source_settle(&after, NULL), DT_OK);
         assert_int_equal(dt_source_forget(&after), DT_OK);
         after.context = before.context; /* these belong to the model */
         after.places = before.places;

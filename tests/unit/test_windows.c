@@ -182,7 +182,7 @@ static void an_epoch_has_each_window_once(void **state) {
     dt_source source;
     config.context = 100;
     assert_int_equal(dt_source_check(&config), DT_OK);
-    assert_int_equal(dt_source_settle(&config), DT_OK);
+    assert_int_equal(dt_source_settle(&config, NULL), DT_OK);
     assert_int_equal(config.positions, DT_POSITIONS_INDEX);
     assert_int_equal(config.metric, DT_METRIC_LOSS);
     assert_int_equal(dt_source_open(&source, &config, NULL), DT_OK);
@@ -202,10 +202,10 @@ static void settings_left_open_are_settled(void **state) {
     dt_config config = settings("chars");
     write_text(false);
     assert_int_equal(dt_source_size(&config).longest, 256);
-    assert_int_equal(dt_source_settle(&config), DT_OK);
+    assert_int_equal(dt_source_settle(&config, NULL), DT_OK);
     assert_int_equal(config.context, 256);
     const dt_config once = config;
-    assert_int_equal(dt_source_settle(&config), DT_OK);
+    assert_int_equal(dt_source_settle(&config, NULL), DT_OK);
     assert_memory_equal(&config, &once, sizeof config);
     strcpy(config.train_file, "lines.txt");
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
@@ -232,13 +232,13 @@ static void vocabularies_have_all_tokens(void **state) {
     (void)state;
     static const char bytes[] = "b\xc3\xa4\n\xe7\x8c\xab"
                                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    static const char *const wanted[] = {"\n", "a", "b", "ä", "猫"};
+    static const char *const wanted[] = {"\n", "\t", "a", "b", "ä", "猫"};
     dt_tokenizer *tokenizer;
     write_file(bytes, sizeof bytes - 1);
     dt_windows *windows = open_windows(4, "chars");
     assert_int_equal(dt_windows_tokenizer(&tokenizer, windows), DT_OK);
-    assert_int_equal(dt_tokenizer_size(tokenizer), 5);
-    for (int32_t i = 0; i < 5; i++)
+    assert_int_equal(dt_tokenizer_size(tokenizer), 6);
+    for (int32_t i = 0; i < 6; i++)
         assert_string_equal(dt_tokenizer_token(tokenizer, i), wanted[i]);
     dt_tokenizer_destroy(&tokenizer);
     dt_windows_close(&windows);
@@ -326,7 +326,7 @@ static dt_config kept_settings(const char *tokenizer) {
 }
 
 static void expect_settled(dt_config *config) {
-    if (dt_source_settle(config) != DT_OK) fail_msg("%s", dt_error_text());
+    if (dt_source_settle(config, NULL) != DT_OK) fail_msg("%s", dt_error_text());
 }
 
 static void expect_windows(const dt_config *config, const dt_tokenizer *tokenizer,
@@ -358,7 +358,7 @@ static void tokens_are_computed_once(void **state) {
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     expect_windows(&config, NULL, text);
     /* A later start reads them. */
-    assert_int_equal(dt_source_settle(&config), DT_ERR_DATA);
+    assert_int_equal(dt_source_settle(&config, NULL), DT_ERR_DATA);
     write_file(text, size);
     expect_windows(&config, NULL, text);
     expect_settled(&config);
@@ -397,7 +397,7 @@ static void a_text_that_changes_is_noticed(void **state) {
     text[size - 1] ^= 1;
     usleep(20000); /* the clock of a file system may be that coarse */
     write_file(text, size);
-    assert_int_equal(dt_source_settle(&config), DT_ERR_DATA);
+    assert_int_equal(dt_source_settle(&config, NULL), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "is not the text that the run learns from"));
     assert_int_equal(dt_windows_open(&windows, &config, NULL, 64, false), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "is not the text that the run learns from"));

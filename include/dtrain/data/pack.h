@@ -29,6 +29,11 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens);
 void dt_batch_destroy(dt_batch *batch);
 void dt_batch_clear(dt_batch *batch);
 
+/* The tokens of a text: those that its source knows, or else as the tokenizer reads the bytes.
+ * DT_ERR_DATA for what the vocabulary lacks; DT_ERR_INTERNAL if there is no room. */
+dt_status dt_text_tokens(int32_t *id, size_t capacity, size_t *count, const dt_text *text,
+                         const dt_tokenizer *tokenizer);
+
 /* Append one text, of which at least one token is given. DT_ERR_DATA for what the vocabulary lacks;
  * DT_ERR_INTERNAL if there is no room. */
 dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,

@@ -90,8 +90,9 @@ struct dt_source_kind {
     /* Whether training texts are new ones without end unless train-examples says how many. */
     bool endless;
     /* What the data decides, at the start of a run, where the settings leave it open; later starts
-     * are held to it. DT_ERR_ARG for settings that do not fit the data. NULL: nothing. */
-    dt_status (*settle)(dt_config *config);
+     * are held to it. tokenizer: what texts are read with; NULL: the data's own. DT_ERR_ARG for
+     * settings that do not fit the data, DT_ERR_DATA for data. NULL: nothing. */
+    dt_status (*settle)(dt_config *config, const dt_tokenizer *tokenizer);
     /* Names of settings that belong to the data alone, so that a run with other data begins without
      * them, NULL behind the last; NULL: there are none. */
     const char *const *settled;
@@ -184,7 +185,11 @@ const dt_source_kind *dt_source_kind_of(const dt_config *config);
 /* ---- of settings; as the functions above ---- */
 
 dt_status dt_source_check(const dt_config *config);
-dt_status dt_source_settle(dt_config *config);
+dt_status dt_source_settle(dt_config *config, const dt_tokenizer *tokenizer);
+
+/* Where settings want several kinds of data, let only that stay which `asked` wants: texts that a
+ * person gives take the place of those that a model has learned before. */
+dt_status dt_source_replace(dt_config *config, const dt_config *asked);
 
 /* What a person asks for by itself, though the data decides it: DT_ERR_ARG. config: with `given`
  * applied. */

@@ -2,8 +2,8 @@
 #ifndef DTRAIN_LINES_H
 #define DTRAIN_LINES_H
 
+#include "dtrain/data/encoder.h"
 #include "dtrain/data/split.h"
-#include "dtrain/data/tokenizer.h"
 
 /* A file of texts to learn, one a line, in UTF-8: "prompt<TAB>answer", or plain text. */
 typedef struct dt_lines dt_lines;
@@ -26,11 +26,13 @@ typedef struct {
  * Each rank does so for itself: it keeps one or two bytes a line, and then reads lines where they
  * stand, so that the file may be larger than memory and ranks share nothing but the disk's cache.
  *
- * @param context  most tokens of a text; 0: any
+ * @param context    most tokens of a text; 0: any
+ * @param tokenizer  what the lines are read with, kept by reference; NULL: their own characters
  * @return DT_ERR_NO_INPUT; DT_ERR_DATA that shows the location: not UTF-8, more than one tab, too
- * long
+ * long, or not in the vocabulary
  */
-dt_status dt_lines_open(dt_lines **lines, const char *path, size_t context);
+dt_status dt_lines_open(dt_lines **lines, const char *path, size_t context,
+                        const dt_tokenizer *tokenizer);
 void dt_lines_close(dt_lines **lines);
 const dt_lines_facts *dt_lines_about(const dt_lines *lines);
 
@@ -39,7 +41,8 @@ dt_status dt_lines_are(const dt_lines *lines, const char *digest);
 
 /**
  * A line as the model sees it: "prompt\tanswer\n", or "\nplain text\n", where all but the first
- * token is to be produced. DT_ERR_DATA if the file does not hold any more what was looked through:
+ * token is to be produced. A token is part of the prompt or of what follows, never of both.
+ * DT_ERR_DATA if the file does not hold any more what was looked through:
  * all of it is read again where its time is another one.
  *
  * @param index  of the split's lines, in the order of the file

@@ -18,6 +18,7 @@ typedef struct {
     dt_layout layout;
     dt_source
         source; /* the training data, as opened; dt_trainer_source applies the current settings */
+    dt_tokenizer *tokenizer; /* what it is read with; NULL: the data's own */
 
     /* One copy per node, in shared windows; `…_memory` are its floats. Training changes the
      * weights; their average is the resulting model (with --average 0 there is no average, and the
@@ -69,8 +70,10 @@ typedef struct {
     bool skipped; /* out: a value was not finite, and nothing was updated */
 } dt_step_request;
 
-/* Windows, model and buffers for the configuration; weights and moments are zero. Collective. */
-dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config);
+/* Windows, model and buffers for the configuration; weights and moments are zero. tokenizer: rank
+ * 0's is what texts are read with; NULL: the data's own. Collective. */
+dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *config,
+                            const dt_tokenizer *tokenizer);
 void dt_trainer_destroy(dt_trainer *t);
 
 /* Set the precision in which the model computes from now on. Collective. */

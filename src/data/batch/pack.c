@@ -58,13 +58,12 @@ static size_t prompt_tokens(const dt_tokenizer *tokenizer, const int32_t *id, si
     return tokens;
 }
 
-/* Those that the source knows, or else as the tokenizer reads the bytes. */
-static dt_status find_tokens(int32_t *id, size_t capacity, size_t *count, const dt_text *text,
-                             const dt_tokenizer *tokenizer) {
+dt_status dt_text_tokens(int32_t *id, size_t capacity, size_t *count, const dt_text *text,
+                         const dt_tokenizer *tokenizer) {
     if (text->ids == 0)
         return dt_tokenizer_encode(id, capacity, count, tokenizer, text->bytes, text->length);
     DT_REQUIRE(text->ids <= capacity, DT_ERR_INTERNAL,
-               "a text has %zu tokens, and a batch has room for %zu more", text->ids, capacity);
+               "a text has %zu tokens, and there is room for %zu", text->ids, capacity);
     memcpy(id, text->id, text->ids * sizeof *id);
     *count = text->ids;
     return DT_OK;
@@ -90,7 +89,7 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
     size_t count = 0;
     DT_REQUIRE(batch->problems < batch->problem_capacity, DT_ERR_INTERNAL,
                "a batch has room for %zu problems and gets one more", batch->problem_capacity);
-    DT_TRY(find_tokens(id, batch->token_capacity - start + 1, &count, text, tokenizer));
+    DT_TRY(dt_text_tokens(id, batch->token_capacity - start + 1, &count, text, tokenizer));
     const size_t inputs = count - 1; /* after the last token there is nothing to predict */
     const size_t given = prompt_tokens(tokenizer, id, count, text->prompt_length);
     dt_tokenizer_places(batch->position + start, batch->place + start, tokenizer, id, inputs);

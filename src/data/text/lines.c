@@ -10,6 +10,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
+#include "dtrain/data/encoder.h"
 #include "file.h"
 
 /* The most that --context may be. */
@@ -32,7 +33,10 @@ struct dt_lines {
     dt_lines_facts facts;
     line_index index[DT_SPLITS];
     dt_characters characters;
-    dt_text first; /* the first line */
+    dt_text first;                 /* the first line */
+    const dt_tokenizer *tokenizer; /* NULL: each character is a token */
+    dt_encoder *encoder;
+    dt_ids ids; /* of one line */
 };
 
 /* ---- one line ---- */
@@ -62,6 +66,7 @@ static dt_split split_of(const dt_line *line) {
 typedef struct {
     size_t characters, tabs, run; /* run: digits in a row, at most */
     size_t tab;                   /* bytes before the last tab */
+    size_t tokens;                /* of its text */
 } line_facts;
 
 static line_facts read_characters(dt_characters *characters, const dt_line *line) {
@@ -78,7 +83,39 @@ static line_facts read_characters(dt_characters *characters, const dt_line *line
         facts.characters++;
         at += length;
     }
+    facts.tokens = facts.characters + FRAME - facts.tabs;
     return facts;
+}
+
+static dt_status encode_part(dt_lines *lines, const char *bytes, size_t count) {
+    return dt_encoder_feed(lines->encoder, bytes, count, true, &lines->ids);
+}
+
+/* The tokens of a text. prompt: what stands before the tab; empty: all of the line is to be
+ * produced. */
+static dt_status encode(dt_lines *lines, dt_span prompt, dt_span rest) {
+    lines->ids.count = 0;
+    if (prompt.count) DT_TRY(encode_part(lines, prompt.at, prompt.count));
+    DT_TRY(encode_part(lines, prompt.count ? "\t" : "\n", 1));
+    DT_TRY(encode_part(lines, rest.at, rest.count));
+    return encode_part(lines, "\n", 1);
+}
+
+/* Reads a line with the vocabulary that is given. */
+static dt_status count_tokens(line_facts *facts, dt_lines *lines, const dt_line *line) {
+    const size_t skip = facts->tabs ? facts->tab + 1 : 0;
+    const dt_span prompt = {line->text, facts->tabs ? facts->tab : 0};
+    const dt_status status =
+        encode(lines, prompt, (dt_span){line->text + skip, line->length - skip});
+    facts->tokens = lines->ids.count;
+    if (status != DT_ERR_DATA) return status;
+    if (facts->tabs && dt_tokenizer_reach(lines->tokenizer, "\t", 1) == 0) {
+        DT_LINE_RAISE(DT_ERR_DATA, line, facts->tab,
+                      "the model's vocabulary has no tab, which stands between prompt and answer: "
+                      "begin with a model whose text has one, or with --tokenizer bytes");
+    }
+    DT_TRY(dt_characters_check(lines->tokenizer, line));
+    return status;
 }
 
 /* Where the character of a number stands, in bytes. */
@@ -89,7 +126,7 @@ static size_t find_character(const dt_line *line, size_t number) {
     return at;
 }
 
-static dt_status check_line(const line_facts *facts, const dt_line *line, size_t context) {
+static dt_status check_tabs(const line_facts *facts, const dt_line *line) {
     if (facts->tabs > 1) {
         DT_LINE_RAISE(DT_ERR_DATA, line, facts->tab,
                       "%zu tabs; one between prompt and answer is the most", facts->tabs);
@@ -98,7 +135,12 @@ static dt_status check_line(const line_facts *facts, const dt_line *line, size_t
         DT_LINE_RAISE(DT_ERR_DATA, line, 0, "there is no prompt before the tab");
     if (facts->tabs == 1 && facts->tab + 1 == line->length)
         DT_LINE_RAISE(DT_ERR_DATA, line, line->length, "there is no answer behind the tab");
-    const size_t frame = FRAME - facts->tabs, tokens = facts->characters + frame;
+    return DT_OK;
+}
+
+/* Where characters are tokens, the first one too many is shown. */
+static dt_status check_length(const line_facts *facts, const dt_line *line, size_t context) {
+    const size_t frame = FRAME - facts->tabs, tokens = facts->tokens;
     if (tokens > CONTEXT_MAX) {
         DT_LINE_RAISE(DT_ERR_DATA, line, find_character(line, CONTEXT_MAX - frame),
                       "the line needs %zu tokens, and --context is %d at most; break it up", tokens,
@@ -136,14 +178,16 @@ static dt_status take_line(dt_lines *lines, const dt_line *line, uint64_t offset
     all->empty += line->length == 0;
     if (line->length == 0) return DT_OK;
     DT_TRY(dt_line_check(line));
-    const line_facts facts = read_characters(&lines->characters, line);
-    DT_TRY(check_line(&facts, line, context));
+    line_facts facts = read_characters(&lines->characters, line);
+    DT_TRY(check_tabs(&facts, line));
+    if (lines->tokenizer) DT_TRY(count_tokens(&facts, lines, line));
+    DT_TRY(check_length(&facts, line, context));
     DT_TRY(compare_with_first(lines, line));
     const dt_split split = split_of(line);
     if (all->lines[split] % stride[split] == 0) DT_TRY(append_offset(&lines->index[split], offset));
     all->lines[split]++;
     all->answers += facts.tabs;
-    all->longest = dt_max_size(all->longest, facts.characters + FRAME - facts.tabs);
+    all->longest = dt_max_size(all->longest, facts.tokens);
     all->places = dt_max_size(all->places, facts.run);
     return DT_OK;
 }
@@ -173,7 +217,8 @@ static dt_status look_through(dt_lines *lines, char *block, dt_digester *digeste
     return DT_OK;
 }
 
-dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
+dt_status dt_lines_open(dt_lines **out, const char *path, size_t context,
+                        const dt_tokenizer *tokenizer) {
     dt_lines *lines = NULL;
     char *block = NULL;
     dt_digester *digester = NULL;
@@ -181,6 +226,8 @@ dt_status dt_lines_open(dt_lines **out, const char *path, size_t context) {
     *out = NULL;
     DT_TRY_DONE(dt_memory_alloc(&lines, 1, sizeof *lines, "the lines of a file"));
     lines->file.descriptor = -1;
+    lines->tokenizer = tokenizer;
+    if (tokenizer) DT_TRY_DONE(dt_encoder_create(&lines->encoder, tokenizer));
     DT_TRY_DONE(dt_text_file_open(&lines->file, path, "lines"));
     lines->facts.bytes = (uint64_t)lines->file.info.st_size;
     DT_TRY_DONE(dt_characters_create(&lines->characters));
@@ -211,6 +258,8 @@ void dt_lines_close(dt_lines **lines) {
         dt_memory_free(&(*lines)->index[split].offset);
     }
     dt_text_destroy(&(*lines)->first);
+    dt_encoder_destroy(&(*lines)->encoder);
+    dt_ids_destroy(&(*lines)->ids);
     dt_characters_destroy(&(*lines)->characters);
     dt_memory_free(lines);
 }
@@ -255,6 +304,19 @@ static void frame_line(dt_text *text, const dt_line *line) {
     text->bytes[text->length] = '\0';
 }
 
+/* The tokens of a framed line, which the tokenizer might find otherwise across the tab. */
+static dt_status add_tokens(dt_text *text, dt_lines *lines) {
+    if (!lines->tokenizer) return DT_OK;
+    const size_t given = text->prompt_length;
+    const dt_span prompt = {text->bytes, given - 1},
+                  rest = {text->bytes + given, text->length - 1 - given};
+    DT_TRY(encode(lines, prompt, rest));
+    DT_TRY(dt_text_reserve_ids(text, lines->ids.count));
+    memcpy(text->id, lines->ids.id, lines->ids.count * sizeof *text->id);
+    text->ids = lines->ids.count;
+    return DT_OK;
+}
+
 dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t index) {
     DT_REQUIRE(index < lines->facts.lines[split], DT_ERR_INTERNAL,
                "%s has %zu lines of the %s split, and none with number %" PRIu64, lines->file.path,
@@ -268,7 +330,7 @@ dt_status dt_lines_read(dt_text *text, dt_lines *lines, dt_split split, uint64_t
         offset += length;
         if (line.length == 0 || split_of(&line) != split || skip-- > 0) continue;
         frame_line(text, &line);
-        return DT_OK;
+        return add_tokens(text, lines);
     }
 }
 

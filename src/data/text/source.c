@@ -38,12 +38,16 @@ static dt_status check_whole(const dt_lines *lines, const char *digest, const dt
 
 /* *digest: of what was opened. */
 static dt_status open_whole(dt_lines **lines, char digest[DT_FILE_DIGEST_MAX + 1],
-                            const dt_config *config) {
+                            const dt_config *config, const dt_tokenizer *tokenizer) {
     DT_TRY(dt_run_text_digest(digest, config, config->train_file, "train-file"));
-    DT_TRY(dt_lines_open(lines, config->train_file, (size_t)config->context));
+    DT_TRY(dt_lines_open(lines, config->train_file, (size_t)config->context, tokenizer));
     const dt_status status = check_whole(*lines, digest, config);
     if (status != DT_OK) dt_lines_close(lines);
     return status;
+}
+
+static bool has_tab(const dt_tokenizer *tokenizer) {
+    return dt_tokenizer_reach(tokenizer, "\t", 1) == 1;
 }
 
 static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const char *digest) {
@@ -73,11 +77,22 @@ static dt_status settle_by(dt_config *config, const dt_lines_facts *facts, const
     return DT_OK;
 }
 
-static dt_status settle(dt_config *config) {
+/* `ask` tells by the tab whether a model answers. */
+static dt_status check_answers(const dt_config *config, const dt_lines_facts *facts,
+                               const dt_tokenizer *tokenizer) {
+    DT_REQUIRE(!tokenizer || facts->answers > 0 || !has_tab(tokenizer), DT_ERR_DATA,
+               "no line of %s has a prompt and an answer with a tab between them, as the model to "
+               "begin with reads lines; to go on with plain text give it with --text",
+               config->train_file);
+    return DT_OK;
+}
+
+static dt_status settle(dt_config *config, const dt_tokenizer *tokenizer) {
     dt_lines *lines;
     char digest[DT_FILE_DIGEST_MAX + 1];
-    DT_TRY(open_whole(&lines, digest, config));
-    const dt_status status = settle_by(config, dt_lines_about(lines), digest);
+    DT_TRY(open_whole(&lines, digest, config, tokenizer));
+    dt_status status = check_answers(config, dt_lines_about(lines), tokenizer);
+    if (status == DT_OK) status = settle_by(config, dt_lines_about(lines), digest);
     dt_lines_close(&lines);
     return status;
 }
@@ -109,7 +124,7 @@ static dt_status open_lines(void **data, const dt_config *config, const dt_token
     (void)tokenizer;
     char digest[DT_FILE_DIGEST_MAX + 1];
     dt_lines *lines = NULL;
-    const dt_status status = open_whole(&lines, digest, config);
+    const dt_status status = open_whole(&lines, digest, config, tokenizer);
     *data = lines;
     return status;
 }
@@ -173,11 +188,12 @@ static dt_status train(dt_text *text, const dt_source *source, uint64_t position
     return write(text, source, DT_TRAIN, number);
 }
 
-/* A character is a token; the last one is only predicted. */
+/* A character is a token unless the vocabulary is given; the last one is only predicted. */
 static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_source *source,
                               uint64_t position) {
     DT_TRY(train(scratch, source, position));
-    *tokens = (uint32_t)dt_utf8_count(scratch->bytes) - 1;
+    const size_t count = scratch->ids ? scratch->ids : dt_utf8_count(scratch->bytes);
+    *tokens = (uint32_t)count - 1;
     return DT_OK;
 }
 
@@ -222,17 +238,26 @@ static dt_status judge(bool *right, int64_t *tally, dt_text *errors, const dt_so
 
 /* ---- asking, and showing ---- */
 
+/* Its tokens end where the part does. */
+static dt_status append_part(dt_text *prompt, const dt_tokenizer *tokenizer, const char *bytes,
+                             size_t length) {
+    size_t count = 0;
+    DT_TRY(dt_text_append(prompt, bytes, length));
+    DT_TRY(dt_text_reserve_ids(prompt, prompt->ids + length));
+    DT_TRY(dt_tokenizer_encode(prompt->id + prompt->ids, length, &count, tokenizer, bytes, length));
+    prompt->ids += count;
+    return DT_OK;
+}
+
 /* A vocabulary with the tab answers after it; others go on with a text from its beginning. */
 static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     const dt_tokenizer *tokenizer = source->tokenizer;
-    bool answers = false;
-    for (size_t i = 0; i < dt_tokenizer_size(tokenizer) && !answers; i++)
-        answers = strcmp(dt_tokenizer_token(tokenizer, (int32_t)i), "\t") == 0;
+    const bool answers = has_tab(tokenizer);
     DT_TRY(dt_characters_check(tokenizer, typed));
     dt_text_clear(prompt);
-    if (!answers) DT_TRY(dt_text_append(prompt, "\n", 1));
-    DT_TRY(dt_text_append(prompt, typed->text, typed->length));
-    if (answers) DT_TRY(dt_text_append(prompt, "\t", 1));
+    if (!answers) DT_TRY(append_part(prompt, tokenizer, "\n", 1));
+    DT_TRY(append_part(prompt, tokenizer, typed->text, typed->length));
+    if (answers) DT_TRY(append_part(prompt, tokenizer, "\t", 1));
     prompt->prompt_length = prompt->length;
     return DT_OK;
 }

@@ -158,6 +158,8 @@ dt_status dt_vocabulary_create(dt_tokenizer **tokenizer, const dt_config *config
     dt_status status;
     *tokenizer = NULL;
     DT_TRY_DONE(dt_characters_create(&s.characters));
+    /* It stands between prompt and answer where the model learns lines later. */
+    dt_characters_add(&s.characters, "\t", 1);
     DT_TRY_DONE(look_through(&s, documents, is_characters(config)));
     if (dt_vocabulary_is_bytes(config)) {
         status = create_bytes(tokenizer, &s);
@@ -175,4 +177,22 @@ dt_status dt_vocabulary_find(dt_tokenizer **tokenizer, const dt_config *config,
     const size_t tokens = dt_vocabulary_learned(config);
     return tokens > 0 ? dt_learn_text(tokenizer, documents, tokens, true, &alone)
                       : dt_tokenizer_read(tokenizer, config->tokenizer);
+}
+
+dt_status dt_vocabulary_stays(const dt_config *config, const dt_tokenizer *tokenizer) {
+    dt_tokenizer *now = NULL;
+    if (dt_vocabulary_is_bytes(config) || is_characters(config) || is_learned(config)) return DT_OK;
+    const dt_status status = dt_tokenizer_read(&now, config->tokenizer);
+    if (status == DT_ERR_NO_INPUT) {
+        dt_error_clear();
+        return DT_OK;
+    }
+    DT_TRY(status);
+    const bool same = dt_tokenizer_equal(now, tokenizer);
+    dt_tokenizer_destroy(&now);
+    DT_REQUIRE(same, DT_ERR_DATA,
+               "--tokenizer %s has another vocabulary than the run, which keeps its own; put the "
+               "file back, or begin another run with --out DIR or --fresh",
+               config->tokenizer);
+    return DT_OK;
 }

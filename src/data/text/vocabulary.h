@@ -15,8 +15,8 @@ bool dt_vocabulary_is_bytes(const dt_config *config);
 size_t dt_vocabulary_learned(const dt_config *config);
 
 /**
- * The vocabulary of a text. Of its characters or bytes it has DT_END_OF_DOCUMENT, as its last
- * token, if the text has several documents.
+ * The vocabulary of a text. Of its characters it has the tab, too; of its characters or bytes
+ * DT_END_OF_DOCUMENT, as its last token, if the text has several documents.
  *
  * Reads the text once, so that its digest is known afterwards.
  *
@@ -30,5 +30,9 @@ dt_status dt_vocabulary_create(dt_tokenizer **tokenizer, const dt_config *config
  * such file, or it is none. */
 dt_status dt_vocabulary_find(dt_tokenizer **tokenizer, const dt_config *config,
                              dt_documents *documents);
+
+/* Whether the file that the settings name, if there still is one, holds the run's vocabulary.
+ * DT_ERR_DATA. */
+dt_status dt_vocabulary_stays(const dt_config *config, const dt_tokenizer *tokenizer);
 
 #endif

@@ -69,11 +69,12 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
 }
 
 /* What was made for settings that do not fit is not kept. */
-static dt_status settle(dt_config *config) {
+static dt_status settle(dt_config *config, const dt_tokenizer *tokenizer) {
     dt_windows *windows = NULL;
     dt_spools spools;
+    if (tokenizer) DT_TRY(dt_vocabulary_stays(config, tokenizer));
     DT_TRY(dt_spool(&spools, config));
-    dt_status status = dt_windows_open(&windows, config, NULL, context_of(config), true);
+    dt_status status = dt_windows_open(&windows, config, tokenizer, context_of(config), true);
     if (status == DT_OK) status = settle_by(config, dt_windows_about(windows));
     if (status != DT_OK) dt_windows_discard(&windows);
     if (status != DT_OK) dt_spools_discard(&spools);
@@ -276,7 +277,7 @@ static dt_status show(FILE *out, const dt_source *source, const dt_text *text, d
     return DT_OK;
 }
 
-static const char *const settled[] = {"train-digest", "train-examples", NULL};
+static const char *const settled[] = {"train-digest", "train-examples", "validation-text", NULL};
 
 const dt_source_kind dt_windows_source = {
     .name = "running text",
