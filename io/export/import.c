@@ -2,8 +2,10 @@
 #include "dtrain/export/import.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,10 +128,10 @@ static dt_status take_number(dt_config *config, const char *setting, const readi
     return blame(dt_config_set(config, dt_setting_find(setting), text, name), r->config_path);
 }
 
-/* A model of others has learned running text. The folder's name stands for that text. */
+/* A model of others has learned running text, which has a name that no file has by chance. */
 static dt_status take_config(dt_config *config, const reading *r) {
-    char name[64];
-    const char *slash = strrchr(r->folder, '/');
+    char name[80], whole[PATH_MAX];
+    const char *slash = realpath(r->folder, whole) ? strrchr(whole, '/') : NULL;
     dt_config_defaults(config);
     DT_TRY(take_number(config, "layers", r, "n_layer"));
     DT_TRY(take_number(config, "width", r, "n_embd"));
@@ -138,7 +140,7 @@ static dt_status take_config(dt_config *config, const reading *r) {
     config->positions = DT_POSITIONS_INDEX;
     config->metric = DT_METRIC_LOSS;
     config->average = 0;
-    snprintf(name, sizeof name, "%.60s", slash && slash[1] ? slash + 1 : r->folder);
+    snprintf(name, sizeof name, "text of %.60s", slash && slash[1] ? slash + 1 : "a model");
     return blame(dt_config_set(config, dt_setting_find("text"), name, "text"), r->folder);
 }
 

@@ -89,6 +89,8 @@ for run in text.back other.run; do
 done
 exchange close text.back.some.json other.run.some.json 0
 expect_exit 0 "$dtrain" ask other.run "Zeile"
+expect_exit $NO_INPUT start alone --init-from other.run --out other.lost --log-level error
+expect_text err "text of other"
 expect_exit 0 start 2 --init-from other.run --text text.txt --out other.tuned --steps 2 --batch 16 --log-level error
 # The same with a vocabulary of merges, in one file or in two.
 mkdir pair
