@@ -22,7 +22,6 @@ except ImportError as missing:
 DTRAIN, SHIM, HOW = sys.argv[1:]
 KINDS = ("enospc", "kill", "eio", "torn", "short", "full")
 KILLED = -9
-# No such input, cannot create, input or output error: not a crash, not a bug, not "bad input".
 DONE, NO_INPUT, CANNOT_CREATE, IO_ERROR = 0, 66, 73, 74
 # Every step has a validation that is better than the one before, so that a checkpoint of each is written.
 RUN = ("--layers 1 --width 4 --heads 1 --batch 8 --digits 1 --ops + --format plain --warmup 0 --keep 1 "
@@ -41,6 +40,40 @@ def train(folder, steps, at=0, kind="", log=None):
         fault["FAULT_LOG"] = str(log)
     return subprocess.run([DTRAIN, *RUN, "--steps", str(steps), "--out", str(folder)], capture_output=True, text=True,
                           timeout=60, env={**ENVIRONMENT, "TMPDIR": str(temporary), **(fault if at or log else {})})
+
+
+def operations_of(log):
+    """Pairs of an operation and the name of its file, without what differs from run to run."""
+    lines = [line.split(maxsplit=2)[1:] for line in log.read_text().splitlines()]
+    return [(operation, name.split(".tmp.")[0].lstrip(".")) for operation, name in lines]
+
+
+def expected_code(operations, kind, folder):
+    """The exit code after a fault in the last of these operations."""
+    *before, (operation, name) = operations
+    if kind in ("kill", "torn"):
+        return KILLED
+    told = ("rename", "config.ini") in before  # the run has begun
+    written = before.count(("rename", "best.h5")) == AFTER - BEFORE and \
+        ("fsync", folder) in before[len(before) - before[::-1].index(("rename", "best.h5")):]
+    fails = {"full": True, "short": operation not in ("write", "pwrite")}.get(kind, True)
+    if name == "config.ini" and operation in ("pwrite", "fsync", "close", "rename") and fails:
+        return IO_ERROR
+    if told and before[-1] in (("rename", "config.ini"), ("open", folder)) and ("create", "log.jsonl") not in before:
+        return IO_ERROR  # the folder is flushed
+    if kind == "full":
+        if (operation, name) == ("flock", "config.ini"):
+            return IO_ERROR
+        return DONE if written else CANNOT_CREATE
+    if (operation, name) == ("unlink", f"checkpoint-{AFTER - 1:08d}.h5"):
+        return IO_ERROR  # --keep 1, at the end
+    if told or not fails:
+        return DONE  # it is repeated, or is not needed
+    if (operation, name.split("-")[0]) == ("open", "checkpoint"):
+        return NO_INPUT
+    lock = name == "lock" and operation in ("create", "ftruncate", "pwrite")
+    folder_of_lock = (operation, name) == ("open", folder) and ("create", "lock") not in before
+    return CANNOT_CREATE if operation == "create" or lock or folder_of_lock else DONE
 
 
 def contents(path):
@@ -70,14 +103,11 @@ def lines_of_log(folder):
     assert broken <= 1, f"{broken} broken lines in log.jsonl"
 
 
-def check(folder, whole, result, kind):
+def check(folder, whole, result, code):
     """Checks what must hold after a fault, and after continuing without one."""
     says = result.stderr.strip()
-    if kind in ("kill", "torn"):
-        assert result.returncode == KILLED, f"exit code {result.returncode}"
-    else:
-        assert result.returncode in (DONE, NO_INPUT, CANNOT_CREATE, IO_ERROR), f"exit code {result.returncode}"
-        assert result.returncode == DONE or says.count("error: ") == 1, "not one sentence"
+    assert result.returncode == code, f"exit code {result.returncode} instead of {code}"
+    assert code in (KILLED, DONE) or says.count("error: ") == 1, "not one sentence"
     step = newest(folder)
     assert step >= BEFORE, f"the newest checkpoint is {step}"
     assert result.returncode != DONE or step == AFTER, f"the last step is lost: {step}"
@@ -103,15 +133,20 @@ def check(folder, whole, result, kind):
 def attempt(base, whole, work, at, operation, kind):
     folder = work / f"{at}-{kind}"
     shutil.copytree(base, folder, symlinks=True)
-    result = train(folder, AFTER, at, kind)
+    # Which operation is hit is known afterwards: the thread that writes checkpoints and the loop take turns as they like.
+    log = folder.with_suffix(".log")
+    result = train(folder, AFTER, at, kind, log)
+    hit = operations_of(log)[:at]
     try:
-        check(folder, whole, result, kind)
+        assert len(hit) == at, "fewer operations than without a fault"
+        operation = " ".join(hit[-1])
+        check(folder, whole, result, expected_code(hit, kind, folder.name))
         failure = None
     except AssertionError as error:
         failure = f"operation {at} ({operation}), {kind}: {error}\n  it said: {result.stderr[-1500:]}"
     shutil.rmtree(folder)
     shutil.rmtree(folder.with_suffix(".tmp"))
-    return operation, kind, result.returncode, failure
+    return operation.split()[0], kind, result.returncode, failure
 
 
 def cases(operations):
@@ -132,7 +167,7 @@ def main(work):
     log = work / "operations"
     result = train(whole, AFTER, log=log)
     assert result.returncode == DONE and newest(whole) == AFTER, result.stderr
-    operations = [line.split()[1] for line in log.read_text().splitlines()]
+    operations = [operation for operation, _ in operations_of(log)]
     digests = contents(whole / "latest.h5")
     assert len(operations) > 100 and len(digests) > 50
 
