@@ -14,6 +14,9 @@
 
 static dt_status copy_tokens(dt_bpe *bpe, const dt_bpe_parts *from, const char *name) {
     size_t bytes = 0;
+    const char **token;
+    DT_TRY(dt_memory_alloc(&token, from->tokens, sizeof *token, "tokens"));
+    bpe->parts.token = token;
     for (size_t i = 0; i < from->tokens; i++) {
         const size_t length = strlen(from->token[i]);
         DT_REQUIRE(length > 0 && length <= DT_BPE_SPELLING_MAX, DT_ERR_DATA,
@@ -21,9 +24,6 @@ static dt_status copy_tokens(dt_bpe *bpe, const dt_bpe_parts *from, const char *
                    DT_BPE_SPELLING_MAX);
         bytes += length + 1;
     }
-    const char **token;
-    DT_TRY(dt_memory_alloc(&token, from->tokens, sizeof *token, "tokens"));
-    bpe->parts.token = token;
     DT_TRY(dt_memory_alloc(&bpe->spelling, bytes, 1, "the strings of tokens"));
     char *end = bpe->spelling;
     for (size_t i = 0; i < from->tokens; i++) {

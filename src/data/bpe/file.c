@@ -37,7 +37,7 @@ done:
 
 static dt_status read_json(dt_bpe **bpe, const char *path) {
     char *text;
-    size_t size;
+    size_t size = 0;
     DT_TRY(read_whole(&text, &size, path));
     const dt_status status = dt_bpe_parse(bpe, text, size, path);
     dt_memory_free(&text);
@@ -46,7 +46,7 @@ static dt_status read_json(dt_bpe **bpe, const char *path) {
 
 static dt_status read_pair(dt_bpe **bpe, const char *vocab_path, const char *merges_path) {
     char *vocab = NULL, *merges = NULL;
-    size_t vocab_size, merges_size;
+    size_t vocab_size = 0, merges_size = 0;
     dt_status status;
     DT_TRY_DONE(read_whole(&vocab, &vocab_size, vocab_path));
     DT_TRY_DONE(read_whole(&merges, &merges_size, merges_path));

@@ -227,8 +227,8 @@ static dt_status read_merges(reading *r, const cJSON *list) {
             continue;
         }
         const cJSON *left = item->child, *right = left ? left->next : NULL;
-        DT_REQUIRE(cJSON_IsArray(item) && cJSON_IsString(left) && cJSON_IsString(right) &&
-                       !right->next,
+        DT_REQUIRE(right && !right->next && cJSON_IsArray(item) && cJSON_IsString(left) &&
+                       cJSON_IsString(right),
                    DT_ERR_DATA, "%s: merge %zu is neither \"LEFT RIGHT\" nor two strings", r->name,
                    r->merges);
         DT_TRY(append_merge(r, left->valuestring, strlen(left->valuestring), right->valuestring,

@@ -134,7 +134,7 @@ static size_t last_end(word_splitter *splitter, const char *text, size_t length,
     for (size_t at = 0; at < length;) {
         const size_t valid = valid_length(text + at, length - at);
         for (const size_t stop = at + valid; at < stop;) {
-            size_t word;
+            size_t word = 0;
             if (next_word(&word, splitter, text + at, stop - at, longest) != DT_OK) return end;
             at += word;
             if (at + WORD_AHEAD > length) return end;
