@@ -110,6 +110,20 @@ void dt_table_describe(dt_table *table, size_t which, const dt_config *config) {
     ADD_COLUMNS(table, validation_end);
 }
 
+static size_t row_bytes(size_t which, const dt_config *config) {
+    dt_table table;
+    size_t bytes = 0;
+    dt_table_describe(&table, which, config);
+    for (size_t i = 0; i < table.columns; i++) bytes += table.column[i].type.size;
+    return bytes;
+}
+
+size_t dt_checkpoint_step_bytes(const dt_config *config) { return row_bytes(TRAIN, config); }
+
+size_t dt_checkpoint_validation_bytes(const dt_config *config) {
+    return row_bytes(VALIDATION, config);
+}
+
 const void *dt_table_rows(const dt_metrics *metrics, const dt_table *table, size_t *rows) {
     switch (table->which) {
     case TRAIN: *rows = metrics->train_count; return metrics->train;

@@ -13,6 +13,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
 #include "dtrain/picture/events.h"
+#include "dtrain/run/newest.h"
 #include "dtrain/train/forecast.h"
 #include "dtrain/train/loop.h"
 #include "dtrain/ui/plan_report.h"
@@ -125,9 +126,30 @@ typedef struct {
     char value[DT_CUTS_MAX][64];
 } fitted_settings;
 
+/* What a budget may change stays as it was fitted when the run began, so that the same command goes
+ * on with it. */
+static dt_status keep_fitted(fitted_settings *fitted, const char *folder) {
+    static const char *const NAME[] = {"steps",     "batch",  "eval-every",
+                                       "precision", "layers", "width"};
+    char path[DT_PATH_MAX];
+    dt_checkpoint checkpoint = {0};
+    size_t used = 0;
+    const dt_status status = dt_newest_summary(&checkpoint, path, sizeof path, folder);
+    for (size_t i = 0; status == DT_OK && i < dt_setting_count(); i++) {
+        const dt_setting *setting = dt_setting_at(i);
+        if (!command_knows_name(setting, NAME, sizeof NAME / sizeof *NAME)) continue;
+        char *value = fitted->value[used++];
+        dt_config_text(value, sizeof *fitted->value, &checkpoint.config, setting);
+        fitted->given.setting[i] = value;
+    }
+    dt_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
 /* Whether the run has begun already: its settings were fitted then. DT_ERR_ARG: the budget is none.
  */
-static dt_status has_begun(bool *begun, const dt_overrides *given, const train_options *options) {
+static dt_status has_begun(bool *begun, fitted_settings *fitted, const train_options *options) {
+    const dt_overrides *given = &fitted->given;
     dt_config config;
     dt_budget budget;
     int64_t *steps = NULL;
@@ -140,7 +162,7 @@ static dt_status has_begun(bool *begun, const dt_overrides *given, const train_o
     DT_TRY(dt_run_checkpoints(&steps, &count, config.out));
     dt_memory_free(&steps);
     *begun = count > 0;
-    return DT_OK;
+    return *begun ? keep_fitted(fitted, config.out) : DT_OK;
 }
 
 static dt_status ask_leave(const train_options *options) {
@@ -200,7 +222,7 @@ static dt_status fit_budget(fitted_settings *fitted, dt_session *s, const train_
     dt_trial trial;
     bool begun = false;
     dt_status status = DT_OK;
-    if (dt_comm_rank(s->comm) == 0) status = has_begun(&begun, &fitted->given, options);
+    if (dt_comm_rank(s->comm) == 0) status = has_begun(&begun, fitted, options);
     DT_TRY(dt_comm_agree(s->comm, status));
     DT_TRY(dt_comm_broadcast(s->comm, &begun, sizeof begun));
     if (begun) {

@@ -153,7 +153,7 @@ static void offer_bfloat16(search *s) {
     dt_config config = s->config;
     if (!(s->trial->bfloat16 < WORTH_IT) || config.precision == DT_PRECISION_BFLOAT16) return;
     config.precision = DT_PRECISION_BFLOAT16;
-    offer(s, &config, "products of rounded operands: the losses differ in their third digit");
+    offer(s, &config, "products of rounded operands: losses that differ a little, other bits");
 }
 
 static void offer_steps(search *s, int64_t least) {

@@ -105,9 +105,9 @@ static void forecast_starts(dt_forecast *f, const dt_trial *trial, const dt_conf
 }
 
 static void forecast_disk(dt_forecast *f, const dt_trial *trial, const dt_config *config) {
-    const double row = trial->checkpoint_growth, steps = (double)config->steps;
-    f->checkpoint_bytes = trial->checkpoint_bytes + row * steps +
-                          8.0 * 10 * (double)f->validations; /* columns of a validation */
+    f->checkpoint_bytes = trial->checkpoint_bytes +
+                          (double)config->steps * (double)dt_checkpoint_step_bytes(config) +
+                          (double)f->validations * (double)dt_checkpoint_validation_bytes(config);
     double files = (double)f->checkpoints;
     /* The newest ones, the best, and the one that is being written. */
     if (config->keep > 0) files = fmin(files, (double)config->keep + 2);

@@ -20,6 +20,7 @@ row() {
     of=$(field "$folder/$name.json" add.exact_match subtract.exact_match multiply.exact_match divide.exact_match |
         awk '{ printf "%.2f, %.2f, %.2f, %.2f", 100 * $1, 100 * $2, 100 * $3, 100 * $4 }')
     if [[ -n ${TABLE:-} ]]; then
+        # shellcheck disable=SC2016 # Markdown
         printf '| `%s` | %s | %s | %s |\n' "$1" "$2" "${3/#0/new ones}" "${of//,/ |}"
     else
         printf '{DT_FORMAT_%s, %s, %s, {%s}},\n' "${1^^}" "$2" "$3" "$of"

@@ -46,4 +46,5 @@ dt_e2e(skipped 120 "${CMAKE_CTEST_COMMAND}")
 dt_e2e(bad_input 240)
 
 dt_e2e(default.long 1500)
-set_tests_properties(e2e.default.long PROPERTIES LABELS "e2e;long")
+dt_e2e(budget.long 1200)
+set_tests_properties(e2e.default.long e2e.budget.long PROPERTIES LABELS "e2e;long")

@@ -32,7 +32,6 @@ static dt_trial made_up(void) {
                       .checkpoint = 0.5,
                       .write = 0.25,
                       .checkpoint_bytes = 1e7,
-                      .checkpoint_growth = 56,
                       .busy = 2,
                       .watts = 20,
                       .source = "RAPL",
@@ -69,6 +68,7 @@ static void a_run_is_the_sum_of_its_parts(void **state) {
     assert_near(f.checkpointing, 3.5, 1e-6);
     assert_near(f.total, 400 + 8 + 3.5 + 1.25, 1e-6);
     assert_near(f.tokens, 6e6, 1);
+    /* Seven numbers a step, ten a validation. */
     assert_near(f.checkpoint_bytes, 1e7 + 4000 * 56 + 4 * 80, 1);
     assert_near(f.cost.joules, 20 * f.total, 1e-6);
     assert_near(f.cost.money, f.cost.joules / 3.6e6 * 36, 1e-9);

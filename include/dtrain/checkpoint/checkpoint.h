@@ -54,6 +54,10 @@ typedef bool dt_checkpoint_needless(void);
 dt_status dt_checkpoint_write_unless(const char *path, const dt_checkpoint *checkpoint,
                                      dt_checkpoint_needless *needless);
 
+/* Bytes by which a checkpoint with these settings grows for each step, and for each validation. */
+size_t dt_checkpoint_step_bytes(const dt_config *config);
+size_t dt_checkpoint_validation_bytes(const dt_config *config);
+
 typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 
 /**

@@ -30,13 +30,13 @@ typedef struct {
     double validation;                                  /* one */
     double checkpoint;                                  /* seconds by which one delays training */
     double write;                                       /* seconds until one is on disk */
-    double checkpoint_bytes, checkpoint_growth; /* at the first step, and for each step more */
-    double busy;                                /* processor seconds per second, of all ranks */
-    double watts;                               /* of all ranks; NaN: not known */
-    char source[64];                            /* how they were found out */
-    double bfloat16;        /* a step's time in bfloat16 over that in float32; NaN: not measured */
-    dt_footprint footprint; /* by count */
-    double memory;          /* measured: proportional set size of all ranks together */
+    double checkpoint_bytes; /* of a file without steps and validations */
+    double busy;             /* processor seconds per second, of all ranks */
+    double watts;            /* of all ranks; NaN: not known */
+    char source[64];         /* how they were found out */
+    double bfloat16;         /* a step's time in bfloat16 over that in float32; NaN: not measured */
+    dt_footprint footprint;  /* by count */
+    double memory;           /* measured: proportional set size of all ranks together */
 } dt_trial;
 
 /**
