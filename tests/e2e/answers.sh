@@ -33,7 +33,7 @@ say "the example answers"
 
 learn=(--train-file answers.txt --lr 5e-3 --steps 12 --eval-every 6 --checkpoint-every 6 --keep 0 --eval-examples 8)
 expect_exit 0 start 2 --init-from runs/facts "${learn[@]}" --out two
-expect_text err "weights from runs/facts/best.h5" "vocabulary 255" "context 96"
+expect_text err "weights from runs/facts/best.h5" "vocabulary 600" "context 48"
 expect_exit 0 start 3 --init-from runs/facts "${learn[@]}" --ranks-per-node 2 --out three
 compare_runs two/latest.h5 three/latest.h5
 expect_exit 0 start 3 --resume two/checkpoint-00000006.h5 --out half
