@@ -35,7 +35,7 @@ files = ["tales/a.txt", "tales/b/10.txt", "tales/b/2.txt", "tales/b/c/z", "late.
 documents = [text for file in files for text in
              open(file, encoding="utf-8-sig", newline="").read().replace("= part =\r\n", "<|endoftext|>\n").split("<|endoftext|>\n")]
 assert len(documents) == 10, len(documents)
-vocabulary = ["\n"] + sorted(set("".join(documents)) - {"\n"})
+vocabulary = ["\n"] + sorted((set("".join(documents)) | {"\t"}) - {"\n"}) # characters have the tab, too
 end = len(vocabulary)
 ids = [end] + [token for text in documents for token in [vocabulary.index(c) for c in text] + [end]]
 found, order = [], {}
