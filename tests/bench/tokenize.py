@@ -18,26 +18,35 @@ JAPANESE = "今日 東京 学校 先生 電車 食べる 新しい 大きな カ
 
 
 def write_text(path, megabytes):
-    """Words by Zipf's law, as in natural text; some Japanese, numbers and code."""
+    """Up to 50 MB of sentences; then the same in other letters, so that its words are others."""
     draw = random.Random(1)
+    letters = bytearray(b"abcdefghijklmnopqrstuvwxyz")
+    block = make_text(draw, min(megabytes, 50) * 1000000)
+    with open(path, "wb") as file:
+        while file.tell() < megabytes * 1000000:
+            file.write(block.translate(bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", bytes(letters))))
+            draw.shuffle(letters)
+
+
+def make_text(draw, size):
+    """Words by Zipf's law, as in natural text; some Japanese, numbers and code."""
     letters = "eeeeetttaaaooiinnsshhrrdlucmwfgypbvk"
     words = ["".join(draw.choices(letters, k=min(2 + int(draw.expovariate(0.25)), 18))) for _ in range(200000)]
     weights = list(itertools.accumulate(1 / (rank + 3) for rank in range(len(words))))
-    with open(path, "w", encoding="utf-8") as file:
-        while file.tell() < megabytes * 1000000:
-            lines = []
-            for _ in range(2000):
-                line = draw.choices(words, cum_weights=weights, k=draw.randrange(5, 25))
-                kind = draw.randrange(12)
-                if kind == 0:
-                    line = ["".join(draw.choices(JAPANESE, k=12))]
-                elif kind == 1:
-                    line.insert(1, str(draw.randrange(10 ** draw.randrange(1, 7))))
-                elif kind == 2:
-                    line = ["    if (" + line[0] + " != NULL) {", line[1] + "(" + line[2] + ", 0x%x);" % draw.randrange(65536), "}"]
-                line[0] = line[0].capitalize()
-                lines.append(" ".join(line) + draw.choice([".", ".", ",", "!", ";"]) + draw.choice(["\n", "\n", " ", "\n\n"]))
-            file.write("".join(lines))
+    text, length = [], 0
+    while length < size:
+        line = draw.choices(words, cum_weights=weights, k=draw.randrange(5, 25))
+        kind = draw.randrange(12)
+        if kind == 0:
+            line = ["".join(draw.choices(JAPANESE, k=12))]
+        elif kind == 1:
+            line.insert(1, str(draw.randrange(10 ** draw.randrange(1, 7))))
+        elif kind == 2:
+            line = ["    if (" + line[0] + " != NULL) {", line[1] + "(" + line[2] + ", 0x%x);" % draw.randrange(65536), "}"]
+        line[0] = line[0].capitalize()
+        text.append((" ".join(line) + draw.choice([".", ".", ",", "!", ";"]) + draw.choice(["\n", "\n", " ", "\n\n"])).encode())
+        length += len(text[-1])
+    return b"".join(text)
 
 
 def run(arguments, environment=None):
