@@ -91,7 +91,8 @@ def compare(name, folder):
         line = foretold["budget"]["line"].split()
         options = options + line
         foretold = {**foretold, "total_seconds": foretold["budget"]["total_seconds"]}
-        foretold["checkpoint_bytes"] = plan(ranks, options, None, folder)["checkpoint_bytes"]
+        cut = plan(ranks, options, None, folder)
+        foretold |= {name: cut[name] for name in ("memory_node", "checkpoint_bytes")}
     seconds, memory, disk = run(ranks, options, folder)
     cells = [name, " ".join(options) or "none"]
     for real, told, unit, scale in ((seconds, foretold["total_seconds"], "s", 1),
