@@ -89,7 +89,8 @@ static inline dt_tensor model_weight(const dt_model *model, size_t l, size_t whi
 
 /* What the scores of attention are multiplied by: in training, and in evaluation and generation. */
 static inline float model_plain_scale(const dt_model *model) {
-    return 1.0f / sqrtf((float)(model->shape.C / model->shape.H));
+    const size_t D = model->shape.C / model->shape.H;
+    return 1.0f / sqrtf((float)D);
 }
 static inline float model_sharp_scale(const dt_model *model) {
     return model->sharpness * model_plain_scale(model);

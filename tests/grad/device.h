@@ -2,6 +2,8 @@
 #ifndef DTRAIN_TESTS_DEVICE_H
 #define DTRAIN_TESTS_DEVICE_H
 
+#include <math.h>
+
 #include "fixture.h"
 
 /* The backend's operation works on `at`, the reference on `host`; then both must hold the same. */
@@ -63,5 +65,11 @@ void device_expect_ok(dt_status status, const char *what, const char *file, int 
  * OpenCL device the test is skipped. */
 int device_open(void **state);
 int device_close(void **state);
+
+/* What a model multiplies attention's scores by: 1/sqrt(D), D = C/H. */
+static inline float attention_scale(size_t C, size_t H) {
+    const size_t D = C / H;
+    return 1.0f / sqrtf((float)D);
+}
 
 #endif

@@ -38,7 +38,7 @@ static void forward_backward_check(dt_backend *backend, const fixture_lengths *l
     device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, scale, &random);
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
     expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             1.0f / sqrtf((float)(C / H))));
+                                             attention_scale(C, H)));
     reference_attention_forward(y.host, lse.host, qkv.host, &batch, C, H);
     expect_device(what, &y, &lse, &qkv, NULL);
 
@@ -79,7 +79,7 @@ static void large_scores_stay_finite(void **state) {
 static void the_scale_multiplies_scores(void **state) {
     enum { C = 24, H = 3 };
     dt_backend *backend = *state;
-    const float scale = 1.0f / sqrtf(C / H);
+    const float scale = attention_scale(C, H);
     fixture_random random = {5};
     dt_batch batch;
     device_batch device;
@@ -162,7 +162,7 @@ static void decode_round(const decode_run *run, const double *qkv, const double 
     device_tensor out = device_blank("y", run->backend, B * C);
     expect_ok(run->backend->op->attention_decode(run->backend, out.at, run->k_cache.at,
                                                  run->v_cache.at, row.at, at, B, run->T, C, run->H,
-                                                 1.0f / sqrtf((float)(C / run->H))));
+                                                 attention_scale(C, run->H)));
     memcpy(out.host, expected, B * C * sizeof *expected);
     char what[80];
     snprintf(what, sizeof what, "decode of C %zu, H %zu, round %zu", C, run->H, round);
@@ -184,7 +184,7 @@ static void decode_check(dt_backend *backend, const fixture_lengths *lengths, si
     device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, 1.5, &random);
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
     expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             1.0f / sqrtf((float)(C / H))));
+                                             attention_scale(C, H)));
     double *forward = device_read(&y);
 
     /* Cache content after the end of a sequence must have no effect, and must not change. */

@@ -1,6 +1,5 @@
 /* bfloat16 on the CPU: the same bits with and without the processor's instruction, and values and
  * gradients against the double-precision reference with equally rounded operands. */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -509,7 +508,7 @@ static void attention_check(dt_backend *backend, const fixture_lengths *lengths,
         for (size_t h = 0; h < H; h++) attention_head(&a, h);
     }
     expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             1.0f / sqrtf((float)(C / H))));
+                                             attention_scale(C, H)));
     expect_rounded("y of attention", backend, &y, y_exact, 0.005);
     double *sums = device_read(&lse);
     expect_close("log-sums of attention", sums, lse.host, N * H, 1e-5);
