@@ -32,7 +32,9 @@ for launcher in srun mpirun; do
     expect_history "$launcher" ranks 4
     expect_history "$launcher" nodes 2
     kernels=$(sed -n 's/^dtrain: backend \(.* thread\) per rank.*/\1/p' "dtrain-$job.out")
-    expect_history "$launcher" host "$topology; $kernels"
+    exchange=$(sed -n 's/^dtrain: exchange, updates and network: //p' "dtrain-$job.out")
+    [[ $exchange == *us,*B/s ]] || fail "how nodes exchange is not said: $exchange"
+    expect_history "$launcher" host "$topology, $exchange; $kernels"
     expect_same whole "$launcher"
     say "$launcher: $topology"
 done
