@@ -20,7 +20,7 @@ POSITIONS = collections.defaultdict(lambda: 12, {"superblock": 96, "attributes":
 GAPS = 200  # positions in no region
 # Some flips in these regions that dtrain calls harmless are shown to h5py as well.
 METADATA = "superblock", "headers", "lists of links"
-SHOWN = 200
+SHOWN = 60
 
 
 def choose(path):
