@@ -71,8 +71,8 @@ static void print_text(const char *path, const dt_checkpoint *c) {
     if (m->validation_count) {
         const dt_validation_row *row = &m->validation[m->validation_count - 1];
         const dt_source_kind *source = dt_source_kind_of(&c->config);
-        printf("validated  at step %lld: loss %.5f, tokens %.3f %%", (long long)row->step, row->loss,
-               100 * row->token_accuracy);
+        printf("validated  at step %lld: loss %.5f, tokens %.3f %%", (long long)row->step,
+               row->loss, 100 * row->token_accuracy);
         if (source->answers) printf(", exact %.3f %%:", 100 * row->exact_match);
         for (size_t i = 0; i < source->kinds; i++) {
             const double value = row->exact_match_of[i];
