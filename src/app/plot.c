@@ -159,8 +159,8 @@ static dt_status plot_model(dt_session *s, const dt_overrides *given, const plot
     DT_REQUIRE_DONE(!result.interrupted, DT_ERR_STOPPED, "the evaluation was stopped");
     snprintf(what, sizeof what, ", step %lld, %s split", (long long)loaded.checkpoint.state.step,
              dt_split_name(options->split));
-    if (dt_comm_rank(s->comm) == 0)
-        status = draw_grid(result.tally, result.kind->grid, what, options);
+    const dt_source_kind *kind = dt_source_kind_of(&loaded.checkpoint.config);
+    if (dt_comm_rank(s->comm) == 0) status = draw_grid(result.tally, kind->grid, what, options);
     status = dt_comm_agree(s->comm, status);
 done:
     dt_eval_result_destroy(&result);
