@@ -66,10 +66,13 @@ static dt_status collect(void *context, char **all, size_t *capacity, size_t *co
     return dt_comm_collect(context, all, capacity, count);
 }
 
+static dt_status agree(void *context, dt_status status) { return dt_comm_agree(context, status); }
+
 static dt_status learn(dt_tokenizer **tokenizer, dt_session *s, const dt_config *config) {
     const dt_counters counters = {.rank = dt_comm_rank(s->comm),
                                   .ranks = dt_comm_size(s->comm),
                                   .collect = collect,
+                                  .agree = agree,
                                   .context = s->comm};
     dt_bar bar;
     if (counters.rank == 0) {

@@ -38,6 +38,30 @@ cmp 1.json folder/tokenizer.json || fail "without mpirun another tokenizer is le
 [[ -s folder/vocab.json && -s folder/merges.txt ]] || fail "files are missing"
 say "$(stat -c %s words.txt) bytes are learned from, the same on 1, 2 and 3 ranks"
 
+# ---- an error of one rank is that of all ----
+
+# start_apart RANKS: each rank learns in a folder with its number.
+# shellcheck disable=SC2016 # for the shell of each rank
+start_apart() {
+    timeout -k 5 60 "$mpirun" -np "$1" bash -c 'cd "$OMPI_COMM_WORLD_RANK" && exec "$0" tokenize --text text --tokenizer bpe:300 --out x' "$dtrain"
+}
+mkdir -p 0/text 1/text 2/text
+for rank in 0 1 2; do ln -s "$PWD/words.txt" $rank/text/words.txt; done
+# Nothing is at the address 0: the last file can be opened, and not be read, after several parts have been counted.
+for case in "2 0" "2 1" "3 2"; do
+    read -r ranks bad <<<"$case"
+    ln -s /proc/self/mem "$bad/text/z"
+    expect_exit 74 start_apart "$ranks"
+    expect_text err "text/z cannot be read: Input/output error"
+    ((bad == 0)) || expect_text err "rank $bad on "
+    rm "$bad/text/z"
+done
+mv 1/text 1/gone
+expect_exit 66 start_apart 3
+expect_text err "rank 1 on " "cannot read text"
+[[ ! -e 0/x ]] || fail "a tokenizer was written all the same"
+say "an error of one rank ends all of them"
+
 # ---- any bytes come back ----
 
 for file in random.bin japanese.txt; do

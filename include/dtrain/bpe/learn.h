@@ -14,6 +14,7 @@ dt_status dt_bpe_words_create(dt_bpe_words **words);
 void dt_bpe_words_destroy(dt_bpe_words **words);
 void dt_bpe_words_clear(dt_bpe_words *words);
 size_t dt_bpe_words_count(const dt_bpe_words *words); /* different ones */
+size_t dt_bpe_words_bytes(const dt_bpe_words *words); /* of these */
 
 /**
  * Count the words of the next bytes of a document, of any number: a word may go on in the next

@@ -10,6 +10,8 @@ typedef struct {
     /* Rank 0 gets the bytes of all ranks, one after another in rank order, the others none; as
      * dt_comm_collect. */
     dt_status (*collect)(void *context, char **all, size_t *capacity, size_t *count);
+    /* The error of any rank becomes that of all, as dt_comm_agree. */
+    dt_status (*agree)(void *context, dt_status status);
     void *context;
 } dt_counters;
 

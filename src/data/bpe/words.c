@@ -58,6 +58,8 @@ void dt_bpe_words_clear(dt_bpe_words *words) {
 
 size_t dt_bpe_words_count(const dt_bpe_words *words) { return words->used; }
 
+size_t dt_bpe_words_bytes(const dt_bpe_words *words) { return words->length; }
+
 static dt_status grow(dt_bpe_words *words) {
     const size_t entries = 2 * (words->mask + 1);
     entry *grown;

@@ -21,6 +21,7 @@ typedef struct {
     uint64_t number;    /* of the part that is read */
     uint64_t settled;   /* bytes of it */
     uint64_t dropped;   /* words */
+    bool over;          /* all ranks know of an error */
 } counting;
 
 static bool is_own(const counting *c) { return c->number % c->ranks == c->rank; }
@@ -41,40 +42,64 @@ static dt_status pack(char **bytes, size_t *size, const dt_bpe_words *words) {
     return status;
 }
 
+/* So many are dropped at once that sorting them is rare. */
+static dt_status drop_rare(counting *c) {
+    size_t dropped;
+    if (dt_bpe_words_count(c->sum) <= WORDS && dt_bpe_words_bytes(c->sum) <= WORD_BYTES)
+        return DT_OK;
+    DT_TRY(dt_bpe_words_trim(&dropped, c->sum, WORDS / 4 * 3, WORD_BYTES / 4 * 3));
+    c->dropped += dropped;
+    return DT_OK;
+}
+
 /* Add the parts of several ranks, one after the other. */
 static dt_status add_parts(counting *c, const char *bytes, size_t size) {
     for (size_t at = 0; at < size;) {
         uint64_t length;
-        size_t dropped;
         memcpy(&length, bytes + at, sizeof length);
         at += sizeof length;
         DT_TRY(dt_bpe_words_add(c->sum, bytes + at, length));
-        DT_TRY(dt_bpe_words_trim(&dropped, c->sum, WORDS, WORD_BYTES));
-        c->dropped += dropped;
+        DT_TRY(drop_rare(c));
         at += length;
     }
     return DT_OK;
 }
 
+/* What one rank has found wrong ends the work of all. */
+static dt_status agree(counting *c, dt_status status) {
+    if (c->counters->agree) status = c->counters->agree(c->counters->context, status);
+    c->over = status != DT_OK;
+    return status;
+}
+
+/* Rank 0 gets the parts of some ranks. bytes: of this rank. */
+static dt_status collect_parts(counting *c, size_t first, char **bytes, size_t size) {
+    size_t capacity = size;
+    char *none = NULL, **all = bytes;
+    if (c->rank < first || c->rank >= first + SENDERS) {
+        all = &none;
+        capacity = size = 0;
+    }
+    dt_status status = DT_OK;
+    if (c->counters->collect)
+        status = c->counters->collect(c->counters->context, all, &capacity, &size);
+    if (status == DT_OK && c->rank == 0) status = add_parts(c, *all, size);
+    dt_memory_free(&none);
+    return status;
+}
+
 /* All ranks have counted a part each, the last ones perhaps none. */
 static dt_status end_round(counting *c) {
-    dt_status status = DT_OK;
     char *bytes = NULL;
-    for (size_t first = 0; first < c->ranks; first += SENDERS) {
-        size_t size = 0, capacity = 0;
-        if (c->rank >= first && c->rank < first + SENDERS) {
-            DT_TRY_DONE(pack(&bytes, &size, c->part));
-            capacity = size;
-        }
-        if (c->counters->collect)
-            DT_TRY_DONE(c->counters->collect(c->counters->context, &bytes, &capacity, &size));
-        if (c->rank == 0) DT_TRY_DONE(add_parts(c, bytes, size));
-        dt_memory_free(&bytes);
+    size_t size = 0;
+    dt_status status = agree(c, pack(&bytes, &size, c->part));
+    for (size_t first = 0; !c->over && first < c->ranks; first += SENDERS) {
+        const dt_status collected = collect_parts(c, first, &bytes, size);
+        if (status == DT_OK) status = collected;
     }
-    dt_bpe_words_clear(c->part);
-done:
     dt_memory_free(&bytes);
-    return status;
+    dt_bpe_words_clear(c->part);
+    return c->over ? status : agree(c, status);
 }
 
 /* Bytes of a document, which all ranks read and one of them counts. */
@@ -87,7 +112,7 @@ static dt_status take(counting *c, const char *bytes, size_t count, bool last) {
     return ++c->number % c->ranks == 0 ? end_round(c) : DT_OK;
 }
 
-static dt_status count_all(counting *c, dt_documents *documents, bool training) {
+static dt_status count_pieces(counting *c, dt_documents *documents, bool training) {
     dt_split split = DT_TRAIN;
     dt_documents_rewind(documents, "counting words");
     for (;;) {
@@ -101,6 +126,11 @@ static dt_status count_all(counting *c, dt_documents *documents, bool training) 
     }
     DT_TRY(take(c, "", 0, true));
     return end_round(c);
+}
+
+static dt_status count_all(counting *c, dt_documents *documents, bool training) {
+    const dt_status status = count_pieces(c, documents, training);
+    return status == DT_OK || c->over ? status : agree(c, status);
 }
 
 static void tell(const counting *c, size_t wanted, size_t tokens) {
@@ -124,8 +154,9 @@ dt_status dt_learn_text(dt_tokenizer **tokenizer, dt_documents *documents, size_
     dt_bpe *bpe = NULL;
     dt_status status;
     *tokenizer = NULL;
-    DT_TRY_DONE(dt_bpe_words_create(&c.part));
-    DT_TRY_DONE(dt_bpe_words_create(&c.sum));
+    status = dt_bpe_words_create(&c.part);
+    if (status == DT_OK) status = dt_bpe_words_create(&c.sum);
+    DT_TRY_DONE(agree(&c, status));
     DT_TRY_DONE(count_all(&c, documents, training));
     if (c.rank > 0) goto done;
     DT_TRY_DONE(dt_bpe_learn(&bpe, c.sum, tokens));

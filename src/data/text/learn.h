@@ -10,9 +10,9 @@
  * Count the words of a text, and merge pairs until there are so many tokens. The result depends on
  * the text alone, not on how many ranks count.
  *
- * Memory: 8 MiB of text are counted at a time. Of all words the most frequent 2^22 are kept, with
- * at most 2^26 bytes; each time there are more, the rarest are dropped, of equally rare ones the
- * longest. Merging them takes up to 2 GB, usually a tenth of it.
+ * Memory: 8 MiB of text are counted at a time. Each time there are more than 2^22 different words
+ * in all, or 2^26 bytes of them, three quarters of that are kept, the most frequent, and of equally
+ * frequent ones the shortest. Merging them takes up to 2 GB, usually a tenth of it.
  *
  * @param[out] tokenizer  on rank 0; NULL on the others
  * @param      training   of what is trained on alone; false: of all

@@ -132,14 +132,15 @@ static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *con
 
 static dt_status learn(dt_tokenizer **tokenizer, const dt_config *config,
                        const dt_counters *counters) {
-    dt_documents *documents;
+    dt_documents *documents = NULL;
     const size_t tokens = dt_vocabulary_learned(config);
     *tokenizer = NULL;
     DT_REQUIRE(tokens > 0, DT_ERR_ARG,
                "--tokenizer %s is not learned; say with bpe:N how many tokens to learn",
                config->tokenizer);
-    DT_TRY(dt_documents_open(&documents, config, true));
-    const dt_status status = dt_learn_text(tokenizer, documents, tokens, false, counters);
+    dt_status status = dt_documents_open(&documents, config, true);
+    if (counters->agree) status = counters->agree(counters->context, status);
+    if (status == DT_OK) status = dt_learn_text(tokenizer, documents, tokens, false, counters);
     dt_documents_close(&documents);
     return status;
 }
