@@ -394,6 +394,41 @@ static void grids_name_long_numbers(void **state) {
     fixture_remove(folder);
 }
 
+/* A file may say anything: no length leads past the end of the tally. */
+static void no_length_leads_past_the_end(void **state) {
+    (void)state;
+    static dt_tally expected;
+    const dt_count one = {1, 1, 1}, two = {2, 1, 0};
+    const size_t last = DT_LENGTHS - 1;
+    expected.length[DT_ADD][last][last] = expected.difficulty[DT_ADD][last] = one;
+    expected.length[DT_DIVIDE][last][1] = expected.difficulty[DT_DIVIDE][last] = two;
+    char folder[256], path[512];
+    fixture_folder(folder);
+    snprintf(path, sizeof path, "%s/eval.json", folder);
+    for (int digits = DT_NUMBER_DIGITS - 20; digits <= DT_NUMBER_DIGITS; digits++) {
+        FILE *file = fopen(path, "we");
+        const char *ones = "\"problems\":1,\"right\":1,\"exact_text\":1";
+        const char *twos = "\"problems\":2,\"right\":1,\"exact_text\":0";
+        fprintf(file,
+                "{\"add\":{\"cells\":[{\"a_digits\":%d,\"b_digits\":%d,%s}],"
+                "\"by_carries\":[{\"carries\":%d,%s}]},",
+                digits, digits, ones, digits, ones);
+        fprintf(file,
+                "\"divide\":{\"cells\":[{\"a_digits\":%d,\"b_digits\":1,%s}],"
+                "\"by_quotient_digits\":[{\"quotient_digits\":%d,%s}]}}",
+                digits, twos, digits, twos);
+        fclose(file);
+        int64_t *back;
+        const dt_grid_kind *kind;
+        const dt_status status = dt_grid_read(&back, &kind, path);
+        assert_int_equal(status, digits < DT_NUMBER_DIGITS ? DT_OK : DT_ERR_DATA);
+        if (status != DT_OK) continue;
+        assert_memory_equal(back, &expected, sizeof expected);
+        dt_memory_free(&back);
+    }
+    fixture_remove(folder);
+}
+
 /* ---- other programs ---- */
 
 static int run_shell(dt_child *child, const char *script, FILE *in, FILE *out) {
@@ -449,6 +484,7 @@ int main(void) {
         cmocka_unit_test(axes_have_ticks_that_can_be_read),
         cmocka_unit_test(the_loss_is_logarithmic_where_that_helps),
         cmocka_unit_test(grids_name_long_numbers),
+        cmocka_unit_test(no_length_leads_past_the_end),
         cmocka_unit_test(text_fits_any_terminal),
         cmocka_unit_test(text_shows_the_shape),
         cmocka_unit_test(nothing_measured_is_said),

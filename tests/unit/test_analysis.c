@@ -261,6 +261,17 @@ static void counts_stand_where_they_belong(void **state) {
     assert_true(one.slip[DT_DIVIDE][1] == 1 && one.slip[DT_DIVIDE][DT_SLIP_COPY] == 1);
 }
 
+/* The last one holds all that is longer, so that no length leads past the end. */
+static void each_length_has_a_place(void **state) {
+    (void)state;
+    for (size_t length = 1; length < 1000; length++) {
+        const size_t index = dt_tally_index(length), longest = dt_tally_length(index);
+        assert_true(index > 0 && index < DT_LENGTHS);
+        assert_true(length > 210 ? longest == 210 : longest >= length && longest < length + 10);
+        assert_true(length > 36 || longest == length);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_problem_is_there_once),
@@ -270,6 +281,7 @@ int main(void) {
         cmocka_unit_test(carries_and_borrows_are_counted),
         cmocka_unit_test(slips_are_found_where_they_are),
         cmocka_unit_test(counts_stand_where_they_belong),
+        cmocka_unit_test(each_length_has_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

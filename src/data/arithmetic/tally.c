@@ -1,5 +1,6 @@
 /* Counts right and wrong answers by all that tells problems apart. */
 #include "dtrain/arithmetic/analysis.h"
+#include "dtrain/core/memory.h"
 
 static void count(dt_count *to, bool right, bool text) {
     to->problems += 1;
@@ -11,7 +12,8 @@ static void count(dt_count *to, bool right, bool text) {
 enum { SINGLE = 36, FIRST_TEN = 40 };
 
 size_t dt_tally_index(size_t length) {
-    return length <= SINGLE ? length : SINGLE + 1 + (length - 1) / 10 - (FIRST_TEN - 1) / 10;
+    if (length <= SINGLE) return length;
+    return dt_min_size(SINGLE + 1 + (length - 1) / 10 - (FIRST_TEN - 1) / 10, DT_LENGTHS - 1);
 }
 
 size_t dt_tally_length(size_t index) {
