@@ -104,6 +104,26 @@ dt_status dt_format_write(char *text, size_t size, size_t *prompt_length, const 
     return dt_format_write_as(text, size, prompt_length, problem, format, 0);
 }
 
+static dt_status write_plain(dt_text *text, const dt_problem *problem, dt_format format,
+                             size_t phrasing) {
+    dt_text_clear(text);
+    DT_TRY(dt_text_reserve(text, DT_PROBLEM_TEXT_MAX));
+    DT_TRY(dt_format_write_as(text->bytes, text->capacity, &text->prompt_length, problem, format,
+                              phrasing));
+    text->length = strlen(text->bytes);
+    return DT_OK;
+}
+
+dt_status dt_format_write_text(dt_text *text, const dt_problem *problem, dt_format format,
+                               dt_marks marks, size_t phrasing) {
+    dt_text plain = {0};
+    if (marks == DT_MARKS_NONE) return write_plain(text, problem, format, phrasing);
+    dt_status status = write_plain(&plain, problem, format, phrasing);
+    if (status == DT_OK) status = dt_marks_insert(text, &plain, format);
+    dt_text_destroy(&plain);
+    return status;
+}
+
 /* ---- reading ---- */
 
 dt_span dt_format_produced(const char *produced) {
@@ -204,30 +224,11 @@ typedef struct {
     dt_marks marks;
 } writing;
 
-/* As the model reads it. */
-static dt_status write_whole(dt_text *text, const dt_problem *problem, const writing *how,
-                             size_t phrasing) {
-    dt_text plain = {0};
-    dt_status status;
-    DT_TRY_DONE(dt_text_reserve(&plain, DT_PROBLEM_TEXT_MAX));
-    DT_TRY_DONE(dt_format_write_as(plain.bytes, plain.capacity, &plain.prompt_length, problem,
-                                   how->format, phrasing));
-    plain.length = strlen(plain.bytes);
-    if (how->marks == DT_MARKS_START) {
-        status = dt_marks_insert(text, &plain, how->format);
-    } else {
-        status = dt_text_append(text, plain.bytes, plain.length);
-    }
-done:
-    dt_text_destroy(&plain);
-    return status;
-}
-
 static void widen_as(extent *widest, const dt_problem *problem, const writing *how,
                      size_t phrasing) {
     dt_text text = {0};
     dt_digit_run run = {.marked = how->marks == DT_MARKS_START};
-    if (write_whole(&text, problem, how, phrasing) != DT_OK) {
+    if (dt_format_write_text(&text, problem, how->format, how->marks, phrasing) != DT_OK) {
         widest->length = DT_PROBLEM_TEXT_MAX;
         dt_text_destroy(&text);
         return;

@@ -4,9 +4,15 @@
 
 #include "decimal.h"
 #include "dtrain/arithmetic/format.h"
+#include "dtrain/data/text.h"
 
 /* Whether it has an answer, of numbers that can be written: DT_ERR_ARG says why not. */
 dt_status dt_problem_check(const dt_problem *problem);
+
+/* Write a problem as the model reads it, with its start marks: replaces the text and where its
+ * prompt ends, not its note. */
+dt_status dt_format_write_text(dt_text *text, const dt_problem *problem, dt_format format,
+                               dt_marks marks, size_t phrasing);
 
 /* What was produced, without the end token. */
 dt_span dt_format_produced(const char *produced);

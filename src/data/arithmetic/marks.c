@@ -43,7 +43,6 @@ dt_status dt_marks_insert(dt_text *marked, const dt_text *plain, dt_format forma
     DT_TRY(dt_text_reserve(marked, 2 * plain->length));
     DT_TRY(put_marked(marked, &r, (dt_span){plain->bytes, given}));
     marked->prompt_length = marked->length;
-    marked->note = plain->note;
     return put_rest(marked, (dt_span){plain->bytes + given, plain->length - given}, format);
 }
 

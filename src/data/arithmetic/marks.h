@@ -10,7 +10,7 @@
  * Write a mark before each number: "987+654=5421$" becomes "^987+^654=^5421$".
  *
  * @param marked  replaced; its prompt ends where that of `plain` does: a mark that stands behind
- *   the prompt must be produced. The note is copied.
+ *   the prompt must be produced. Its note stays.
  */
 dt_status dt_marks_insert(dt_text *marked, const dt_text *plain, dt_format format);
 

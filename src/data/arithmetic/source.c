@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "dtrain/arithmetic/analysis.h"
-#include "dtrain/arithmetic/format.h"
 #include "dtrain/core/utf8.h"
+#include "format.h"
 #include "marks.h"
 #include "report.h"
 
@@ -75,32 +75,18 @@ static dt_status count(uint64_t *texts, const dt_source *source, dt_split split)
     return split == DT_EVERY_TEXT ? dt_domain_count(texts, &source->config) : DT_OK;
 }
 
-static dt_status write_known(dt_text *text, const known *k, dt_format format) {
-    dt_text_clear(text);
-    DT_TRY(dt_text_reserve(text, DT_PROBLEM_TEXT_MAX));
-    DT_TRY(dt_format_write_as(text->bytes, text->capacity, &text->prompt_length, &k->problem,
-                              format, k->phrasing));
-    text->length = strlen(text->bytes);
+static dt_status write_known(dt_text *text, const known *k, const dt_config *config) {
+    DT_TRY(dt_format_write_text(text, &k->problem, (dt_format)config->format,
+                                (dt_marks)config->marks, k->phrasing));
     text->note.kind = k->problem.operation;
     memcpy(text->note.own, k, sizeof *k);
     return DT_OK;
 }
 
-/* As the model reads it: with start marks, if there are any. */
-static dt_status write_marked(dt_text *text, const known *k, const dt_config *config) {
-    const dt_format format = (dt_format)config->format;
-    dt_text plain = {0};
-    if (config->marks == DT_MARKS_NONE) return write_known(text, k, format);
-    dt_status status = write_known(&plain, k, format);
-    if (status == DT_OK) status = dt_marks_insert(text, &plain, format);
-    dt_text_destroy(&plain);
-    return status;
-}
-
 dt_status dt_arithmetic_write(dt_text *text, const dt_problem *problem, const dt_config *config,
                               uint64_t index) {
     const known k = {*problem, dt_chat_phrasing(index), false};
-    return write_marked(text, &k, config);
+    return write_known(text, &k, config);
 }
 
 static dt_status write(dt_text *text, const dt_source *source, dt_split split, uint64_t index) {
@@ -157,7 +143,8 @@ static dt_status count_wrong(dt_tally *tally, dt_text *errors, const dt_source *
     const known k = known_of(answer->note);
     dt_text right = {0};
     dt_status status;
-    DT_TRY_DONE(write_known(&right, &k, format_of(source)));
+    DT_TRY_DONE(
+        dt_format_write_text(&right, &k.problem, format_of(source), DT_MARKS_NONE, k.phrasing));
     const char *rest = right.bytes + right.prompt_length;
     const dt_slip slip = dt_slip_find(answer->produced, rest);
     dt_tally_add(tally, &k.problem, false, false, &slip);
@@ -221,7 +208,7 @@ static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *ty
     if (!k.in_words) DT_TRY(dt_problem_parse(&k.problem, typed));
     const dt_status status = dt_problem_in_domain(&k.problem, &source->config);
     if (status != DT_OK) DT_LINE_RAISE(status, typed, 0, "%s", dt_error_text());
-    DT_TRY(write_marked(prompt, &k, &source->config));
+    DT_TRY(write_known(prompt, &k, &source->config));
     prompt->length = prompt->prompt_length;
     prompt->bytes[prompt->length] = '\0';
     return DT_OK;
