@@ -11,6 +11,9 @@
  * 10^13. */
 enum { ATTEMPTS = 4096, EXACT_ONE_IN = 8, FEW = 4 };
 
+/* Digits that are drawn at once: 64 bits hold them. */
+enum { PART = 18 };
+
 /* What one word of random bits decides: two for whether a gets zeros, one for each place behind its
  * first; the same for b; one for each place where b may be like a; the highest for near b. */
 enum { ZEROS_A = 0, ZEROS_B = 2 + FEW - 1, ALIKE = 2 * ZEROS_B };
@@ -45,7 +48,7 @@ static uint64_t power_of_ten(size_t n) {
     return power;
 }
 
-/* A number of exactly so many digits, at most 18, evenly; of one digit: from `least`. */
+/* A number of exactly so many digits, at most PART, evenly; of one digit: from `least`. */
 static uint64_t draw_digits(const uint32_t word[2], size_t digits, uint64_t least) {
     if (digits > 1) least = power_of_ten(digits - 1);
     return least + dt_random_below(word, power_of_ten(digits) - least);
@@ -86,11 +89,10 @@ static uint64_t with_zeros(uint64_t number, size_t digits, uint32_t bits) {
     return bits & 3 ? number : with_digits_of(number, 0, digits - 1, bits >> 2);
 }
 
-/* A longer number in parts of 18 digits, which 64 bits hold; the first part has the rest of its
- * digits. */
+/* A longer number in parts; the first has the rest of its digits. */
 static dt_number draw_long(const origin *from, const uint32_t word[2], size_t digits,
                            uint32_t which) {
-    enum { PART = 18, FIRST_BLOCK = 2 * ATTEMPTS + 1 };
+    enum { FIRST_BLOCK = 2 * ATTEMPTS + 1 };
     const uint64_t unit = power_of_ten(PART);
     dt_number number = dt_number_of(draw_digits(word, (digits - 1) % PART + 1, 1));
     for (uint32_t part = 0; part < (digits - 1) / PART; part++) {
@@ -110,7 +112,7 @@ static dt_number draw_operand(const origin *from, uint32_t length_word, const ui
     const size_t digits = draw_length(length_word, from_to, divisor);
     if (from_to.most <= FEW)
         return dt_number_of(with_zeros(draw_digits(word, digits, divisor), digits, bits));
-    if (digits <= 18) return dt_number_of(draw_digits(word, digits, divisor));
+    if (digits <= PART) return dt_number_of(draw_digits(word, digits, divisor));
     return draw_long(from, word, digits, which);
 }
 
