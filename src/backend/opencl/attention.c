@@ -9,7 +9,6 @@ typedef struct {
     size_t tiles;  /* of the longest problem; groups past the end of a shorter one return at once */
     size_t square; /* floats of scores between two tiles */
     size_t tile;   /* floats of one tile */
-    float scale;
 } tiling;
 
 /* The largest tiles for which `tiles` tiles and `squares` squares of scores fit a work-group's
@@ -22,11 +21,8 @@ static dt_status cut(tiling *t, const opencl_backend *ocl, const dt_packed *batc
         longest = dt_max_size(longest, (size_t)(batch->host_offset[b + 1] - batch->host_offset[b]));
     }
     for (size_t R = 16; R > 0; R /= 2) {
-        *t = (tiling){.rows = R,
-                      .tiles = (longest + R - 1) / R,
-                      .square = R * R,
-                      .tile = R * (D + 1),
-                      .scale = 1.0f / sqrtf((float)D)};
+        *t = (tiling){
+            .rows = R, .tiles = (longest + R - 1) / R, .square = R * R, .tile = R * (D + 1)};
         const size_t floats = tiles * t->tile + squares * t->square + 3 * R;
         if (floats * sizeof(float) <= ocl->local_memory) return DT_OK;
     }
@@ -42,14 +38,17 @@ static dt_status run(launch *l, const tiling *t, const dt_packed *batch, size_t 
 
 /* The last arguments of the three kernels. */
 static void add_shape(launch *l, const tiling *t, const dt_packed *batch, size_t C, size_t H,
-                      size_t tiles, size_t squares) {
+                      float scale, size_t tiles, size_t squares) {
     launch_ids(l, batch->offset);
     launch_uint(l, C);
     launch_uint(l, H);
     launch_uint(l, t->rows);
-    launch_float(l, t->scale);
+    launch_float(l, scale);
     launch_local(l, tiles * t->tile + squares * t->square + 3 * t->rows);
 }
+
+/* With which the backward pass is computed. */
+static float trained_scale(size_t C, size_t H) { return 1.0f / sqrtf((float)(C / H)); }
 
 dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                    const dt_packed *batch, size_t C, size_t H, float scale) {
@@ -60,8 +59,7 @@ dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor l
     launch_tensor(&l, y);
     launch_tensor(&l, lse);
     launch_tensor(&l, qkv);
-    t.scale = scale;
-    add_shape(&l, &t, batch, C, H, TILES, SQUARES);
+    add_shape(&l, &t, batch, C, H, scale, TILES, SQUARES);
     return run(&l, &t, batch, H);
 }
 
@@ -78,7 +76,7 @@ static dt_status backward_q(dt_backend *backend, dt_tensor d_qkv, dt_tensor delt
     launch_tensor(&l, y);
     launch_tensor(&l, lse);
     launch_tensor(&l, qkv);
-    add_shape(&l, &t, batch, C, H, TILES, SQUARES);
+    add_shape(&l, &t, batch, C, H, trained_scale(C, H), TILES, SQUARES);
     return run(&l, &t, batch, H);
 }
 
@@ -94,7 +92,7 @@ static dt_status backward_kv(dt_backend *backend, dt_tensor d_qkv, dt_tensor del
     launch_tensor(&l, d_y);
     launch_tensor(&l, lse);
     launch_tensor(&l, qkv);
-    add_shape(&l, &t, batch, C, H, TILES, SQUARES);
+    add_shape(&l, &t, batch, C, H, trained_scale(C, H), TILES, SQUARES);
     return run(&l, &t, batch, H);
 }
 
