@@ -1,5 +1,6 @@
 """Reads `dtrain data --json` with an independent reader: every text asks its problem and ends with its answer, and no
-held-out problem, with its operands in any order, is trained on.
+held-out problem, with its operands in any order, is trained on. With start marks there is one before each number, and nowhere
+else.
 
 Usage: formats.py DTRAIN COUNT FORMAT...
 """
@@ -76,15 +77,36 @@ def key(a, operation, b):
     return (operation, min(a, b), max(a, b)) if operation in "+*" else (operation, a, b)
 
 
-def check(program, format, split, count):
-    """The problems of a split, ignoring the order of commuting operands."""
-    out = subprocess.run([program, "data", "--format", format, "--split", split, "--count", str(count), "--json", "--ops",
-                          "+-*/"], capture_output=True, check=True).stdout
-    problems, wordings = set(), set()
+def unmark(text, working):
+    """The text without its marks. In a working letters are digits that carry, or carries between the digits of a product."""
+    number = r"[0-9j-qst](?:[0-9j-qst]|[a-i][K-T]?)*" if working else r"\d+"
+    plain = text.replace("^", "")
+    assert re.sub(number, r"^\g<0>", plain) == text, text
+    return plain
+
+
+def unmark_produced(text, format):
+    working, equals, answer = text.rpartition("=") if format in ("scratchpad", "chat") else ("", "", text)
+    return unmark(working, True) + equals + unmark(answer, False)
+
+
+def rows(program, format, split, count, ops, *options):
+    """Problem, question and what is produced, without marks, of each text."""
+    out = subprocess.run([program, "data", "--format", format, "--split", split, "--count", str(count), "--json", "--ops", ops,
+                          *options], capture_output=True, check=True).stdout
     for line in out.splitlines():
         row = json.loads(line)
         text = row["text"].encode()
         question, produced = text[:row["given"]].decode(), text[row["given"]:].decode()
+        if "start" in options:
+            question, produced = unmark(question, False), unmark_produced(produced, format)
+        yield row, question, produced
+
+
+def check(program, format, split, count, ops, *options):
+    """The problems of a split, ignoring the order of commuting operands."""
+    problems, wordings = set(), set()
+    for row, question, produced in rows(program, format, split, count, ops, *options):
         a, operation, b = read_question(question, format)
         assert (a, operation, b) == (row["a"], row["op"], row["b"]), row
         assert read_answer(produced, a, operation, b, format) == right_answer(a, operation, b), row
@@ -94,15 +116,25 @@ def check(program, format, split, count):
             wordings.add(re.sub(r"\d+", "#", question))
         assert len(row["tokens"]) == len(row["text"]), row
         problems.add(key(a, operation, b))
-    assert format != "chat" or len(wordings) == len(QUESTIONS), wordings
+    assert format != "chat" or len(wordings) == sum(operation in ops for _, operation in QUESTIONS), wordings
     return problems
+
+
+def check_long(program, format, count):
+    """Numbers as long as they may be, with start marks and without."""
+    for ops, digits, *options in (("+-", 200, "--digits", "200"), ("*", 24, "--digits", "24"),
+                                  ("/", 18, "--dividend-digits", "18", "--divisor-digits", "18")):
+        for marks in ("none", "start"):
+            problems = check(program, format, "train", count, ops, *options, "--marks", marks)
+            assert max(len(str(n)) for problem in problems for n in problem[1:]) == digits
 
 
 program, count, formats = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 for format in formats:
-    train = check(program, format, "train", count)
-    held_out = {split: check(program, format, split, count // 10) for split in ("validation", "test")}
+    train = check(program, format, "train", count, "+-*/")
+    held_out = {split: check(program, format, split, count // 10, "+-*/") for split in ("validation", "test")}
     for split, problems in held_out.items():
         assert not problems & train, (split, min(problems & train))
     assert not held_out["validation"] & held_out["test"]
+    check_long(program, format, count // 20)
     print(format, "-", count, "problems are right;", len(train), "different ones, none of them held out")

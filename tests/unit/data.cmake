@@ -1,4 +1,5 @@
 # src/data
+dt_unit_test(number SOURCES test_number.c LINK dt_sources dt_data dt_core)
 dt_unit_test(analysis SOURCES test_analysis.c LINK dt_sources dt_data dt_core)
 dt_unit_test(problem SOURCES test_problem.c LINK dt_sources dt_data dt_core)
 dt_unit_test(format SOURCES test_format.c written.c LINK dt_sources dt_data dt_core)
