@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkpoint_read.h"
+#include "dtrain/core/digest.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
 #include "finite.h"
@@ -366,6 +367,8 @@ dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_rea
     dt_status status = dt_hdf5_open(&in, path, NULL);
     if (status == DT_OK) status = dt_checkpoint_survey(&in);
     if (status == DT_OK) status = dt_checkpoint_fill(checkpoint, &in, depth);
+    if (status == DT_OK)
+        status = dt_hdf5_value(checkpoint->digest, &in, "/", "digest", DT_TEXT(DT_DIGEST_LENGTH));
     dt_hdf5_close(&in);
     return status;
 }
@@ -375,6 +378,7 @@ void dt_checkpoint_destroy(dt_checkpoint *checkpoint) {
     dt_memory_free(&checkpoint->m);
     dt_memory_free(&checkpoint->v);
     dt_memory_free(&checkpoint->iterate);
+    dt_memory_free(&checkpoint->frozen);
     if (checkpoint->metrics) dt_metrics_clear(checkpoint->metrics);
     dt_memory_free(&checkpoint->metrics);
     dt_tokenizer_destroy(&checkpoint->tokenizer);

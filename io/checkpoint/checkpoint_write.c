@@ -54,8 +54,9 @@ static dt_status write_attribute(void *writer, const dt_schema_attribute *attrib
 static dt_status write_attributes(dt_hdf5_writer *writer, const dt_checkpoint *checkpoint) {
     char created[32];
     dt_utc_now(created, sizeof created);
-    const int64_t version =
-        dt_tokenizer_bpe(checkpoint->tokenizer) ? DT_CHECKPOINT_BPE : DT_CHECKPOINT_PLAIN;
+    const int64_t version = dt_checkpoint_is_adapter(checkpoint)      ? DT_CHECKPOINT_ADAPTER
+                            : dt_tokenizer_bpe(checkpoint->tokenizer) ? DT_CHECKPOINT_BPE
+                                                                      : DT_CHECKPOINT_PLAIN;
     DT_TRY(write_text(writer, "/", "format", DT_CHECKPOINT_FORMAT));
     DT_TRY(dt_hdf5_writer_attribute(writer, "/", "format_version", DT_INT64, &version));
     DT_TRY(write_text(writer, "/", "dtrain_version", DTRAIN_VERSION));

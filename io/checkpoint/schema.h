@@ -7,8 +7,13 @@
 #include "stored.h"
 
 #define DT_CHECKPOINT_FORMAT "dtrain-checkpoint"
-/* Of what every program reads, and of what has a byte-level BPE. */
-enum { DT_CHECKPOINT_PLAIN = 1, DT_CHECKPOINT_BPE = 2, DT_CHECKPOINT_VERSION = DT_CHECKPOINT_BPE };
+/* Of what every program reads, of what has a byte-level BPE, and of adapters. */
+enum {
+    DT_CHECKPOINT_PLAIN = 1,
+    DT_CHECKPOINT_BPE = 2,
+    DT_CHECKPOINT_ADAPTER = 3,
+    DT_CHECKPOINT_VERSION = DT_CHECKPOINT_ADAPTER
+};
 
 /* The groups under /; the file's digest covers these and the attributes of / itself. */
 enum { DT_CHECKPOINT_GROUPS = 6 };

@@ -276,19 +276,6 @@ done:
     return status;
 }
 
-/* What a run keeps beside its model, as it is at its begin. */
-static dt_status complete(dt_checkpoint *c) {
-    const size_t count = c->layout.count;
-    DT_TRY(dt_memory_alloc(&c->m, count, sizeof *c->m, "moments"));
-    DT_TRY(dt_memory_alloc(&c->v, count, sizeof *c->v, "moments"));
-    if (c->config.average > 0) {
-        DT_TRY(dt_memory_alloc(&c->iterate, count, sizeof *c->iterate, "weights"));
-        memcpy(c->iterate, c->weights, count * sizeof *c->iterate);
-    }
-    c->state = (dt_run_state){.best = -1, .best_step = -1};
-    return dt_memory_alloc(&c->metrics, 1, sizeof *c->metrics, "metrics");
-}
-
 /* ---- all of it ---- */
 
 static dt_status find_files(reading *r, char tensors[DT_PATH_MAX], const char *path) {
@@ -329,7 +316,7 @@ static dt_status read_model(dt_checkpoint *c, const reading *r) {
                "%s and %s are of different models", r->config_path, r->settings_path);
     DT_TRY(dt_layout_create(&c->layout, &c->shape));
     DT_TRY(read_weights(c, r));
-    DT_TRY(complete(c));
+    DT_TRY(dt_checkpoint_begin(c));
     return dt_checkpoint_check_vocabulary(c, r->folder);
 }
 

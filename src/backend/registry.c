@@ -64,6 +64,7 @@ static const operation OPERATIONS[] = {
     OPERATION(linear_backward),
     OPERATION(attention_forward),
     OPERATION(attention_backward),
+    OPERATION(add),
     OPERATION(dropout),
     OPERATION(loss),
     OPERATION(attention_decode),

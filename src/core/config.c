@@ -324,7 +324,48 @@ static dt_status check_costs(const dt_config *config) {
     return DT_OK;
 }
 
+static const char *const TARGET[DT_TARGETS] = {"attn_qkv", "attn_out", "mlp_in", "mlp_out"};
+
+const char *dt_target_name(dt_target target) { return TARGET[target]; }
+
+/* The target that `name` (length) begins with; DT_TARGETS: none. */
+static size_t find_target(const char *name, size_t length) {
+    size_t i = 0;
+    while (i < DT_TARGETS && (strlen(TARGET[i]) != length || memcmp(TARGET[i], name, length) != 0))
+        i++;
+    return i;
+}
+
+bool dt_config_adapts(const dt_config *config, dt_target target) {
+    if (config->lora_rank == 0) return false;
+    if (strcmp(config->lora_targets, "all") == 0) return true;
+    for (const char *at = config->lora_targets; *at; at += *at == ',') {
+        const size_t length = strcspn(at, ",");
+        if (find_target(at, length) == (size_t)target) return true;
+        at += length;
+    }
+    return false;
+}
+
+static dt_status check_adapter(const dt_config *config) {
+    DT_REQUIRE(config->lora_rank > 0 || config->lora_dropout == 0, DT_ERR_ARG,
+               "--lora-dropout %g says nothing without --lora-rank; give both or none",
+               config->lora_dropout);
+    if (strcmp(config->lora_targets, "all") == 0) return DT_OK;
+    for (const char *at = config->lora_targets;;) {
+        const size_t length = strcspn(at, ",");
+        DT_REQUIRE(
+            find_target(at, length) < DT_TARGETS, DT_ERR_ARG,
+            "--lora-targets %s: \"%.*s\" is none of attn_qkv, attn_out, mlp_in, mlp_out; give "
+            "some of them with , between, or all",
+            config->lora_targets, (int)length, at);
+        if (!at[length]) return DT_OK;
+        at += length + 1;
+    }
+}
+
 dt_status dt_config_check(const dt_config *config) {
+    DT_TRY(check_adapter(config));
     const long long width = config->width, heads = config->heads;
     DT_REQUIRE(width % heads == 0, DT_ERR_ARG,
                "--width %lld is not a multiple of --heads %lld; the next one is --width %lld",

@@ -45,6 +45,16 @@ void dt_random_normal(float *out, uint64_t n, double deviation, uint64_t seed, u
     }
 }
 
+void dt_random_uniform(float *out, uint64_t n, double bound, uint64_t seed, uint32_t purpose,
+                       uint32_t major) {
+    for (uint64_t i = 0; i < n; i += 4) {
+        uint32_t word[4];
+        dt_random_block(word, seed, purpose, major, i / 4);
+        for (uint64_t j = 0; j < 4 && i + j < n; j++)
+            out[i + j] = (float)(bound * (2.0 * (double)dt_random_unit(word[j]) - 1.0));
+    }
+}
+
 /* One random order of the 4^half_bits values of two halves. Eight rounds: small domains mix slowly.
  */
 static uint64_t feistel(uint64_t value, uint32_t half_bits, uint64_t seed, uint32_t major) {

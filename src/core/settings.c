@@ -163,6 +163,25 @@ static const dt_setting table[] = {
     REAL("dropout", "model", FREE, dropout, 0, 0.95, "0",
          "share of activations dropped in training"),
 
+    WHOLE("lora-rank", "adapter", FIXED, lora_rank, 0, 4096, "0",
+          "train adapters of this rank beside the frozen weights of --init-from; 0: none, all "
+          "weights are trained",
+          .absent = "0"),
+    REAL("lora-alpha", "adapter", FIXED, lora_alpha, 0.001, 1e6, "16",
+         "what adapters add is multiplied by alpha / rank", .absent = "16"),
+    TEXT("lora-targets", "adapter", FIXED, lora_targets, "NAMES", DT_TARGETS_MAX, "all",
+         "which matrices of a layer have adapters: attn_qkv, attn_out, mlp_in and mlp_out, with , "
+         "between them, or all",
+         .absent = "all"),
+    REAL("lora-dropout", "adapter", FREE, lora_dropout, 0, 0.95, "0",
+         "share of the adapters' inputs dropped in training", .absent = "0"),
+    PATH("base", "adapter", FREE, base, "FILE", 0, OUT_MAX, "",
+         "the checkpoint with the frozen weights, seen from the run's folder, as --init-from has "
+         "set it; for a base that has moved",
+         .absent = ""),
+    OPTIONAL("base-digest", "adapter", FIXED, base_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
+             "digest of that checkpoint, as kept in one of the run", .absent = ""),
+
     CHOICE("optimizer", "optimizer", FIXED, optimizer, "NAME", "adamw|muon", "muon",
            "how weights are updated: adamw, or muon for the matrices inside the layers"),
     REAL("lr", "optimizer", FREE, lr, 1e-12, 10, "3e-3", "highest learning rate"),

@@ -59,6 +59,8 @@ static dt_status create_rows(dt_generator *g) {
                                    .mlp_rstd = rstd,
                                    .hidden = hidden};
     g->final = (final_activations){stream, normed, mean, rstd, logits};
+    /* The model's own serve as well: no pass keeps them for a backward pass. */
+    if (s->L) memcpy(g->layer.lowered, g->model->layer[0].lowered, sizeof g->layer.lowered);
     return DT_OK;
 }
 
@@ -98,6 +100,9 @@ dt_status dt_generator_create(dt_generator **out, dt_model *model, size_t proble
     dt_generator *g = NULL;
     dt_status status;
     const dt_model_shape *s = &model->shape;
+    DT_REQUIRE(s->lora.rank == 0 || problems <= model->tokens, DT_ERR_INTERNAL,
+               "%zu texts at once, of a model with adapters that has room for %zu tokens", problems,
+               model->tokens);
     DT_TRY_DONE(dt_memory_alloc(&g, 1, sizeof *g, "the generator"));
     g->model = model;
     g->B = problems;

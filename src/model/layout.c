@@ -8,7 +8,7 @@
 #include "internal.h"
 
 /* Sizes, as the tables below name them. */
-typedef enum { NONE, WIDTH, QKV, MLP, VOCABULARY, POSITIONS, PLACES } size_name;
+typedef enum { NONE, WIDTH, QKV, MLP, VOCABULARY, POSITIONS, PLACES, RANK } size_name;
 
 /* How a parameter is described. */
 typedef struct {
@@ -18,6 +18,8 @@ typedef struct {
     bool residual;           /* its product is added to the residual stream */
     size_t stacked;          /* 0: 1 */
     double initial;
+    bool lowers, lifts; /* of an adapter: the side of its input, or of its output */
+    dt_target target;   /* of an adapter: what it is for */
 } description;
 
 static const description EMBEDDING[EMBEDDINGS] = {
@@ -26,19 +28,31 @@ static const description EMBEDDING[EMBEDDINGS] = {
     [PLACE_EMBED] = {"place_embed", DT_ROLE_EMBEDDING, PLACES, WIDTH},
 };
 
+#define LOWERS(matrix, in, of)                                                                     \
+    { matrix "/lora_a", DT_ROLE_MATRIX, RANK, in, .lowers = true, .target = of }
+#define LIFTS(matrix, out, of)                                                                     \
+    { matrix "/lora_b", DT_ROLE_MATRIX, out, RANK, .lifts = true, .target = of }
 static const description IN_LAYER[LAYER_PARAMETERS] = {
     [ATTN_NORM_SCALE] = {"attn_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
     [ATTN_NORM_BIAS] = {"attn_norm/bias", DT_ROLE_VECTOR, WIDTH},
     [ATTN_QKV_WEIGHT] = {"attn_qkv/weight", DT_ROLE_MATRIX, QKV, WIDTH, .stacked = 3},
     [ATTN_QKV_BIAS] = {"attn_qkv/bias", DT_ROLE_VECTOR, QKV},
+    [ATTN_QKV_A] = LOWERS("attn_qkv", WIDTH, DT_TARGET_ATTN_QKV),
+    [ATTN_QKV_B] = LIFTS("attn_qkv", QKV, DT_TARGET_ATTN_QKV),
     [ATTN_OUT_WEIGHT] = {"attn_out/weight", DT_ROLE_MATRIX, WIDTH, WIDTH, .residual = true},
     [ATTN_OUT_BIAS] = {"attn_out/bias", DT_ROLE_VECTOR, WIDTH},
+    [ATTN_OUT_A] = LOWERS("attn_out", WIDTH, DT_TARGET_ATTN_OUT),
+    [ATTN_OUT_B] = LIFTS("attn_out", WIDTH, DT_TARGET_ATTN_OUT),
     [MLP_NORM_SCALE] = {"mlp_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
     [MLP_NORM_BIAS] = {"mlp_norm/bias", DT_ROLE_VECTOR, WIDTH},
     [MLP_IN_WEIGHT] = {"mlp_in/weight", DT_ROLE_MATRIX, MLP, WIDTH},
     [MLP_IN_BIAS] = {"mlp_in/bias", DT_ROLE_VECTOR, MLP},
+    [MLP_IN_A] = LOWERS("mlp_in", WIDTH, DT_TARGET_MLP_IN),
+    [MLP_IN_B] = LIFTS("mlp_in", MLP, DT_TARGET_MLP_IN),
     [MLP_OUT_WEIGHT] = {"mlp_out/weight", DT_ROLE_MATRIX, WIDTH, MLP, .residual = true},
     [MLP_OUT_BIAS] = {"mlp_out/bias", DT_ROLE_VECTOR, WIDTH},
+    [MLP_OUT_A] = LOWERS("mlp_out", MLP, DT_TARGET_MLP_OUT),
+    [MLP_OUT_B] = LIFTS("mlp_out", WIDTH, DT_TARGET_MLP_OUT),
 };
 
 static const description FINAL[FINAL_PARAMETERS] = {
@@ -81,7 +95,17 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .no_positions = config->positions == DT_POSITIONS_NONE,
         .index_positions = index,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
+        .lora = {.rank = (size_t)config->lora_rank,
+                 .alpha = config->lora_alpha,
+                 .dropout = config->lora_dropout},
     };
+    for (size_t i = 0; i < DT_TARGETS; i++)
+        shape->lora.target[i] = dt_config_adapts(config, (dt_target)i);
+    DT_REQUIRE(
+        shape->lora.rank <= C, DT_ERR_ARG,
+        "--lora-rank %zu is more than the width of the model, %zu, and no adapter of that rank "
+        "is smaller than its matrix; give a rank of 4 to 64",
+        shape->lora.rank, C);
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
     DT_REQUIRE(shape->T > 0 && (index || shape->P > 1), DT_ERR_ARG,
@@ -105,16 +129,19 @@ static size_t size_of(size_name name, const dt_model_shape *shape) {
     case VOCABULARY: return shape->V;
     case POSITIONS: return shape->no_positions ? 1 : shape->T;
     case PLACES: return shape->P;
+    case RANK: return shape->lora.rank;
     case NONE: break;
     }
     return 1;
 }
 
+static bool is_adapter(const description *d) { return d->lowers || d->lifts; }
+
 /* Each layer adds twice to the residual stream. With this factor the variance does not depend on
  * the depth. */
 static double deviation_of(const description *d, const dt_model_shape *shape) {
     const double deviation = 0.02;
-    if (d->role == DT_ROLE_VECTOR) return 0;
+    if (d->role == DT_ROLE_VECTOR || is_adapter(d)) return 0;
     return d->residual ? deviation / sqrt(2.0 * (double)shape->L) : deviation;
 }
 
@@ -123,27 +150,45 @@ static void append(dt_layout *layout, const description *d, const char *before,
     dt_parameter *p = &layout->parameter[layout->parameters++];
     *p = (dt_parameter){
         .role = d->role,
+        .frozen = shape->lora.rank > 0 && !is_adapter(d),
         .rank = d->columns == NONE ? 1 : 2,
         .extent = {size_of(d->rows, shape), size_of(d->columns, shape)},
         .stacked = dt_max_size(1, d->stacked),
         .initial = d->initial,
         .deviation = deviation_of(d, shape),
     };
+    if (d->lowers) p->bound = 1 / sqrt((double)p->extent[1]);
     p->count = p->extent[0] * p->extent[1];
     snprintf(p->name, sizeof p->name, "%s%s", before, d->name);
     layout->weights += p->count;
 }
 
+static bool is_there(const description *d, const dt_model_shape *shape) {
+    return !is_adapter(d) || (shape->lora.rank > 0 && shape->lora.target[d->target]);
+}
+
+size_t layout_number(size_t number[LAYER_PARAMETERS], const dt_model_shape *shape) {
+    size_t count = 0;
+    for (size_t i = 0; i < LAYER_PARAMETERS; i++) {
+        number[i] = count;
+        count += is_there(&IN_LAYER[i], shape);
+    }
+    return count;
+}
+
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape) {
+    size_t number[LAYER_PARAMETERS];
     *layout = (dt_layout){0};
     DT_TRY(dt_memory_alloc(&layout->parameter,
-                           EMBEDDINGS + LAYER_PARAMETERS * shape->L + FINAL_PARAMETERS,
+                           EMBEDDINGS + layout_number(number, shape) * shape->L + FINAL_PARAMETERS,
                            sizeof *layout->parameter, "the parameter table"));
     for (size_t i = 0; i < EMBEDDINGS; i++) append(layout, &EMBEDDING[i], "", shape);
     for (size_t l = 0; l < shape->L; l++) {
         char before[32];
         snprintf(before, sizeof before, "layers/%zu/", l);
-        for (size_t i = 0; i < LAYER_PARAMETERS; i++) append(layout, &IN_LAYER[i], before, shape);
+        for (size_t i = 0; i < LAYER_PARAMETERS; i++) {
+            if (is_there(&IN_LAYER[i], shape)) append(layout, &IN_LAYER[i], before, shape);
+        }
     }
     for (size_t i = 0; i < FINAL_PARAMETERS; i++) append(layout, &FINAL[i], "", shape);
     dt_layout_arrange(layout);
@@ -165,6 +210,26 @@ void dt_layout_arrange(dt_layout *layout) {
     }
 }
 
+/* Whether the other model's parameter has the name and the shape of this one. */
+static bool is_alike(const dt_parameter *p, const dt_parameter *other) {
+    return other && !other->frozen && other->rank == p->rank && other->extent[0] == p->extent[0] &&
+           other->extent[1] == p->extent[1];
+}
+
+dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_layout *base,
+                                const float *weights) {
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *p = &layout->parameter[i];
+        if (!p->frozen) continue;
+        const dt_parameter *from = dt_layout_find(base, p->name);
+        DT_REQUIRE(is_alike(p, from), DT_ERR_DATA,
+                   "the base has no %s of the shape that its adapter needs", p->name);
+        memcpy((char *)frozen + p->frozen_offset, weights + from->offset,
+               p->count * sizeof *weights);
+    }
+    return DT_OK;
+}
+
 void dt_layout_destroy(dt_layout *layout) {
     dt_memory_free(&layout->parameter);
     *layout = (dt_layout){0};
@@ -175,6 +240,19 @@ const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name) {
         if (strcmp(layout->parameter[i].name, name) == 0) return &layout->parameter[i];
     }
     return NULL;
+}
+
+bool dt_layout_find_adapter(const dt_parameter **a, const dt_parameter **b, const dt_layout *layout,
+                            const dt_parameter *matrix) {
+    char name[sizeof matrix->name];
+    const char *end = strrchr(matrix->name, '/');
+    if (!end || matrix->role != DT_ROLE_MATRIX) return false;
+    const int length = (int)(end - matrix->name);
+    snprintf(name, sizeof name, "%.*s/lora_a", length, matrix->name);
+    *a = dt_layout_find(layout, name);
+    snprintf(name, sizeof name, "%.*s/lora_b", length, matrix->name);
+    *b = dt_layout_find(layout, name);
+    return *a && *b && matrix != *a && matrix != *b;
 }
 
 void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,
@@ -188,6 +266,8 @@ void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed,
         float *w = weights + p->offset;
         if (p->deviation > 0) {
             dt_random_normal(w, p->count, p->deviation, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);
+        } else if (p->bound > 0) {
+            dt_random_uniform(w, p->count, p->bound, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);
         } else {
             for (size_t k = 0; k < p->count; k++) w[k] = (float)p->initial;
         }

@@ -41,6 +41,22 @@ static void lay_out_ids(dt_model *model, arena *a) {
     model->no_position = take_ids(a, N);
 }
 
+/* What adapters need. */
+static void lay_out_adapters(dt_model *model, arena *a) {
+    const size_t N = model->tokens, F = model->shape.F, C = model->shape.C;
+    const dt_lora *lora = &model->shape.lora;
+    if (lora->rank == 0) return;
+    for (size_t l = 0; l < model->shape.L; l++) {
+        for (size_t i = 0; i < DT_TARGETS; i++) {
+            if (lora->target[i])
+                model->layer[l].lowered[i] = take_operand(model, a, N * lora->rank);
+        }
+    }
+    model->low = take(a, N * lora->rank);
+    model->added = take(a, N * dt_max_size(F, 3 * C));
+    if (lora->dropout > 0) model->thinned = take_operand(model, a, N * F);
+}
+
 static void lay_out_activations(dt_model *model, arena *a) {
     const size_t N = model->tokens, C = model->shape.C;
     for (size_t l = 0; l < model->shape.L; l++) {
@@ -68,6 +84,7 @@ static void lay_out_activations(dt_model *model, arena *a) {
         .logits = take(a, N * model->shape.V),
     };
     model->branch = take(a, N * C);
+    lay_out_adapters(model, a);
 }
 
 static void lay_out_gradients(dt_model *model, arena *a) {
@@ -103,6 +120,7 @@ dt_status dt_model_create(dt_model **out, dt_backend *backend, const dt_model_sh
     model->problems = problems;
     model->tokens = tokens;
     DT_TRY_DONE(dt_layout_create(&model->layout, shape));
+    model->in_layer = layout_number(model->number, shape);
     DT_TRY_DONE(dt_memory_alloc(&model->layer, shape->L, sizeof *model->layer, "the layer table"));
     if (shape->index_positions)
         DT_TRY_DONE(dt_memory_alloc(&model->index, tokens, sizeof *model->index, "positions"));

@@ -114,6 +114,7 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overri
     dt_status status = dt_run_resolve(path, sizeof path, name);
     if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
     const dt_checkpoint *c = &loaded->checkpoint;
+    if (status == DT_OK) status = dt_base_read(&loaded->checkpoint, path);
     if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
     /* What belongs to the run lies beside it. */
     if (status == DT_OK)
@@ -131,11 +132,20 @@ dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overri
         status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, texts,
                                  texts * c->shape.T);
     }
+    if (status == DT_OK && c->frozen) {
+        status = s->device->op->buffer_attach(&loaded->frozen, s->device, c->frozen,
+                                              c->layout.frozen_bytes, "weights of the base");
+        if (status == DT_OK)
+            status = s->device->op->push(s->device, dt_floats(loaded->frozen, 0),
+                                         c->layout.frozen_bytes / sizeof(float));
+        if (status == DT_OK) dt_model_freeze(loaded->model, &c->layout, loaded->frozen);
+    }
     return status;
 }
 
 void dt_loaded_close(dt_loaded_model *loaded, dt_session *s) {
     dt_model_destroy(&loaded->model);
     if (loaded->weights) s->device->op->buffer_destroy(&loaded->weights, s->device);
+    if (loaded->frozen) s->device->op->buffer_destroy(&loaded->frozen, s->device);
     dt_checkpoint_destroy(&loaded->checkpoint);
 }

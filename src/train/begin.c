@@ -150,7 +150,9 @@ static void mend(dt_trainer *t, const dt_start_plan *plan) {
 
 dt_status dt_begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *checkpoint) {
     const bool leads = dt_comm_rank(t->s->comm) == 0;
-    if (plan->kind == DT_START_NEW) {
+    const bool adapts = t->frozen_window && plan->kind == DT_START_FROM_WEIGHTS;
+    DT_TRY(dt_trainer_load_frozen(t, leads ? checkpoint : NULL));
+    if (plan->kind == DT_START_NEW || adapts) {
         DT_TRY(dt_trainer_initialise(t));
     } else {
         DT_TRY(dt_trainer_load(t, leads ? checkpoint : NULL, plan->kind == DT_START_FROM_WEIGHTS));

@@ -27,7 +27,8 @@ size_t dt_footprint_tokens(const dt_config *config, const dt_model_shape *shape)
 static double packed_bytes(const dt_config *config, const dt_model_shape *shape,
                            const dt_layout *layout) {
     if (config->backend == DT_BACKEND_BLAS || shape->C >= OWN_KERNELS_BELOW) return 0;
-    return 2 * (shape->bfloat16 ? 2.0 : 4.0) * (double)layout->count;
+    return 2 * (shape->bfloat16 ? 2.0 : 4.0) *
+           ((double)layout->count + (double)layout->frozen_bytes / sizeof(float));
 }
 
 dt_footprint dt_footprint_of(const dt_config *config, const dt_model_shape *shape,
@@ -38,7 +39,7 @@ dt_footprint dt_footprint_of(const dt_config *config, const dt_model_shape *shap
     const double slots = 1 + floor(log2(fmax(1, shards))); /* partial sums stored at once */
     const size_t texts = dt_max_size(dt_footprint_texts(config), DT_EVAL_CHUNK);
     return (dt_footprint){
-        .state = block * blocks,
+        .state = block * blocks + (double)layout->frozen_bytes,
         .gradients = block * slots,
         .activations = (double)dt_model_bytes(shape, texts, dt_footprint_tokens(config, shape)),
         .packed = packed_bytes(config, shape, layout),

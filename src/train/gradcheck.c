@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/core/random.h"
 #include "dtrain/train/evaluate.h"
 #include "dtrain/train/gradcheck.h"
 #include "dtrain/train/trainer.h"
@@ -59,6 +60,17 @@ done:
     return status;
 }
 
+/* Adapters begin with b = 0, which hides the gradient of a. */
+static dt_status fill_zeros(dt_session *s, const dt_layout *layout, dt_buffer *device_weights,
+                            float *weights) {
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *p = &layout->parameter[i];
+        if (p->frozen || p->role != DT_ROLE_MATRIX || p->deviation > 0 || p->bound > 0) continue;
+        dt_random_normal(weights + p->offset, p->count, 0.02, 1, DT_RANDOM_TEST, (uint32_t)i);
+    }
+    return s->device->op->push(s->device, dt_floats(device_weights, 0), layout->count);
+}
+
 static dt_status check_all(const subject *on, const float *gradient) {
     const dt_layout *layout = dt_model_layout(on->model);
     const double tolerance = 0.02;
@@ -104,6 +116,7 @@ dt_status dt_gradients_check(dt_session *s, dt_model *model, dt_buffer *device_w
     DT_TRY_DONE(
         device->op->buffer_create(&gradient, device, layout->count * sizeof(float), "gradients"));
     DT_TRY_DONE(dt_memory_alloc(&host, layout->count, sizeof *host, "gradients"));
+    DT_TRY_DONE(fill_zeros(s, layout, device_weights, weights));
     DT_TRY_DONE(dt_model_backward(model, &score, gradient, &batch, NULL));
     DT_TRY_DONE(device->op->download(device, host, dt_floats(gradient, 0), layout->count));
     const subject on = {s, model, device_weights, weights, &batch};

@@ -563,6 +563,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     t.watchdog = watchdog;
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     if (request->check_gradients) {
+        DT_TRY_DONE(dt_trainer_load_frozen(&t, leads ? &checkpoint : NULL));
         DT_TRY_DONE(dt_trainer_initialise(&t));
         /* Only one rank checks, since all ranks share the weights that it changes. */
         if (leads) {

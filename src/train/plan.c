@@ -29,6 +29,10 @@ static dt_status compare_settings(char *changed, size_t size, const dt_config *b
 static dt_status plan_from_weights(dt_start_plan *plan, const dt_checkpoint *checkpoint,
                                    const dt_start_request *request) {
     DT_TRY(dt_checkpoint_check_vocabulary(checkpoint, plan->path));
+    DT_REQUIRE(!dt_checkpoint_is_adapter(checkpoint), DT_ERR_ARG,
+               "%s is an adapter, without the weights of its base; make one model of both first: "
+               "dtrain merge %s --out MODEL",
+               plan->path, plan->path);
     dt_config next;
     dt_config_defaults(&next);
     for (size_t i = 0; i < dt_setting_count(); i++) {
@@ -55,9 +59,13 @@ static dt_status plan_from_weights(dt_start_plan *plan, const dt_checkpoint *che
                    plan->path, setting->name, c.was, setting->name, c.is);
     }
     memcpy(next.out, plan->config.out, sizeof next.out);
+    /* A digest is that of the base which the settings name. */
+    if (request->init_from) memset(next.base_digest, 0, sizeof next.base_digest);
+    if (next.lora_rank > 0) DT_TRY(dt_base_name(&next, checkpoint, plan->path));
     plan->config = next;
     plan->kind = DT_START_FROM_WEIGHTS;
-    snprintf(plan->changed, sizeof plan->changed, "weights from %.150s, step %lld", plan->path,
+    snprintf(plan->changed, sizeof plan->changed, "%s %.150s, step %lld",
+             next.lora_rank > 0 ? "adapters for" : "weights from", plan->path,
              (long long)checkpoint->state.step);
     return DT_OK;
 }
@@ -199,6 +207,10 @@ dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoin
         DT_TRY(plan_resume(plan, checkpoint, request));
     } else {
         if (found == DT_FOUND_WEIGHTS) DT_TRY(plan_from_weights(plan, checkpoint, request));
+        DT_REQUIRE(plan->config.lora_rank == 0 || found == DT_FOUND_WEIGHTS, DT_ERR_ARG,
+                   "--lora-rank %lld trains adapters beside the weights of another model; add "
+                   "--init-from RUN",
+                   (long long)plan->config.lora_rank);
         DT_TRY(dt_source_settle(&plan->config,
                                 found == DT_FOUND_WEIGHTS ? checkpoint->tokenizer : NULL));
         DT_TRY(settle_shape(&plan->config));

@@ -95,6 +95,7 @@ static dt_status prepare(replay_plan *plan, dt_checkpoint *from, dt_checkpoint *
                          const dt_overrides *given, size_t ranks) {
     DT_TRY(dt_checkpoint_read(from, plan->from, DT_READ_ALL));
     DT_TRY(dt_checkpoint_read(to, plan->to, DT_READ_ALL));
+    DT_TRY(dt_base_read(from, plan->from));
     DT_TRY(dt_checkpoint_check_vocabulary(from, plan->from));
     DT_TRY(compare_files(plan, from, to));
     plan->before = from->config;
@@ -385,6 +386,7 @@ static dt_status replay(dt_trainer *t, const replay_plan *plan, dt_checkpoint *f
                         const dt_checkpoint *to, bool json) {
     dt_comm *comm = t->s->comm;
     const bool leads = dt_comm_rank(comm) == 0;
+    DT_TRY(dt_trainer_load_frozen(t, leads ? from : NULL));
     DT_TRY(dt_trainer_load(t, leads ? from : NULL, false));
     dt_checkpoint_destroy(from);
     DT_TRY(walk(t, plan, to));

@@ -7,6 +7,7 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/core/path.h"
 #include "dtrain/core/work.h"
 #include "dtrain/run/newest.h"
 #include "dtrain/run/signals.h"
@@ -72,9 +73,16 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
     DT_TRY(dt_plan_begin(plan, request));
     DT_TRY(find_checkpoint(plan, checkpoint, request, &found));
     if (request->check_gradients) plan->config.out[0] = '\0'; /* nothing is kept */
-    const bool weights = !found && request->init_from;
+    char base[DT_PATH_MAX];
+    const char *from = request->init_from;
+    /* A file of settings, such as that of another run, may name the base of adapters. */
+    if (!from && plan->config.base[0]) {
+        DT_TRY(dt_path_from(base, sizeof base, plan->config.out, plan->config.base));
+        from = base;
+    }
+    const bool weights = !found && from;
     if (weights) {
-        DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, request->init_from));
+        DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, from));
         DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
     }
     DT_TRY(dt_plan_decide(plan,
@@ -83,7 +91,8 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
                                     : DT_FOUND_NOTHING,
                           checkpoint, request, ranks));
     if (found) checkpoint->state = plan->state;
-    return DT_OK;
+    const bool goes_on = plan->kind == DT_START_RESUME || request->check_gradients;
+    return found && goes_on ? dt_base_read(checkpoint, plan->path) : DT_OK;
 }
 
 static void warn_of_links(const dt_start_plan *plan) {

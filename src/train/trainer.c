@@ -19,6 +19,9 @@ static dt_status open_windows(dt_trainer *t) {
         DT_TRY(dt_window_create(&t->average_window, comm, bytes, "averaged weights"));
         t->average_memory = dt_window_memory(t->average_window);
     }
+    if (t->layout.frozen_bytes > 0)
+        DT_TRY(dt_window_create(&t->frozen_window, comm, t->layout.frozen_bytes,
+                                "weights of the base"));
     DT_TRY(dt_window_create(&t->m_window, comm, bytes, "first moments"));
     DT_TRY(dt_window_create(&t->v_window, comm, bytes, "second moments"));
     DT_TRY(dt_window_create(&t->blocks_window, comm, blocks * sizeof(double), "norms of blocks"));
@@ -53,6 +56,10 @@ static dt_status attach(dt_trainer *t) {
     DT_TRY(host->op->buffer_attach(&t->v, host, t->v_memory, bytes, "second moments"));
     DT_TRY(
         device->op->buffer_attach(&t->device_weights, device, t->weights_memory, bytes, "weights"));
+    if (t->frozen_window)
+        DT_TRY(device->op->buffer_attach(&t->device_frozen, device,
+                                         dt_window_memory(t->frozen_window), t->layout.frozen_bytes,
+                                         "weights of the base"));
     if (t->average_memory) {
         DT_TRY(host->op->buffer_attach(&t->average, host, t->average_memory, bytes,
                                        "averaged weights"));
@@ -68,9 +75,11 @@ static dt_status attach(dt_trainer *t) {
 }
 
 static dt_status create_model(dt_trainer *t) {
-    return dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
+    DT_TRY(dt_model_create(&t->model, t->s->device, &t->shape, t->device_weights,
                            dt_max_size(dt_footprint_texts(&t->config), DT_EVAL_CHUNK),
-                           dt_footprint_tokens(&t->config, &t->shape));
+                           dt_footprint_tokens(&t->config, &t->shape)));
+    if (t->device_frozen) dt_model_freeze(t->model, &t->layout, t->device_frozen);
+    return DT_OK;
 }
 
 /* The part that needs no other rank. */
@@ -149,6 +158,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     }
     dt_memory_free(&t->slot);
     if (t->device_weights) device->op->buffer_destroy(&t->device_weights, device);
+    if (t->device_frozen) device->op->buffer_destroy(&t->device_frozen, device);
     if (t->device_average) device->op->buffer_destroy(&t->device_average, device);
     dt_buffer **const own[] = {&t->weights, &t->average, &t->m, &t->v};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
@@ -160,6 +170,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_window_destroy(&t->blocks_window);
     dt_window_destroy(&t->v_window);
     dt_window_destroy(&t->m_window);
+    dt_window_destroy(&t->frozen_window);
     dt_window_destroy(&t->average_window);
     dt_window_destroy(&t->weights_window);
     dt_source_close(&t->source);
@@ -176,8 +187,31 @@ dt_source dt_trainer_source(const dt_trainer *t) { return dt_source_with(&t->sou
 static dt_status publish(dt_trainer *t) {
     dt_backend *device = t->s->device;
     DT_TRY(dt_comm_barrier(t->s->comm));
-    return dt_comm_agree(
-        t->s->comm, device->op->push(device, dt_floats(t->device_weights, 0), t->layout.count));
+    dt_status status = device->op->push(device, dt_floats(t->device_weights, 0), t->layout.count);
+    if (status == DT_OK && t->device_frozen)
+        status = device->op->push(device, dt_floats(t->device_frozen, 0),
+                                  t->layout.frozen_bytes / sizeof(float));
+    return dt_comm_agree(t->s->comm, status);
+}
+
+/* A checkpoint of rank 0, or NULL. */
+static dt_status take_frozen(dt_trainer *t, const dt_checkpoint *from) {
+    void *frozen = dt_window_memory(t->frozen_window);
+    if (!from) return DT_OK;
+    if (!from->frozen)
+        return dt_layout_fill_frozen(frozen, &t->layout, &from->layout, from->weights);
+    DT_REQUIRE(from->layout.frozen_bytes == t->layout.frozen_bytes, DT_ERR_INTERNAL,
+               "a base of %zu bytes for a model that needs %zu", from->layout.frozen_bytes,
+               t->layout.frozen_bytes);
+    memcpy(frozen, from->frozen, t->layout.frozen_bytes);
+    return DT_OK;
+}
+
+dt_status dt_trainer_load_frozen(dt_trainer *t, const dt_checkpoint *checkpoint) {
+    if (!t->frozen_window) return DT_OK;
+    DT_TRY(dt_comm_agree(t->s->comm, take_frozen(t, checkpoint)));
+    return dt_comm_broadcast_nodes(t->s->comm, dt_window_memory(t->frozen_window),
+                                   t->layout.frozen_bytes);
 }
 
 dt_status dt_trainer_initialise(dt_trainer *t) {

@@ -205,8 +205,14 @@ static void linear_forward_check(dt_backend *backend, const linear_shape *s,
     reference_linear_forward(y.host, slope.host, x.host, weight.host, bias.host, N, in, out,
                              activation);
     for (size_t i = 0; i < N * out; i++) {
-        y.host[i] += before[i];
-        if (activation == DT_GELU) slope.host[i] = reference_gelu_derivative(slope.host[i]);
+        if (activation == DT_GELU) {
+            /* the slope holds what goes into the activation */
+            const double z = slope.host[i] + (residual.host ? before[i] : 0);
+            y.host[i] = reference_gelu(z);
+            slope.host[i] = reference_gelu_derivative(z);
+        } else {
+            y.host[i] += before[i];
+        }
     }
     expect_device(what, &y, &slope, &x, &weight, &bias, &residual, NULL);
     if (activation == DT_GELU) {
@@ -214,7 +220,7 @@ static void linear_forward_check(dt_backend *backend, const linear_shape *s,
         device_tensor alone = device_blank("y without slope", backend, N * out);
         memcpy(alone.host, y.host, N * out * sizeof *alone.host);
         expect_ok(backend->op->linear_forward(backend, alone.at, DT_NO_TENSOR, x.at, weight.at,
-                                              bias.at, DT_NO_TENSOR, N, in, out, activation));
+                                              bias.at, residual.at, N, in, out, activation));
         expect_device(what, &alone, NULL);
         device_destroy(&alone, NULL);
     }
@@ -226,6 +232,7 @@ static void linear_forward_agrees(void **state) {
     for (size_t i = 0; i < LENGTH(LINEAR); i++) {
         for (int bias = 0; bias < 2; bias++) {
             linear_forward_check(*state, &LINEAR[i], DT_GELU, bias, NO_RESIDUAL, 1);
+            linear_forward_check(*state, &LINEAR[i], DT_GELU, bias, OWN_RESIDUAL, 1);
             for (int residual = NO_RESIDUAL; residual <= RESIDUAL_IS_Y; residual++) {
                 linear_forward_check(*state, &LINEAR[i], DT_IDENTITY, bias, residual, 1);
             }
@@ -359,6 +366,24 @@ static void gelu_is_the_tanh_one(void **state) {
     free(value);
     free(d_z);
     device_destroy(&x, &weight, &y, &slope, &d_y, &d_weight, NULL);
+}
+
+static void add_agrees(void **state) {
+    dt_backend *backend = *state;
+    const size_t N = 1037;
+    fixture_random random = {N};
+    device_tensor x = device_random("x", backend, N, 0, 1, &random);
+    device_tensor residual = device_random("residual", backend, N, 0, 1, &random);
+    device_tensor y = device_blank("y", backend, N), scaled = device_blank("scaled", backend, N);
+    expect_ok(backend->op->add(backend, y.at, x.at, residual.at, N, -1.5f));
+    expect_ok(backend->op->add(backend, scaled.at, x.at, DT_NO_TENSOR, N, 0.3f));
+    expect_ok(backend->op->add(backend, scaled.at, scaled.at, scaled.at, N, 2));
+    for (size_t i = 0; i < N; i++) {
+        y.host[i] = residual.host[i] - 1.5 * x.host[i];
+        scaled.host[i] = 3 * 0.3 * x.host[i];
+    }
+    expect_device("add", &y, &scaled, &x, &residual, NULL);
+    device_destroy(&x, &residual, &y, &scaled, NULL);
 }
 
 /* For large inputs GELU is the identity or zero, and its slope one or zero: never infinity or NaN.
@@ -585,6 +610,7 @@ int main(void) {
         cmocka_unit_test(norm_keeps_small_differences),
         cmocka_unit_test(norm_of_constant_rows_is_the_bias),
         cmocka_unit_test(linear_forward_agrees),
+        cmocka_unit_test(add_agrees),
         cmocka_unit_test(linear_backward_agrees),
         cmocka_unit_test(pushed_weights_count_from_then_on),
         cmocka_unit_test(gelu_is_the_tanh_one),

@@ -316,6 +316,12 @@ static void fill_unusual(dt_config *config) {
         {"least-digits", "2"},
         {"marks", "start"},
         {"sharpness", "1.5"},
+        {"lora-rank", "8"},
+        {"lora-alpha", "2.5"},
+        {"lora-targets", "mlp_out,attn_qkv"},
+        {"lora-dropout", "0.125"},
+        {"base", "../base/best.h5"},
+        {"base-digest", "0123456789abcdef0123456789abcdef"},
         {"sharpen", "validation"},
         {"eval-dividend-digits", "8"},
         {"eval-divisor-digits", "1"},
@@ -336,6 +342,32 @@ static void fill_unusual(dt_config *config) {
     dt_config_defaults(config);
     for (size_t i = 0; i < sizeof value / sizeof *value; i++) {
         assert_int_equal(set(config, value[i][0], value[i][1]), DT_OK);
+    }
+}
+
+static void targets_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool target[DT_TARGETS];
+    } GOOD[] = {{"all", {true, true, true, true}},
+                {"attn_out", {false, true, false, false}},
+                {"mlp_out,attn_qkv", {true, false, false, true}}};
+    static const char *const BAD[] = {"attn", "all,mlp_in", "mlp_in,", ",mlp_in", "mlp_in, mlp_out"};
+    dt_config config;
+    dt_config_defaults(&config);
+    assert_false(dt_config_adapts(&config, DT_TARGET_MLP_IN));
+    config.lora_rank = 2;
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
+        assert_int_equal(set(&config, "lora-targets", GOOD[i].text), DT_OK);
+        assert_int_equal(dt_config_check(&config), DT_OK);
+        for (size_t t = 0; t < DT_TARGETS; t++)
+            assert_int_equal(dt_config_adapts(&config, (dt_target)t), GOOD[i].target[t]);
+    }
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        assert_int_equal(set(&config, "lora-targets", BAD[i]), DT_OK);
+        assert_int_equal(dt_config_check(&config), DT_ERR_ARG);
+        assert_non_null(strstr(dt_error_text(), "attn_qkv, attn_out, mlp_in, mlp_out"));
     }
 }
 
@@ -565,6 +597,7 @@ int main(void) {
         cmocka_unit_test(durations_are_read),
         cmocka_unit_test(nearest_names_are_guessed),
         cmocka_unit_test(unusual_is_unusual),
+        cmocka_unit_test(targets_are_named),
         cmocka_unit_test(text_gives_back_the_same_bits),
         cmocka_unit_test(a_cadence_has_a_longest_time),
         cmocka_unit_test(the_longest_folder_fits_a_line),

@@ -156,17 +156,18 @@ typedef struct {
                                dt_tensor d_bias, dt_tensor d_y, dt_tensor x, dt_tensor mean,
                                dt_tensor rstd, dt_tensor scale, size_t N, size_t C);
 
-    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out)). If x is bfloat16, the
-     * weights are rounded to bfloat16, sums are float32, the slope is bfloat16, and y may be (with
-     * DT_GELU it must be). With DT_GELU, slope (N,out) keeps the activation's derivative
-     * (slope.buffer NULL: not wanted); with DT_IDENTITY residual (N,out) is added (it may be y
-     * itself). bias.buffer, residual.buffer NULL: none. */
+    /* -- linear -- y (N,out) = act(x (N,in) weight^T (out,in) + bias (out) + residual). If x is
+     * bfloat16, the weights are rounded to bfloat16, sums are float32, the slope is bfloat16, and y
+     * may be (with DT_GELU it must be). residual (N,out) is added before the activation; with
+     * DT_IDENTITY it may be y itself. With DT_GELU, slope (N,out) keeps the activation's derivative
+     * (slope.buffer NULL: not wanted). bias.buffer, residual.buffer NULL: none. */
     dt_status (*linear_forward)(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                                 dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                 size_t in, size_t out, dt_activation activation);
     /* If x is bfloat16, d_y is rounded to bfloat16 for the products; d_x and d_y may be bfloat16.
-     * d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, d_y
-     * is overwritten by the gradient of what went into the activation. */
+     * d_weight += …, d_bias += …; d_x is replaced (d_x.buffer NULL: not wanted). With DT_GELU, a
+     * float32 d_y is overwritten by the gradient of what went into the activation; a bfloat16 one
+     * stays as it is. */
     dt_status (*linear_backward)(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
                                  dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                                  dt_tensor weight, size_t N, size_t in, size_t out,
@@ -183,8 +184,13 @@ typedef struct {
                                     dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                     const dt_packed *batch, size_t C, size_t H);
 
+    /* -- sums -- y (count) = factor * x + residual. Here and in dropout, each of them may be
+     * bfloat16; residual.buffer NULL: none; y may be x or residual. */
+    dt_status (*add)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                     size_t count, float factor);
+
     /* -- dropout -- y (N,C) = residual + x * kept / (1 - p). Forward and backward keep the same
-     * elements. residual.buffer NULL: none; y may be x or residual */
+     * elements. */
     dt_status (*dropout)(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                          const dt_packed *batch, size_t C, const dt_dropout *dropout);
 

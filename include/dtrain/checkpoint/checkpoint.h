@@ -30,7 +30,11 @@ typedef struct {
        others are NULL. */
     float *weights; /* the model */
     float *m, *v;
-    float *iterate; /* where weights are averages: those that training continues with; else NULL */
+    /* What adapters leave frozen: (layout.frozen_bytes), which dt_base_read has read from the base;
+       NULL: not yet, or nothing is. */
+    void *frozen;
+    char digest[33]; /* of the file that was read */
+    float *iterate;  /* where weights are averages: those that training continues with; else NULL */
     dt_metrics *metrics;
     dt_run_state state;
 } dt_checkpoint;
@@ -70,6 +74,33 @@ typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
  */
 dt_status dt_checkpoint_read(dt_checkpoint *checkpoint, const char *path, dt_read_depth depth);
 void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
+
+/* Whether an adapter's weights alone are in the file: the others are in its base. */
+bool dt_checkpoint_is_adapter(const dt_checkpoint *checkpoint);
+
+/**
+ * Read the base of an adapter, and keep its weights as `frozen`; does nothing for other
+ * checkpoints.
+ *
+ * @param path  of the adapter's file; the base is looked for where that says, as base.h5 in the
+ *   same folder, and by its own name there and in the folder above
+ * @return DT_ERR_NO_INPUT: there is no base; DT_ERR_DATA: it is another one, by its digest
+ */
+dt_status dt_base_read(dt_checkpoint *checkpoint, const char *path);
+
+/* Where the base is. The file there may still be another one. Errors as above. */
+dt_status dt_base_find(char *base, size_t size, const dt_config *config, const char *path);
+
+/* Let a run begin with adapters for this checkpoint: sets `base` and `base_digest`.
+ * DT_ERR_ARG: the checkpoint is an adapter itself. */
+dt_status dt_base_name(dt_config *config, const dt_checkpoint *base, const char *path);
+
+/* Turn an adapter whose base was read into an ordinary model with W + alpha / rank b a; its moments
+ * are those of the adapter's run no more. DT_ERR_DATA: a sum is not finite. */
+dt_status dt_base_merge(dt_checkpoint *checkpoint);
+
+/* Moments, metrics and state as they are at the begin of a run with these weights. */
+dt_status dt_checkpoint_begin(dt_checkpoint *checkpoint);
 
 /* Whether its model reads problems as this dtrain writes them: its tokens may differ in
  * the dtrain that wrote the file, which is DT_ERR_DATA. */

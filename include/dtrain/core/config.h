@@ -46,6 +46,16 @@ enum {
     DT_CURRENCY_MAX = 8
 };
 
+/* The matrices of a layer that adapters may be for. */
+typedef enum {
+    DT_TARGET_ATTN_QKV,
+    DT_TARGET_ATTN_OUT,
+    DT_TARGET_MLP_IN,
+    DT_TARGET_MLP_OUT,
+    DT_TARGETS
+} dt_target;
+enum { DT_TARGETS_MAX = 47 };
+
 /* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
  * filled. */
 typedef struct {
@@ -94,6 +104,14 @@ typedef struct {
     double sharpness;     /* factor of attention's scores in evaluation */
     int64_t sharpen;      /* dt_sharpen: what decides it */
     double dropout;
+    /* adapter */
+    int64_t lora_rank; /* 0: the weights themselves are trained */
+    double lora_alpha;
+    char lora_targets[DT_TARGETS_MAX + 1]; /* names with "," between them, or "all" */
+    double lora_dropout;
+    char base[DT_PATH_MAX]; /* checkpoint of the frozen weights, seen from the run's folder; "":
+                               none */
+    char base_digest[DT_FILE_DIGEST_MAX + 1];
     /* optimizer */
     int64_t optimizer; /* dt_optimizer_kind */
     double lr;
@@ -207,6 +225,12 @@ bool dt_config_next_change(dt_setting_change *change, const dt_config *before,
 
 /* Append "lr 0.002 -> 0.001" to a list whose parts are separated by commas. */
 void dt_setting_change_append(char *list, size_t size, const dt_setting_change *change);
+
+/* Whether the settings train an adapter for a matrix. */
+bool dt_config_adapts(const dt_config *config, dt_target target);
+
+/* "attn_qkv" */
+const char *dt_target_name(dt_target target);
 
 /* What the best model is chosen by, in words: "exact match". */
 const char *dt_metric_name(const dt_config *config);

@@ -13,4 +13,18 @@
  */
 dt_status dt_path_expand(char *path, size_t size, const char *name, const char *where);
 
+/**
+ * The name of a file as seen from a folder, without "." and links: "../base/best.h5".
+ *
+ * @param folder  need not be there
+ * @return DT_ERR_NO_INPUT: there is no such file; DT_ERR_ARG: a name is too long
+ */
+dt_status dt_path_between(char *path, size_t size, const char *folder, const char *file);
+
+/* The file that such a name means. DT_ERR_ARG: it is too long. */
+dt_status dt_path_from(char *path, size_t size, const char *folder, const char *name);
+
+/* What follows the last "/". */
+const char *dt_path_last(const char *path);
+
 #endif

@@ -40,6 +40,10 @@ float dt_random_unit(uint32_t word);
 void dt_random_normal(float *out, uint64_t n, double deviation, uint64_t seed, uint32_t purpose,
                       uint32_t major);
 
+/* Fill n floats with uniform numbers between -bound and bound; element i as above. */
+void dt_random_uniform(float *out, uint64_t n, double bound, uint64_t seed, uint32_t purpose,
+                       uint32_t major);
+
 /**
  * Where `index` stands in a random order of 0 … n-1, without memory: a Feistel network over the
  * next power of four, walked until the result is below n.

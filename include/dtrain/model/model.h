@@ -6,6 +6,15 @@
 #include "dtrain/core/config.h"
 #include "dtrain/data/pack.h"
 
+/* Low-rank adapters: y = x W^T + alpha / rank (x a^T) b^T, where W is frozen. Source: Hu et al.
+ * 2021, arXiv:2106.09685. */
+typedef struct {
+    size_t rank; /* 0: none */
+    double alpha;
+    double dropout; /* of x, in what the adapter computes */
+    bool target[DT_TARGETS];
+} dt_lora;
+
 /* What fixes every shape. */
 typedef struct {
     size_t L, C, H, F, V, T, P;
@@ -15,6 +24,7 @@ typedef struct {
     bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
     bool bfloat16;        /* the operands of products; otherwise float32 */
+    dt_lora lora;
 } dt_model_shape;
 
 /* From the settings: F = 4C, T = context, P = places + 1, or 1; DT_ERR_ARG if the data of training
@@ -48,6 +58,7 @@ typedef struct {
     size_t stacked;   /* matrices one above the other: 3 for attn_qkv, otherwise 1 */
     double initial;   /* mean of the initial values */
     double deviation; /* of the initial values; 0: all are the same */
+    double bound;     /* they are uniform between -bound and bound instead; 0: they are not */
 } dt_parameter;
 
 /* All parameters, in the order in which the forward pass meets them; owned by the layout. */
@@ -59,19 +70,35 @@ typedef struct {
     size_t weights;      /* elements of all parameters, without gaps */
 } dt_layout;
 
-/* All parameters are trained. To freeze some, set their `frozen` and `element`, then call
- * dt_layout_arrange. */
+/* All parameters are trained; if the shape has adapters, those alone: "layers/0/attn_qkv/lora_a"
+ * and "…/lora_b" follow what belongs to their matrix. To freeze others, set their `frozen` and
+ * `element`, then call dt_layout_arrange. */
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
 void dt_layout_destroy(dt_layout *layout);
 
 /* Compute offsets and sizes from what is frozen and how it is stored. */
 void dt_layout_arrange(dt_layout *layout);
 
+/**
+ * Fill the block of frozen weights from a model that has all of them.
+ *
+ * @param[out] frozen  (layout->frozen_bytes)
+ * @param base, weights  layout and block of the other model, which are trained there
+ * @return DT_ERR_DATA: it is a model of another shape
+ */
+dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_layout *base,
+                                const float *weights);
+
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
+
+/* The adapter a, b of a matrix; false: it has none. */
+bool dt_layout_find_adapter(const dt_parameter **a, const dt_parameter **b, const dt_layout *layout,
+                            const dt_parameter *matrix);
 
 /**
  * Initial weights of the trained parameters: N(0, 0.02), matrices into the residual stream divided
- * by sqrt(2L), scales 1, biases 0 (GPT-2).
+ * by sqrt(2L), scales 1, biases 0 (GPT-2). Adapters: a uniform between -1/sqrt(in) and 1/sqrt(in)
+ * (Kaiming, a = sqrt 5), b 0.
  *
  * @param worker, workers  fills only this worker's share of the parameters; 0, 1: all
  */

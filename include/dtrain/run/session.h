@@ -45,6 +45,7 @@ dt_status dt_session_announce(dt_session *s);
 typedef struct {
     dt_checkpoint checkpoint;
     dt_buffer *weights;
+    dt_buffer *frozen; /* of the base; NULL: the model has none */
     dt_model *model;
     size_t texts; /* the most that fit into a pass */
 } dt_loaded_model;

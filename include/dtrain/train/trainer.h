@@ -24,6 +24,9 @@ typedef struct {
      * weights; their average is the resulting model (with --average 0 there is no average, and the
      * weights are the model). */
     dt_window *weights_window, *average_window, *m_window, *v_window, *blocks_window;
+    dt_window
+        *frozen_window; /* the base of adapters, as layout.frozen_bytes; NULL: there is none */
+    dt_buffer *device_frozen;
     float *weights_memory, *average_memory, *m_memory, *v_memory;
     double *blocks;                       /* sum of squares of each block of the gradient */
     dt_buffer *weights, *average, *m, *v; /* the same for the host's backend */
@@ -81,6 +84,11 @@ dt_status dt_trainer_use_precision(dt_trainer *t, dt_precision precision);
 
 /* The training data with the current settings; by reference. */
 dt_source dt_trainer_source(const dt_trainer *t);
+
+/* Fill the frozen weights from rank 0's checkpoint: an adapter whose base was read, or the base
+ * itself; NULL on the other ranks. Nothing happens if nothing is frozen. dt_trainer_initialise or
+ * dt_trainer_load must follow. Collective. */
+dt_status dt_trainer_load_frozen(dt_trainer *t, const dt_checkpoint *checkpoint);
 
 /* New weights, zero moments. No other thread may read the state meanwhile. Collective. */
 dt_status dt_trainer_initialise(dt_trainer *t);

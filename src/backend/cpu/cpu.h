@@ -301,6 +301,8 @@ dt_status cpu_upload(dt_backend *backend, dt_tensor to, const void *from, size_t
 dt_status cpu_download(dt_backend *backend, void *to, dt_tensor from, size_t count);
 dt_status cpu_fill_zero(dt_backend *backend, dt_tensor tensor, size_t count);
 
+dt_status cpu_add(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual, size_t count,
+                  float factor);
 dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                       const dt_packed *batch, size_t C, const dt_dropout *dropout);
 dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,

@@ -1,13 +1,11 @@
 /* Dropout whose mask depends on an element's identity, not on where or when it is computed. */
-#include "cpu.h"
 #include "dtrain/core/random.h"
+#include "mixed.h"
 
 dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                       const dt_packed *batch, size_t C, const dt_dropout *dropout) {
     (void)backend;
-    CPU_FLOATS("dropout", y, x, residual);
-    const float *from = cpu_f32(x), *add = cpu_f32(residual);
-    float *to = cpu_f32(y);
+    CPU_MIXED("dropout", y, x, residual);
     const float scale = 1.0f / (1.0f - dropout->probability);
     const uint32_t purpose = DT_RANDOM_DROPOUT + (dropout->site << 8);
     const uint64_t blocks = (C + 3) / 4;
@@ -21,9 +19,10 @@ dt_status cpu_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor r
                 dt_random_block(word, dropout->seed, purpose, dropout->step, row + c / 4);
                 for (size_t k = 0; k < 4 && c + k < C; k++) {
                     const size_t at = (size_t)i * C + c + k;
-                    const float kept =
-                        dt_random_unit(word[k]) >= dropout->probability ? from[at] * scale : 0.0f;
-                    to[at] = add ? add[at] + kept : kept;
+                    const float kept = dt_random_unit(word[k]) >= dropout->probability
+                                           ? mixed_load(x, at) * scale
+                                           : 0.0f;
+                    mixed_store(y, at, residual.buffer ? mixed_load(residual, at) + kept : kept);
                 }
             }
         }

@@ -28,6 +28,7 @@ static const dt_backend_table CPU_TABLE = {
     .upload = cpu_upload,
     .download = cpu_download,
     .fill_zero = cpu_fill_zero,
+    .add = cpu_add,
     .dropout = cpu_dropout,
     .loss = cpu_loss,
 };

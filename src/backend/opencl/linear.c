@@ -37,11 +37,12 @@ static dt_status add_bias(dt_backend *backend, dt_tensor y, dt_tensor bias, dt_t
 }
 
 static dt_status add_bias_gelu(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor bias,
-                               size_t N, size_t out) {
+                               dt_tensor residual, size_t N, size_t out) {
     launch l = launch_begin(backend, KERNEL_LINEAR_GELU);
     launch_tensor(&l, y);
     launch_tensor(&l, slope);
     launch_tensor(&l, bias);
+    launch_tensor(&l, residual);
     launch_uint(&l, out);
     return launch_run(&l, out, N, 1);
 }
@@ -53,7 +54,7 @@ dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slop
     const opencl_matrix left = {x, in, false}, right = {weight, in, true};
     if (activation == DT_GELU) {
         DT_TRY(opencl_multiply(ocl, slope.buffer ? slope : y, left, right, N, out, in, 0.0f));
-        return add_bias_gelu(backend, y, slope, bias, N, out);
+        return add_bias_gelu(backend, y, slope, bias, residual, N, out);
     }
     /* If the residual is y itself, the product is added to it in place. */
     const bool onto = residual.buffer == y.buffer && residual.offset == y.offset;
@@ -61,6 +62,17 @@ dt_status opencl_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slop
     if (onto) residual = DT_NO_TENSOR;
     if (!bias.buffer && !residual.buffer) return DT_OK;
     return add_bias(backend, y, bias, residual, N, out);
+}
+
+dt_status opencl_add(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                     size_t count, float factor) {
+    launch l = launch_begin(backend, KERNEL_ADD);
+    launch_tensor(&l, y);
+    launch_tensor(&l, x);
+    launch_tensor(&l, residual);
+    launch_uint(&l, count);
+    launch_float(&l, factor);
+    return launch_run(&l, count, 1, 1);
 }
 
 /* With DT_GELU d_y is multiplied by the slope; its columns are summed in the same pass. */

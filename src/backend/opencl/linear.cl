@@ -22,15 +22,25 @@ KERNEL void linear_add(OUT(y), IN(bias), IN(residual), const uint columns) {
     y[y_at + i] = sum;
 }
 
-/* On entry `slope` (or y if slope is NULL) holds the activation's input without its bias. On exit y = gelu, and slope is the derivative. */
-KERNEL void linear_gelu(OUT(y), OUT(slope), IN(bias), const uint columns) {
+/* On entry `slope` (or y if slope is NULL) holds the activation's input without bias and residual. On exit y = gelu, and slope is the
+ * derivative. */
+KERNEL void linear_gelu(OUT(y), OUT(slope), IN(bias), IN(residual), const uint columns) {
     const uint c = get_global_id(0), n = get_global_id(1);
     if (c >= columns) return;
     const uint i = n * columns + c;
     float sum = slope ? slope[slope_at + i] : y[y_at + i], derivative;
     if (bias) sum += bias[bias_at + c];
+    if (residual) sum += residual[residual_at + i];
     y[y_at + i] = gelu(&derivative, sum);
     if (slope) slope[slope_at + i] = derivative;
+}
+
+/* y = factor * x + residual, which may be missing. */
+KERNEL void add(OUT(y), IN(x), IN(residual), const uint count, const float factor) {
+    const uint i = get_global_id(0);
+    if (i >= count) return;
+    const float scaled = factor * x[x_at + i];
+    y[y_at + i] = residual ? residual[residual_at + i] + scaled : scaled;
 }
 
 /* Column sums of d_y over chunks of `rows` rows: partial (chunks,columns). With `slope`, d_y is multiplied by it first. */

@@ -18,6 +18,7 @@ typedef enum {
     KERNEL_NORM_COLUMNS,
     KERNEL_LINEAR_ADD,
     KERNEL_LINEAR_GELU,
+    KERNEL_ADD,
     KERNEL_LINEAR_COLUMNS,
     KERNEL_ATTENTION_FORWARD,
     KERNEL_ATTENTION_BACKWARD_Q,
@@ -182,6 +183,8 @@ dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_
                                   dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                   size_t T, size_t C, size_t H, float scale);
 
+dt_status opencl_add(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
+                     size_t count, float factor);
 dt_status opencl_dropout(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                          const dt_packed *batch, size_t C, const dt_dropout *dropout);
 dt_status opencl_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,

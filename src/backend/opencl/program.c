@@ -13,6 +13,7 @@ static const char *const NAME[KERNELS] = {
     [KERNEL_NORM_COLUMNS] = "norm_columns",
     [KERNEL_LINEAR_ADD] = "linear_add",
     [KERNEL_LINEAR_GELU] = "linear_gelu",
+    [KERNEL_ADD] = "add",
     [KERNEL_LINEAR_COLUMNS] = "linear_columns",
     [KERNEL_ATTENTION_FORWARD] = "attention_forward",
     [KERNEL_ATTENTION_BACKWARD_Q] = "attention_backward_q",

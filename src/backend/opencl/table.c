@@ -49,6 +49,7 @@ static const dt_backend_table OPENCL_TABLE = {
     .attention_forward = opencl_attention_forward,
     .attention_backward = opencl_attention_backward,
     .attention_decode = opencl_attention_decode,
+    .add = opencl_add,
     .dropout = opencl_dropout,
     .loss = opencl_loss,
 };
