@@ -51,12 +51,67 @@ static void print_used(const dt_checkpoint *c) {
                usage.processor_seconds, *cost ? ", " : "", cost);
 }
 
+/* The base of an adapter, where it is; or why it is not found. */
+static const char *base_of(char base[DT_PATH_MAX], const char *path, const dt_checkpoint *c) {
+    if (dt_base_find(base, DT_PATH_MAX, &c->config, path) == DT_OK) return "there";
+    dt_error_clear();
+    snprintf(base, DT_PATH_MAX, "%s", c->config.base);
+    return "missing";
+}
+
+/* Elements and bytes of the parameters that are trained, and of those that are not. */
+typedef struct {
+    size_t trained, frozen, frozen_bytes;
+} weight_count;
+
+static weight_count count_weights(const dt_layout *layout) {
+    weight_count count = {0};
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *p = &layout->parameter[i];
+        if (p->frozen) {
+            count.frozen += p->count;
+            count.frozen_bytes += dt_element_bytes(p->element, p->count);
+        } else {
+            count.trained += p->count;
+        }
+    }
+    return count;
+}
+
+static void print_weights(const char *path, const dt_checkpoint *c) {
+    const weight_count count = count_weights(&c->layout);
+    char base[DT_PATH_MAX];
+    if (!dt_checkpoint_is_adapter(c)) return;
+    const char *found = base_of(base, path, c);
+    printf("trained    %zu parameters, %.6g MB: adapters of rank %zu for", count.trained,
+           (double)(count.trained * sizeof(float)) / 1e6, c->shape.lora.rank);
+    for (size_t i = 0; i < DT_TARGETS; i++) {
+        if (c->shape.lora.target[i]) printf(" %s", dt_target_name((dt_target)i));
+    }
+    printf("\nfrozen     %zu parameters, %.6g MB: the base %s, digest %s, %s\n", count.frozen,
+           (double)count.frozen_bytes / 1e6, base, c->config.base_digest, found);
+}
+
+static void print_weights_json(const char *path, const dt_checkpoint *c) {
+    const weight_count count = count_weights(&c->layout);
+    char base[DT_PATH_MAX];
+    printf(",\"trained\":%zu,\"trained_bytes\":%zu,\"frozen\":%zu,\"frozen_bytes\":%zu",
+           count.trained, count.trained * sizeof(float), count.frozen, count.frozen_bytes);
+    if (!dt_checkpoint_is_adapter(c)) return;
+    const bool there = strcmp(base_of(base, path, c), "there") == 0;
+    printf(",\"base\":");
+    dt_json_print_text(base);
+    printf(",\"base_digest\":\"%s\",\"base_there\":%s", c->config.base_digest,
+           there ? "true" : "false");
+}
+
 static void print_text(const char *path, const dt_checkpoint *c) {
     const dt_metrics *m = c->metrics;
     printf("%s\n", path);
     printf("model      %zu parameters: %zu layers, width %zu, %zu heads, vocabulary %zu, context "
            "%zu\n",
            c->layout.weights, c->shape.L, c->shape.C, c->shape.H, c->shape.V, c->shape.T);
+    print_weights(path, c);
     printf("progress   step %lld of %lld, %lld problems, %lld tokens, %.0f s of training\n",
            (long long)c->state.step, (long long)c->config.steps, (long long)c->state.problems,
            (long long)c->state.tokens, c->state.seconds);
@@ -113,7 +168,9 @@ static void print_json(const char *path, const dt_checkpoint *c) {
     char cost[600];
     dt_metrics_usage(&usage, c->metrics);
     dt_cost_usage_json(cost, sizeof cost, &usage, &c->config);
-    printf("}%s,\"unread\":[\"weights\",\"optimizer\"]}\n", cost);
+    printf("}");
+    print_weights_json(path, c);
+    printf("%s,\"unread\":[\"weights\",\"optimizer\"]}\n", cost);
 }
 
 static void print_device_text(const char *backend, const dt_device *d) {

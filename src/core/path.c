@@ -30,8 +30,17 @@ const char *dt_path_last(const char *path) {
 }
 
 dt_status dt_path_from(char *path, size_t size, const char *folder, const char *name) {
-    const int length = *name == '/' ? snprintf(path, size, "%s", name)
-                                    : snprintf(path, size, "%s/%s", folder, name);
+    /* The system does not follow ".." in a folder that is not there. */
+    int kept = (int)strlen(folder);
+    if (*name != '/' && access(folder, F_OK) != 0) {
+        for (; kept > 0 && strncmp(name, "../", 3) == 0; name += 3) {
+            while (kept > 0 && folder[kept - 1] != '/') kept--;
+            while (kept > 1 && folder[kept - 1] == '/') kept--;
+        }
+    }
+    const int length = *name == '/' || kept == 0
+                           ? snprintf(path, size, "%s", name)
+                           : snprintf(path, size, "%.*s/%s", kept, folder, name);
     DT_REQUIRE(length >= 0 && (size_t)length < size, DT_ERR_ARG, "the name %.80s… is too long",
                folder);
     return DT_OK;

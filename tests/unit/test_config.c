@@ -353,7 +353,8 @@ static void targets_are_named(void **state) {
     } GOOD[] = {{"all", {true, true, true, true}},
                 {"attn_out", {false, true, false, false}},
                 {"mlp_out,attn_qkv", {true, false, false, true}}};
-    static const char *const BAD[] = {"attn", "all,mlp_in", "mlp_in,", ",mlp_in", "mlp_in, mlp_out"};
+    static const char *const BAD[] = {"attn", "all,mlp_in", "mlp_in,", ",mlp_in",
+                                      "mlp_in, mlp_out"};
     dt_config config;
     dt_config_defaults(&config);
     assert_false(dt_config_adapts(&config, DT_TARGET_MLP_IN));

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Adapters: the same bits on any number of ranks and over a resume; the base is found, or named; merged with it they are an ordinary model.
+set -euo pipefail
+# shellcheck source=tests/e2e/life.sh
+. "$(dirname "$0")/life.sh"
+
+base=(--layers 2 --width 32 --heads 2 --batch 40 --micro-batch 8 --format plain --ops '+-' --digits 1 --eval-examples 64 --log-level info)
+expect_exit 0 start 2 "${base[@]}" --steps 60 --lr 5e-3 --eval-every 60 --out base
+
+# ---- the same bits: ranks, nodes, a resume on others, a replay; the base stays as it is ----
+
+adapter=(--init-from base --ops '*' --lora-rank 3 --lora-alpha 5 --lora-targets attn_qkv,mlp_in,mlp_out --lora-dropout 0.1 --average 0.3
+    --batch 40 --micro-batch 4 --eval-every 10 --eval-examples 64 --checkpoint-every 10 --keep 9 --lr 1e-2)
+before=$(sha256sum <base/best.h5)
+expect_exit 0 start alone "${adapter[@]}" --steps 30 --out one
+expect_text err "adapters for base/"
+expect_exit 0 start 3 "${adapter[@]}" --steps 30 --out three
+compare_runs one/latest.h5 three/latest.h5
+expect_exit 0 start 4 "${adapter[@]}" --steps 30 --ranks-per-node 2 --updates job --out nodes
+compare_runs one/latest.h5 nodes/latest.h5
+mkdir stopped
+cp -P one/config.ini one/checkpoint-00000010.h5 stopped/
+expect_exit 0 start 2 --out stopped
+expect_text err "resuming stopped from step 10"
+compare_runs one/latest.h5 stopped/latest.h5
+expect_exit 0 start 2 verify --replay three/checkpoint-00000010.h5 three/checkpoint-00000030.h5
+[[ $(sha256sum <base/best.h5) == "$before" ]] || fail "the base has changed"
+for optimizer in adamw muon; do
+    for precision in bfloat16 float32; do
+        expect_exit 0 start alone "${adapter[@]}" --steps 10 --optimizer $optimizer --precision $precision --out "$optimizer.$precision.1"
+        expect_exit 0 start 2 "${adapter[@]}" --steps 10 --optimizer $optimizer --precision $precision --out "$optimizer.$precision.2"
+        compare_runs "$optimizer.$precision.1/latest.h5" "$optimizer.$precision.2/latest.h5"
+    done
+done
+say "the same bits on 1, 3 and 2 + 2 ranks, and over a resume"
+
+# ---- what is in the file: adapters alone, with their moments ----
+
+/usr/bin/python3 -B - one/latest.h5 base/best.h5 <<'END' || fail "the file of an adapter"
+import sys, h5py
+file, base = h5py.File(sys.argv[1]), h5py.File(sys.argv[2])
+shape = {"attn_qkv": (96, 32), "mlp_in": (128, 32), "mlp_out": (32, 128)}
+wanted = {f"layers/{l}/{name}/lora_{side}": (3, shape[name][1]) if side == "a" else (shape[name][0], 3)
+          for l in range(2) for name in shape for side in "ab"}
+for group in "weights", "optimizer/m", "optimizer/v", "optimizer/iterate":
+    found = {}
+    file[group].visititems(lambda name, item: found.update({name: item.shape}) if isinstance(item, h5py.Dataset) else None)
+    assert {k: v for k, v in found.items() if "lora" in k or group == "weights"} == wanted, (group, found)
+assert file.attrs["format_version"] == 3 and base.attrs["format_version"] == 1
+assert file["config"].attrs["base-digest"] == base.attrs["digest"]
+assert file["config"].attrs["base"].decode().startswith("../base/checkpoint-"), file["config"].attrs["base"]
+assert abs(file["weights/layers/1/mlp_in/lora_b"][...]).max() > 0
+END
+
+# ---- gradients ----
+
+expect_exit 0 start alone "${adapter[@]}" --check-gradients --out checked
+expect_text out "layers/1/mlp_out/lora_a" "layers/0/attn_qkv/lora_b" "gradients agree"
+! grep -q "tok_embed\|/weight" out || fail "a frozen parameter has a gradient"
+
+# ---- what other commands do with it; merged it is a model like any other, with the same logits ----
+
+expect_exit 0 "$dtrain" info one
+expect_text out "adapters of rank 3 for attn_qkv mlp_in mlp_out" "frozen     " "checkpoint-00000060.h5" "there"
+expect_exit 0 "$dtrain" info one --json
+/usr/bin/python3 -B -c '
+import json
+info = json.load(open("out"))
+assert info["trained"] == 2 * 3 * (32 + 96 + 32 + 128 + 128 + 32) and info["trained_bytes"] == 4 * info["trained"], info
+assert info["frozen"] + info["trained"] == info["parameters"] and info["base_there"] is True, info' || fail "info --json"
+expect_exit 0 "$dtrain" merge one --out merged
+expect_exit 0 "$dtrain" merge three/best.h5 --out merged3
+compare_datasets merged/latest.h5 merged3/latest.h5 /weights
+for run in one merged; do
+    expect_exit 0 start 2 eval $run --count 64 --dump-logits $run.json
+    expect_exit 0 "$dtrain" ask $run '3*2' '4*5'
+done
+/usr/bin/python3 -B - one.json merged.json base/best.h5 merged/latest.h5 one/best.h5 <<'END' || fail "the merged model is another"
+import json, sys, h5py, numpy as np
+def numbers(x):
+    return [v for y in x for v in numbers(y)] if isinstance(x, list) else [v for y in x.values() for v in numbers(y)] if isinstance(x, dict) \
+        else [x] if isinstance(x, float) else []
+one, merged = (np.array(numbers(json.load(open(path)))) for path in sys.argv[1:3])
+assert len(one) == len(merged) > 1000 and abs(one - merged).max() < 1e-5 * abs(one).max(), abs(one - merged).max()
+base, whole, adapter = (h5py.File(path)["weights/layers/1"] for path in sys.argv[3:6])
+for name in "attn_qkv", "attn_out", "mlp_in", "mlp_out":
+    w = base[name]["weight"][...].astype(float)
+    if name != "attn_out":
+        w += 5 / 3 * adapter[name]["lora_b"][...].astype(float) @ adapter[name]["lora_a"][...]
+    assert abs(whole[name]["weight"][...] - w).max() < 1e-7, name
+END
+expect_exit 0 start 2 --init-from merged --steps 2 --out further
+expect_exit 0 "$dtrain" verify merged/latest.h5
+expect_exit 64 "$dtrain" merge base --out again
+expect_text err "is a whole model"
+say "merged with its base it has the same logits"
+
+# ---- the base: it moves with the run, lies beside it, is missing, or is another one ----
+
+mkdir moved beside
+cp -a base one moved/
+mv base one.base
+expect_exit 0 start 2 eval moved/one --count 8
+expect_exit 66 start 2 eval one --count 8
+expect_text err "needs its base ../base/checkpoint-00000060.h5" "neither there nor beside it"
+expect_exit 66 start 2 --out one --steps 40
+expect_text err "needs its base"
+expect_exit 0 "$dtrain" info one
+expect_text out "missing"
+cp one/best.h5 beside/adapter.h5
+cp one.base/best.h5 beside/base.h5
+expect_exit 0 start 2 eval beside/adapter.h5 --count 8
+mkdir base
+cp merged/latest.h5 base/checkpoint-00000060.h5
+expect_exit 65 start 2 eval one --count 8
+expect_text err "is not the base" "digest"
+expect_exit 65 start 2 --out one --steps 40
+rm -r base
+mv one.base base
+
+# ---- what is refused ----
+
+expect_exit 64 start 2 "${adapter[@]}" --lora-rank 200 --out refused
+expect_text err "--lora-rank 200 is more than the width of the model, 32"
+expect_exit 64 start 2 "${base[@]}" --lora-rank 4 --out refused
+expect_text err "add --init-from"
+expect_exit 64 start 2 "${adapter[@]}" --lora-targets attn_qkv,mlp --out refused
+expect_text err '"mlp" is none of attn_qkv, attn_out, mlp_in, mlp_out'
+expect_exit 64 start 2 "${adapter[@]}" --init-from one --out refused
+expect_text err "dtrain merge"
+expect_exit 64 start 2 --out one --lora-rank 4
+[[ ! -e refused ]] || fail "a refused run left a folder"
+# The settings of a run begin another one with the same base.
+expect_exit 0 start 2 --config one/config.ini --steps 4 --out second
+expect_text err "adapters for"
+say "the base is found, and what is missing or wrong is named"
