@@ -69,6 +69,13 @@ dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path) {
     return status;
 }
 
+const dt_fault *dt_verdict_refusal(const dt_verdict *verdict) {
+    for (size_t i = 0; i < verdict->faults; i++) {
+        if (!verdict->fault[i].others) return &verdict->fault[i];
+    }
+    return NULL;
+}
+
 void dt_verdict_clear(dt_verdict *verdict) {
     dt_memory_free(&verdict->fault);
     dt_memory_free(&verdict->remark);

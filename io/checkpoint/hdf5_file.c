@@ -24,6 +24,7 @@ enum { READS_MAX = 1 << 22 };
 static void remember(const dt_hdf5_file *in, const char *part, const char *text) {
     if (!in->notes) return;
     dt_fault *last = &in->notes->last;
+    last->others = false;
     snprintf(last->part, sizeof last->part, "%s", part);
     snprintf(last->what, sizeof last->what, "%s", text);
 }
@@ -40,27 +41,44 @@ dt_status dt_hdf5_unusable(const dt_hdf5_file *in, const char *part, const char 
                           text);
 }
 
-size_t dt_hdf5_faults(const dt_hdf5_file *in) { return in->notes ? in->notes->verdict->faults : 0; }
+bool dt_hdf5_refused(const dt_hdf5_file *in) {
+    return in->notes && dt_verdict_refusal(in->notes->verdict) != NULL;
+}
 
 /* The same part is looked at several times, and is always wrong in the same way. */
 static bool is_noted(const dt_verdict *verdict, const dt_fault *fault) {
     for (size_t i = 0; i < verdict->faults; i++) {
         if (strcmp(verdict->fault[i].part, fault->part) == 0 &&
-            strcmp(verdict->fault[i].what, fault->what) == 0) {
+            strcmp(verdict->fault[i].what, fault->what) == 0 &&
+            verdict->fault[i].others == fault->others) {
             return true;
         }
     }
     return false;
 }
 
+/* In a full list a fault for which dtrain refuses the file takes the place of one for others.
+ * False: there is none to give way. */
+static bool replace_last(dt_verdict *verdict, const dt_fault *fault) {
+    dt_fault *last = &verdict->fault[DT_FAULTS_MAX - 1];
+    if (fault->others) return true;
+    if (!last->others) return false;
+    *last = *fault;
+    return true;
+}
+
 dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status) {
     if (!in->notes || (status != DT_ERR_DATA && status != DT_ERR_IO)) return status;
     dt_verdict *verdict = in->notes->verdict;
-    if (!is_noted(verdict, &in->notes->last)) {
-        if (verdict->faults == DT_FAULTS_MAX) return status;
-        DT_TRY(dt_memory_grow(&verdict->fault, &verdict->fault_capacity, verdict->faults + 1,
-                              sizeof *verdict->fault, "the list of faults"));
-        verdict->fault[verdict->faults++] = in->notes->last;
+    const dt_fault *fault = &in->notes->last;
+    if (!is_noted(verdict, fault)) {
+        if (verdict->faults == DT_FAULTS_MAX) {
+            if (!replace_last(verdict, fault)) return status;
+        } else {
+            DT_TRY(dt_memory_grow(&verdict->fault, &verdict->fault_capacity, verdict->faults + 1,
+                                  sizeof *verdict->fault, "the list of faults"));
+            verdict->fault[verdict->faults++] = *fault;
+        }
     }
     dt_error_clear();
     return DT_OK;

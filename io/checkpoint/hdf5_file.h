@@ -79,8 +79,8 @@ dt_status dt_hdf5_note(const dt_hdf5_file *in, dt_status status);
 /* Something that is not wrong: kept if the file is being verified. */
 dt_status dt_hdf5_remark(const dt_hdf5_file *in, const char *part, const char *what);
 
-/* How many faults have been noted. */
-size_t dt_hdf5_faults(const dt_hdf5_file *in);
+/* Whether a fault has been noted for which dtrain refuses the file. */
+bool dt_hdf5_refused(const dt_hdf5_file *in);
 
 /**
  * Open a file and read its superblock.

@@ -12,7 +12,10 @@
 #define DT_OTHERS_NEED(condition, in, part, ...)                                                   \
     do {                                                                                           \
         if ((in)->notes && !(condition)) {                                                         \
-            DT_TRY(dt_hdf5_note(in, dt_hdf5_unusable(in, part, __FILE__, __LINE__, __VA_ARGS__))); \
+            const dt_status unusable =                                                             \
+                dt_hdf5_unusable(in, part, __FILE__, __LINE__, __VA_ARGS__);                       \
+            (in)->notes->last.others = true;                                                       \
+            DT_TRY(dt_hdf5_note(in, unusable));                                                    \
         }                                                                                          \
     } while (0)
 

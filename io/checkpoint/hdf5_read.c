@@ -152,7 +152,7 @@ dt_status dt_hdf5_verify(const dt_hdf5_file *in) {
     bool whole = false;
     for (int foreign = 1; !whole && foreign >= 0; foreign--) {
         DT_TRY(digest_of(&found, in, foreign));
-        if (dt_hdf5_faults(in) > 0) return DT_OK;
+        if (dt_hdf5_refused(in)) return DT_OK;
         whole = memcmp(found.text, expected, DT_DIGEST_LENGTH) == 0;
         if (whole) DT_TRY(remark_foreign(in, foreign));
     }

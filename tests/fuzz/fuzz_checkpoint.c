@@ -69,11 +69,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     MUST(read == DT_OK || (read == DT_ERR_DATA && strstr(dt_error_text(), input.path)));
     if (read == DT_OK) inspect(&checkpoint);
     dt_checkpoint_destroy(&checkpoint);
-    /* Verifying finds faults in each file that reading refuses, and in those that only other
-     * readers of HDF5 do not understand. */
+    /* Verifying finds a refusal in each file that reading refuses, and in no other. */
     MUST(dt_checkpoint_verify(&verdict, input.path) == DT_OK);
-    MUST(read == DT_OK || verdict.faults > 0);
     MUST(verdict.faults <= DT_FAULTS_MAX);
+    MUST((read != DT_OK) == (dt_verdict_refusal(&verdict) != NULL));
     dt_verdict_clear(&verdict);
     return 0;
 }

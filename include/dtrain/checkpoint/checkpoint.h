@@ -110,6 +110,7 @@ dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const 
 typedef struct {
     char part[192]; /* "/weights/tok_embed", "/state: attribute best" */
     char what[512];
+    bool others; /* dtrain reads the file all the same, and other readers of HDF5 do not */
 } dt_fault;
 
 /* Faults that are named; at this number the check ends. */
@@ -133,11 +134,14 @@ typedef struct {
  * different length, steps that do not rise, and contradictions.
  *
  * @param[out] verdict  zeroed before; dt_verdict_clear it, also after an error. No faults: the file
- * is whole, and dt_checkpoint_read takes it.
+ * is whole. dt_checkpoint_read takes it unless there are faults that count for dtrain.
  * @return DT_OK also for a damaged file; DT_ERR_NO_INPUT: no such file. Takes no more memory than
  * the largest tensor and the metrics need. Collective: no.
  */
 dt_status dt_checkpoint_verify(dt_verdict *verdict, const char *path);
 void dt_verdict_clear(dt_verdict *verdict);
+
+/* The first fault for which dtrain refuses the file; NULL: there is none. */
+const dt_fault *dt_verdict_refusal(const dt_verdict *verdict);
 
 #endif
