@@ -31,6 +31,16 @@ done:
     return status;
 }
 
+bool command_knows_all(const dt_setting *setting) {
+    (void)setting;
+    return true;
+}
+
+bool command_needs_ranks(const void *own) {
+    (void)own;
+    return true;
+}
+
 bool command_knows_name(const dt_setting *setting, const char *const *name, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(setting->name, name[i]) == 0) return true;

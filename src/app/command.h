@@ -56,6 +56,10 @@ dt_status command_check_target(const char *target);
 dt_status command_find_room(size_t *tokens, const dt_text *prompt, const dt_line *typed,
                             const dt_tokenizer *tokenizer, size_t context);
 
+/* For `knows` and `needs_ranks`: always. */
+bool command_knows_all(const dt_setting *setting);
+bool command_needs_ranks(const void *own);
+
 /* For `knows`: whether the setting is one of these. */
 bool command_knows_name(const dt_setting *setting, const char *const *name, size_t count);
 

@@ -148,16 +148,6 @@ static const command_option OPTIONS[] = {
     {OPTION_FLAG, offsetof(plan_options, json), "json", NULL, "print JSON"},
 };
 
-static bool knows(const dt_setting *setting) {
-    (void)setting;
-    return true;
-}
-
-static bool needs_ranks(const void *own) {
-    (void)own;
-    return true;
-}
-
 const command PLAN = {
     .name = "plan",
     .usage = "",
@@ -167,8 +157,8 @@ const command PLAN = {
     .option = OPTIONS,
     .options = sizeof OPTIONS / sizeof *OPTIONS,
     .reads_config = true,
-    .knows = knows,
+    .knows = command_knows_all,
     .own_size = sizeof(plan_options),
-    .needs_ranks = needs_ranks,
+    .needs_ranks = command_needs_ranks,
     .run = run,
 };

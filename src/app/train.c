@@ -280,16 +280,6 @@ static const command_option OPTIONS[] = {
      "print one line of JSON at the end: the run, its model, and how far it got"},
 };
 
-static bool knows(const dt_setting *setting) {
-    (void)setting;
-    return true;
-}
-
-static bool needs_ranks(const void *own) {
-    (void)own;
-    return true;
-}
-
 const command TRAIN = {
     .name = "train",
     .usage = "",
@@ -302,8 +292,8 @@ const command TRAIN = {
     .option = OPTIONS,
     .options = sizeof OPTIONS / sizeof *OPTIONS,
     .reads_config = true,
-    .knows = knows,
+    .knows = command_knows_all,
     .own_size = sizeof(train_options),
-    .needs_ranks = needs_ranks,
+    .needs_ranks = command_needs_ranks,
     .run = run,
 };
