@@ -128,7 +128,7 @@ static dt_status scan_numbers(onnx_graph *graph, const dt_checkpoint *c) {
     zeros(graph, "first_carried", ONNX_BOOL);
     zeros(graph, "first_before", ONNX_INT64);
     describe_step(&step);
-    DT_TRY_DONE(proto_text(&step.fields, GRAPH_NAME, "step"));
+    DT_TRY_DONE(dt_message_text(&step.fields, GRAPH_NAME, "step"));
     onnx_attribute_graph(&a, "body", &step);
     onnx_attribute_int(&a, "num_scan_inputs", 4);
     onnx_attribute_ints(&a, "scan_input_axes", along, 4);
@@ -264,7 +264,7 @@ static dt_status describe(onnx_graph *graph, const dt_checkpoint *c) {
     onnx_input(graph, "input_ids", ONNX_INT64, "texts tokens");
     snprintf(logits, sizeof logits, "texts tokens %zu", s->V);
     onnx_output(graph, "logits", ONNX_FLOAT, logits);
-    DT_TRY(proto_text(&graph->fields, GRAPH_NAME, "dtrain"));
+    DT_TRY(dt_message_text(&graph->fields, GRAPH_NAME, "dtrain"));
     return graph->status;
 }
 
@@ -288,9 +288,9 @@ static dt_status tensor_head(dt_text *head, const dt_export *to, const dt_parame
 static dt_status put_fact(dt_text *model, const char *key, const char *value) {
     dt_text fact = {0};
     dt_status status;
-    DT_TRY_DONE(proto_text(&fact, FACT_KEY, key));
-    DT_TRY_DONE(proto_text(&fact, FACT_VALUE, value));
-    status = proto_message(model, MODEL_FACT, &fact);
+    DT_TRY_DONE(dt_message_text(&fact, FACT_KEY, key));
+    DT_TRY_DONE(dt_message_text(&fact, FACT_VALUE, value));
+    status = dt_message_inner(model, MODEL_FACT, &fact);
 done:
     dt_text_destroy(&fact);
     return status;
@@ -312,11 +312,11 @@ done:
 static dt_status put_head(dt_text *model, const dt_export *to) {
     dt_text import = {0};
     dt_status status;
-    DT_TRY_DONE(proto_int(model, MODEL_FORMAT, FORMAT));
-    DT_TRY_DONE(proto_text(model, MODEL_PRODUCER, "dtrain"));
-    DT_TRY_DONE(proto_text(model, MODEL_VERSION, DTRAIN_VERSION));
-    DT_TRY_DONE(proto_int(&import, IMPORT_VERSION, OPERATIONS));
-    DT_TRY_DONE(proto_message(model, MODEL_IMPORT, &import));
+    DT_TRY_DONE(dt_message_whole(model, MODEL_FORMAT, FORMAT));
+    DT_TRY_DONE(dt_message_text(model, MODEL_PRODUCER, "dtrain"));
+    DT_TRY_DONE(dt_message_text(model, MODEL_VERSION, DTRAIN_VERSION));
+    DT_TRY_DONE(dt_message_whole(&import, IMPORT_VERSION, OPERATIONS));
+    DT_TRY_DONE(dt_message_inner(model, MODEL_IMPORT, &import));
     status = put_facts(model, to);
 done:
     dt_text_destroy(&import);
@@ -354,7 +354,7 @@ static dt_status write_onnx(FILE *out, const dt_export *to) {
         DT_TRY_DONE(tensor_head(&head, to, &layout->parameter[i]));
         if (head.length) size += head.length + layout->parameter[i].count * sizeof(float);
     }
-    DT_TRY_DONE(proto_head(&model, MODEL_GRAPH, size));
+    DT_TRY_DONE(dt_message_head(&model, MODEL_GRAPH, size));
     fwrite(model.bytes, model.length, 1, out);
     fwrite(graph.fields.bytes, graph.fields.length, 1, out);
     status = write_tensors(out, to, &head);

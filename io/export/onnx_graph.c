@@ -31,16 +31,16 @@ static void keep(dt_status *status, dt_status other) {
 /* Adds an attribute whose value is in `value`, with its name and type; empties it. */
 static void finish_attribute(onnx_attributes *attributes, dt_text *value, const char *name,
                              int64_t type, dt_status status) {
-    if (status == DT_OK) status = proto_text(value, ATTRIBUTE_NAME, name);
-    if (status == DT_OK) status = proto_int(value, ATTRIBUTE_TYPE, type);
-    if (status == DT_OK) status = proto_message(&attributes->fields, NODE_ATTRIBUTE, value);
+    if (status == DT_OK) status = dt_message_text(value, ATTRIBUTE_NAME, name);
+    if (status == DT_OK) status = dt_message_whole(value, ATTRIBUTE_TYPE, type);
+    if (status == DT_OK) status = dt_message_inner(&attributes->fields, NODE_ATTRIBUTE, value);
     keep(&attributes->status, status);
     dt_text_destroy(value);
 }
 
 void onnx_attribute_int(onnx_attributes *attributes, const char *name, int64_t number) {
     dt_text value = {0};
-    const dt_status status = proto_int(&value, ATTRIBUTE_INT, number);
+    const dt_status status = dt_message_whole(&value, ATTRIBUTE_INT, number);
     finish_attribute(attributes, &value, name, IS_INT, status);
 }
 
@@ -48,30 +48,31 @@ void onnx_attribute_ints(onnx_attributes *attributes, const char *name, const in
                          size_t count) {
     dt_text value = {0};
     dt_status status = DT_OK;
-    for (size_t i = 0; i < count; i++) keep(&status, proto_int(&value, ATTRIBUTE_INTS, number[i]));
+    for (size_t i = 0; i < count; i++)
+        keep(&status, dt_message_whole(&value, ATTRIBUTE_INTS, number[i]));
     finish_attribute(attributes, &value, name, IS_INTS, status);
 }
 
 void onnx_attribute_float(onnx_attributes *attributes, const char *name, float number) {
     dt_text value = {0};
-    const dt_status status = proto_float(&value, ATTRIBUTE_FLOAT, number);
+    const dt_status status = dt_message_float(&value, ATTRIBUTE_FLOAT, number);
     finish_attribute(attributes, &value, name, IS_FLOAT, status);
 }
 
 void onnx_attribute_text(onnx_attributes *attributes, const char *name, const char *text) {
     dt_text value = {0};
-    const dt_status status = proto_text(&value, ATTRIBUTE_TEXT, text);
+    const dt_status status = dt_message_text(&value, ATTRIBUTE_TEXT, text);
     finish_attribute(attributes, &value, name, IS_TEXT, status);
 }
 
 void onnx_attribute_value(onnx_attributes *attributes, const char *name, onnx_type type,
                           int64_t number) {
     dt_text tensor = {0}, value = {0};
-    dt_status status = proto_int(&tensor, TENSOR_DIMENSION, 1);
-    keep(&status, proto_int(&tensor, TENSOR_TYPE, type));
+    dt_status status = dt_message_whole(&tensor, TENSOR_DIMENSION, 1);
+    keep(&status, dt_message_whole(&tensor, TENSOR_TYPE, type));
     keep(&status,
-         proto_bytes(&tensor, TENSOR_BYTES, &number, type == ONNX_BOOL ? 1 : sizeof number));
-    keep(&status, proto_message(&value, ATTRIBUTE_TENSOR, &tensor));
+         dt_message_bytes(&tensor, TENSOR_BYTES, &number, type == ONNX_BOOL ? 1 : sizeof number));
+    keep(&status, dt_message_inner(&value, ATTRIBUTE_TENSOR, &tensor));
     dt_text_destroy(&tensor);
     finish_attribute(attributes, &value, name, IS_TENSOR, status);
 }
@@ -79,7 +80,7 @@ void onnx_attribute_value(onnx_attributes *attributes, const char *name, onnx_ty
 void onnx_attribute_graph(onnx_attributes *attributes, const char *name, const onnx_graph *graph) {
     dt_text value = {0};
     dt_status status = graph->status;
-    keep(&status, proto_message(&value, ATTRIBUTE_GRAPH, &graph->fields));
+    keep(&status, dt_message_inner(&value, ATTRIBUTE_GRAPH, &graph->fields));
     finish_attribute(attributes, &value, name, IS_GRAPH, status);
 }
 
@@ -89,7 +90,7 @@ void onnx_attribute_graph(onnx_attributes *attributes, const char *name, const o
 static dt_status add_words(dt_text *node, unsigned field, const char *words) {
     while (*words) {
         const size_t length = strcspn(words, " ");
-        DT_TRY(proto_bytes(node, field, words, length));
+        DT_TRY(dt_message_bytes(node, field, words, length));
         words += length + (words[length] == ' ');
     }
     return DT_OK;
@@ -100,8 +101,8 @@ void onnx_node(onnx_graph *graph, const char *operation, const char *outputs, co
     dt_text node = {0};
     dt_status status = add_words(&node, NODE_INPUT, inputs);
     keep(&status, add_words(&node, NODE_OUTPUT, outputs));
-    keep(&status, proto_bytes(&node, NODE_NAME, outputs, strcspn(outputs, " ")));
-    keep(&status, proto_text(&node, NODE_OPERATION, operation));
+    keep(&status, dt_message_bytes(&node, NODE_NAME, outputs, strcspn(outputs, " ")));
+    keep(&status, dt_message_text(&node, NODE_OPERATION, operation));
     if (attributes) {
         keep(&status, attributes->status);
         keep(&status,
@@ -110,7 +111,7 @@ void onnx_node(onnx_graph *graph, const char *operation, const char *outputs, co
         dt_text_destroy(&attributes->fields);
         attributes->status = DT_OK;
     }
-    keep(&status, proto_message(&graph->fields, GRAPH_NODE, &node));
+    keep(&status, dt_message_inner(&graph->fields, GRAPH_NODE, &node));
     keep(&graph->status, status);
     dt_text_destroy(&node);
 }
@@ -120,17 +121,17 @@ void onnx_node(onnx_graph *graph, const char *operation, const char *outputs, co
 static dt_status describe_tensor(dt_text *tensor, const char *name, onnx_type type,
                                  const size_t *extent, size_t rank) {
     for (size_t i = 0; i < rank; i++)
-        DT_TRY(proto_int(tensor, TENSOR_DIMENSION, (int64_t)extent[i]));
-    DT_TRY(proto_int(tensor, TENSOR_TYPE, type));
-    return proto_text(tensor, TENSOR_NAME, name);
+        DT_TRY(dt_message_whole(tensor, TENSOR_DIMENSION, (int64_t)extent[i]));
+    DT_TRY(dt_message_whole(tensor, TENSOR_TYPE, type));
+    return dt_message_text(tensor, TENSOR_NAME, name);
 }
 
 static void add_constant(onnx_graph *graph, const char *name, onnx_type type, const size_t *extent,
                          size_t rank, const void *bytes, size_t count) {
     dt_text tensor = {0};
     dt_status status = describe_tensor(&tensor, name, type, extent, rank);
-    keep(&status, proto_bytes(&tensor, TENSOR_BYTES, bytes, count));
-    keep(&status, proto_message(&graph->fields, GRAPH_INITIALIZER, &tensor));
+    keep(&status, dt_message_bytes(&tensor, TENSOR_BYTES, bytes, count));
+    keep(&status, dt_message_inner(&graph->fields, GRAPH_INITIALIZER, &tensor));
     keep(&graph->status, status);
     dt_text_destroy(&tensor);
 }
@@ -153,8 +154,8 @@ dt_status onnx_tensor_head(dt_text *head, const char *name, onnx_type type, cons
                            size_t rank, uint64_t bytes) {
     dt_text tensor = {0};
     dt_status status = describe_tensor(&tensor, name, type, extent, rank);
-    keep(&status, proto_head(&tensor, TENSOR_BYTES, bytes));
-    keep(&status, proto_head(head, GRAPH_INITIALIZER, tensor.length + bytes));
+    keep(&status, dt_message_head(&tensor, TENSOR_BYTES, bytes));
+    keep(&status, dt_message_head(head, GRAPH_INITIALIZER, tensor.length + bytes));
     if (status == DT_OK) status = dt_text_append(head, tensor.bytes, tensor.length);
     dt_text_destroy(&tensor);
     return status;
@@ -168,9 +169,9 @@ static dt_status add_dimensions(dt_text *shape, const char *dimensions) {
         char *end;
         const long long number = strtoll(dimensions, &end, 10);
         status = end == dimensions + length
-                     ? proto_int(&dimension, DIMENSION_NUMBER, number)
-                     : proto_bytes(&dimension, DIMENSION_NAME, dimensions, length);
-        keep(&status, proto_message(shape, SHAPE_DIMENSION, &dimension));
+                     ? dt_message_whole(&dimension, DIMENSION_NUMBER, number)
+                     : dt_message_bytes(&dimension, DIMENSION_NAME, dimensions, length);
+        keep(&status, dt_message_inner(shape, SHAPE_DIMENSION, &dimension));
         dt_text_destroy(&dimension);
         dimensions += length + (dimensions[length] == ' ');
     }
@@ -182,12 +183,12 @@ static void add_value(onnx_graph *graph, unsigned field, const char *name, onnx_
     dt_text shape = {0}, tensor = {0}, kind = {0}, value = {0};
     dt_status status = dt_text_reserve(&shape, 0);
     keep(&status, add_dimensions(&shape, dimensions));
-    keep(&status, proto_int(&tensor, TENSOR_ELEMENT, type));
-    keep(&status, proto_message(&tensor, TENSOR_SHAPE, &shape));
-    keep(&status, proto_message(&kind, TYPE_TENSOR, &tensor));
-    keep(&status, proto_text(&value, VALUE_NAME, name));
-    keep(&status, proto_message(&value, VALUE_TYPE, &kind));
-    keep(&status, proto_message(&graph->fields, field, &value));
+    keep(&status, dt_message_whole(&tensor, TENSOR_ELEMENT, type));
+    keep(&status, dt_message_inner(&tensor, TENSOR_SHAPE, &shape));
+    keep(&status, dt_message_inner(&kind, TYPE_TENSOR, &tensor));
+    keep(&status, dt_message_text(&value, VALUE_NAME, name));
+    keep(&status, dt_message_inner(&value, VALUE_TYPE, &kind));
+    keep(&status, dt_message_inner(&graph->fields, field, &value));
     keep(&graph->status, status);
     dt_text_destroy(&shape);
     dt_text_destroy(&tensor);

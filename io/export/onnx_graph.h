@@ -2,7 +2,7 @@
 #ifndef DTRAIN_EXPORT_ONNX_GRAPH_H
 #define DTRAIN_EXPORT_ONNX_GRAPH_H
 
-#include "protobuf.h"
+#include "dtrain/protobuf/message.h"
 
 /* Numbers of onnx.proto. */
 typedef enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9 } onnx_type;

@@ -17,6 +17,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
 #include "dtrain/file/replace.h"
+#include "dtrain/protobuf/message.h"
 #include "record.h"
 
 /* Fields of the messages. Source: event.proto, summary.proto, tensor.proto of TensorFlow, and
@@ -40,7 +41,7 @@ struct dt_events {
     size_t kinds;
     bool bits_per_byte;
     /* Each part of a message that is being made, and records that are to be written. */
-    dt_bytes part, value, summary, event, records;
+    dt_text part, value, summary, event, records;
 };
 
 /* ---- messages ---- */
@@ -48,69 +49,72 @@ struct dt_events {
 static dt_status begin_event(dt_events *e, int64_t step) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    e->event.count = e->summary.count = 0;
+    dt_text_clear(&e->event);
+    dt_text_clear(&e->summary);
     DT_TRY(
         dt_message_double(&e->event, EVENT_TIME, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec));
-    return dt_message_whole(&e->event, EVENT_STEP, (uint64_t)step);
+    return dt_message_whole(&e->event, EVENT_STEP, step);
 }
 
 /* A number of the event's summary. */
 static dt_status add_number(dt_events *e, const char *tag, double number) {
-    e->value.count = 0;
-    DT_TRY(dt_message_bytes(&e->value, VALUE_TAG, tag, strlen(tag)));
+    dt_text_clear(&e->value);
+    DT_TRY(dt_message_text(&e->value, VALUE_TAG, tag));
     DT_TRY(dt_message_float(&e->value, VALUE_NUMBER, (float)number));
-    return dt_message_bytes(&e->summary, SUMMARY_VALUE, e->value.byte, e->value.count);
+    return dt_message_inner(&e->summary, SUMMARY_VALUE, &e->value);
 }
 
 /* TensorBoard shows texts as Markdown, in which lines that are indented by four are shown as they
  * are. Bytes that are not UTF-8 become U+FFFD. */
-static dt_status quote(dt_bytes *quoted, const char *text) {
+static dt_status quote(dt_text *quoted, const char *text) {
     static const char INDENT[] = "    ", UNKNOWN[] = "\xef\xbf\xbd";
     size_t left = strlen(text), length;
-    DT_TRY(dt_bytes_append(quoted, INDENT, strlen(INDENT)));
+    DT_TRY(dt_text_append(quoted, INDENT, strlen(INDENT)));
     for (; left > 0; text += length, left -= length) {
         length = dt_utf8_length(text, left);
         if (length == 0) {
-            DT_TRY(dt_bytes_append(quoted, UNKNOWN, strlen(UNKNOWN)));
+            DT_TRY(dt_text_append(quoted, UNKNOWN, strlen(UNKNOWN)));
             length = 1;
             continue;
         }
-        DT_TRY(dt_bytes_append(quoted, text, length));
-        if (*text == '\n') DT_TRY(dt_bytes_append(quoted, INDENT, strlen(INDENT)));
+        DT_TRY(dt_text_append(quoted, text, length));
+        if (*text == '\n') DT_TRY(dt_text_append(quoted, INDENT, strlen(INDENT)));
     }
     return DT_OK;
 }
 
 /* A tensor of one text. */
 static dt_status add_text(dt_events *e, const char *tag, const char *text) {
-    dt_bytes quoted = {0}, tensor = {0};
+    dt_text quoted = {0}, tensor = {0};
     dt_status status;
-    e->value.count = e->part.count = 0;
+    dt_text_clear(&e->value);
+    dt_text_clear(&e->part);
     DT_TRY_DONE(quote(&quoted, text));
-    DT_TRY_DONE(dt_message_bytes(&e->value, VALUE_TAG, tag, strlen(tag)));
+    DT_TRY_DONE(dt_message_text(&e->value, VALUE_TAG, tag));
     /* The shape: one dimension, of size 1. */
     static const unsigned char SIZE[] = {SIZE_COUNT << 3, 1};
     DT_TRY_DONE(dt_message_bytes(&e->part, SHAPE_SIZE, SIZE, sizeof SIZE));
     DT_TRY_DONE(dt_message_whole(&tensor, TENSOR_TYPE, TYPE_TEXT));
-    DT_TRY_DONE(dt_message_bytes(&tensor, TENSOR_SHAPE, e->part.byte, e->part.count));
-    DT_TRY_DONE(dt_message_bytes(&tensor, TENSOR_TEXT, quoted.byte, quoted.count));
-    DT_TRY_DONE(dt_message_bytes(&e->value, VALUE_TENSOR, tensor.byte, tensor.count));
+    DT_TRY_DONE(dt_message_inner(&tensor, TENSOR_SHAPE, &e->part));
+    DT_TRY_DONE(dt_message_inner(&tensor, TENSOR_TEXT, &quoted));
+    DT_TRY_DONE(dt_message_inner(&e->value, VALUE_TENSOR, &tensor));
     /* Which part of TensorBoard shows it. */
-    e->part.count = tensor.count = 0;
-    DT_TRY_DONE(dt_message_bytes(&tensor, PLUGIN_NAME, "text", strlen("text")));
-    DT_TRY_DONE(dt_message_bytes(&e->part, METADATA_PLUGIN, tensor.byte, tensor.count));
+    dt_text_clear(&e->part);
+    dt_text_clear(&tensor);
+    DT_TRY_DONE(dt_message_text(&tensor, PLUGIN_NAME, "text"));
+    DT_TRY_DONE(dt_message_inner(&e->part, METADATA_PLUGIN, &tensor));
     DT_TRY_DONE(dt_message_whole(&e->part, METADATA_CLASS, CLASS_TENSOR));
-    DT_TRY_DONE(dt_message_bytes(&e->value, VALUE_METADATA, e->part.byte, e->part.count));
-    status = dt_message_bytes(&e->summary, SUMMARY_VALUE, e->value.byte, e->value.count);
+    DT_TRY_DONE(dt_message_inner(&e->value, VALUE_METADATA, &e->part));
+    status = dt_message_inner(&e->summary, SUMMARY_VALUE, &e->value);
 done:
-    dt_bytes_free(&quoted);
-    dt_bytes_free(&tensor);
+    dt_text_destroy(&quoted);
+    dt_text_destroy(&tensor);
     return status;
 }
 
 static dt_status end_event(dt_events *e) {
-    if (e->summary.count) {
-        DT_TRY(dt_message_bytes(&e->event, EVENT_SUMMARY, e->summary.byte, e->summary.count));
+    if (e->summary.length) {
+        DT_TRY(dt_message_inner(&e->event, EVENT_SUMMARY, &e->summary));
     }
     return dt_record_append(&e->records, &e->event);
 }
@@ -152,11 +156,11 @@ static dt_status add_validation(dt_events *e, const dt_validation_row *row) {
 /* All of the records, or none. */
 static dt_status write_records(dt_events *e) {
     char reason[128];
-    const int error = dt_file_write(e->file, e->records.byte, e->records.count, e->size);
+    const int error = dt_file_write(e->file, e->records.bytes, e->records.length, e->size);
     /* If this fails too, half a record is left, which readers pass over. */
     const bool cut = error && ftruncate(e->file, (off_t)e->size) == 0;
-    if (!error) e->size += e->records.count;
-    e->records.count = 0;
+    if (!error) e->size += e->records.length;
+    e->records.length = 0;
     DT_REQUIRE(!error, DT_ERR_IO, "cannot write %s%s: %s", e->path,
                cut ? "" : ", whose end is damaged", dt_file_reason(error, reason));
     return DT_OK;
@@ -238,14 +242,14 @@ static int64_t first_step(const dt_events_begin *begin, const last_event *last) 
 
 static dt_status write_if_many(dt_events *e) {
     enum { MANY = 1 << 16 };
-    return e->records.count >= MANY ? write_records(e) : DT_OK;
+    return e->records.length >= MANY ? write_records(e) : DT_OK;
 }
 
 static dt_status write_beginning(dt_events *e, const dt_events_begin *begin, int64_t first) {
     const dt_metrics *m = begin->metrics;
     static const unsigned char START[] = {SESSION_STATUS << 3, SESSION_START};
     DT_TRY(begin_event(e, 0));
-    DT_TRY(dt_message_bytes(&e->event, EVENT_VERSION, VERSION, strlen(VERSION)));
+    DT_TRY(dt_message_text(&e->event, EVENT_VERSION, VERSION));
     DT_TRY(end_event(e));
     DT_TRY(begin_event(e, first));
     DT_TRY(dt_message_bytes(&e->event, EVENT_SESSION, START, sizeof START));
@@ -297,8 +301,8 @@ void dt_events_close(dt_events **events) {
     dt_events *e = *events;
     if (!e) return;
     if (e->file >= 0) close(e->file);
-    dt_bytes *const bytes[] = {&e->part, &e->value, &e->summary, &e->event, &e->records};
-    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) dt_bytes_free(bytes[i]);
+    dt_text *const bytes[] = {&e->part, &e->value, &e->summary, &e->event, &e->records};
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) dt_text_destroy(bytes[i]);
     dt_memory_free(events);
 }
 

@@ -1,29 +1,9 @@
-/* Writes messages of Protocol Buffers and records of TensorFlow. */
+/* Writes and reads records of TensorFlow. */
 #include "record.h"
 
-#include <string.h>
+#include "dtrain/protobuf/message.h"
 
-#include "dtrain/core/memory.h"
-
-void dt_bytes_free(dt_bytes *bytes) {
-    dt_memory_free(&bytes->byte);
-    *bytes = (dt_bytes){0};
-}
-
-dt_status dt_bytes_append(dt_bytes *to, const void *bytes, size_t count) {
-    DT_TRY(dt_memory_grow(&to->byte, &to->capacity, to->count + count + 1, 1, "events"));
-    if (count) memcpy(to->byte + to->count, bytes, count);
-    to->count += count;
-    return DT_OK;
-}
-
-/* Numbers are stored with the lowest byte first. */
-static dt_status append_number(dt_bytes *to, uint64_t value, size_t size) {
-    unsigned char byte[8];
-    for (size_t i = 0; i < size; i++) byte[i] = (unsigned char)(value >> 8 * i);
-    return dt_bytes_append(to, byte, size);
-}
-
+/* The lowest byte first. */
 static uint64_t number_at(const unsigned char *byte, size_t size) {
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++) value |= (uint64_t)byte[i] << 8 * i;
@@ -54,92 +34,16 @@ static uint32_t masked_crc(const void *bytes, size_t count) {
     return (crc >> 15 | crc << 17) + 0xa282ead8;
 }
 
-/* ---- messages ---- */
-
-/* How the bytes of a field are to be read. */
-enum { WHOLE = 0, EIGHT_BYTES = 1, COUNTED = 2, FOUR_BYTES = 5 };
-
-/* Seven bits a byte, the lowest first; the highest bit says that more follow. */
-static dt_status append_whole(dt_bytes *to, uint64_t value) {
-    unsigned char byte[10];
-    size_t count = 0;
-    do {
-        byte[count++] = (unsigned char)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-        value >>= 7;
-    } while (value);
-    return dt_bytes_append(to, byte, count);
-}
-
-static dt_status append_key(dt_bytes *to, unsigned field, unsigned kind) {
-    return append_whole(to, (uint64_t)field << 3 | kind);
-}
-
-dt_status dt_message_whole(dt_bytes *message, unsigned field, uint64_t value) {
-    DT_TRY(append_key(message, field, WHOLE));
-    return append_whole(message, value);
-}
-
-dt_status dt_message_double(dt_bytes *message, unsigned field, double value) {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    DT_TRY(append_key(message, field, EIGHT_BYTES));
-    return append_number(message, bits, sizeof bits);
-}
-
-dt_status dt_message_float(dt_bytes *message, unsigned field, float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    DT_TRY(append_key(message, field, FOUR_BYTES));
-    return append_number(message, bits, sizeof bits);
-}
-
-dt_status dt_message_bytes(dt_bytes *message, unsigned field, const void *bytes, size_t count) {
-    DT_TRY(append_key(message, field, COUNTED));
-    DT_TRY(append_whole(message, count));
-    return dt_bytes_append(message, bytes, count);
-}
-
-/* false: the message ends before the number does. */
-static bool read_whole(uint64_t *value, const unsigned char *message, size_t count, size_t *at) {
-    *value = 0;
-    for (unsigned shift = 0; *at < count && shift < 64; shift += 7) {
-        const unsigned char byte = message[(*at)++];
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) return true;
-    }
-    return false;
-}
-
-uint64_t dt_message_find(const unsigned char *message, size_t count, unsigned field) {
-    uint64_t key, value;
-    for (size_t at = 0; at < count && read_whole(&key, message, count, &at);) {
-        switch (key & 7) {
-        case WHOLE:
-            if (!read_whole(&value, message, count, &at)) return 0;
-            if (key >> 3 == field) return value;
-            break;
-        case EIGHT_BYTES: at += 8; break;
-        case FOUR_BYTES: at += 4; break;
-        case COUNTED:
-            if (!read_whole(&value, message, count, &at) || value > count - at) return 0;
-            at += value;
-            break;
-        default: return 0;
-        }
-    }
-    return 0;
-}
-
 /* ---- records ---- */
 
 enum { LENGTH_BYTES = 8, CRC_BYTES = 4 };
 
-dt_status dt_record_append(dt_bytes *file, const dt_bytes *message) {
-    DT_TRY(append_number(file, message->count, LENGTH_BYTES));
-    DT_TRY(append_number(file, masked_crc(file->byte + file->count - LENGTH_BYTES, LENGTH_BYTES),
-                         CRC_BYTES));
-    DT_TRY(dt_bytes_append(file, message->byte, message->count));
-    return append_number(file, masked_crc(message->byte, message->count), CRC_BYTES);
+dt_status dt_record_append(dt_text *file, const dt_text *message) {
+    DT_TRY(dt_message_fixed(file, message->length, LENGTH_BYTES));
+    DT_TRY(dt_message_fixed(
+        file, masked_crc(file->bytes + file->length - LENGTH_BYTES, LENGTH_BYTES), CRC_BYTES));
+    DT_TRY(dt_text_append(file, message->bytes, message->length));
+    return dt_message_fixed(file, masked_crc(message->bytes, message->length), CRC_BYTES);
 }
 
 /* Whether so many more bytes can be read. */

@@ -19,6 +19,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/picture/events.h"
 #include "dtrain/picture/run_log.h"
+#include "dtrain/protobuf/message.h"
 #include "fixture.h"
 #include "record.h"
 
@@ -54,21 +55,22 @@ static void checksums_are_castagnoli(void **state) {
 /* Source: the encoding of 150 and of "testing" in the guide to Protocol Buffers. */
 static void messages_are_encoded(void **state) {
     (void)state;
-    dt_bytes message = {0};
+    dt_text message = {0};
     assert_int_equal(dt_message_whole(&message, 1, 150), DT_OK);
     assert_int_equal(dt_message_bytes(&message, 2, "testing", 7), DT_OK);
-    assert_int_equal(message.count, 12);
-    assert_memory_equal(message.byte, "\x08\x96\x01\x12\x07testing", 12);
+    assert_int_equal(message.length, 12);
+    assert_memory_equal(message.bytes, "\x08\x96\x01\x12\x07testing", 12);
     assert_int_equal(dt_message_double(&message, 3, 1), DT_OK);
     assert_int_equal(dt_message_float(&message, 4, 1), DT_OK);
-    assert_int_equal(dt_message_whole(&message, 5, UINT64_MAX), DT_OK);
-    assert_int_equal(dt_message_find(message.byte, message.count, 1), 150);
-    assert_true(dt_message_find(message.byte, message.count, 5) == UINT64_MAX);
-    assert_int_equal(dt_message_find(message.byte, message.count, 6), 0);
+    assert_int_equal(dt_message_whole(&message, 5, -1), DT_OK);
+    const unsigned char *bytes = (const unsigned char *)message.bytes;
+    assert_int_equal(dt_message_find(bytes, message.length, 1), 150);
+    assert_true(dt_message_find(bytes, message.length, 5) == UINT64_MAX);
+    assert_int_equal(dt_message_find(bytes, message.length, 6), 0);
     /* Nothing behind the end is read. */
-    for (size_t count = 0; count < message.count; count++)
-        assert_int_equal(dt_message_find(message.byte, count, 5), 0);
-    dt_bytes_free(&message);
+    for (size_t count = 0; count < message.length; count++)
+        assert_int_equal(dt_message_find(bytes, count, 5), 0);
+    dt_text_destroy(&message);
 }
 
 /* ---- files ---- */
