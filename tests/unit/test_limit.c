@@ -8,23 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "dtrain/core/limit.h"
+#include "kernel_files.h"
 
 static char base[] = "/tmp/dtrain-limit.XXXXXX";
 
 static void store(const char *folder, const char *name, const char *text) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", base, folder);
-    mkdir(path, 0700);
-    snprintf(path, sizeof path, "%s/%s/%s", base, folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
+    kernel_file_put(base, folder, name, text);
 }
 
 static double left(const char *groups) {

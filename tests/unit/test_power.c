@@ -10,24 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "kernel_files.h"
 
 #define assert_near(x, y, most) assert_true(fabs((x) - (y)) <= (most))
 
 static char folder[64];
 
 static void put(const char *domain, const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, domain);
-    mkdir(path, 0700);
-    snprintf(path, sizeof path, "%s/%s/%s", folder, domain, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
+    kernel_file_put(folder, domain, name, text);
 }
 
 static void put_domain(const char *domain, const char *name, const char *energy,
