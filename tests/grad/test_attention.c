@@ -1,6 +1,6 @@
 /* Attention inside packed problems, forward, backward and one token at a time, against the
  * double-precision reference. */
-#include "device.h"
+#include "attention.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -23,55 +23,24 @@ static const struct {
 } SHAPES[] = {{1, 1},  {3, 3},  {5, 5},  {8, 1},   {24, 3},  {21, 3},  {32, 1}, {96, 3},
               {40, 1}, {80, 2}, {64, 4}, {160, 5}, {128, 2}, {128, 1}, {48, 6}};
 
-static void forward_backward_check(dt_backend *backend, const fixture_lengths *lengths, size_t C,
-                                   size_t H, double scale) {
-    fixture_random random = {C * 100 + H};
-    dt_batch batch;
-    device_batch device;
-    fixture_batch_create(&batch, lengths, 2, 2, &random);
-    device_batch_create(&device, backend, &batch);
-    const size_t N = batch.tokens;
-    char what[100];
-    snprintf(what, sizeof what, "attention of %zu tokens in %zu problems, C %zu, H %zu, within %g",
-             N, batch.problems, C, H, scale);
-
-    device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, scale, &random);
-    device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             attention_scale(C, H)));
-    reference_attention_forward(y.host, lse.host, qkv.host, &batch, C, H);
-    expect_device(what, &y, &lse, &qkv, NULL);
-
-    device_tensor d_y = device_random("d_y", backend, N * C, 0, 1, &random);
-    device_tensor d_qkv = device_blank("d_qkv", backend, N * 3 * C);
-    expect_ok(backend->op->attention_backward(backend, d_qkv.at, d_y.at, y.at, lse.at, qkv.at,
-                                              &device.packed, C, H));
-    reference_attention_backward(d_qkv.host, d_y.host, qkv.host, &batch, C, H);
-    expect_device(what, &d_qkv, &d_y, &y, &lse, &qkv, NULL);
-
-    device_destroy(&qkv, &y, &lse, &d_y, &d_qkv, NULL);
-    device_batch_destroy(&device);
-    fixture_batch_destroy(&batch);
-}
-
 static void forward_and_backward_agree(void **state) {
     for (size_t b = 0; b < LENGTH(BATCHES); b++) {
         for (size_t i = 0; i < LENGTH(SHAPES); i++) {
-            forward_backward_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H, 1.5);
+            attention_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H, 1.5);
         }
     }
 }
 
 /* More queries than are computed at a time. */
 static void long_problems_agree(void **state) {
-    forward_backward_check(*state, &(fixture_lengths){{257, 1, 600}}, 24, 3, 1.5);
-    forward_backward_check(*state, &(fixture_lengths){{256, 513}}, 32, 1, 1.5);
+    attention_check(*state, &(fixture_lengths){{257, 1, 600}}, 24, 3, 1.5);
+    attention_check(*state, &(fixture_lengths){{256, 513}}, 32, 1, 1.5);
 }
 
 /* Scores in the hundreds: the largest is subtracted before exp. */
 static void large_scores_stay_finite(void **state) {
-    forward_backward_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
-    forward_backward_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
+    attention_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
+    attention_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
 }
 
 /* Scores are multiplied by the scale that is given: twice the scale does what twice the queries

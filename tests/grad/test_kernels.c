@@ -1,6 +1,7 @@
 /* Runs every kernel of the OpenCL backend once, on sizes small enough for a simulator, which looks
  * for races and invalid accesses; this test looks for wrong results. Plain loops replace CLBlast,
  * whose kernels are not ours. */
+#include "attention.h"
 #include "rig.h"
 
 #include <setjmp.h>
@@ -81,28 +82,7 @@ static void backward_and_dropout(void **state) {
 
 /* Longer than a tile and than a work-group. */
 static void longer_attention(void **state) {
-    dt_backend *backend = *state;
-    const size_t C = 6, H = 2;
-    fixture_random random = {1};
-    dt_batch batch;
-    device_batch device;
-    fixture_batch_create(&batch, &(fixture_lengths){{19, 1, 35}}, 2, 2, &random);
-    device_batch_create(&device, backend, &batch);
-    const size_t N = batch.tokens;
-    device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, 1, &random);
-    device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
-    device_tensor d_y = device_random("d_y", backend, N * C, 0, 1, &random);
-    device_tensor d_qkv = device_blank("d_qkv", backend, N * 3 * C);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             attention_scale(C, H)));
-    expect_ok(backend->op->attention_backward(backend, d_qkv.at, d_y.at, y.at, lse.at, qkv.at,
-                                              &device.packed, C, H));
-    reference_attention_forward(y.host, lse.host, qkv.host, &batch, C, H);
-    reference_attention_backward(d_qkv.host, d_y.host, qkv.host, &batch, C, H);
-    expect_device("attention", &y, &lse, &qkv, &d_y, &d_qkv, NULL);
-    device_destroy(&qkv, &y, &lse, &d_y, &d_qkv, NULL);
-    device_batch_destroy(&device);
-    fixture_batch_destroy(&batch);
+    attention_check(*state, &(fixture_lengths){{19, 1, 35}}, 6, 2, 1);
 }
 
 static void generation(void **state) {
