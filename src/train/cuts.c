@@ -113,7 +113,7 @@ static int64_t most_steps(const search *s, int64_t least) {
     return low;
 }
 
-static double foretold(const search *s, const dt_config *config) {
+static double predicted(const search *s, const dt_config *config) {
     dt_known known;
     dt_known_find(&known, config, s->trial->parameters);
     return known.exact;
@@ -124,11 +124,11 @@ static double foretold(const search *s, const dt_config *config) {
 static int64_t enough_steps(const search *s) {
     static const double GOOD = 0.995;
     dt_config config = s->config;
-    if (!(foretold(s, &config) >= GOOD)) return (s->config.steps + 3) / 4;
+    if (!(predicted(s, &config) >= GOOD)) return (s->config.steps + 3) / 4;
     int64_t low = 1, high = s->config.steps;
     while (low < high) {
         config.steps = low + (high - low) / 2;
-        if (foretold(s, &config) >= GOOD) {
+        if (predicted(s, &config) >= GOOD) {
             high = config.steps;
         } else {
             low = config.steps + 1;
@@ -160,7 +160,7 @@ static void offer_steps(search *s, int64_t least) {
     dt_config config = s->config;
     config.steps = is_over(s) ? most_steps(s, least) : least;
     if (config.steps >= s->config.steps) return;
-    const double before = foretold(s, &s->config), after = foretold(s, &config);
+    const double before = predicted(s, &s->config), after = predicted(s, &config);
     if (isfinite(before) && isfinite(after)) {
         offer(s, &config, "exact answers %.1f %% instead of %.1f %%, as measured on other runs",
               100 * after, 100 * before);

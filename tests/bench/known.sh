@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the table of accuracy that dtrain plan foretells from: exact answers to unseen problems, by operation, after so many
+# Measures the table of accuracy that dtrain plan predicts from: exact answers to unseen problems, by operation, after so many
 # steps of 32 problems and with so many different ones. Prints src/train/known.inc, and with TABLE=1 a Markdown table instead.
 #
 #   tests/bench/known.sh build/dtrain >src/train/known.inc

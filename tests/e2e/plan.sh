@@ -30,15 +30,15 @@ memory = plan["memory"]
 assert memory["measured"] > 0 and memory["state"] > 0 and plan["memory_node"] > memory["state"]'
 say "for programs, and on other ranks"
 
-# The disk is foretold to two hundredths.
+# The disk is predicted to two hundredths.
 expect_exit 0 start 2 plan "${small[@]}" --steps 200 --json
 cp out plan.json
 expect_exit 0 start 2 "${small[@]}" --steps 200 --out real
 /usr/bin/python3 -B -c '
 import json, os
-foretold = json.load(open("plan.json"))["checkpoint_bytes"]
+predicted = json.load(open("plan.json"))["checkpoint_bytes"]
 real = os.path.getsize(os.path.realpath("real/latest.h5"))
-assert abs(foretold / real - 1) < 0.02, (foretold, real)' || fail "the size of a checkpoint is not as foretold"
+assert abs(predicted / real - 1) < 0.02, (predicted, real)' || fail "the size of a checkpoint is not as predicted"
 say "disk"
 
 # ---- budgets ----

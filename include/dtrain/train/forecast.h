@@ -124,7 +124,7 @@ void dt_cuts_make(dt_cuts *cuts, const dt_trial *trial, const dt_budget *budget)
 /* What was measured of accuracy over training, for settings like these. */
 typedef struct {
     bool known;
-    double exact;         /* share of exact answers foretold; NaN: not known */
+    double exact;         /* share of exact answers predicted; NaN: not known */
     double of[4];         /* of + - * /; NaN: not asked for */
     const char *from;     /* how it was measured */
     double tokens_wanted; /* running text: 20 for each parameter; 0: not of text */

@@ -1,9 +1,9 @@
-"""Compares what dtrain plan foretells with what six runs then take: a Markdown table of time, memory and disk.
+"""Compares what dtrain plan predicts with what six runs then take: a Markdown table of time, memory and disk.
 
-    tests/bench/foretold.py build/dtrain            RUNS="default,text" chooses some; QUICK=1: a tenth of the steps
+    tests/bench/predicted.py build/dtrain            RUNS="default,text" chooses some; QUICK=1: a tenth of the steps
 
 Memory is the largest sum of proportional set sizes over ranks, sampled every second. Each run is preceded by its plan, on the
-same ranks. A run with a budget is foretold by the plan's line of options.
+same ranks. A run with a budget is predicted by the plan's line of options.
 """
 import glob
 import json
@@ -86,18 +86,18 @@ def run(ranks, options, folder):
 
 def compare(name, folder):
     ranks, options, budget = RUNS[name]
-    foretold = plan(ranks, options, budget, folder)
+    predicted = plan(ranks, options, budget, folder)
     if budget:
-        line = foretold["budget"]["line"].split()
+        line = predicted["budget"]["line"].split()
         options = options + line
-        foretold = {**foretold, "total_seconds": foretold["budget"]["total_seconds"]}
+        predicted = {**predicted, "total_seconds": predicted["budget"]["total_seconds"]}
         cut = plan(ranks, options, None, folder)
-        foretold |= {name: cut[name] for name in ("memory_node", "checkpoint_bytes")}
+        predicted |= {name: cut[name] for name in ("memory_node", "checkpoint_bytes")}
     seconds, memory, disk = run(ranks, options, folder)
     cells = [name, " ".join(options) or "none"]
-    for real, told, unit, scale in ((seconds, foretold["total_seconds"], "s", 1),
-                                    (memory, foretold["memory_node"], "MB", 1e6),
-                                    (disk, foretold["checkpoint_bytes"], "MB", 1e6)):
+    for real, told, unit, scale in ((seconds, predicted["total_seconds"], "s", 1),
+                                    (memory, predicted["memory_node"], "MB", 1e6),
+                                    (disk, predicted["checkpoint_bytes"], "MB", 1e6)):
         digits = 1 if unit == "s" else 2 if real is disk else 0
         cells.append(f"{told / scale:.{digits}f} / {real / scale:.{digits}f} {unit} ({100 * (told / real - 1):+.1f} %)")
     print("| " + " | ".join(cells) + " |", flush=True)
@@ -105,7 +105,7 @@ def compare(name, folder):
 
 with tempfile.TemporaryDirectory() as work:
     write_corpus(pathlib.Path(work) / "corpus.txt")
-    print("| run | options | time, foretold / real | memory | checkpoint |\n|---|---|---|---|---|", flush=True)
+    print("| run | options | time, predicted / real | memory | checkpoint |\n|---|---|---|---|---|", flush=True)
     chosen = os.environ.get("RUNS")
     for each in RUNS:
         if not chosen or each in chosen.split(","):
