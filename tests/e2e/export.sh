@@ -8,7 +8,7 @@ readonly USAGE=64 DATA=65 NO_INPUT=66 CREATE=73
 
 need "python h5py" "python numpy"
 
-exchange() { /usr/bin/python3 -B "$here/exchange.py" "$@" || fail "exchange.py $*"; }
+files() { /usr/bin/python3 -B "$here/export.py" "$@" || fail "export.py $*"; }
 
 # ---- some models ----
 
@@ -24,7 +24,7 @@ expect_exit 0 start 2 "${tiny[@]}" --out merged --text text.txt --context 32 --t
 
 for run in plain text bytes merged; do
     expect_exit 0 "$dtrain" export "$run" --to "$run.st"
-    exchange checkpoint "$run/best.h5" "$run.st/model.safetensors"
+    files checkpoint "$run/best.h5" "$run.st/model.safetensors"
     (($(wc -l <out) == 8)) || fail "not one line for each file"
     for file in model.safetensors config.json generation_config.json tokenizer.json tokenizer_config.json dtrain.ini dtrain.json README.md; do
         [[ -s $run.st/$file ]] || fail "there is no $file"
@@ -59,12 +59,12 @@ for run in places plain text bytes merged; do
     expect_text out "$run.back/checkpoint-00000000.h5"
     expect_exit 0 "$dtrain" verify "$run.back"
     expect_exit 0 "$dtrain" export "$run.back" --to "$run.again"
-    exchange same "$run.st/model.safetensors" "$run.again/model.safetensors"
+    files same "$run.st/model.safetensors" "$run.again/model.safetensors"
     cmp "$run.st/tokenizer.json" "$run.again/tokenizer.json" || fail "the tokenizer of $run has changed"
     expect_exit 0 start alone eval "$run" --count 16 --dump-logits "$run.json"
     expect_exit 0 start alone eval "$run.back" --count 16 --dump-logits "$run.back.json"
     # The sum of two tables is rounded before the tokens are added, not after.
-    exchange close "$run.json" "$run.back.json" "$([[ $run == places ]] && echo 0 || echo 1e-5)"
+    files close "$run.json" "$run.back.json" "$([[ $run == places ]] && echo 0 || echo 1e-5)"
 done
 expect_exit 0 "$dtrain" ask text "Zeile"
 cp out before
@@ -79,15 +79,15 @@ say "models come back"
 
 mkdir other
 cp text.st/{model.safetensors,config.json,tokenizer.json} other
-exchange short_names other/model.safetensors
+files short_names other/model.safetensors
 expect_exit 0 "$dtrain" import other/model.safetensors --out other.run
 expect_exit 0 "$dtrain" export other.run --to other.st
-exchange same text.st/model.safetensors other.st/model.safetensors
+files same text.st/model.safetensors other.st/model.safetensors
 head -n 20 text.txt >some.txt
 for run in text.back other.run; do
     expect_exit 0 start alone eval "$run" --text some.txt --count 16 --dump-logits "$run.some.json"
 done
-exchange close text.back.some.json other.run.some.json 0
+files close text.back.some.json other.run.some.json 0
 expect_exit 0 "$dtrain" ask other.run "Zeile"
 expect_exit $NO_INPUT start alone --init-from other.run --out other.lost --log-level error
 expect_text err "text of other"
@@ -102,21 +102,21 @@ cp pair.files/{vocab.json,merges.txt} pair
 expect_exit 0 "$dtrain" import pair --out two.run
 for run in merged.back one.run two.run; do
     expect_exit 0 start alone eval "$run" --text some.txt --count 16 --dump-logits "$run.some.json"
-    exchange close merged.back.some.json "$run.some.json" 0
+    files close merged.back.some.json "$run.some.json" 0
 done
 expect_exit 0 start 2 --init-from two.run --text text.txt --out two.tuned --steps 2 --batch 16 --log-level error
 for kind in F16 BF16; do
     cp -r other "$kind"
-    exchange halve "$kind/model.safetensors" "$kind"
+    files halve "$kind/model.safetensors" "$kind"
     expect_exit 0 "$dtrain" import "$kind" --out "$kind.run"
     expect_exit 0 "$dtrain" export "$kind.run" --to "$kind.st"
-    exchange wide "$kind/model.safetensors"
-    exchange tensor "$kind/model.safetensors" drop h.0.attn.bias
+    files wide "$kind/model.safetensors"
+    files tensor "$kind/model.safetensors" drop h.0.attn.bias
     mkdir "$kind.wide"
     cp "$kind"/{model.safetensors,config.json,tokenizer.json} "$kind.wide"
     expect_exit 0 "$dtrain" import "$kind.wide" --out "$kind.wide.run"
     expect_exit 0 "$dtrain" export "$kind.wide.run" --to "$kind.wide.st"
-    exchange same "$kind.st/model.safetensors" "$kind.wide.st/model.safetensors"
+    files same "$kind.st/model.safetensors" "$kind.wide.st/model.safetensors"
 done
 say "models of others come in"
 
@@ -146,7 +146,7 @@ checksums plain.st >untouched
 refuse $CREATE export plain --to plain.st -- "plain.st/config.json is there already"
 checksums plain.st | cmp - untouched || fail "a refused export has changed files"
 cp plain/best.h5 damaged.h5
-exchange damage damaged.h5
+files damage damaged.h5
 refuse $DATA export damaged.h5 --to x -- "damaged.h5"
 refuse $USAGE import plain.st -- "--out DIR"
 refuse $USAGE import -- "which model"
@@ -162,7 +162,7 @@ refuse_model() {
         words+=("$1")
         shift
     done
-    exchange "${words[@]}"
+    files "${words[@]}"
     refuse $DATA import changed --out x "$@"
     [[ ! -e x ]] || fail "a refused import leaves a folder"
 }
@@ -192,9 +192,9 @@ done
 # A second copy of the tokens as output changes nothing; another output does.
 rm -rf changed
 cp -r text.st changed
-exchange tensor changed/model.safetensors head lm_head.weight
+files tensor changed/model.safetensors head lm_head.weight
 expect_exit 0 "$dtrain" import changed --out tied.run
-exchange tensor changed/model.safetensors other lm_head.weight
+files tensor changed/model.safetensors other lm_head.weight
 refuse $DATA import changed --out x -- "not tied"
 rm places.st/dtrain.ini
 refuse $NO_INPUT import places.st --out x -- "dtrain.ini"

@@ -1,4 +1,4 @@
-"""Files of exported models, read and changed by other means than dtrain's. Usage: exchange.py ACTION ARGUMENT…"""
+"""Files of exported models, read and changed by other means than dtrain's. Usage: export.py ACTION ARGUMENT…"""
 
 import json
 import pathlib
