@@ -19,6 +19,10 @@ dt_cost dt_cost_of(const dt_config *config, double joules, double node_seconds) 
     return cost;
 }
 
+bool dt_cost_asks_energy(const dt_config *config) {
+    return config->price_kwh > 0 || config->co2 > 0;
+}
+
 void dt_cost_energy(char *text, size_t size, double joules) {
     if (joules < SECONDS_PER_HOUR) {
         snprintf(text, size, "%.3g J", joules);

@@ -123,7 +123,8 @@ static dt_status choose(dt_energy *e) {
     return DT_OK;
 }
 
-static void tell_unknown(const dt_energy *e) {
+void dt_energy_explain(const dt_energy *e) {
+    if (e->by != BY_NOTHING) return;
     dt_log_info("energy is not shown, since nothing tells it here (%s); give --watts W, what a "
                 "busy core takes, to have it from processor time",
                 *e->power.why ? e->power.why : "another node shows no counters");
@@ -138,9 +139,7 @@ dt_status dt_energy_open(dt_energy **out, dt_comm *comm, double watts, double be
     e->began = began;
     *out = e;
     DT_TRY(choose(e));
-    if (e->by == BY_COUNTERS) return open_counters(e);
-    if (e->by == BY_NOTHING) tell_unknown(e);
-    return DT_OK;
+    return e->by == BY_COUNTERS ? open_counters(e) : DT_OK;
 }
 
 void dt_energy_close(dt_energy **out) {

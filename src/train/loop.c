@@ -574,6 +574,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
         goto done;
     }
     DT_TRY_DONE(dt_energy_open(&t.energy, s->comm, plan.config.watts, start));
+    if (dt_cost_asks_energy(&plan.config)) dt_energy_explain(t.energy);
     DT_TRY_DONE(dt_begin(&t, &plan, &checkpoint));
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
     const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);

@@ -337,6 +337,7 @@ static dt_status open_run(trial_run *r, dt_session *s, const dt_start_plan *plan
     memcpy(config.out, r->folder, sizeof config.out);
     DT_TRY(dt_trainer_create(&r->t, s, &config, NULL));
     DT_TRY(dt_energy_open(&r->t.energy, s->comm, config.watts, dt_seconds_now()));
+    dt_energy_explain(r->t.energy);
     DT_TRY(dt_trainer_initialise(&r->t));
     dt_status status = DT_OK;
     if (r->leads) status = dt_metrics_add_history(&r->t.metrics, &row);

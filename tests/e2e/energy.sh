@@ -25,8 +25,7 @@ run=("${small[@]}" --eval-every 10 --checkpoint-every 1 --keep 0)
 # ---- no source ----
 
 expect_exit 0 start 2 "${run[@]}" --steps 20 --out nothing --json
-expect_text err "energy is not shown" "/none: No such file" "--watts W"
-[[ $(grep -c "energy is not shown" err) == 1 ]] || fail "that energy is not known is said more than once"
+grep "energy is not shown" err && fail "costs are spoken of that nobody has asked for"
 expect_text out '"joules":null,"energy_source":""'
 look nothing/latest.h5
 [[ $joules == nan && $source == - && $last == nan ]] || fail "energy of no source is $joules from $source"
@@ -35,6 +34,9 @@ expect_exit 0 "$dtrain" info nothing
 grep -E "[0-9] (J|Wh|kWh)\b" out && fail "info shows energy that nothing knows"
 expect_exit 64 start alone "${run[@]}" --price-kwh 31 --out refused
 expect_text err "--currency JPY"
+expect_exit 0 start 2 "${run[@]}" --steps 1 --price-kwh 31 --currency JPY --out priced
+expect_text err "energy is not shown" "/none: No such file" "--watts W"
+[[ $(grep -c "energy is not shown" err) == 1 ]] || fail "that energy is not known is said more than once"
 say "no source, no figure"
 
 # ---- processor time ----

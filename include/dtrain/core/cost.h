@@ -14,6 +14,9 @@ typedef struct {
  * the energy is priced and not known. */
 dt_cost dt_cost_of(const dt_config *config, double joules, double node_seconds);
 
+/* Whether the settings ask for what energy costs. */
+bool dt_cost_asks_energy(const dt_config *config);
+
 /* "812 J", "12.3 Wh", "4.56 kWh" */
 void dt_cost_energy(char *text, size_t size, double joules);
 

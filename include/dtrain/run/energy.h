@@ -21,7 +21,7 @@ const char *dt_energy_folder(void);
 
 /**
  * Find out what tells the energy: counters, if all nodes can read theirs; or Slurm, if it measures
- * the job; or `watts`. If nothing does, that is said. Collective.
+ * the job; or `watts`. Collective.
  *
  * Of what a node's counters count, the ranks' share is their processor time over the time that all
  * processors of the node have worked.
@@ -30,6 +30,9 @@ const char *dt_energy_folder(void);
  * @param began  dt_seconds_now() when the start began
  */
 dt_status dt_energy_open(dt_energy **energy, dt_comm *comm, double watts, double began);
+
+/* If nothing tells the energy, say why, and what to do. */
+void dt_energy_explain(const dt_energy *energy);
 
 /* Collective. Leaves NULL. */
 void dt_energy_close(dt_energy **energy);
