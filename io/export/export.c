@@ -38,6 +38,12 @@ static dt_status path_of(char path[DT_PATH_MAX], const dt_export *to, const expo
     return DT_OK;
 }
 
+/* What all formats end with. */
+static const export_part ABOUT[] = {{EXPORT_SETTINGS, export_write_settings},
+                                    {"dtrain.json", export_write_facts},
+                                    {"README.md", export_write_card},
+                                    {NULL, NULL}};
+
 /* All are looked for before the first is written. */
 static dt_status check_absent(const dt_export *to, const export_part *part) {
     char path[DT_PATH_MAX];
@@ -97,7 +103,8 @@ static dt_status choose(const export_format **format, const dt_export *to) {
                "--quant %s is for --format gguf; %s files hold float32",
                dt_export_quants[to->quant], (*format)->name);
     DT_TRY((*format)->check(to));
-    return check_absent(to, (*format)->parts(to));
+    DT_TRY(check_absent(to, (*format)->parts(to)));
+    return check_absent(to, ABOUT);
 }
 
 dt_status dt_export_check(const dt_export *to) {
@@ -105,14 +112,20 @@ dt_status dt_export_check(const dt_export *to) {
     return choose(&format, to);
 }
 
-dt_status dt_export_write(const dt_export *to, dt_export_written *written, void *context) {
-    const export_format *format;
-    DT_TRY(choose(&format, to));
-    for (const export_part *part = format->parts(to); part->name; part++) {
+static dt_status write_parts(const dt_export *to, const export_part *part,
+                             dt_export_written *written, void *context) {
+    for (; part->name; part++) {
         char path[DT_PATH_MAX];
         DT_TRY(path_of(path, to, part));
         DT_TRY(write_part(path, to, part));
         written(context, path);
     }
     return DT_OK;
+}
+
+dt_status dt_export_write(const dt_export *to, dt_export_written *written, void *context) {
+    const export_format *format;
+    DT_TRY(choose(&format, to));
+    DT_TRY(write_parts(to, format->parts(to), written, context));
+    return write_parts(to, ABOUT, written, context);
 }

@@ -23,7 +23,8 @@ typedef struct {
     const char *name; /* "safetensors" */
     /* Whether it can hold this model. DT_ERR_ARG. */
     dt_status (*check)(const dt_export *to);
-    /* Its files, in the order in which they are written; one without a name ends them. */
+    /* Its files, in the order in which they are written; one without a name ends them. Those that
+     * all formats have, which tell of the model, follow. */
     const export_part *(*parts)(const dt_export *to);
 } export_format;
 

@@ -292,11 +292,7 @@ static dt_status check(const dt_export *to) {
 }
 
 static const export_part *parts(const dt_export *to) {
-    static const export_part list[] = {{"model.gguf", write_gguf},
-                                       {EXPORT_SETTINGS, export_write_settings},
-                                       {"dtrain.json", export_write_facts},
-                                       {"README.md", export_write_card},
-                                       {NULL, NULL}};
+    static const export_part list[] = {{"model.gguf", write_gguf}, {NULL, NULL}};
     (void)to;
     return list;
 }

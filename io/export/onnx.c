@@ -382,9 +382,6 @@ static const export_part *parts(const dt_export *to) {
     static const export_part list[] = {{"model.onnx", write_onnx},
                                        {EXPORT_TOKENIZER, export_write_tokenizer},
                                        {"tokenizer_config.json", export_write_tokenizer_config},
-                                       {EXPORT_SETTINGS, export_write_settings},
-                                       {"dtrain.json", export_write_facts},
-                                       {"README.md", export_write_card},
                                        {NULL, NULL}};
     (void)to;
     return list;

@@ -233,9 +233,7 @@ static dt_status check(const dt_export *to) {
 #define COMMON                                                                                     \
     {EXPORT_TENSORS, write_tensors}, {"generation_config.json", write_generation_config},          \
         {EXPORT_TOKENIZER, export_write_tokenizer},                                                \
-        {"tokenizer_config.json", export_write_tokenizer_config},                                  \
-        {EXPORT_SETTINGS, export_write_settings}, {"dtrain.json", export_write_facts},             \
-        {"README.md", export_write_card}, {                                                        \
+        {"tokenizer_config.json", export_write_tokenizer_config}, {                                \
         NULL, NULL                                                                                 \
     }
 
