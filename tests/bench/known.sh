@@ -3,15 +3,15 @@
 # steps of 32 problems and with so many different ones. Prints src/train/known.inc, and with TABLE=1 a Markdown table instead.
 #
 #   tests/bench/known.sh build/dtrain >src/train/known.inc
-#   STEPS="200 400" EXAMPLES="1000 10000" FORMATS=scratchpad tests/bench/known.sh build/dtrain
+#   STEPS="200 400" EXAMPLES="1000 10000" FORMATS="plain chat" tests/bench/known.sh build/dtrain
 #
-# EXAMPLES: with 1600 steps, or the most of STEPS. Settings of the measurement: tests/bench/lib.sh.
+# EXAMPLES: with so many different problems, and EXAMPLE_STEPS steps. Settings of the measurement: tests/bench/lib.sh.
 set -euo pipefail
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
-read -ra all_steps <<<"${STEPS:-100 200 400 800 1600}"
-read -ra examples <<<"${EXAMPLES:-1000 3000 10000 30000}"
-longest=${all_steps[-1]}
+read -ra all_steps <<<"${STEPS:-100 200 400 800 1600 4800}"
+read -ra examples <<<"${EXAMPLES:-1000 3000}"
+read -ra formats <<<"${FORMATS:-scratchpad}"
 
 # row FORMAT STEPS EXAMPLES: one measurement; EXAMPLES 0: new problems without end.
 row() {
@@ -34,5 +34,5 @@ else
 fi
 for format in "${formats[@]}"; do
     for steps in "${all_steps[@]}"; do row "$format" "$steps" 0; done
-    for count in "${examples[@]}"; do row "$format" "$longest" "$count"; done
+    for count in "${examples[@]}"; do row "$format" "${EXAMPLE_STEPS:-1600}" "$count"; done
 done
