@@ -1,7 +1,9 @@
 /* Writes and reads checkpoints for the test scripts. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dtrain/core/log.h"
 #include "fixture.h"
@@ -69,14 +71,17 @@ static dt_status flip_bits(const char *path, const char *damaged) {
     dt_checkpoint whole;
     const dt_status status = dt_checkpoint_read(&whole, path, DT_READ_ALL);
     unsigned char *bytes = fixture_load(&size, path);
+    fixture_store(damaged, bytes, size);
+    const int file = open(damaged, O_WRONLY | O_CLOEXEC);
     while (status == DT_OK && fgets(line, sizeof line, stdin)) {
         const size_t at = strtoul(line, &rest, 10), bit = strtoul(rest, NULL, 10);
         if (at >= size) break;
-        bytes[at] ^= (unsigned char)(1u << bit % 8);
-        fixture_store(damaged, bytes, size);
-        bytes[at] ^= (unsigned char)(1u << bit % 8);
+        const unsigned char flipped = (unsigned char)(bytes[at] ^ 1u << bit % 8);
+        if (pwrite(file, &flipped, 1, (off_t)at) != 1) break;
         judge(damaged, &whole);
+        if (pwrite(file, &bytes[at], 1, (off_t)at) != 1) break;
     }
+    if (file >= 0) close(file);
     free(bytes);
     dt_checkpoint_destroy(&whole);
     return status;
