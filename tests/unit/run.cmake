@@ -1,5 +1,6 @@
 # src/run and src/train: the parts that need no ranks
-dt_unit_test(writer SOURCES test_writer.c LINK dt_run dt_core pthread)
+dt_unit_test(writer SOURCES test_writer.c writer_rig.c LINK dt_run dt_core pthread)
+dt_unit_test(writer_signals SOURCES test_writer_signals.c writer_rig.c LINK dt_run dt_core pthread)
 dt_unit_test(deadline SOURCES test_deadline.c LINK dt_run dt_core)
 dt_unit_test(signals SOURCES test_signals.c LINK dt_run dt_core)
 target_link_options(test_signals PRIVATE -Wl,--wrap=clock_gettime)
