@@ -72,7 +72,7 @@ run_tests "all tests" build -LE "^($without)\$"
 # The preset "sanitize" of CMakePresets.json.
 build build-sanitize --preset sanitize
 run_tests "unit and io tests with the address and undefined-behaviour sanitizers" build-sanitize -L '^(unit|io)$' -LE '^long$'
-run_tests "operations of the CPU with the sanitizers" build-sanitize -R '^grad[.](operations|attention)([.](blas|avx2|base))?$'
+run_tests "operations of the CPU with the sanitizers" build-sanitize -R '^grad[.](operations|linear|attention)([.](blas|avx2|base))?$'
 
 say "" "In all, in $SECONDS seconds:"
 echo "$skipped not tested, or in part, for want of something"
