@@ -40,18 +40,28 @@ declare -A sources=(
 )
 declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
 
-# build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer.
+# build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer. Targets of a kind share their objects.
 build() {
-    local target=$1 kind=$2 program=$folder/$1.$2
+    local target=$1 kind=$2 program=$folder/$1.$2 objects=$folder/objects.$2 source object header
     shift 2
     if [[ -x $program && -z $(find "$repo/include" "$repo/src" "$repo/io" "$here" -newer "$program" -name '*.[ch]') ]]; then
         return
     fi
     echo "building $target ($kind)"
-    # shellcheck disable=SC2046,SC2086 # lists of words
-    (cd "$repo" && "$compiler" -std=gnu17 -g -O1 -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -DPCRE2_CODE_UNIT_WIDTH=8 -Wno-psabi "$@" \
-        -Iinclude -Iio/checkpoint -Iio/export -Isrc/app -Isrc/data/arithmetic -o "$program.new" "tests/fuzz/fuzz_$target.c" ${sources[$target]} \
-        $(pkg-config --cflags --libs inih libxxhash libcjson gmp libpcre2-8) -lm)
+    mkdir -p "$objects"
+    header=$(find "$repo/include" "$repo/src" "$repo/io" "$here" -name '*.h' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+    local all=() old=()
+    for source in "tests/fuzz/fuzz_$target.c" ${sources[$target]}; do
+        object=$objects/${source//\//+}.o
+        all+=("$object")
+        [[ $object -nt $repo/$source && $object -nt $header ]] || old+=("$source" -o "$object")
+    done
+    # shellcheck disable=SC2046 # lists of words
+    ((!${#old[@]})) || (cd "$repo" && printf '%s\n' "${old[@]}" | xargs -d '\n' -n 3 -P "$(nproc)" "$compiler" -std=gnu17 -g -O1 \
+        -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -DPCRE2_CODE_UNIT_WIDTH=8 -Wno-psabi "$@" -Iinclude -Iio/checkpoint \
+        -Iio/export -Isrc/app -Isrc/data/arithmetic $(pkg-config --cflags inih libxxhash libcjson gmp libpcre2-8) -c)
+    # shellcheck disable=SC2046
+    "$compiler" "$@" -o "$program.new" "${all[@]}" $(pkg-config --libs inih libxxhash libcjson gmp libpcre2-8) -lm
     mv "$program.new" "$program"
 }
 
