@@ -4,14 +4,14 @@
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
-kills=${3:-20}
+kills=${3:-12}
 choose_random "${4:-}"
 
 # A checkpoint after every step: most kills come while one is written. How far it gets depends on the machine.
 run=(--eval-every 7 --checkpoint-every 1 --keep 2 "${small[@]}" --layers 1 --batch 16 --eval-examples 64
     --schedule constant)
 
-# Which processes are killed: all ranks, one of them, the launcher, or all at once, as in a crash of the machine.
+# Which processes are killed, one way after the other: all ranks, one of them, the launcher, or all at once, as in a crash of the machine.
 kill_job() {
     local ranks process rank=$((RANDOM % $2))
     # A busy machine may not have started a rank that could be killed yet.
@@ -37,7 +37,7 @@ before=-1
 for ((k = 0; k < kills; k++)); do
     ranks=$((RANDOM % 4 + 1))
     ways=(ranks rank launcher all)
-    way=${ways[RANDOM % 4]}
+    way=${ways[k % 4]}
     # Counted from the start, so that some kills come while the checkpoint is read.
     pause=$(calculate "0.3 + $RANDOM / 32768 * 1.4")
     launch "$ranks" "${run[@]}" --steps 1000000 --out parts

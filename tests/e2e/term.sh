@@ -6,7 +6,7 @@
 set -euo pipefail
 # shellcheck source=tests/e2e/life.sh
 . "$(dirname "$0")/life.sh"
-times=${3:-5}
+times=${3:-3}
 choose_random "${4:-}"
 # The most seconds, without waiting for a processor, until the program answers; the launcher allows one second.
 readonly MOST=0.7
