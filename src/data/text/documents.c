@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "dtrain/core/line.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/work.h"
@@ -249,19 +250,6 @@ static dt_status open_file(dt_documents *d) {
     return DT_OK;
 }
 
-static dt_status read_whole(size_t *got, char *to, size_t size, int descriptor, const char *path,
-                            uint64_t offset) {
-    *got = 0;
-    while (*got < size) {
-        const ssize_t n = pread(descriptor, to + *got, size - *got, (off_t)(offset + *got));
-        if (n < 0 && errno == EINTR) continue;
-        DT_REQUIRE(n >= 0, DT_ERR_IO, "%s cannot be read: %s", path, strerror(errno));
-        if (n == 0) break;
-        *got += (size_t)n;
-    }
-    return DT_OK;
-}
-
 /* Move what is not done to the beginning of the block, and fill it. */
 static dt_status fill_block(dt_documents *d) {
     const text_file *file = &d->file[d->number];
@@ -270,8 +258,9 @@ static dt_status fill_block(dt_documents *d) {
     memmove(d->block, d->block + d->at, kept);
     d->offset += d->at;
     d->at = 0;
-    DT_TRY(read_whole(&more, d->block + kept, BLOCK - kept, d->descriptor, file->path,
-                      d->offset + kept));
+    const int error =
+        dt_bytes_read(&more, d->block + kept, BLOCK - kept, d->descriptor, d->offset + kept);
+    DT_REQUIRE(!error, DT_ERR_IO, "%s cannot be read: %s", file->path, strerror(error));
     dt_digester_add(d->digester, d->block + kept, more);
     d->got = kept + more;
     d->ended = d->got < BLOCK;
@@ -404,7 +393,7 @@ dt_status dt_documents_raise_byte(const dt_documents *d, const char *path, uint6
     const int file = open(path, O_RDONLY | O_CLOEXEC);
     for (uint64_t at = 0; file >= 0 && at <= offset;) {
         size_t got = 0;
-        if (read_whole(&got, block, sizeof block, file, path, at) != DT_OK || got == 0) break;
+        if (dt_bytes_read(&got, block, sizeof block, file, at) != 0 || got == 0) break;
         for (size_t i = 0; i < got && at + i <= offset; i++) {
             byte = block[i];
             if (byte != '\n' || at + i == offset) continue;

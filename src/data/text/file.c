@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "dtrain/core/memory.h"
 
 dt_status dt_text_file_open(dt_text_file *file, const char *path, const char *parts) {
@@ -30,14 +31,8 @@ void dt_text_file_close(dt_text_file *file) {
 
 dt_status dt_text_file_read(size_t *got, char *to, size_t size, const dt_text_file *file,
                             uint64_t offset) {
-    *got = 0;
-    while (*got < size) {
-        const ssize_t n = pread(file->descriptor, to + *got, size - *got, (off_t)(offset + *got));
-        if (n < 0 && errno == EINTR) continue;
-        DT_REQUIRE(n >= 0, DT_ERR_IO, "%s cannot be read: %s", file->path, strerror(errno));
-        if (n == 0) break;
-        *got += (size_t)n;
-    }
+    const int error = dt_bytes_read(got, to, size, file->descriptor, offset);
+    DT_REQUIRE(!error, DT_ERR_IO, "%s cannot be read: %s", file->path, strerror(error));
     return DT_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/work.h"
 #include "folders.h"
@@ -20,17 +21,6 @@ static bool is_pipe(const char *path) {
            (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode));
 }
 
-static dt_status write_all(int to, const char *bytes, size_t size, const char *path) {
-    while (size > 0) {
-        const ssize_t n = write(to, bytes, size);
-        if (n < 0 && errno == EINTR) continue;
-        DT_REQUIRE(n >= 0, DT_ERR_IO, "%s cannot be written: %s", path, strerror(errno));
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return DT_OK;
-}
-
 static dt_status copy(int to, int from, const char *path, const char *name) {
     char *block = NULL;
     uint64_t done = 0;
@@ -41,7 +31,8 @@ static dt_status copy(int to, int from, const char *path, const char *name) {
         if (got < 0 && errno == EINTR) continue;
         DT_REQUIRE_DONE(got >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", name, strerror(errno));
         if (got == 0) break;
-        DT_TRY_DONE(write_all(to, block, (size_t)got, path));
+        const int error = dt_bytes_write(to, block, (size_t)got, done);
+        DT_REQUIRE_DONE(!error, DT_ERR_IO, "%s cannot be written: %s", path, strerror(error));
         done += (uint64_t)got;
         DT_TRY_DONE(dt_work_tell("reading the pipe", done, 0));
     }

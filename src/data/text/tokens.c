@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "dtrain/core/memory.h"
 
 static const char MAGIC[16] = "dtrain tokens 1";
@@ -46,24 +47,9 @@ static dt_digest check_of(const header *head) {
 
 /* Errno; 0: all is there. */
 static int read_bytes(int file, void *to, size_t size, uint64_t offset) {
-    for (size_t got = 0; got < size;) {
-        const ssize_t n = pread(file, (char *)to + got, size - got, (off_t)(offset + got));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        if (n == 0) return EIO;
-        got += (size_t)n;
-    }
-    return 0;
-}
-
-static int write_bytes(int file, const void *from, size_t size, uint64_t offset) {
-    for (size_t put = 0; put < size;) {
-        const ssize_t n = pwrite(file, (const char *)from + put, size - put, (off_t)(offset + put));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        put += (size_t)n;
-    }
-    return 0;
+    size_t got;
+    const int error = dt_bytes_read(&got, to, size, file, offset);
+    return !error && got < size ? EIO : error;
 }
 
 /* ---- reading ---- */
@@ -76,7 +62,9 @@ static uint64_t ids_of(const header *head) {
 
 static bool is_whole(const header *head, uint64_t size) {
     return memcmp(head->magic, MAGIC, sizeof MAGIC) == 0 && head->order == ORDER &&
-           head->size == sizeof *head && strcmp(head->check.text, check_of(head).text) == 0 &&
+           head->size == sizeof *head &&
+           (head->width == sizeof(uint16_t) || head->width == sizeof(int32_t)) &&
+           strcmp(head->check.text, check_of(head).text) == 0 &&
            size == head->first + ids_of(head) * head->width;
 }
 
@@ -153,7 +141,7 @@ void dt_tokens_keep_stamp(dt_tokens *t, const dt_digest *stamp) {
     /* If it cannot be kept, later starts read the text again. */
     const int file = open(t->path, O_WRONLY | O_CLOEXEC);
     if (file < 0) return;
-    (void)write_bytes(file, &t->head, sizeof t->head, 0);
+    (void)dt_bytes_write(file, &t->head, sizeof t->head, 0);
     close(file);
 }
 
@@ -210,8 +198,8 @@ static dt_status begin_file(dt_tokens *t, const dt_tokenizer *tokenizer) {
     head->width = head->vocabulary <= UINT16_MAX + 1 ? sizeof(uint16_t) : sizeof(int32_t);
     head->stored = vocabulary.length;
     head->first = dt_round_up(sizeof *head + vocabulary.length, PAGE);
-    DT_TRY_DONE(
-        check_written(t, write_bytes(t->file, vocabulary.bytes, vocabulary.length, sizeof *head)));
+    DT_TRY_DONE(check_written(
+        t, dt_bytes_write(t->file, vocabulary.bytes, vocabulary.length, sizeof *head)));
 done:
     dt_text_destroy(&vocabulary);
     return status;
@@ -245,7 +233,7 @@ void dt_tokens_writer_destroy(dt_tokens_writer **writer) {
 }
 
 static dt_status flush(dt_tokens_writer *w) {
-    DT_TRY(check_written(w->tokens, write_bytes(w->tokens->file, w->block, w->used, w->at)));
+    DT_TRY(check_written(w->tokens, dt_bytes_write(w->tokens->file, w->block, w->used, w->at)));
     w->at += w->used;
     w->used = 0;
     return DT_OK;
@@ -284,7 +272,7 @@ dt_status dt_tokens_writer_finish(dt_tokens **tokens, dt_tokens_writer **writer,
     const int error = ftruncate(t->file, (off_t)w->at) == 0 ? 0 : errno;
     DT_TRY(check_written(t, error));
     head->check = check_of(head);
-    DT_TRY(check_written(t, write_bytes(t->file, head, sizeof *head, 0)));
+    DT_TRY(check_written(t, dt_bytes_write(t->file, head, sizeof *head, 0)));
     DT_TRY(check_written(t, fsync(t->file) == 0 ? 0 : errno));
     *tokens = t;
     w->tokens = NULL;
