@@ -41,7 +41,7 @@ forget run 60 70 40
 expect_exit 0 start 1 --steps 27 --out run
 as_stored run --files 3
 
-# ---- what was lost is written again; a file's damaged end is passed over ----
+# ---- what was lost is written again; a file's damaged end is skipped ----
 
 truncate -s -9 "$(newest_events run)"
 expect_exit 1 "$python" -B "$here/../peers/event_files.py" run

@@ -1,4 +1,4 @@
-/* What takes long tells how far it is; whoever watches over it listens. */
+/* What takes long tells how far it is: to a bar, or to the watchdog. */
 #ifndef DTRAIN_WORK_H
 #define DTRAIN_WORK_H
 

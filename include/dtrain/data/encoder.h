@@ -24,7 +24,7 @@ void dt_encoder_destroy(dt_encoder **encoder);
  * Append the tokens of a document's next bytes, of any number. The tokens of a document do not
  * depend on where it is cut into pieces: what may go on in the next piece waits for it.
  *
- * DT_END_OF_DOCUMENT is never the token of bytes; whoever knows where documents end appends it.
+ * DT_END_OF_DOCUMENT is never the token of bytes; the caller appends it where documents end.
  *
  * @param last  the document ends with these bytes; the next ones begin another
  * @return DT_ERR_DATA: bytes that begin no token, at dt_encoder_taken

@@ -17,7 +17,7 @@ typedef struct {
 
 /**
  * Read FOLDER/log.jsonl: samples up to a step, and bits per byte, which are put into the rows of
- * the metrics. What was logged for steps that a later start made again is passed over, and so are
+ * the metrics. What was logged for steps that a later start made again is skipped, and so are
  * lines that are damaged.
  *
  * @param[out] log     to be given back with dt_run_log_destroy, also after an error

@@ -11,7 +11,7 @@ typedef struct dt_lines dt_lines;
 typedef struct {
     uint64_t bytes;
     size_t lines[DT_SPLITS];
-    size_t empty;   /* lines without a character, which are passed over */
+    size_t empty;   /* lines without a character, which are skipped */
     bool differ;    /* not all lines are equal */
     size_t answers; /* lines with a prompt and an answer, of all splits */
     size_t longest; /* tokens of the longest text */

@@ -1,4 +1,4 @@
-/* A BPE from its parts, which nobody has checked. */
+/* A BPE from its parts, which are checked here. */
 #include "dtrain/bpe/bpe.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* JSON that nobody has checked. Private to src/data/bpe. */
+/* JSON from files that may be damaged or hostile. Private to src/data/bpe. */
 #ifndef DTRAIN_BPE_JSON_H
 #define DTRAIN_BPE_JSON_H
 

@@ -1,4 +1,4 @@
-/* Turns a running text into a file of tokens, once, whoever needs it. */
+/* Turns a running text into a file of tokens, once for all processes that need it. */
 #include "tokenize.h"
 
 #include <errno.h>
