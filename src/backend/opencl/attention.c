@@ -48,7 +48,10 @@ static void add_shape(launch *l, const tiling *t, const dt_packed *batch, size_t
 }
 
 /* With which the backward pass is computed. */
-static float trained_scale(size_t C, size_t H) { return 1.0f / sqrtf((float)(C / H)); }
+static float trained_scale(size_t C, size_t H) {
+    const size_t D = C / H;
+    return 1.0f / sqrtf((float)D);
+}
 
 dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
                                    const dt_packed *batch, size_t C, size_t H, float scale) {
