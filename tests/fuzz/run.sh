@@ -25,7 +25,7 @@ mkdir -p "$folder"
 
 core=$(cd "$repo" && echo src/core/*.c)
 data=$(cd "$repo" && echo src/data/*.c src/data/*/*.c)
-checkpoint="io/checkpoint/checkpoint_read.c io/checkpoint/checkpoint_verify.c io/checkpoint/finite.c io/checkpoint/hdf5_file.c io/checkpoint/hdf5_header.c
+checkpoint="io/checkpoint/base.c io/checkpoint/checkpoint_read.c io/checkpoint/checkpoint_verify.c io/checkpoint/finite.c io/checkpoint/hdf5_file.c io/checkpoint/hdf5_header.c
     io/checkpoint/hdf5_links.c io/checkpoint/hdf5_others.c io/checkpoint/hdf5_read.c io/checkpoint/manifest.c io/checkpoint/schema.c io/file/replace.c"
 declare -A sources=(
     [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
