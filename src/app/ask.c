@@ -8,6 +8,7 @@
 #include "dtrain/core/log.h"
 #include "dtrain/data/pieces.h"
 #include "dtrain/data/source.h"
+#include "dtrain/model/answer.h"
 #include "dtrain/model/sample.h"
 
 typedef struct {
@@ -46,8 +47,8 @@ static dt_status produce(asking *a, size_t tokens) {
     size_t count;
     bool ended;
     if (a->source.kind->answers) {
-        return dt_generator_run(a->generator, &a->produced, &(const char *){a->prompt.bytes}, 1,
-                                a->source.tokenizer);
+        return dt_generator_answer(a->generator, &a->produced, &(const char *){a->prompt.bytes}, 1,
+                                   &a->source);
     }
     dt_text_clear(&a->produced);
     return dt_sample(&count, &ended, a->generator, &request, &a->prompt, a->source.tokenizer, take,

@@ -17,6 +17,7 @@
 #include "dtrain/run/signals.h"
 #include "dtrain/ui/eval_bar.h"
 #include "dtrain/ui/report.h"
+#include "eval_file.h"
 
 typedef struct {
     const char *target; /* the checkpoint or run */
@@ -24,6 +25,7 @@ typedef struct {
     dt_split split; /* DT_EVERY_TEXT: none is given */
     int64_t count;  /* -1: as many as usual */
     const char *dump_logits, *errors;
+    const char *file; /* questions, each with its value */
 } eval_options;
 
 /* Logits of one batch as JSON, so that another program can recompute them from the checkpoint. */
@@ -244,6 +246,23 @@ done:
     return status;
 }
 
+static dt_status run_file(dt_session *s, dt_loaded_model *loaded, const eval_options *options,
+                          const dt_source *source) {
+    error_list list = {0};
+    dt_status status = DT_OK;
+    if (options->errors && dt_comm_rank(s->comm) == 0)
+        status = error_list_open(&list, options->errors, "line\tasked\tvalue\ttext\n");
+    DT_TRY_DONE(dt_comm_agree(s->comm, status));
+    const eval_file_request request = {options->file, list.file, options->errors != NULL,
+                                       options->json};
+    status = eval_file(s, loaded, source, &request);
+    if (status == DT_OK) status = error_list_close(&list, true);
+    status = dt_comm_agree(s->comm, status);
+done:
+    if (list.file) fclose(list.file);
+    return status;
+}
+
 /* A text that is given is evaluated as a whole, unless --split says that it is the run's own. */
 static void take_all(subject_choice *choice, dt_config *config, const dt_overrides *given) {
     const dt_source_kind *kind = dt_source_kind_of(config);
@@ -278,6 +297,10 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY_DONE(dt_comm_agree(s->comm, dt_model_shape_holds(&loaded.checkpoint.shape, &config)));
     DT_TRY_DONE(
         dt_comm_agree(s->comm, dt_source_open(&source, &config, loaded.checkpoint.tokenizer)));
+    if (options->file) {
+        status = run_file(s, &loaded, options, &source);
+        goto done;
+    }
     DT_TRY_DONE(run_evaluation(s, &loaded, &choice, &source));
     if (options->dump_logits && dt_comm_rank(s->comm) == 0) {
         status = dump_logits(&loaded, options->dump_logits, &source,
@@ -305,6 +328,9 @@ static const command_option OPTIONS[] = {
      "every problem of the domain the model was trained on, or of --ops alone, of all splits"},
     {OPTION_PATH, offsetof(eval_options, errors), "errors", "FILE",
      "list each wrong answer in this file: a table, separated by tabs, with a heading"},
+    {OPTION_PATH, offsetof(eval_options, file), "file", "FILE",
+     "ask the questions of this file, each followed by a tab and its value: how many are answered, "
+     "and how many of these right (--format expression)"},
 };
 
 static bool knows(const dt_setting *setting) {

@@ -103,8 +103,16 @@ static const dt_setting table[] = {
           "most digits of what is divided"),
     WHOLE("divisor-digits", "data", FREE, divisor_digits, 1, 18, "2",
           "most digits of what it is divided by"),
-    CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad|chat", "scratchpad",
-           "how problems are written: plain, reverse, scratchpad, or chat (in words)"),
+    CHOICE("format", "data", FIXED, format, "FORMAT", "plain|reverse|scratchpad|chat|expression",
+           "scratchpad",
+           "how problems are written: plain, reverse, scratchpad, chat (in words), or expression: "
+           "several operations, brackets, decimals, percent"),
+    WHOLE("operations", "data", FREE, operations, 1, 24, "3",
+          "most operations in an expression (--format expression)", .absent = "3"),
+    WHOLE("depth", "data", FREE, depth, 0, 8, "2", "most brackets within each other",
+          .absent = "2"),
+    WHOLE("decimals", "data", FIXED, decimals, 0, 7, "4",
+          "decimals that an answer without end is rounded to", .absent = "4"),
     CHOICE(
         "marks", "data", FIXED, marks, "KIND", "none|start", "none",
         "what stands before each number: none, or start: a mark that has a place as digits have, "

@@ -3,11 +3,12 @@
 
 #include "dtrain/arithmetic/source.h"
 #include "dtrain/data/source.h"
+#include "dtrain/expression/source.h"
 #include "dtrain/text/source.h"
 
 /* The first is learned where none of the others is asked for. */
 const dt_source_kind *const dt_source_kinds[] = {&dt_arithmetic_source, &dt_lines_source,
-                                                 &dt_windows_source, NULL};
+                                                 &dt_windows_source, &dt_expression_source, NULL};
 
 const dt_source_kind *dt_source_kind_of(const dt_config *config) {
     for (size_t i = 1; dt_source_kinds[i]; i++) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/model/answer.h"
 #include "dtrain/run/signals.h"
 
 /* One rank evaluates a unit alone. A unit has DT_EVAL_CHUNK problems, or up to UNIT_MOST times as
@@ -102,7 +103,7 @@ static dt_status answer_some(evaluator *e, size_t first) {
         text->bytes[text->prompt_length] = '\0';
         prompt[i] = text->bytes;
     }
-    DT_TRY(dt_generator_run(e->generator, e->produced, prompt, texts, source->tokenizer));
+    DT_TRY(dt_generator_answer(e->generator, e->produced, prompt, texts, source));
     for (size_t i = 0; i < texts; i++) {
         const dt_answer answer = {
             .index = open[i].index, .note = &open[i].note, .produced = e->produced[i].bytes};
@@ -132,7 +133,8 @@ static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, u
     e->bytes += e->batch.bytes;
     for (size_t i = 0; i < e->batch.problems; i++) {
         const dt_note *note = &e->batch.note[i];
-        if (e->matched[i]) {
+        /* Of a text that is seen in parts, only the first part was compared. */
+        if (e->matched[i] && !(e->generator && e->source->kind->window)) {
             const dt_answer answer = {.index = first + i, .note = note, .exact = true};
             DT_TRY(judge(e, &answer));
         } else {

@@ -13,17 +13,18 @@ import sys
 import unittest
 
 # The rooms of include/dtrain, and one header of each.
-ROOMS = ["core", "bpe", "data", "arithmetic", "text", "backend", "model", "optim", "mpi", "file", "folder", "protobuf", "checkpoint", "export",
+ROOMS = ["core", "bpe", "data", "arithmetic", "expression", "text", "backend", "model", "optim", "mpi", "file", "folder", "protobuf", "checkpoint", "export",
          "picture", "run", "train", "ui"]
 # For each folder the rooms that it may include, and the headers of libraries other than the standard library.
 MODEL = {"core", "data", "backend", "model"}
 RUN = MODEL | {"mpi", "folder", "checkpoint", "run"}
 MAY_INCLUDE = {
     "src/core": ({"core"}, {"ini.h", "Random123/philox.h", "xxhash.h"}),
-    "src/data": ({"core", "data", "arithmetic", "text"}, set()),
+    "src/data": ({"core", "data", "arithmetic", "expression", "text"}, set()),
     "src/data/batch": ({"core", "bpe", "data"}, set()),
     "src/data/bpe": ({"core", "bpe"}, {"cjson/cJSON.h", "pcre2.h"}),
     "src/data/arithmetic": ({"core", "data", "arithmetic"}, {"gmp.h"}),
+    "src/data/expression": ({"core", "data", "expression"}, {"gmp.h"}),
     "src/data/text": ({"core", "bpe", "data", "text"}, set()),
     "src/backend": ({"core", "backend"}, {"cblas.h", "CL/cl.h", "clblast_c.h"}),
     "src/model": (MODEL, set()),
@@ -38,7 +39,7 @@ MAY_INCLUDE = {
     "src/run": (RUN, set()),
     "src/train": (RUN | {"optim", "train"}, set()),
     "src/ui": (RUN | {"optim", "train", "picture", "ui"}, set()),
-    "src/app": (set(ROOMS) - {"arithmetic", "text", "protobuf"}, set()),
+    "src/app": (set(ROOMS) - {"arithmetic", "expression", "text", "protobuf"}, set()),
 }
 OTHERS = set().union(*(libraries for _, libraries in MAY_INCLUDE.values()))
 # If they were missing when this was built, no folder may include them.

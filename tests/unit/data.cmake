@@ -6,6 +6,7 @@ dt_unit_test(format SOURCES test_format.c written.c LINK dt_sources dt_data dt_c
 dt_unit_test(marks SOURCES test_marks.c LINK dt_sources dt_data dt_core)
 dt_unit_test(working SOURCES test_working.c written.c LINK dt_sources dt_data dt_core)
 dt_unit_test(chat SOURCES test_chat.c LINK dt_sources dt_data dt_core)
+dt_unit_test(expression SOURCES test_expression.c LINK dt_sources dt_data dt_core)
 dt_unit_test(lines SOURCES test_lines.c LINK dt_sources dt_data dt_core)
 dt_unit_test(bpe SOURCES test_bpe.c LINK dt_bpe dt_core)
 dt_unit_test(tokenizer SOURCES test_tokenizer.c LINK dt_sources dt_data dt_core)

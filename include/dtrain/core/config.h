@@ -7,7 +7,13 @@
 
 #include "dtrain/core/status.h"
 
-typedef enum { DT_FORMAT_PLAIN, DT_FORMAT_REVERSE, DT_FORMAT_SCRATCHPAD, DT_FORMAT_CHAT } dt_format;
+typedef enum {
+    DT_FORMAT_PLAIN,
+    DT_FORMAT_REVERSE,
+    DT_FORMAT_SCRATCHPAD,
+    DT_FORMAT_CHAT,
+    DT_FORMAT_EXPRESSION
+} dt_format;
 typedef enum { DT_SHARPEN_FIXED, DT_SHARPEN_VALIDATION } dt_sharpen;
 typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
@@ -85,6 +91,9 @@ typedef struct {
     int64_t dividend_digits;
     int64_t divisor_digits;
     int64_t format;                            /* dt_format */
+    int64_t operations;                        /* most of them in an expression */
+    int64_t depth;                             /* most brackets within each other */
+    int64_t decimals;                          /* of an answer that has no end */
     int64_t marks;                             /* dt_marks */
     int64_t train_examples;                    /* 0: an endless stream */
     char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */

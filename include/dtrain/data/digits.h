@@ -9,11 +9,16 @@
  * first digit, so that where a number begins can be found by its place. */
 enum { DT_NUMBER_MARK = '^' };
 
+/* The mark of a negative number, in a vocabulary that has it; there, a point is part of the number.
+ */
+enum { DT_NEGATIVE_MARK = '~' };
+
 /* A number in a text that is read character by character; all 0 to begin with. */
 typedef struct {
-    bool marked;   /* the vocabulary has start marks */
-    size_t digits; /* so far; 0: the last character was no part of a number */
-    bool carried;  /* the last character was a carry */
+    bool marked;    /* the vocabulary has start marks */
+    bool is_signed; /* and those of negative numbers */
+    size_t digits;  /* so far; 0: the last character was no part of a number */
+    bool carried;   /* the last character was a carry */
 } dt_digit_run;
 
 /* What a character is to the number it stands in or behind. Within it, between two digits of a

@@ -135,6 +135,11 @@ struct dt_source_kind {
     dt_status (*train_length)(uint32_t *tokens, dt_text *scratch, const dt_source *source,
                               uint64_t position);
 
+    /* What the model sees of a text so far, whose last end token may be missing: replaces *seen.
+     * ended: nothing follows, and *seen is empty. NULL: it sees all of it, and the first end token
+     * ends it. */
+    dt_status (*window)(dt_text *seen, bool *ended, const dt_source *source, const char *text);
+
     /* ---- answers ---- */
     const dt_text_kind *kind; /* (kinds) which its texts are of, by dt_note.kind */
     size_t kinds;             /* at most DT_KINDS_MAX; 0: they are all alike */
@@ -148,6 +153,10 @@ struct dt_source_kind {
      * appended if it is wrong; NULL: none is. */
     dt_status (*judge)(bool *right, int64_t *tally, dt_text *errors, const dt_source *source,
                        const dt_answer *answer);
+    /* Whether what the model wrote after a prompt of `ask` is the answer with this value, which a
+     * person gives: DT_ERR_DATA if it cannot be read. NULL: values are not compared. */
+    dt_status (*is_value)(bool *right, const dt_source *source, const dt_text *prompt,
+                          const char *produced, const char *value);
     /* Whether losses are shown in bits per byte, too, which can be compared over vocabularies. */
     bool bits_per_byte;
     size_t tally_values; /* of a tally, 0 to begin with; ranks add them up */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "dtrain/core/random.h"
-#include "typed.h"
+#include "dtrain/data/typed.h"
 
 /* %a and %b: the operands; %n: sum, difference, product or quotient; %r: the remainder. */
 typedef struct {

@@ -41,6 +41,7 @@ dt_status dt_tokenizer_create(dt_tokenizer **tokenizer, dt_format format, dt_mar
     case DT_FORMAT_PLAIN:
     case DT_FORMAT_REVERSE: return create(tokenizer, token, KNOWN - WORKING, marks);
     case DT_FORMAT_SCRATCHPAD: return create(tokenizer, token, KNOWN, marks);
+    case DT_FORMAT_EXPRESSION: break;
     case DT_FORMAT_CHAT: return create(tokenizer, token, add_chat(token, character), marks);
     }
     *tokenizer = NULL;

@@ -28,6 +28,7 @@ struct dt_tokenizer {
     bool has_letters;      /* letters may be digits, or parts of numbers */
     int32_t end;           /* of a document; -1: there is none */
     bool has_marks;        /* a start mark stands before each number */
+    bool has_signs;        /* another one before those that are negative */
 };
 
 static int compare_candidates(const void *x, const void *y) {
@@ -75,10 +76,9 @@ static bool has_letters(const dt_tokenizer *tokenizer) {
 
 /* The vocabulary of problems with start marks: other vocabularies with that character are those of
  * texts, where it is a character like others. */
-static bool has_marks(const dt_tokenizer *tokenizer) {
-    const size_t next = tokenizer->first[(unsigned char)DT_NUMBER_MARK + 1];
-    return strcmp(tokenizer->token[0], "$") == 0 &&
-           next > tokenizer->first[(unsigned char)DT_NUMBER_MARK] &&
+static bool has_mark(const dt_tokenizer *tokenizer, unsigned char mark) {
+    const size_t next = tokenizer->first[mark + 1];
+    return strcmp(tokenizer->token[0], "$") == 0 && next > tokenizer->first[mark] &&
            tokenizer->sorted[next - 1].length == 1;
 }
 
@@ -106,7 +106,8 @@ dt_status dt_tokenizer_restore(dt_tokenizer **tokenizer, const char *const *toke
     }
     DT_TRY_DONE(index_tokens(made));
     made->has_letters = has_letters(made);
-    made->has_marks = has_marks(made);
+    made->has_marks = has_mark(made, DT_NUMBER_MARK);
+    made->has_signs = made->has_marks && has_mark(made, DT_NEGATIVE_MARK);
     *tokenizer = made;
     made = NULL;
 done:
@@ -288,13 +289,14 @@ dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, cons
 static char character_of(const dt_tokenizer *tokenizer, const char *token) {
     if (!token || token[1] != '\0') return '\0';
     const bool digit = token[0] >= '0' && token[0] <= '9';
-    const bool mark = token[0] == DT_NUMBER_MARK && tokenizer->has_marks;
+    const bool mark = (token[0] == DT_NUMBER_MARK && tokenizer->has_marks) ||
+                      ((token[0] == DT_NEGATIVE_MARK || token[0] == '.') && tokenizer->has_signs);
     return digit || mark || tokenizer->has_letters ? token[0] : '\0';
 }
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count) {
-    dt_digit_run run = {.marked = tokenizer->has_marks};
+    dt_digit_run run = {.marked = tokenizer->has_marks, .is_signed = tokenizer->has_signs};
     int32_t before = 0;
     for (size_t i = 0; i < count; i++) {
         const size_t digits = run.digits;

@@ -1,6 +1,6 @@
-/* What people type, character by character. Private to src/data/arithmetic. */
-#ifndef DTRAIN_DATA_TYPED_H
-#define DTRAIN_DATA_TYPED_H
+/* What people type, character by character. */
+#ifndef DTRAIN_TYPED_H
+#define DTRAIN_TYPED_H
 
 #include "dtrain/core/line.h"
 #include "dtrain/core/utf8.h"

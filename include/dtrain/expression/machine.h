@@ -1,0 +1,34 @@
+/* A calculation as a text of lines: what each line follows from, and what the model sees of it. */
+#ifndef DTRAIN_MACHINE_H
+#define DTRAIN_MACHINE_H
+
+#include "dtrain/data/text.h"
+
+/* Most bytes of what the model reads at once, and of a line. */
+enum { DT_LINE_BYTES_MAX = 8192 };
+
+/* What ends a line, and what tells what becomes of it. */
+enum { DT_LINE_END = '$', DT_LINE_CALL = '{', DT_LINE_GO_ON = '>', DT_LINE_RETURN = '}' };
+
+/**
+ * Append the right line after what the model sees: its working, what becomes of it, and its end.
+ *
+ * @param seen      as dt_expression_window gives it: "B^21+^43$"
+ * @param decimals  of an answer without end
+ * @return DT_ERR_DATA: nothing follows from that
+ */
+dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, int64_t decimals);
+
+/**
+ * What the model sees of a text: the line that is being worked on, and what was found for it.
+ *
+ * @param[out] seen   replaced
+ * @param[out] ended  the text is complete: nothing follows. So it is if it cannot be understood
+ * @param      text   all lines so far, the first of them a question; the last end may be missing
+ */
+dt_status dt_expression_window(dt_text *seen, bool *ended, const char *text);
+
+/* Append all lines of a calculation to its first. */
+dt_status dt_expression_solve(dt_text *text, int64_t decimals);
+
+#endif

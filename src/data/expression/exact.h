@@ -1,0 +1,30 @@
+/* What an answer must be, by exact rational arithmetic. Private to src/data/expression. */
+#ifndef DTRAIN_DATA_EXACT_H
+#define DTRAIN_DATA_EXACT_H
+
+#include "dtrain/core/status.h"
+#include "lines.h"
+
+/* What tells questions apart. */
+typedef struct {
+    size_t operations;
+    size_t depth;   /* brackets within each other */
+    size_t longest; /* digits of the longest number */
+    char operation; /* the only one, or 0 */
+    bool natural;   /* it asks for the quotient of two natural numbers */
+} dt_question_facts;
+
+/* DT_ERR_DATA: it is no question. */
+dt_status dt_question_facts_of(dt_question_facts *facts, const char *question);
+
+/* The answers to a question that are right, as people read them: "7", "2.25", "29 r 1", "≈ 0.3333",
+ * "division by zero" or in words. The second is empty but where the first has many decimals. */
+dt_status dt_exact_answers(dt_text right[2], const char *question, int64_t decimals);
+
+/* Whether an answer as people read it, the number alone, is a value: "7", "-0.25", "22/7", with
+ * anything behind " ~ ". natural: of a quotient, in which "29 r 1" means 29 and a part of the
+ * divisor. DT_ERR_DATA: the value cannot be read. */
+dt_status dt_exact_is(bool *right, const char *answer, const char *question, const char *value,
+                      int64_t decimals);
+
+#endif

@@ -1,0 +1,78 @@
+/* Numbers in the lines of a calculation, read and written. */
+#include "lines.h"
+
+#include <string.h>
+
+#include "dtrain/data/digits.h"
+
+bool dt_scan_take(dt_scan *scan, char character) {
+    if (scan->at == scan->end || *scan->at != character) return false;
+    scan->at++;
+    return true;
+}
+
+static bool is_digit(const dt_scan *scan) {
+    return scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9';
+}
+
+bool dt_scan_figure(dt_figure *figure, dt_scan *scan) {
+    if (scan->at == scan->end) return false;
+    figure->mark = *scan->at;
+    if (figure->mark != DT_NUMBER_MARK && figure->mark != DT_NEGATIVE_MARK) return false;
+    figure->digit = ++scan->at;
+    while (is_digit(scan)) scan->at++;
+    figure->count = (size_t)(scan->at - figure->digit);
+    return true;
+}
+
+bool dt_scan_value(dt_value *value, dt_scan *scan) {
+    dt_scan behind;
+    value->below = (dt_figure){0};
+    if (!dt_scan_figure(&value->above, scan)) return false;
+    behind = *scan;
+    if (dt_scan_take(&behind, ':') && dt_scan_figure(&value->below, &behind)) *scan = behind;
+    return true;
+}
+
+void dt_pen_bytes(dt_pen *pen, const char *bytes, size_t count) {
+    if (pen->status == DT_OK) pen->status = dt_text_append(pen->text, bytes, count);
+}
+
+void dt_pen_string(dt_pen *pen, const char *string) { dt_pen_bytes(pen, string, strlen(string)); }
+
+void dt_pen_char(dt_pen *pen, char character) { dt_pen_bytes(pen, &character, 1); }
+
+void dt_pen_number(dt_pen *pen, char mark, const char *digit, size_t count) {
+    while (count > 0 && digit[count - 1] == '0') count--;
+    dt_pen_char(pen, count ? mark : (char)DT_NUMBER_MARK);
+    if (count) dt_pen_bytes(pen, digit, count);
+    if (!count) dt_pen_char(pen, '0');
+}
+
+void dt_pen_figure(dt_pen *pen, char mark, const dt_figure *figure) {
+    dt_pen_number(pen, mark, figure->digit, figure->count);
+}
+
+void dt_pen_value(dt_pen *pen, const dt_value *value) {
+    dt_pen_figure(pen, value->above.mark, &value->above);
+    if (!value->below.count) return;
+    dt_pen_char(pen, ':');
+    dt_pen_figure(pen, value->below.mark, &value->below);
+}
+
+unsigned dt_figure_digit(const dt_figure *figure, size_t place) {
+    return place < figure->count ? (unsigned)(figure->digit[place] - '0') : 0;
+}
+
+bool dt_figure_is_zero(const dt_figure *figure) {
+    for (size_t i = 0; i < figure->count; i++) {
+        if (figure->digit[i] != '0') return false;
+    }
+    return true;
+}
+
+int dt_figure_power(const dt_figure *figure) {
+    size_t n = 0;
+    while (n < figure->count && figure->digit[n] == '0') n++;
+    return n + 1 == figure->count && figure->digit[n] == '1' ? (int)n : -1;
+}

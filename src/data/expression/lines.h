@@ -1,0 +1,53 @@
+/* Numbers in the lines of a calculation, and lines that are written. Private to
+ * src/data/expression.
+ */
+#ifndef DTRAIN_DATA_LINES_H
+#define DTRAIN_DATA_LINES_H
+
+#include "dtrain/data/text.h"
+
+/* A number as it stands in a line: a mark, which is its sign, and digits from the lowest on. */
+typedef struct {
+    char mark;
+    const char *digit;
+    size_t count;
+} dt_figure;
+
+/* A number, or a fraction of two. */
+typedef struct {
+    dt_figure above, below; /* below.count 0: no fraction */
+} dt_value;
+
+/* A line that is read from left to right. */
+typedef struct {
+    const char *at, *end;
+} dt_scan;
+
+bool dt_scan_take(dt_scan *scan, char character);
+bool dt_scan_figure(dt_figure *figure, dt_scan *scan);
+bool dt_scan_value(dt_value *value, dt_scan *scan);
+
+/* A line that is written; after an error nothing is added. */
+typedef struct {
+    dt_text *text;
+    dt_status status;
+} dt_pen;
+
+void dt_pen_bytes(dt_pen *pen, const char *bytes, size_t count);
+void dt_pen_string(dt_pen *pen, const char *string);
+void dt_pen_char(dt_pen *pen, char character);
+
+/* A number of these digits, without zeros above the highest other one; 0 is "^0". */
+void dt_pen_number(dt_pen *pen, char mark, const char *digit, size_t count);
+void dt_pen_figure(dt_pen *pen, char mark, const dt_figure *figure);
+void dt_pen_value(dt_pen *pen, const dt_value *value);
+
+/* The digit at a place, 0 above the highest. */
+unsigned dt_figure_digit(const dt_figure *figure, size_t place);
+bool dt_figure_is_zero(const dt_figure *figure);
+/* 10^n: n; other numbers: -1. */
+int dt_figure_power(const dt_figure *figure);
+
+static inline char dt_opposite(char mark) { return mark == '^' ? '~' : '^'; }
+
+#endif

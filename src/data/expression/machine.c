@@ -1,0 +1,364 @@
+/* What follows from each line of a calculation. */
+#include "dtrain/expression/machine.h"
+
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+#include "steps.h"
+#include "wording.h"
+
+static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
+
+/* ---- an expression: which operation comes next, and what it becomes with the result ---- */
+
+/* A value, or a character: an operation or a bracket. */
+typedef struct {
+    char character; /* 0: a value */
+    const char *at, *end;
+} item;
+
+enum { ITEMS_MAX = 512 };
+
+static size_t take_items(item list[ITEMS_MAX], dt_scan line) {
+    size_t count = 0;
+    while (!ends(&line)) {
+        dt_value value;
+        item *next = &list[count];
+        if (++count > ITEMS_MAX) return 0;
+        *next = (item){.at = line.at};
+        if (!dt_scan_value(&value, &line)) next->character = *line.at++;
+        next->end = line.at;
+    }
+    return count;
+}
+
+static bool multiplies(char c) { return c == '*' || c == '/'; }
+static bool adds(char c) { return c == '+' || c == '-'; }
+
+/* The first operation, from the left, of two numbers that no neighbour claims: the index of its
+ * first number. */
+static bool find_next(size_t *index, const item *list, size_t count) {
+    for (size_t i = 0; i + 2 < count; i++) {
+        const char left = i ? list[i - 1].character : '(', operation = list[i + 1].character,
+                   right = i + 3 < count ? list[i + 3].character : ')';
+        if (list[i].character || list[i + 2].character) continue;
+        *index = i;
+        if (multiplies(operation) && !multiplies(left)) return true;
+        if (adds(operation) && !multiplies(left) && !adds(left) && !multiplies(right)) return true;
+    }
+    return false;
+}
+
+static void write_items(dt_pen *pen, const item *first, const item *end) {
+    if (first < end) dt_pen_bytes(pen, first->at, (size_t)(end[-1].end - first->at));
+}
+
+static bool follow_expression(dt_pen *pen, dt_scan line, dt_scan found) {
+    item list[ITEMS_MAX];
+    size_t index;
+    const size_t count = take_items(list, line);
+    if (count == 1 && !list->character) {
+        dt_pen_char(pen, DT_LINE_RETURN);
+        write_items(pen, list, list + 1);
+        return true;
+    }
+    if (!find_next(&index, list, count)) return false;
+    const item *next = list + index, *behind = next + 3, *end = list + count;
+    if (ends(&found)) {
+        dt_pen_string(pen, "{B");
+        write_items(pen, next, behind);
+        return true;
+    }
+    const bool fails = *found.at == '!';
+    const bool in_brackets =
+        index > 0 && next[-1].character == '(' && behind < end && behind->character == ')';
+    if (in_brackets) next--, behind++;
+    const bool whole = next == list && behind == end;
+    dt_pen_string(pen, whole || fails ? "}" : ">E");
+    if (!fails) write_items(pen, list, next);
+    dt_pen_bytes(pen, found.at, (size_t)(found.end - found.at));
+    if (!fails) write_items(pen, behind, end);
+    return true;
+}
+
+/* ---- two values ---- */
+
+static void put(dt_pen *pen, const dt_figure *a) { dt_pen_figure(pen, a->mark, a); }
+
+static void put_two(dt_pen *pen, const dt_figure *a, char operation, const dt_figure *b) {
+    put(pen, a);
+    dt_pen_char(pen, operation);
+    put(pen, b);
+}
+
+static void put_in_brackets(dt_pen *pen, const dt_figure *a, char operation, const dt_figure *b) {
+    dt_pen_char(pen, '(');
+    put_two(pen, a, operation, b);
+    dt_pen_char(pen, ')');
+}
+
+/* Whole numbers: signs are settled, so that numbers alone are left. */
+static void add_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
+    if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
+        dt_pen_char(pen, DT_LINE_RETURN);
+        put(pen, dt_figure_is_zero(a) ? b : a);
+        return;
+    }
+    dt_pen_string(pen, a->mark == b->mark ? ">S" : ">D");
+    if (a->mark == b->mark) {
+        put_two(pen, a, '+', b);
+        return;
+    }
+    dt_pen_figure(pen, '^', a->mark == '^' ? a : b);
+    dt_pen_char(pen, '-');
+    dt_pen_figure(pen, '^', a->mark == '^' ? b : a);
+}
+
+static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
+    const bool swap = a->count < b->count;
+    if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
+        dt_pen_string(pen, "}^0");
+        return;
+    }
+    dt_pen_string(pen, ">M");
+    dt_pen_figure(pen, '^', swap ? b : a);
+    dt_pen_char(pen, '*');
+    dt_pen_figure(pen, '^', swap ? a : b);
+    dt_pen_char(pen, '+');
+    dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
+}
+
+static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
+    const char mark = a->mark == b->mark ? '^' : '~';
+    dt_pen_char(pen, DT_LINE_RETURN);
+    dt_pen_figure(pen, mark, a);
+    if (dt_figure_is_zero(a) || (b->count == 1 && b->digit[0] == '1')) return;
+    dt_pen_char(pen, ':');
+    dt_pen_figure(pen, '^', b);
+}
+
+static void combine_whole(dt_pen *pen, const dt_figure *a, char operation, const dt_figure *b) {
+    switch (operation) {
+    case '*': multiply_whole(pen, a, b); return;
+    case '/': divide_whole(pen, a, b); return;
+    default: add_whole(pen, a, b);
+    }
+}
+
+/* Fractions: an expression in which each operation is one of whole numbers. */
+static void add_fractions(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
+    dt_pen_string(pen, ">E(");
+    put(pen, &a->above);
+    if (b->below.count) dt_pen_char(pen, '*'), put(pen, &b->below);
+    dt_pen_char(pen, operation);
+    put(pen, &b->above);
+    if (a->below.count) dt_pen_char(pen, '*'), put(pen, &a->below);
+    dt_pen_string(pen, "):");
+    if (a->below.count && b->below.count) {
+        put_in_brackets(pen, &a->below, '*', &b->below);
+    } else {
+        put(pen, a->below.count ? &a->below : &b->below);
+    }
+}
+
+static void multiply_fractions(dt_pen *pen, const dt_value *a, const dt_value *b) {
+    dt_pen_string(pen, ">E");
+    put_in_brackets(pen, &a->above, '*', &b->above);
+    dt_pen_char(pen, ':');
+    if (a->below.count && b->below.count) {
+        put_in_brackets(pen, &a->below, '*', &b->below);
+    } else {
+        put(pen, a->below.count ? &a->below : &b->below);
+    }
+}
+
+/* The divisor's sign goes to the dividend. */
+static void divide_fractions(dt_pen *pen, const dt_value *a, const dt_value *b) {
+    dt_figure above = a->above, below = b->above;
+    above.mark = above.mark == below.mark ? '^' : '~';
+    below.mark = '^';
+    dt_pen_string(pen, ">E");
+    if (b->below.count) {
+        put_in_brackets(pen, &above, '*', &b->below);
+    } else {
+        put(pen, &above);
+    }
+    dt_pen_char(pen, ':');
+    if (a->below.count) {
+        put_in_brackets(pen, &a->below, '*', &below);
+    } else {
+        put(pen, &below);
+    }
+}
+
+static bool follow_two(dt_pen *pen, dt_scan line) {
+    dt_value a, b;
+    if (!dt_scan_value(&a, &line) || ends(&line)) return false;
+    const char operation = *line.at++;
+    if (!strchr("+-*/", operation) || !dt_scan_value(&b, &line) || !ends(&line)) return false;
+    if (!a.above.count || !b.above.count) return false;
+    const bool whole = !a.below.count && !b.below.count;
+    if (operation == '/' && dt_figure_is_zero(&b.above)) {
+        dt_pen_string(pen, "}!");
+    } else if (whole) {
+        if (operation == '-') b.above.mark = dt_opposite(b.above.mark);
+        combine_whole(pen, &a.above, operation, &b.above);
+    } else if (multiplies(operation)) {
+        (operation == '*' ? multiply_fractions : divide_fractions)(pen, &a, &b);
+    } else {
+        add_fractions(pen, &a, operation, &b);
+    }
+    return true;
+}
+
+/* ---- the answer ---- */
+
+/* A number over 10^n, with a point before its n lowest digits. */
+static void write_point(dt_pen *pen, char mark, const dt_figure *number, size_t n) {
+    dt_pen_char(pen, dt_figure_is_zero(number) ? '^' : mark);
+    for (size_t i = 0; i < n; i++) dt_pen_char(pen, (char)('0' + dt_figure_digit(number, i)));
+    dt_pen_char(pen, '.');
+    if (number->count > n) dt_pen_bytes(pen, number->digit + n, number->count - n);
+    if (number->count <= n) dt_pen_char(pen, '0');
+}
+
+/* R or W, ~5:^7: a fraction becomes an answer; W: of two natural numbers. */
+static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natural) {
+    dt_value value;
+    dt_figure quotient, rest;
+    if (!dt_scan_value(&value, &line) || !ends(&line) || !value.below.count) return false;
+    const int power = dt_figure_power(&value.below);
+    if (ends(&found) && power > 0) {
+        dt_pen_string(pen, "}=");
+        write_point(pen, value.above.mark, &value.above, (size_t)power);
+        return true;
+    }
+    if (ends(&found)) {
+        dt_pen_string(pen, "{L");
+        dt_pen_figure(pen, '^', &value.above);
+        dt_pen_char(pen, ',');
+        put(pen, &value.below);
+        dt_pen_string(pen, ",^,^");
+        return true;
+    }
+    if (!dt_scan_figure(&quotient, &found) || !dt_scan_take(&found, ',') ||
+        !dt_scan_figure(&rest, &found) || !ends(&found)) {
+        return false;
+    }
+    if (dt_figure_is_zero(&rest)) {
+        dt_pen_string(pen, "}=");
+        dt_pen_figure(pen, value.above.mark, &quotient);
+        return true;
+    }
+    dt_pen_string(pen, natural ? ">C" : ">A");
+    dt_pen_char(pen, value.above.mark);
+    dt_pen_bytes(pen, quotient.digit, quotient.count);
+    dt_pen_char(pen, ',');
+    put_two(pen, &rest, ':', &value.below);
+    return true;
+}
+
+/* The quotient without decimals behind the last that is kept, and whether it is rounded up. */
+static void write_rounded(dt_pen *pen, const dt_figure *quotient, const dt_figure *decimals,
+                          size_t kept) {
+    char digit[DT_LINE_BYTES_MAX];
+    const size_t cut = decimals->count - kept;
+    const bool up = decimals->digit[cut - 1] >= '5';
+    memcpy(digit, decimals->digit + cut, kept);
+    memcpy(digit + kept, quotient->digit, quotient->count);
+    const dt_figure number = {quotient->mark, digit, kept + quotient->count};
+    size_t count = number.count;
+    while (count > 1 && digit[count - 1] == '0') count--;
+    const dt_figure shorter = {quotient->mark, digit, count};
+    if (up) { /* 0 has a sign here: -0.00006 */
+        dt_pen_string(pen, ">H");
+        dt_pen_char(pen, shorter.mark);
+        dt_pen_bytes(pen, digit, count);
+        return;
+    }
+    dt_pen_string(pen, "}=≈");
+    write_point(pen, shorter.mark, &shorter, kept);
+}
+
+/* A or C, ~3,^1:^7: the whole part, and what is left, to be divided on. */
+static bool follow_parts(dt_pen *pen, dt_scan line, dt_scan found, bool natural, size_t kept) {
+    dt_figure quotient, decimals;
+    dt_value rest;
+    if (!dt_scan_figure(&quotient, &line) || !dt_scan_take(&line, ',') ||
+        !dt_scan_value(&rest, &line) || !ends(&line) || !rest.below.count) {
+        return false;
+    }
+    if (ends(&found)) {
+        dt_pen_string(pen, "{F^,");
+        put_two(pen, &rest.below, ',', &rest.above);
+        return true;
+    }
+    if (!dt_scan_figure(&decimals, &found) || !ends(&found)) return false;
+    if (decimals.mark == '~' && !natural) {
+        if (decimals.count <= kept || quotient.count + kept > DT_LINE_BYTES_MAX) return false;
+        write_rounded(pen, &quotient, &decimals, kept);
+        return true;
+    }
+    dt_pen_string(pen, "}=");
+    dt_pen_char(pen, quotient.mark);
+    dt_pen_bytes(pen, quotient.digit, quotient.count);
+    dt_pen_string(pen, decimals.mark == '^' ? ".^" : "r^");
+    if (decimals.mark == '^') dt_pen_bytes(pen, decimals.digit, decimals.count);
+    if (decimals.mark != '^') dt_pen_bytes(pen, rest.above.digit, rest.above.count);
+    return true;
+}
+
+/* H~12345: one more in the last place. */
+static bool follow_rounded(dt_pen *pen, dt_scan line, dt_scan found, size_t kept) {
+    dt_figure number;
+    if (!dt_scan_figure(&number, &line) || !ends(&line)) return false;
+    if (ends(&found)) {
+        const dt_figure one = {number.mark, "1", 1};
+        dt_pen_string(pen, "{B");
+        put_two(pen, &number, '+', &one);
+        return true;
+    }
+    if (!dt_scan_figure(&number, &found) || !ends(&found)) return false;
+    dt_pen_string(pen, "}=≈");
+    write_point(pen, number.mark, &number, kept);
+    return true;
+}
+
+/* ---- all ---- */
+
+static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t kept) {
+    if (ends(&found)) {
+        switch (letter) {
+        case 'B': return follow_two(pen, line);
+        case 'S': return dt_step_sum(pen, line);
+        case 'D': return dt_step_difference(pen, line);
+        case 'M': return dt_step_product(pen, line);
+        case 'G': return dt_step_digit(pen, line);
+        default: break;
+        }
+    }
+    switch (letter) {
+    case 'Q': return dt_question_follow(pen, line, found);
+    case 'E': return follow_expression(pen, line, found);
+    case 'L': return dt_step_quotient(pen, line, found);
+    case 'F': return dt_step_decimals(pen, line, found);
+    case 'R': return follow_fraction(pen, line, found, false);
+    case 'W': return follow_fraction(pen, line, found, true);
+    case 'A': return follow_parts(pen, line, found, false, kept);
+    case 'C': return follow_parts(pen, line, found, true, kept);
+    case 'H': return follow_rounded(pen, line, found, kept);
+    default: return false;
+    }
+}
+
+dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, int64_t decimals) {
+    dt_pen pen = {line, DT_OK};
+    DT_REQUIRE(length > 1 && length < DT_LINE_BYTES_MAX / 2 && seen[length - 1] == DT_LINE_END,
+               DT_ERR_DATA, "a line of %zu bytes is none of a calculation", length);
+    const char *end = seen + length - 1, *mark = memchr(seen, DT_LINE_RETURN, length);
+    const dt_scan from = {seen + 1, mark ? mark : end}, found = {mark ? mark + 1 : end, end};
+    DT_REQUIRE(follow(&pen, seen[0], from, found, (size_t)decimals), DT_ERR_DATA,
+               "nothing follows from \"%.*s\"", (int)length, seen);
+    dt_pen_char(&pen, DT_LINE_END);
+    return pen.status;
+}

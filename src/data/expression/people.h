@@ -1,0 +1,16 @@
+/* Lines of a calculation as people write them. Private to src/data/expression. */
+#ifndef DTRAIN_DATA_PEOPLE_H
+#define DTRAIN_DATA_PEOPLE_H
+
+#include "lines.h"
+
+/* Append a part of a line, numbers the normal way round. */
+dt_status dt_people_write(dt_text *text, const char *part, size_t count);
+
+/* Append the answer at the end of a whole text: DT_ERR_DATA if there is none. */
+dt_status dt_people_answer(dt_text *answer, const char *text);
+
+/* Append the working, a step a line. */
+dt_status dt_people_working(dt_text *working, const char *text);
+
+#endif

@@ -1,0 +1,498 @@
+/* Draws questions, and lines as they come up in calculations: the model learns each kind of line on
+ * its own, with numbers of all lengths. */
+#include "sampler.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "dice.h"
+#include "dtrain/core/memory.h"
+#include "dtrain/core/utf8.h"
+#include "dtrain/data/digits.h"
+#include "dtrain/expression/machine.h"
+#include "split.h"
+#include "steps.h"
+#include "wording.h"
+
+/* A line of a split is missed once in 10^20: of the rarest, one in twenty is wanted. */
+enum { ATTEMPTS = 1000 };
+
+size_t dt_expression_digits(const dt_config *config) { return 2 * (size_t)config->digits + 8; }
+
+size_t dt_expression_longest(const dt_config *config) {
+    return 48 + 8 * (dt_expression_digits(config) + (size_t)config->operations);
+}
+
+/* What is drawn, and for which settings. */
+typedef struct {
+    dt_dice dice;
+    const dt_config *config;
+    dt_pen pen;
+    size_t digits; /* most of the numbers of this text */
+    /* of the numbers of a question */
+    bool negatives, decimals, percent;
+} draft;
+
+static size_t below(draft *d, size_t n) { return dt_dice_below(&d->dice, n); }
+static bool one_in(draft *d, size_t n) { return dt_dice_one_in(&d->dice, n); }
+static char any_mark(draft *d) { return one_in(d, 3) ? '~' : '^'; }
+
+static size_t all_digits(const draft *d) { return dt_expression_digits(d->config); }
+
+static void draw_number(dt_drawn *number, draft *d, size_t most) {
+    dt_drawn_digits(number, &d->dice, dt_dice_length(&d->dice, dt_max_size(most, 1)));
+}
+
+static void put_number(draft *d, char mark, size_t most) {
+    dt_drawn number;
+    draw_number(&number, d, most);
+    dt_drawn_write(&d->pen, mark, &number);
+}
+
+/* ---- numbers ---- */
+
+/* Of a question: "^5.21", "~3%". */
+static void put_asked_number(draft *d) {
+    dt_drawn number;
+    const bool decimal = d->decimals && one_in(d, 2);
+    const size_t zero = one_in(d, 20) ? 0 : dt_dice_length(&d->dice, d->digits);
+    dt_drawn_digits(&number, &d->dice, zero);
+    const size_t point = decimal ? dt_dice_length(&d->dice, d->digits) : 0;
+    dt_pen_char(&d->pen, zero && d->negatives && one_in(d, 2) ? '~' : '^');
+    for (size_t i = 0; i < point; i++) {
+        const size_t digit = i == 0 ? 1 + below(d, 9) : below(d, 10);
+        dt_pen_char(&d->pen, (char)('0' + digit));
+    }
+    if (point > 0) dt_pen_char(&d->pen, '.');
+    if (zero == 0) dt_pen_char(&d->pen, '0');
+    dt_pen_bytes(&d->pen, number.digit, number.count);
+    if (d->percent && one_in(d, 2)) dt_pen_char(&d->pen, '%');
+}
+
+/* On the way: a whole number, or a fraction, of which one in three has decimals alone. */
+static void put_value(draft *d, bool fraction) {
+    const size_t most = one_in(d, 3) ? all_digits(d) - 4 : d->digits;
+    if (one_in(d, 16)) {
+        dt_pen_string(&d->pen, "^0");
+    } else {
+        put_number(d, any_mark(d), most);
+    }
+    if (!fraction) return;
+    dt_pen_char(&d->pen, ':');
+    if (one_in(d, 3)) {
+        dt_pen_char(&d->pen, '^');
+        for (size_t i = dt_dice_length(&d->dice, d->digits); i > 0; i--) dt_pen_char(&d->pen, '0');
+        dt_pen_char(&d->pen, '1');
+        return;
+    }
+    put_number(d, '^', most);
+}
+
+static void put_any_value(draft *d) { put_value(d, one_in(d, 4)); }
+
+/* ---- expressions ---- */
+
+typedef struct {
+    size_t operations, depth;
+    int least; /* operations that bind less need brackets: 0 none, 1 + and -, 2 * and / */
+    bool asked;
+} shape;
+
+static char any_operation(draft *d) {
+    const char *ops = d->config->ops;
+    return ops[below(d, strlen(ops))];
+}
+
+static void put_expression(draft *d, shape s) {
+    if (s.operations == 0) {
+        (s.asked ? put_asked_number : put_any_value)(d);
+        return;
+    }
+    const char operation = any_operation(d);
+    const int binds = operation == '*' || operation == '/' ? 2 : 1;
+    const bool brackets = s.depth > 0 && (binds < s.least || (s.least > 0 && one_in(d, 6)));
+    const size_t left = one_in(d, 2) ? s.operations - 1 : below(d, s.operations);
+    const size_t depth = s.depth - brackets;
+    if (brackets) dt_pen_char(&d->pen, '(');
+    put_expression(d, (shape){left, depth, binds, s.asked});
+    dt_pen_char(&d->pen, operation);
+    put_expression(d, (shape){s.operations - 1 - left, depth, binds + 1, s.asked});
+    if (brackets) dt_pen_char(&d->pen, ')');
+}
+
+static shape any_shape(draft *d, bool asked) {
+    const size_t most = (size_t)d->config->operations;
+    return (shape){one_in(d, 3) ? 1 : 1 + below(d, most), (size_t)d->config->depth, 0, asked};
+}
+
+static void put_question(draft *d) {
+    const size_t which = one_in(d, 2) ? below(d, dt_wording_count) : below(d, 7);
+    const dt_wording *wording = &dt_wordings[one_in(d, 3) ? 0 : which];
+    d->negatives = one_in(d, 3);
+    d->decimals = one_in(d, 4);
+    d->percent = one_in(d, 8);
+    dt_pen_char(&d->pen, 'Q');
+    dt_pen_string(&d->pen, wording->before);
+    if (wording->between) {
+        put_asked_number(d);
+        dt_pen_string(&d->pen, wording->between);
+        put_asked_number(d);
+    } else {
+        put_expression(d, any_shape(d, true));
+    }
+    dt_pen_string(&d->pen, wording->after);
+}
+
+/* ---- lines ---- */
+
+/* The line so far goes on as `follows` after what becomes of it; false: it does not. */
+static bool follow(draft *d, dt_text *next, const char *becomes) {
+    dt_text *text = d->pen.text;
+    dt_pen_char(&d->pen, DT_LINE_END);
+    if (d->pen.status == DT_OK) {
+        dt_text_clear(next);
+        d->pen.status = dt_expression_next(next, text->bytes, text->length, d->config->decimals);
+    }
+    if (d->pen.status != DT_OK) return false;
+    text->length--;
+    if (strncmp(next->bytes, becomes, strlen(becomes)) != 0) return false;
+    dt_text_clear(text);
+    dt_pen_bytes(&d->pen, next->bytes + 1, next->length - 2);
+    return true;
+}
+
+static void put_two(draft *d, bool fractions) {
+    dt_pen_char(&d->pen, 'B');
+    put_value(d, fractions && one_in(d, 2));
+    dt_pen_char(&d->pen, any_operation(d));
+    put_value(d, fractions && one_in(d, 2));
+}
+
+static void put_found_value(draft *d) {
+    dt_pen_char(&d->pen, DT_LINE_RETURN);
+    if (one_in(d, 30)) {
+        dt_pen_char(&d->pen, '!');
+    } else {
+        put_any_value(d);
+    }
+}
+
+/* An expression as it is, or after some operations, with any numbers in the place of results. */
+static void put_line_of_expression(draft *d, dt_text *next, bool found) {
+    dt_text *text = d->pen.text;
+    bool made = false;
+    while (one_in(d, 3) && !made && d->pen.status == DT_OK) {
+        dt_text_clear(text);
+        put_two(d, true);
+        made = follow(d, next, ">E");
+    }
+    if (!made) {
+        dt_text_clear(text);
+        dt_pen_char(&d->pen, 'E');
+        put_expression(d, any_shape(d, false));
+    }
+    const bool whole = memchr(text->bytes, ':', text->length) && made;
+    for (size_t i = below(d, (size_t)d->config->operations); i > 0; i--) {
+        const size_t length = text->length;
+        dt_pen_char(&d->pen, DT_LINE_RETURN);
+        put_value(d, !whole && one_in(d, 4));
+        if (follow(d, next, ">E")) continue;
+        text->length = length;
+        break;
+    }
+    if (found) put_found_value(d);
+}
+
+static void put_difference(draft *d) {
+    dt_drawn a, b;
+    const bool turned = one_in(d, 3);
+    draw_number(&a, d, all_digits(d) - 2);
+    if (turned || one_in(d, 3)) {
+        dt_drawn_below(&b, &d->dice, &a);
+    } else {
+        draw_number(&b, d, all_digits(d) - 2);
+    }
+    const bool swap = !turned && one_in(d, 2);
+    dt_pen_char(&d->pen, 'D');
+    dt_drawn_write(&d->pen, turned ? '~' : '^', swap ? &b : &a);
+    dt_pen_char(&d->pen, '-');
+    dt_drawn_write(&d->pen, turned ? '~' : '^', swap ? &a : &b);
+}
+
+static void put_sum(draft *d) {
+    const char mark = any_mark(d);
+    dt_pen_char(&d->pen, 'S');
+    put_number(d, mark, all_digits(d) - 2);
+    dt_pen_char(&d->pen, '+');
+    put_number(d, mark, all_digits(d) - 2);
+}
+
+/* Some digits of the second number are done. */
+static void put_product(draft *d) {
+    dt_drawn a, b, sum;
+    draw_number(&a, d, one_in(d, 3) ? all_digits(d) - 4 : d->digits);
+    dt_drawn_digits(&b, &d->dice, dt_dice_length(&d->dice, a.count));
+    const size_t done = one_in(d, 4) ? 0 : below(d, b.count);
+    const dt_figure left = {'^', b.digit, b.count - done};
+    if (dt_figure_is_zero(&left)) b.digit[0] = '1'; /* zeros are done at once */
+    dt_pen_char(&d->pen, 'M');
+    dt_drawn_write(&d->pen, '^', &a);
+    dt_pen_string(&d->pen, "*^");
+    dt_pen_bytes(&d->pen, b.digit, b.count - done);
+    dt_pen_char(&d->pen, '+');
+    const char mark = any_mark(d);
+    if (done == 0) {
+        dt_pen_char(&d->pen, mark);
+        return;
+    }
+    dt_drawn_digits(&sum, &d->dice, a.count + done - one_in(d, 2));
+    if (sum.count == 0) dt_drawn_digits(&sum, &d->dice, 1);
+    dt_drawn_write(&d->pen, mark, &sum);
+}
+
+/* A divisor, and a remainder below it. */
+static void draw_divisor(dt_drawn *divisor, dt_drawn *rest, draft *d) {
+    draw_number(divisor, d, one_in(d, 4) ? all_digits(d) - 4 : d->digits);
+    dt_drawn_below(rest, &d->dice, divisor);
+}
+
+static void put_digit(draft *d) {
+    dt_drawn divisor, rest, now;
+    draw_divisor(&divisor, &rest, d);
+    dt_drawn_multiple(&now, &divisor, (unsigned)below(d, 10), &rest);
+    dt_pen_char(&d->pen, 'G');
+    dt_drawn_write(&d->pen, '^', &now);
+    /* Nothing that comes down to nothing is written with its zero. */
+    dt_pen_char(&d->pen, ',');
+    dt_drawn_write(&d->pen, '^', &divisor);
+}
+
+static void put_digits(draft *d, const dt_drawn *number) {
+    dt_pen_char(&d->pen, '^');
+    dt_pen_bytes(&d->pen, number->digit, number->count);
+}
+
+/* A digit, and what is left after it. */
+static void put_found_digit(draft *d, const dt_drawn *divisor) {
+    dt_drawn rest;
+    dt_drawn_below(&rest, &d->dice, divisor);
+    if (one_in(d, 6)) rest.count = 0;
+    dt_pen_string(&d->pen, "}^");
+    dt_pen_char(&d->pen, (char)('0' + below(d, 10)));
+    dt_pen_char(&d->pen, ',');
+    dt_drawn_write(&d->pen, '^', &rest);
+}
+
+static void put_quotient(draft *d) {
+    dt_drawn divisor, rest, left, quotient;
+    draw_divisor(&divisor, &rest, d);
+    draw_number(&left, d, one_in(d, 3) ? all_digits(d) - 2 : d->digits);
+    if (one_in(d, 2)) left.digit[left.count - 1] = (char)('0' + below(d, 10));
+    dt_drawn_digits(&quotient, &d->dice,
+                    one_in(d, 3) ? 0 : dt_dice_length(&d->dice, all_digits(d) - 4));
+    dt_pen_char(&d->pen, 'L');
+    put_digits(d, &left);
+    dt_pen_char(&d->pen, ',');
+    dt_drawn_write(&d->pen, '^', &divisor);
+    dt_pen_char(&d->pen, ',');
+    put_digits(d, &quotient);
+    dt_pen_char(&d->pen, ',');
+    put_digits(d, &rest);
+    if (one_in(d, 2)) put_found_digit(d, &divisor);
+}
+
+/* Digits of which any may be 0. */
+static void put_decimals(draft *d, char mark, size_t count) {
+    dt_pen_char(&d->pen, mark);
+    while (count-- > 0) dt_pen_char(&d->pen, (char)('0' + below(d, 10)));
+}
+
+static void draw_rest(dt_drawn *divisor, dt_drawn *rest, draft *d) {
+    do {
+        draw_divisor(divisor, rest, d);
+    } while (rest->count == 0 && d->pen.status == DT_OK);
+}
+
+static void put_line_of_decimals(draft *d) {
+    dt_drawn divisor, rest;
+    draw_rest(&divisor, &rest, d);
+    dt_pen_char(&d->pen, 'F');
+    put_decimals(d, '^', below(d, DT_DECIMALS_MAX));
+    dt_pen_char(&d->pen, ',');
+    dt_drawn_write(&d->pen, '^', &divisor);
+    dt_pen_char(&d->pen, ',');
+    dt_drawn_write(&d->pen, '^', &rest);
+    if (one_in(d, 2)) put_found_digit(d, &divisor);
+}
+
+static void put_fraction(draft *d) {
+    dt_drawn divisor, rest;
+    draw_rest(&divisor, &rest, d);
+    const bool natural = one_in(d, 2);
+    dt_pen_char(&d->pen, natural ? 'W' : 'R');
+    if (one_in(d, 2)) {
+        put_value(d, true);
+        return;
+    }
+    put_number(d, any_mark(d), d->digits);
+    dt_pen_char(&d->pen, ':');
+    dt_drawn_write(&d->pen, '^', &divisor);
+    if (dt_figure_power(&(dt_figure){'^', divisor.digit, divisor.count}) >= 0) return;
+    dt_pen_char(&d->pen, DT_LINE_RETURN);
+    put_number(d, '^', d->digits);
+    dt_pen_char(&d->pen, ',');
+    if (one_in(d, 2)) rest.count = 0;
+    dt_drawn_write(&d->pen, '^', &rest);
+}
+
+static void put_parts(draft *d) {
+    dt_drawn divisor, rest;
+    draw_rest(&divisor, &rest, d);
+    dt_pen_char(&d->pen, one_in(d, 2) ? 'A' : 'C');
+    dt_pen_char(&d->pen, any_mark(d));
+    if (one_in(d, 3)) {
+        dt_pen_char(&d->pen, '0');
+    } else {
+        dt_drawn quotient;
+        draw_number(&quotient, d, all_digits(d) - 6);
+        dt_pen_bytes(&d->pen, quotient.digit, quotient.count);
+    }
+    dt_pen_char(&d->pen, ',');
+    dt_drawn_write(&d->pen, '^', &rest);
+    dt_pen_char(&d->pen, ':');
+    dt_drawn_write(&d->pen, '^', &divisor);
+    if (one_in(d, 3)) return;
+    dt_pen_char(&d->pen, DT_LINE_RETURN);
+    const bool endless = !one_in(d, 3);
+    put_decimals(d, endless ? '~' : '^', endless ? DT_DECIMALS_MAX : 1 + below(d, DT_DECIMALS_MAX));
+}
+
+static void put_rounded(draft *d) {
+    const char mark = any_mark(d);
+    const bool nothing = one_in(d, 8);
+    dt_pen_char(&d->pen, 'H');
+    if (nothing) {
+        dt_pen_char(&d->pen, mark);
+        dt_pen_char(&d->pen, '0');
+    } else {
+        put_number(d, mark, all_digits(d) - 2);
+    }
+    if (one_in(d, 2)) return;
+    dt_pen_char(&d->pen, DT_LINE_RETURN);
+    put_number(d, mark, all_digits(d) - 2);
+}
+
+/* An answer for a question: a value, or what the lines of answers give. */
+static void put_answered_question(draft *d, dt_text *next) {
+    static void (*const given[])(draft *) = {put_fraction, put_parts, put_parts, put_rounded};
+    dt_text *text = d->pen.text;
+    bool made = false;
+    if (!one_in(d, 3)) {
+        (*given[below(d, sizeof given / sizeof *given)])(d);
+        made = follow(d, next, "}=");
+    }
+    dt_text found = {0};
+    if (made && d->pen.status == DT_OK)
+        d->pen.status = dt_text_append(&found, text->bytes, text->length);
+    dt_text_clear(text);
+    put_question(d);
+    if (made) {
+        dt_pen_char(&d->pen, DT_LINE_RETURN);
+        dt_pen_bytes(&d->pen, found.bytes, found.length);
+    } else {
+        put_found_value(d);
+    }
+    dt_text_destroy(&found);
+}
+
+/* Which line is drawn; how often, in hundredths. What is harder, or comes up more often, has more.
+ */
+static void put_line(draft *d, size_t hundredth, dt_text *next) {
+    size_t end = 0;
+    if (hundredth < (end += 9))
+        put_question(d);
+    else if (hundredth < (end += 5))
+        put_answered_question(d, next);
+    else if (hundredth < (end += 15))
+        put_line_of_expression(d, next, false);
+    else if (hundredth < (end += 17))
+        put_line_of_expression(d, next, true);
+    else if (hundredth < (end += 5))
+        put_two(d, false);
+    else if (hundredth < (end += 5))
+        put_two(d, true);
+    else if (hundredth < (end += 6))
+        put_sum(d);
+    else if (hundredth < (end += 7))
+        put_difference(d);
+    else if (hundredth < (end += 13))
+        put_product(d);
+    else if (hundredth < (end += 6))
+        put_digit(d);
+    else if (hundredth < (end += 6))
+        put_quotient(d);
+    else if (hundredth < (end += 2))
+        put_line_of_decimals(d);
+    else if (hundredth < (end += 2))
+        put_fraction(d);
+    else if (hundredth < (end += 1))
+        put_parts(d);
+    else
+        put_rounded(d);
+}
+
+/* ---- all ---- */
+
+/* Whether a model of these settings can read it. */
+static bool fits(const dt_text *text, const dt_config *config) {
+    dt_digit_run run = {.marked = true, .is_signed = true};
+    if (dt_utf8_count(text->bytes) > dt_expression_longest(config)) return false;
+    for (size_t i = 0; i < text->length; i++) {
+        dt_digit_run_take(&run, text->bytes[i]);
+        if (run.digits > dt_expression_digits(config) + 1) return false;
+    }
+    return true;
+}
+
+/* Of the training split, too, lines are drawn until one is of the split, and fits. */
+static dt_status sample(dt_text *text, const dt_config *config, dt_split split, uint64_t index,
+                        bool question) {
+    const uint32_t purpose = DT_RANDOM_PROBLEM + (uint32_t)split;
+    dt_text next = {0};
+    dt_status status = DT_OK;
+    size_t hundredth = 0;
+    for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
+        draft d = {.dice = dt_dice_for((uint64_t)config->seed, purpose, index, attempt),
+                   .config = config,
+                   .pen = {text, DT_OK}};
+        const size_t choice = below(&d, 100);
+        if (attempt == 0) hundredth = choice;
+        d.digits = one_in(&d, 3) ? dt_min_size(2, (size_t)config->digits) : (size_t)config->digits;
+        dt_text_clear(text);
+        if (question)
+            put_question(&d);
+        else
+            put_line(&d, hundredth, &next);
+        dt_pen_char(&d.pen, DT_LINE_END);
+        DT_TRY_DONE(d.pen.status);
+        if (dt_line_split(text->bytes, text->length) != split) continue;
+        text->prompt_length = text->length;
+        DT_TRY_DONE(dt_expression_next(text, text->bytes, text->length, config->decimals));
+        if (fits(text, config)) goto done;
+    }
+    status = dt_error_raise(DT_ERR_ARG, __FILE__, __LINE__,
+                            "no %s line of an expression was found in %d tries; raise --digits",
+                            dt_split_name(split), ATTEMPTS);
+done:
+    dt_text_destroy(&next);
+    return status;
+}
+
+dt_status dt_line_sample(dt_text *text, const dt_config *config, dt_split split, uint64_t index) {
+    return sample(text, config, split, index, false);
+}
+
+dt_status dt_question_sample(dt_text *text, const dt_config *config, dt_split split,
+                             uint64_t index) {
+    return sample(text, config, split, index, true);
+}

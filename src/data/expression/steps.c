@@ -1,0 +1,261 @@
+/* Sums, differences, products and quotients of whole numbers, digit by digit. */
+#include "steps.h"
+
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+#include "dtrain/data/digits.h"
+#include "dtrain/expression/machine.h"
+
+/* Digits of a result, from the lowest on. */
+typedef struct {
+    char digit[DT_LINE_BYTES_MAX];
+    size_t count;
+} result;
+
+static void add_digit(result *to, unsigned digit) { to->digit[to->count++] = (char)('0' + digit); }
+
+static dt_figure figure_of(const result *of) {
+    return (dt_figure){DT_NUMBER_MARK, of->digit, of->count};
+}
+
+static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
+
+/* a + b, one digit wider than the longer, each digit a letter where it carries. */
+static void write_sum(dt_pen *pen, result *sum, const dt_figure *a, const dt_figure *b) {
+    const size_t width = dt_max_size(a->count, b->count) + 1;
+    unsigned carry = 0;
+    sum->count = 0;
+    for (size_t i = 0; i < width; i++) {
+        const unsigned digit = dt_figure_digit(a, i) + dt_figure_digit(b, i) + carry;
+        carry = digit >= 10;
+        add_digit(sum, digit % 10);
+        dt_pen_char(pen, dt_digit_character(digit % 10, carry));
+    }
+}
+
+/* a - b, as wide as the longer, each digit a letter where it borrows. Whether b is larger. */
+static bool write_difference(dt_pen *pen, result *left, const dt_figure *a, const dt_figure *b) {
+    const size_t width = dt_max_size(a->count, b->count);
+    unsigned borrow = 0;
+    left->count = 0;
+    for (size_t i = 0; i < width; i++) {
+        const unsigned digit = 10 + dt_figure_digit(a, i) - dt_figure_digit(b, i) - borrow;
+        borrow = digit < 10;
+        add_digit(left, digit % 10);
+        dt_pen_char(pen, dt_digit_character(digit % 10, borrow));
+    }
+    return borrow;
+}
+
+static bool take_two(dt_figure *a, dt_figure *b, dt_scan *line, char between) {
+    return dt_scan_figure(a, line) && dt_scan_take(line, between) && dt_scan_figure(b, line) &&
+           a->count > 0 && b->count > 0;
+}
+
+bool dt_step_sum(dt_pen *pen, dt_scan line) {
+    dt_figure a, b;
+    result sum;
+    if (!take_two(&a, &b, &line, '+') || !ends(&line)) return false;
+    dt_pen_char(pen, '^');
+    write_sum(pen, &sum, &a, &b);
+    dt_pen_char(pen, DT_LINE_RETURN);
+    dt_pen_number(pen, a.mark, sum.digit, sum.count);
+    return true;
+}
+
+bool dt_step_difference(dt_pen *pen, dt_scan line) {
+    dt_figure a, b;
+    result left;
+    if (!take_two(&a, &b, &line, '-') || !ends(&line)) return false;
+    dt_pen_char(pen, '^');
+    if (!write_difference(pen, &left, &a, &b)) {
+        dt_pen_char(pen, DT_LINE_RETURN);
+        dt_pen_number(pen, a.mark, left.digit, left.count);
+        return true;
+    }
+    dt_pen_string(pen, ">D");
+    dt_pen_figure(pen, dt_opposite(a.mark), &b);
+    dt_pen_char(pen, '-');
+    dt_pen_figure(pen, dt_opposite(a.mark), &a);
+    return true;
+}
+
+/* a times one digit. Before each digit but the first and the last stand what was carried to it, and
+ * the last digit of the product of the two digits alone. */
+static void write_row(dt_pen *pen, result *row, const dt_figure *a, unsigned factor) {
+    unsigned carry = 0;
+    row->count = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        const unsigned product = dt_figure_digit(a, i) * factor;
+        if (i > 0) {
+            dt_pen_char(pen, (char)('a' + carry));
+            dt_pen_char(pen, (char)('K' + product % 10));
+        }
+        add_digit(row, (product + carry) % 10);
+        dt_pen_char(pen, row->digit[i]);
+        carry = (product + carry) / 10;
+    }
+    add_digit(row, carry);
+    dt_pen_char(pen, row->digit[a->count]);
+}
+
+static void write_zeros(dt_pen *pen, size_t count) {
+    while (count-- > 0) dt_pen_char(pen, '0');
+}
+
+/* Without zeros above the highest other digit, after `zeros` of them below. */
+static void write_shifted(dt_pen *pen, char mark, const dt_figure *figure, size_t zeros) {
+    size_t count = figure->count;
+    while (count > 0 && figure->digit[count - 1] == '0') count--;
+    dt_pen_char(pen, mark);
+    write_zeros(pen, zeros);
+    dt_pen_bytes(pen, figure->digit, count);
+}
+
+/* The highest digit of b, times a, is added to ten times the sum so far. */
+bool dt_step_product(dt_pen *pen, dt_scan line) {
+    dt_figure a, b, sum, shifted;
+    result row, total, ten_times = {.count = 0};
+    if (!take_two(&a, &b, &line, '*') || !dt_scan_take(&line, '+') ||
+        !dt_scan_figure(&sum, &line) || !ends(&line) || sum.count + 2 > DT_LINE_BYTES_MAX / 2) {
+        return false;
+    }
+    const unsigned factor = dt_figure_digit(&b, b.count - 1);
+    const dt_figure rest = {b.mark, b.digit, b.count - 1};
+    if (sum.count > 0) add_digit(&ten_times, 0);
+    memcpy(ten_times.digit + ten_times.count, sum.digit, sum.count);
+    ten_times.count += sum.count;
+    shifted = figure_of(&ten_times);
+    if (factor > 0) {
+        dt_pen_char(pen, '^');
+        write_row(pen, &row, &a, factor);
+        const dt_figure product = figure_of(&row);
+        if (sum.count > 0) {
+            dt_pen_string(pen, "+^");
+            write_sum(pen, &total, &product, &shifted);
+            shifted = figure_of(&total);
+        } else {
+            shifted = product;
+        }
+        if (dt_figure_is_zero(&rest)) {
+            dt_pen_char(pen, DT_LINE_RETURN);
+            write_shifted(pen, sum.mark, &shifted, rest.count);
+            return true;
+        }
+    }
+    dt_pen_string(pen, ">M");
+    dt_pen_figure(pen, '^', &a);
+    dt_pen_string(pen, "*^");
+    dt_pen_bytes(pen, rest.digit, rest.count);
+    dt_pen_char(pen, '+');
+    write_shifted(pen, sum.mark, &shifted, 0);
+    return rest.count > 0;
+}
+
+/* The divisor is subtracted as often as it can be; a letter before each difference says how often
+ * it was before: K to T for 0 to 9. */
+bool dt_step_digit(dt_pen *pen, dt_scan line) {
+    dt_figure a, b;
+    result left[2];
+    if (!take_two(&a, &b, &line, ',') || !ends(&line) || dt_figure_is_zero(&b)) return false;
+    dt_figure now = a;
+    for (unsigned times = 0; times < 10; times++) {
+        dt_pen_char(pen, (char)('K' + times));
+        dt_pen_char(pen, '^');
+        if (!write_difference(pen, &left[times % 2], &now, &b)) {
+            now = figure_of(&left[times % 2]);
+            continue;
+        }
+        dt_pen_string(pen, "}^");
+        dt_pen_char(pen, (char)('0' + times));
+        dt_pen_char(pen, ',');
+        dt_pen_figure(pen, '^', &now);
+        return true;
+    }
+    return false;
+}
+
+/* A digit below a number: ten times the number and the digit. Nothing is 0. */
+static void write_below(dt_pen *pen, char digit, const dt_figure *figure) {
+    dt_pen_char(pen, '^');
+    dt_pen_char(pen, digit);
+    dt_pen_bytes(pen, figure->digit, figure->count);
+}
+
+/* A number of which 0 has no digit. */
+static void write_or_nothing(dt_pen *pen, const dt_figure *figure) {
+    dt_pen_char(pen, '^');
+    if (!dt_figure_is_zero(figure)) dt_pen_bytes(pen, figure->digit, figure->count);
+}
+
+static void write_result(dt_pen *pen, const dt_figure *quotient, const dt_figure *rest) {
+    dt_pen_char(pen, DT_LINE_RETURN);
+    dt_pen_figure(pen, '^', quotient);
+    dt_pen_char(pen, ',');
+    dt_pen_figure(pen, '^', rest);
+}
+
+bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found) {
+    dt_figure rest, divisor, quotient, left, digit, now_left;
+    result longer = {.count = 0};
+    if (!take_two(&rest, &divisor, &line, ',') || !dt_scan_take(&line, ',') ||
+        !dt_scan_figure(&quotient, &line) || !dt_scan_take(&line, ',') ||
+        !dt_scan_figure(&left, &line) || !ends(&line)) {
+        return false;
+    }
+    if (ends(&found)) {
+        dt_pen_string(pen, "{G");
+        write_below(pen, rest.digit[rest.count - 1], &left);
+        dt_pen_char(pen, ',');
+        dt_pen_figure(pen, '^', &divisor);
+        return true;
+    }
+    if (!take_two(&digit, &now_left, &found, ',') || !ends(&found)) return false;
+    if (quotient.count > 0 || digit.digit[0] != '0') {
+        longer.digit[longer.count++] = digit.digit[0];
+        memcpy(longer.digit + 1, quotient.digit, quotient.count);
+        longer.count += quotient.count;
+    }
+    const dt_figure now = figure_of(&longer);
+    if (rest.count == 1) {
+        write_result(pen, &now, &now_left);
+        return true;
+    }
+    dt_pen_string(pen, ">L^");
+    dt_pen_bytes(pen, rest.digit, rest.count - 1);
+    dt_pen_char(pen, ',');
+    dt_pen_figure(pen, '^', &divisor);
+    dt_pen_string(pen, ",^");
+    dt_pen_bytes(pen, now.digit, now.count);
+    dt_pen_char(pen, ',');
+    write_or_nothing(pen, &now_left);
+    return true;
+}
+
+bool dt_step_decimals(dt_pen *pen, dt_scan line, dt_scan found) {
+    dt_figure decimals, divisor, left, digit, now_left;
+    if (!dt_scan_figure(&decimals, &line) || !dt_scan_take(&line, ',') ||
+        !take_two(&divisor, &left, &line, ',') || !ends(&line)) {
+        return false;
+    }
+    if (ends(&found)) {
+        dt_pen_string(pen, "{G");
+        write_below(pen, '0', &left);
+        dt_pen_char(pen, ',');
+        dt_pen_figure(pen, '^', &divisor);
+        return true;
+    }
+    if (!take_two(&digit, &now_left, &found, ',') || !ends(&found)) return false;
+    const bool exact = dt_figure_is_zero(&now_left);
+    const bool last = exact || decimals.count + 1 >= DT_DECIMALS_MAX;
+    dt_pen_string(pen, !last ? ">F^" : exact ? "}^" : "}~");
+    dt_pen_char(pen, digit.digit[0]);
+    dt_pen_bytes(pen, decimals.digit, decimals.count);
+    if (last) return true;
+    dt_pen_char(pen, ',');
+    dt_pen_figure(pen, '^', &divisor);
+    dt_pen_char(pen, ',');
+    dt_pen_figure(pen, '^', &now_left);
+    return true;
+}

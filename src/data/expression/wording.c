@@ -1,0 +1,220 @@
+/* The wordings of questions and answers, in English and Japanese. */
+#include "wording.h"
+
+#include <string.h>
+
+#include "dtrain/core/memory.h"
+#include "dtrain/expression/machine.h"
+
+enum { PLAIN, IT_IS, SUM, DIFFERENCE, PRODUCT, QUOTIENT, DESU, NARU, WA, SEKI };
+
+const dt_answer_wording dt_answer_wordings[] = {
+    [PLAIN] = {"", "", "division by zero"},
+    [IT_IS] = {"It is ", ".", "Nothing can be divided by zero."},
+    [SUM] = {"The sum is ", ".", "Nothing can be divided by zero."},
+    [DIFFERENCE] = {"The difference is ", ".", "Nothing can be divided by zero."},
+    [PRODUCT] = {"The product is ", ".", "Nothing can be divided by zero."},
+    [QUOTIENT] = {"The quotient is ", ".", "Nothing can be divided by zero."},
+    [DESU] = {"", "です。", "0では割れません。"},
+    [NARU] = {"", "になります。", "0では割れません。"},
+    [WA] = {"和は", "です。", "0では割れません。"},
+    [SEKI] = {"積は", "です。", "0では割れません。"},
+};
+const size_t dt_answer_wording_count = sizeof dt_answer_wordings / sizeof *dt_answer_wordings;
+
+/* A checkpoint knows the tokens it was trained with: rows that are changed make its model worse
+   without a message. */
+const dt_wording dt_wordings[] = {
+    {"", NULL, "", 0, false, PLAIN},
+    {"What is ", NULL, "?", 0, false, IT_IS},
+    {"What is the value of ", NULL, "?", 0, false, IT_IS},
+    {"How much is ", NULL, "?", 0, false, IT_IS},
+    {"Calculate ", NULL, "", 0, false, IT_IS},
+    {"Work out ", NULL, "", 0, false, IT_IS},
+    {"Evaluate ", NULL, "", 0, false, IT_IS},
+    {"", " plus ", "", '+', false, IT_IS},
+    {"", " minus ", "", '-', false, IT_IS},
+    {"", " times ", "", '*', false, IT_IS},
+    {"", " divided by ", "", '/', false, IT_IS},
+    {"What is ", " plus ", "?", '+', false, IT_IS},
+    {"What is ", " minus ", "?", '-', false, IT_IS},
+    {"What is ", " take away ", "?", '-', false, IT_IS},
+    {"What is ", " less than ", "?", '-', true, IT_IS},
+    {"What is ", " times ", "?", '*', false, IT_IS},
+    {"What is ", " multiplied by ", "?", '*', false, IT_IS},
+    {"What is ", " divided by ", "?", '/', false, IT_IS},
+    {"Calculate ", " plus ", "", '+', false, IT_IS},
+    {"Calculate ", " minus ", "", '-', false, IT_IS},
+    {"Calculate ", " times ", "", '*', false, IT_IS},
+    {"Calculate ", " divided by ", "", '/', false, IT_IS},
+    {"Work out ", " plus ", "", '+', false, IT_IS},
+    {"Work out ", " minus ", "", '-', false, IT_IS},
+    {"Work out ", " times ", "", '*', false, IT_IS},
+    {"Work out ", " divided by ", "", '/', false, IT_IS},
+    {"How much is ", " plus ", "?", '+', false, IT_IS},
+    {"How much is ", " minus ", "?", '-', false, IT_IS},
+    {"How much is ", " times ", "?", '*', false, IT_IS},
+    {"How much is ", " divided by ", "?", '/', false, IT_IS},
+    {"Sum ", " and ", "", '+', false, SUM},
+    {"Add ", " and ", "", '+', false, SUM},
+    {"Put together ", " and ", "", '+', false, SUM},
+    {"Total of ", " and ", "", '+', false, SUM},
+    {"What is the sum of ", " and ", "?", '+', false, SUM},
+    {"Add ", " to ", "", '+', true, SUM},
+    {"Subtract ", " from ", "", '-', true, DIFFERENCE},
+    {"Multiply ", " and ", "", '*', false, PRODUCT},
+    {"Multiply ", " by ", "", '*', false, PRODUCT},
+    {"Product of ", " and ", "", '*', false, PRODUCT},
+    {"What is the product of ", " and ", "?", '*', false, PRODUCT},
+    {"Divide ", " by ", "", '/', false, QUOTIENT},
+    {"", NULL, "は？", 0, false, DESU},
+    {"", NULL, "はいくつですか？", 0, false, DESU},
+    {"", NULL, "を計算して", 0, false, DESU},
+    {"", NULL, "を計算してください", 0, false, DESU},
+    {"", "足す", "は？", '+', false, DESU},
+    {"", "たす", "は？", '+', false, DESU},
+    {"", "引く", "は？", '-', false, DESU},
+    {"", "ひく", "は？", '-', false, DESU},
+    {"", "掛ける", "は？", '*', false, DESU},
+    {"", "かける", "は？", '*', false, DESU},
+    {"", "割る", "は？", '/', false, DESU},
+    {"", "わる", "は？", '/', false, DESU},
+    {"", "足す", "はいくつですか？", '+', false, DESU},
+    {"", "たす", "はいくつですか？", '+', false, DESU},
+    {"", "引く", "はいくつですか？", '-', false, DESU},
+    {"", "ひく", "はいくつですか？", '-', false, DESU},
+    {"", "掛ける", "はいくつですか？", '*', false, DESU},
+    {"", "かける", "はいくつですか？", '*', false, DESU},
+    {"", "割る", "はいくつですか？", '/', false, DESU},
+    {"", "わる", "はいくつですか？", '/', false, DESU},
+    {"", "に", "を足すと？", '+', false, NARU},
+    {"", "に", "をたすと？", '+', false, NARU},
+    {"", "から", "を引くと？", '-', false, NARU},
+    {"", "から", "をひくと？", '-', false, NARU},
+    {"", "に", "を掛けると？", '*', false, NARU},
+    {"", "に", "をかけると？", '*', false, NARU},
+    {"", "を", "で割ると？", '/', false, NARU},
+    {"", "を", "でわると？", '/', false, NARU},
+    {"", "と", "の和は？", '+', false, WA},
+    {"", "と", "の積は？", '*', false, SEKI},
+};
+const size_t dt_wording_count = sizeof dt_wordings / sizeof *dt_wordings;
+
+/* ---- reading ---- */
+
+static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
+
+static bool take_string(dt_scan *scan, const char *string) {
+    const size_t length = strlen(string);
+    if ((size_t)(scan->end - scan->at) < length || memcmp(scan->at, string, length) != 0)
+        return false;
+    scan->at += length;
+    return true;
+}
+
+static bool take_expression(dt_scan *expression, dt_scan *scan) {
+    expression->at = scan->at;
+    while (!ends(scan) && strchr("^~0123456789.%+-*/()", *scan->at)) scan->at++;
+    expression->end = scan->at;
+    return !ends(expression);
+}
+
+static bool is_asked_as(dt_scan expression[2], const dt_wording *wording, dt_scan line) {
+    return take_string(&line, wording->before) && take_expression(&expression[0], &line) &&
+           (!wording->between ||
+            (take_string(&line, wording->between) && take_expression(&expression[1], &line))) &&
+           take_string(&line, wording->after) && ends(&line);
+}
+
+bool dt_question_find(const dt_wording **wording, dt_scan expression[2], dt_scan line) {
+    for (size_t i = 0; i < dt_wording_count; i++) {
+        *wording = &dt_wordings[i];
+        if (is_asked_as(expression, *wording, line)) return true;
+    }
+    return false;
+}
+
+/* ---- the expression ---- */
+
+/* A number with a point or in percent becomes a fraction. */
+static const char *write_number(dt_pen *pen, dt_scan scan) {
+    char digit[DT_LINE_BYTES_MAX] = "";
+    const char mark = *scan.at++;
+    size_t count = 0, decimals = 0;
+    for (; !ends(&scan) && strchr("0123456789.", *scan.at); scan.at++) {
+        if (*scan.at == '.') decimals = count;
+        if (*scan.at != '.') digit[count++] = *scan.at;
+    }
+    dt_pen_number(pen, mark, digit, count);
+    if (dt_scan_take(&scan, '%')) decimals += 2;
+    if (decimals == 0) return scan.at;
+    dt_pen_string(pen, ":^");
+    while (decimals-- > 0) dt_pen_char(pen, '0');
+    dt_pen_char(pen, '1');
+    return scan.at;
+}
+
+static void write_expression(dt_pen *pen, dt_scan scan) {
+    while (!ends(&scan)) {
+        if (*scan.at == '^' || *scan.at == '~') {
+            scan.at = write_number(pen, scan);
+        } else {
+            dt_pen_char(pen, *scan.at++);
+        }
+    }
+}
+
+void dt_question_write(dt_pen *pen, const dt_wording *wording, const dt_scan expression[2]) {
+    write_expression(pen, expression[wording->swapped]);
+    if (!wording->between) return;
+    dt_pen_char(pen, wording->operation);
+    write_expression(pen, expression[!wording->swapped]);
+}
+
+static bool take_natural(dt_scan *scan) {
+    dt_figure figure;
+    return dt_scan_figure(&figure, scan) && figure.mark == '^' && figure.count > 0;
+}
+
+bool dt_question_divides(const dt_wording *wording, const dt_scan expression[2]) {
+    dt_scan a = expression[0], b = expression[1];
+    if (!wording->between)
+        return take_natural(&a) && dt_scan_take(&a, '/') && take_natural(&a) && ends(&a);
+    return wording->operation == '/' && take_natural(&a) && ends(&a) && take_natural(&b) &&
+           ends(&b);
+}
+
+/* ---- what follows ---- */
+
+bool dt_question_follow(dt_pen *pen, dt_scan line, dt_scan found) {
+    const dt_wording *wording;
+    dt_scan expression[2];
+    dt_value value;
+    if (!dt_question_find(&wording, expression, line)) return false;
+    if (ends(&found)) {
+        dt_pen_string(pen, "{E");
+        dt_question_write(pen, wording, expression);
+        return true;
+    }
+    const dt_answer_wording *answer = &dt_answer_wordings[wording->answer];
+    dt_scan behind = found;
+    if (dt_scan_take(&behind, '!')) {
+        dt_pen_char(pen, DT_LINE_RETURN);
+        dt_pen_string(pen, answer->none);
+        return ends(&behind);
+    }
+    if (!dt_scan_take(&behind, '=')) {
+        if (!dt_scan_value(&value, &behind) || !ends(&behind)) return false;
+        if (value.below.count) {
+            dt_pen_string(pen, dt_question_divides(wording, expression) ? "{W" : "{R");
+            dt_pen_value(pen, &value);
+            return true;
+        }
+        behind = found;
+    }
+    dt_pen_char(pen, DT_LINE_RETURN);
+    dt_pen_string(pen, answer->before);
+    dt_pen_bytes(pen, behind.at, (size_t)(behind.end - behind.at));
+    dt_pen_string(pen, answer->after);
+    return true;
+}

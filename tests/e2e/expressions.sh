@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Expressions: the working of 10^5 of them is exact by Python's fractions, the splits never meet, a small model learns to
+# calculate line by line, and is asked, shown and compared with a file.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+readonly USAGE=64 DATA=65 NO_INPUT=66
+
+check() {
+    /usr/bin/python3 -B "$here/expressions.py" "$dtrain" "$@" || fail "the working of an expression is wrong"
+}
+check 60000 --digits 3 --operations 4
+check 20000 --digits 1 --operations 2 --seed 2
+check 15000 --digits 8 --operations 8 --depth 3 --seed 3
+check 5000 --digits 17 --operations 10 --depth 3 --seed 4
+
+# ---- the same calculation is never in two splits, whichever of its numbers comes first ----
+
+for split in train validation test; do
+    expect_exit 0 "$dtrain" data --format expression --digits 1 --operations 1 --split "$split" --count 20000 --tsv
+    cut -f 4 out >"$split"
+done
+/usr/bin/python3 -B -c '
+import re
+def calculations(name):
+    """Sums and products of two whole numbers that lines of this split begin with."""
+    found = set()
+    for line in open(name):
+        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~])?\$", line.split("\t")[-1]):
+            found.add((match[2], *sorted((match[1], match[3]))))
+        elif match := re.match(r"Q([\^~]\d+)([+*])([\^~]\d+)\$", line):
+            found.add((match[2], *sorted((match[1], match[3]))))
+    return found
+splits = [calculations(name) for name in ("train", "validation", "test")]
+print("calculations by split:", *map(len, splits))
+assert all(len(split) >= 10 for split in splits)
+assert not splits[0] & splits[1] and not splits[0] & splits[2] and not splits[1] & splits[2]' || fail "splits meet"
+
+# ---- a small model ----
+
+expect_exit 0 start 2 --format expression --ops + --digits 1 --operations 1 --depth 0 --layers 2 --width 64 --heads 4 --batch 64 \
+    --lr 5e-3 --warmup 20 --steps 300 --eval-every 150 --eval-examples 256 --out sums
+expect_exit 0 start 2 eval sums --count 64 --json
+/usr/bin/python3 -B -c '
+import json, sys
+result = json.load(open(sys.argv[1]))
+print("exact match:", result["exact_match"], "by operations:", result["operations"])
+assert result["problems"] == 64 and result["exact_match"] >= 0.3, result
+assert sum(row["problems"] for row in result["operations"].values()) == 64' out || fail "expressions were not learnt"
+expect_exit 0 start 2 eval sums --count 64 --errors wrong.tsv
+grep -q 'operations:  1: ' out || fail "no accuracy by operations"
+expect_exit "$USAGE" start 2 eval sums --exhaustive
+grep -q 'leave out --exhaustive' err || fail "no sentence on --exhaustive"
+
+# ---- questions of a file: the same counts on any number of ranks; what cannot be read is not answered ----
+
+printf '2+3\t5\n2+3\t6\nTell me 2+3\t5\n\nWhat is 2 plus 3?\t5\n12345678901234567890+1\t12345678901234567891\n' >asked.tsv
+expect_exit 0 start 1 eval sums --file asked.tsv --json
+cp out one.json
+expect_exit 0 start 2 eval sums --file asked.tsv --json
+cmp out one.json || fail "the counts depend on the number of ranks"
+/usr/bin/python3 -B -c '
+import json, sys
+result = json.load(open(sys.argv[1]))
+assert result["questions"] == 5 and result["answered"] == 3 and result["right"] in (0, 1, 2), result' one.json || fail "wrong counts"
+printf '2+3\n' >untabbed.tsv
+expect_exit "$DATA" start 1 eval sums --file untabbed.tsv
+grep -q 'a tab and a value are missing' err || fail "no sentence on a line without a tab"
+expect_exit "$NO_INPUT" start 1 eval sums --file absent.tsv
+
+# ---- asking: what cannot be read is refused with the place ----
+
+expect_exit "$USAGE" "$dtrain" ask sums "2+(3*4"
+grep -q 'the bracket ) is missing' err || fail "no sentence on a bracket"
+expect_exit "$USAGE" "$dtrain" ask sums "2+3+4+5+6+7+8+9+1+2+3+4+5+6+7+8+9+1+2+3+4+5+6+7+8+9+1+2+3+4+5+6+7+8+9"
+grep -q 'ask a shorter one' err || fail "no sentence on a question that is too long"

@@ -1,0 +1,249 @@
+/* Expressions: how questions are read and refused, what follows from a line, what people read, and
+ * that a model sees only a part of its text. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "dtrain/core/config.h"
+#include "dtrain/expression/machine.h"
+#include "dtrain/expression/source.h"
+
+static dt_source calculator(void) {
+    dt_config config;
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    config.digits = 18;
+    config.operations = 16;
+    return dt_source_for_asking(&config, NULL);
+}
+
+static void each_form_is_read(void **state) {
+    (void)state;
+    static const char *const form[][2] = {
+        {"3+4", "Q^3+^4$"},
+        {" 12 + 34 = ", "Q^21+^43$"},
+        {"0012*5", "Q^21*^5$"},
+        {"5*-1211579", "Q^5*~9751121$"},
+        {"-4--992", "Q~4-~299$"},
+        {"4 x 5 × 6 ÷ 2", "Q^4*^5*^6/^2$"},
+        {"１２＋３４", "Q^21+^43$"},
+        {"7−2", "Q^7-^2$"},
+        {"(3 - 2) - 5", "Q(^3-^2)-^5$"},
+        {"[2763/5876-(7433*6934)]*5", "Q(^3672/^6785-(^3347*^4396))*^5$"},
+        {"((4 + -1) - (2))", "Q(^4+~1)-^2$"},
+        {"((-2)/((-20)/(-13)))", "Q~2/(~02/~31)$"},
+        {"-(3+4)", "Q~1*(^3+^4)$"},
+        {"6/-(3+4)", "Q^6/~1/(^3+^4)$"},
+        {"2.50+.5", "Q^5.2+^5.0$"},
+        {"-8236.35", "Q~53.6328$"},
+        {"-2625.451+7297%", "Q~154.5262+^7927%$"},
+        {"(1+2)%*3", "Q((^1+^2)/^001)*^3$"},
+        {"-0+1", "Q^0+^1$"},
+        {"What is 47170 plus 9374?", "QWhat is ^07174 plus ^4739?$"},
+        {"what is 48 minus 62", "QWhat is ^84 minus ^26?$"},
+        {"What is (3 - 2) - 5?", "QWhat is (^3-^2)-^5?$"},
+        {"Work out 398344341 * -0.2.", "QWork out ^143443893*~2.0$"},
+        {"Calculate 14 divided by -7.", "QCalculate ^41 divided by ~7$"},
+        {"Sum -772670 and -133.553.", "QSum ~076277 and ~355.331$"},
+        {"Put together 1 and 2.", "QPut together ^1 and ^2$"},
+        {"What is 5 less than 3?", "QWhat is ^5 less than ^3?$"},
+        {"Divide 9 by 3.", "QDivide ^9 by ^3$"},
+        {"1922 divided by -285", "Q^2291 divided by ~582$"},
+        {"What is the value of (5/(-1))*2?", "QWhat is the value of (^5/~1)*^2?$"},
+        {"5から3を引くと？", "Q^5から^3を引くと？$"},
+        {"１２足す３は?", "Q^21足す^3は？$"},
+        {"(1+2)*3はいくつですか？", "Q(^1+^2)*^3はいくつですか？$"},
+    };
+    const dt_source source = calculator();
+    dt_text prompt = {0};
+    for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
+        const dt_line line = dt_line_of(form[i][0]);
+        const dt_status status = dt_expression_source.ask(&prompt, &source, &line);
+        if (status != DT_OK) print_error("%s: %s\n", form[i][0], dt_error_text());
+        assert_int_equal(status, DT_OK);
+        assert_string_equal(prompt.bytes, form[i][1]);
+    }
+    dt_text_destroy(&prompt);
+}
+
+/* A sentence, and a caret under the place. */
+static void what_cannot_be_read_is_refused_with_its_place(void **state) {
+    (void)state;
+    static const struct {
+        const char *asked, *why;
+        size_t column; /* from 1 on */
+    } refused[] = {
+        {"3+", "a number is missing", 3},
+        {"Tell me 3+4", "a number is missing", 1},
+        {"(3+4", "the bracket ) is missing", 5},
+        {"[3+4)", "the bracket ] is missing", 5},
+        {"3+4)", "something follows the question", 4},
+        {"2(3+4)", "one of + - * / is missing", 2},
+        {"3 4", "one of + - * / is missing", 3},
+        {"2^3", "something follows the question", 2},
+        {"1,000+1", "something follows the question", 2},
+        {"", "a number is missing", 1},
+        {"What is 3 plus ?", "a number is missing", 16},
+    };
+    const dt_source source = calculator();
+    dt_text prompt = {0};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const dt_line line = dt_line_of(refused[i].asked);
+        assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_ERR_ARG);
+        const char *caret = strrchr(dt_error_text(), '\n');
+        if (!strstr(dt_error_text(), refused[i].why) || !caret ||
+            strlen(caret + 1) != 2 + refused[i].column)
+            print_error("\"%s\": %s\n", refused[i].asked, dt_error_text());
+        assert_non_null(strstr(dt_error_text(), refused[i].why));
+        assert_non_null(caret);
+        assert_int_equal(strlen(caret + 1), 2 + refused[i].column);
+        assert_int_equal(caret[strlen(caret) - 1], '^');
+        dt_error_clear();
+    }
+    dt_text_destroy(&prompt);
+}
+
+/* What a model that makes no mistake answers. */
+static void solve(dt_text *reply, dt_text *whole, const char *asked, bool working) {
+    const dt_source source = calculator();
+    const dt_line line = dt_line_of(asked);
+    dt_text prompt = {0};
+    assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
+    dt_text_clear(whole);
+    assert_int_equal(dt_text_append(whole, prompt.bytes, prompt.length), DT_OK);
+    assert_int_equal(dt_expression_solve(whole, 4), DT_OK);
+    assert_int_equal(dt_expression_source.reply(reply, &source, &prompt, &line,
+                                                whole->bytes + prompt.length, working),
+                     DT_OK);
+    dt_text_destroy(&prompt);
+}
+
+static void answers_have_the_form_that_was_asked_for(void **state) {
+    (void)state;
+    static const char *const answer[][2] = {
+        {"2060/71", "29 r 1\n"},
+        {"213/1", "213\n"},
+        {"426/2", "213\n"},
+        {"33868/5", "6773.6\n"},
+        {"2060/-71", "≈ -29.0141\n"},
+        {"2/3", "0 r 2\n"},
+        {"-2/3", "≈ -0.6667\n"},
+        {"-1/100000/3", "≈ 0.0000\n"},
+        {"1/8+0", "0.125\n"},
+        {"999999/1000000*1", "0.999999\n"},
+        {"2/3*3", "2\n"},
+        {"12.5%*[3-(-4)]", "0.875\n"},
+        {"3/(2-2)", "division by zero\n"},
+        {"What is 9 divided by 0?", "Nothing can be divided by zero.\n"},
+        {"9割る0は？", "0では割れません。\n"},
+        {"5から3を引くと？", "2になります。\n"},
+        {"Multiply 12 and -3", "The product is -36.\n"},
+        {"Divide 7 by 2", "The quotient is 3.5.\n"},
+        {"((-154 + 163 - (-150)/(-28)) + (-12)/(-14))/(802/(-100) - (-68)/(-119)*-14)", "-225\n"},
+        {"2236-(1109*7643)*9214/2696+7693/(2097/6823)*6485", "≈ 133357857.4201\n"},
+        {"-7584+-4732.189693*1164.715353897*6834*-1477", "55633632276632.665307867754978\n"},
+    };
+    dt_text reply = {0}, whole = {0};
+    for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) {
+        solve(&reply, &whole, answer[i][0], false);
+        assert_string_equal(reply.bytes, answer[i][1]);
+    }
+    solve(&reply, &whole, "(3-5)*12", true);
+    assert_string_equal(reply.bytes, "(3-5)*12\n  3-5 = -2\n= -2*12\n  -2*12 = -24\n-24\n");
+    dt_text_destroy(&reply);
+    dt_text_destroy(&whole);
+}
+
+static void answers_are_compared_with_values(void **state) {
+    (void)state;
+    static const struct {
+        const char *asked, *value;
+        bool right;
+    } given[] = {
+        {"2060/71", "2060/71", true},
+        {"2060/71", "2060/71 ~ 29.0141", true},
+        {"33868/5", "6773.6", true},
+        {"33868/5", "6773.61", false},
+        {"-2/3", "-2/3 ~ -0.6667", true},
+        {"What is 3 plus 4?", "7", true},
+        {"What is 3 plus 4?", "8", false},
+        {"3/0", "0", false},
+        {"0.12 - 84955808460005384", "-84955808460005383.88", true},
+    };
+    const dt_source source = calculator();
+    dt_text reply = {0}, whole = {0}, prompt = {0};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        bool right;
+        const dt_line line = dt_line_of(given[i].asked);
+        solve(&reply, &whole, given[i].asked, false);
+        assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
+        assert_int_equal(dt_expression_source.is_value(&right, &source, &prompt,
+                                                       whole.bytes + prompt.length, given[i].value),
+                         DT_OK);
+        assert_int_equal(right, given[i].right);
+    }
+    bool right;
+    assert_int_equal(dt_expression_source.is_value(&right, &source, &prompt, "", "many"),
+                     DT_ERR_DATA);
+    dt_error_clear();
+    dt_text_destroy(&reply);
+    dt_text_destroy(&whole);
+    dt_text_destroy(&prompt);
+}
+
+static void the_model_sees_the_line_that_waits_and_what_was_found(void **state) {
+    (void)state;
+    static const char *const part[][2] = {
+        {"Q^3+^4*^2$", "Q^3+^4*^2$"},
+        {"Q^3+^4*^2${E^3+^4*^2", "E^3+^4*^2$"},
+        {"Q^3+^4*^2${E^3+^4*^2${B^4*^2$", "B^4*^2$"},
+        {"Q^3+^4*^2${E^3+^4*^2${B^4*^2$>M^4*^2+^$", "M^4*^2+^$"},
+        {"Q^3+^4*^2${E^3+^4*^2${B^4*^2$>M^4*^2+^$^80}^8$", "E^3+^4*^2}^8$"},
+        {"Q^3+^4*^2${E^3+^4*^2$}^11$", "Q^3+^4*^2}^11$"},
+        {"Q^3+^4*^2$}^11$", NULL},
+        {"Q^3+^4*^2$nonsense$", NULL},
+        {"B^4*^2$>M^4*^2+^$", NULL},
+    };
+    dt_text seen = {0};
+    bool ended;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        assert_int_equal(dt_expression_window(&seen, &ended, part[i][0]), DT_OK);
+        assert_int_equal(ended, part[i][1] == NULL);
+        if (part[i][1]) assert_string_equal(seen.bytes, part[i][1]);
+    }
+    dt_text_destroy(&seen);
+}
+
+static void a_line_without_sense_has_none_that_follows(void **state) {
+    (void)state;
+    static const char *const line[] = {"",          "$",          "E$",    "E^3+$", "B^3$",
+                                       "S^3+^4",    "M^3*^4$",    "X^1$",  "Qx$",   "L^1,^0$",
+                                       "E^3+^4}$x", "G^5,^0$",    "E(^3$", "B^+^$", "R^3$",
+                                       "F^,^3,^$",  "Q^3+^4}^1,$"};
+    dt_text next = {0};
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+        dt_text_clear(&next);
+        if (dt_expression_next(&next, line[i], strlen(line[i]), 4) == DT_OK)
+            print_error("%s: %s\n", line[i], next.bytes);
+        dt_text_clear(&next);
+        assert_int_equal(dt_expression_next(&next, line[i], strlen(line[i]), 4), DT_ERR_DATA);
+        dt_error_clear();
+    }
+    dt_text_destroy(&next);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_form_is_read),
+        cmocka_unit_test(what_cannot_be_read_is_refused_with_its_place),
+        cmocka_unit_test(answers_have_the_form_that_was_asked_for),
+        cmocka_unit_test(answers_are_compared_with_values),
+        cmocka_unit_test(the_model_sees_the_line_that_waits_and_what_was_found),
+        cmocka_unit_test(a_line_without_sense_has_none_that_follows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
