@@ -12,6 +12,7 @@
 
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
+#include "dtrain/expression/machine.h"
 #include "dtrain/text/source.h"
 
 static char path[] = "/tmp/dtrain-source.XXXXXX";
@@ -61,6 +62,7 @@ static dt_config job(size_t i) {
     config.metric = DT_METRIC_LOSS;
     config.out[0] = '\0'; /* nothing is kept */
     if (strcmp(dt_source_kinds[i]->name, "lines") == 0) strcpy(config.train_file, path);
+    if (strcmp(dt_source_kinds[i]->name, "expressions") == 0) config.format = DT_FORMAT_EXPRESSION;
     if (strcmp(dt_source_kinds[i]->name, "running text") == 0) {
         strcpy(config.text, running);
         config.context = CONTEXT;
@@ -176,6 +178,17 @@ static bool judge(const dt_source *source, int64_t *tally, const dt_answer *answ
     return right;
 }
 
+/* What follows the prompt, without the end token, which is not generated. Of a text that is seen in
+ * parts only the first was written. */
+static char *right_answer(const dt_source *source, dt_text *text) {
+    if (source->kind->window) {
+        text->length = text->prompt_length;
+        text->bytes[text->length] = '\0';
+        assert_int_equal(dt_expression_solve(text, source->config.decimals), DT_OK);
+    }
+    return strndup(text->bytes + text->prompt_length, text->length - text->prompt_length - 1);
+}
+
 /* The right answer is judged right; the same with one character less is judged wrong. */
 static void answers_are_judged(const dt_source *source) {
     dt_text text = {0};
@@ -184,9 +197,7 @@ static void answers_are_judged(const dt_source *source) {
     assert_int_equal(dt_memory_alloc(&tally, values + 1, sizeof *tally, "a tally"), DT_OK);
     for (uint64_t i = 0; i < count_of(source, DT_TEST, 200); i++) {
         write_text(&text, source, DT_TEST, i);
-        /* The end token is not generated. */
-        char *answer =
-            strndup(text.bytes + text.prompt_length, text.length - text.prompt_length - 1);
+        char *answer = right_answer(source, &text);
         assert_true(judge(source, tally, &(dt_answer){i, &text.note, true, NULL}));
         assert_false(judge(source, tally, &(dt_answer){i, &text.note, false, NULL}));
         const bool has_answer = source->kind != &dt_windows_source;

@@ -350,6 +350,7 @@ static dt_status show(FILE *out, const dt_source *source, const dt_text *text, d
 const dt_source_kind dt_expression_source = {
     .name = "expressions",
     .texts = "questions",
+    .setting = "format",
     .wanted = wanted,
     .subject = subject,
     .check = check,
