@@ -260,8 +260,18 @@ done:
 
 static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     const drawn note = {0, DT_TEST};
-    const size_t longest = dt_expression_longest(&source->config);
+    const size_t longest = dt_expression_longest(&source->config),
+                 digits = dt_expression_digits(&source->config);
+    dt_question_facts facts;
     DT_TRY(dt_question_read(prompt, typed));
+    DT_TRY(dt_question_facts_of(&facts, prompt->bytes));
+    if (facts.longest > digits) {
+        DT_LINE_RAISE(
+            DT_ERR_ARG, typed, typed->length,
+            "a number has %zu digits, and the model can read %zu; ask with a shorter one, "
+            "or train with more --digits",
+            facts.longest, digits);
+    }
     if (2 * dt_utf8_count(prompt->bytes) > longest) {
         DT_LINE_RAISE(
             DT_ERR_ARG, typed, typed->length,
