@@ -110,6 +110,20 @@ static void write_use(FILE *out, const dt_export *to) {
                 "```\n\n"
                 "`dtrain import DIR --out RUN` makes a run of it again.\n",
                 gpt2 ? "" : own, gpt2 ? "" : own);
+    } else if (strcmp(to->format, "adapter") == 0) {
+        fprintf(
+            out,
+            "```python\n"
+            "from peft import PeftModel\n"
+            "from transformers import AutoModelForCausalLM\n"
+            "base = AutoModelForCausalLM.from_pretrained(\"BASE\"%s)  # dtrain export BASE --to "
+            "BASE\n"
+            "model = PeftModel.from_pretrained(base, \".\")\n"
+            "```\n\n%s"
+            "`dtrain import DIR --init-from BASE --out RUN` makes a run of it again.\n",
+            gpt2 ? "" : own,
+            gpt2 ? "```sh\nllama-cli -m BASE.gguf --lora adapter.gguf -p ... --temp 0\n```\n\n"
+                 : "");
     } else if (strcmp(to->format, "gguf") == 0) {
         fprintf(out, "```sh\nllama-cli -m model.gguf -p ... --temp 0\n```\n");
     } else {

@@ -12,8 +12,8 @@
 #include "formats.h"
 
 static const export_format *const FORMATS[] = {&export_to_safetensors, &export_to_gguf,
-                                               &export_to_onnx};
-const char dt_export_formats[] = "safetensors|gguf|onnx";
+                                               &export_to_onnx, &export_to_adapter};
+const char dt_export_formats[] = "safetensors|gguf|onnx|adapter";
 
 const char *const dt_export_quants[DT_QUANTS] = {
     [DT_QUANT_F32] = "f32", [DT_QUANT_Q8_0] = "q8_0", [DT_QUANT_Q4_0] = "q4_0"};

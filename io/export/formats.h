@@ -12,6 +12,8 @@
 #define EXPORT_CONFIG "config.json"
 #define EXPORT_TOKENIZER "tokenizer.json"
 #define EXPORT_SETTINGS "dtrain.ini"
+#define EXPORT_ADAPTER_TENSORS "adapter_model.safetensors"
+#define EXPORT_ADAPTER_CONFIG "adapter_config.json"
 
 /* One file of a format. What cannot be written to `out` is noticed by who opened it. */
 typedef struct {
@@ -28,9 +30,13 @@ typedef struct {
     const export_part *(*parts)(const dt_export *to);
 } export_format;
 
-extern const export_format export_to_safetensors, export_to_gguf, export_to_onnx;
+extern const export_format export_to_safetensors, export_to_gguf, export_to_onnx, export_to_adapter;
 
 /* ---- files that several formats have ---- */
+
+/* Tensors as safetensors, and adapters as llama.cpp reads them. */
+dt_status export_write_tensors(FILE *out, const dt_export *to);
+dt_status export_write_gguf_adapter(FILE *out, const dt_export *to);
 
 dt_status export_write_tokenizer(FILE *out, const dt_export *to);
 dt_status export_write_tokenizer_config(FILE *out, const dt_export *to);

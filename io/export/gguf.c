@@ -249,27 +249,53 @@ static dt_status write_tensors(FILE *out, const dt_export *to) {
     return DT_OK;
 }
 
-static dt_status write_gguf(FILE *out, const dt_export *to) {
-    key_list keys = {0};
+/* The keys, and all tensors that have a name. */
+static dt_status write_file(FILE *out, const dt_export *to, const key_list *keys) {
     dt_text head = {0}, table = {0};
     uint64_t tensors = 0;
     dt_status status;
-    DT_TRY_DONE(put_shape(&keys, to));
-    DT_TRY_DONE(put_tokenizer(&keys, to->checkpoint));
-    DT_TRY_DONE(put_facts(&keys, to));
     DT_TRY_DONE(put_table(&table, &tensors, to));
     DT_TRY_DONE(put(&head, "GGUF", 4));
     DT_TRY_DONE(put_u32(&head, 3));
     DT_TRY_DONE(put_u64(&head, tensors));
-    DT_TRY_DONE(put_u64(&head, keys.count));
+    DT_TRY_DONE(put_u64(&head, keys->count));
     fwrite(head.bytes, head.length, 1, out);
-    fwrite(keys.bytes.bytes, keys.bytes.length, 1, out);
+    fwrite(keys->bytes.bytes, keys->bytes.length, 1, out);
     fwrite(table.bytes, table.length, 1, out);
-    write_padding(out, head.length + keys.bytes.length + table.length);
+    write_padding(out, head.length + keys->bytes.length + table.length);
     status = write_tensors(out, to);
 done:
     dt_text_destroy(&head);
     dt_text_destroy(&table);
+    return status;
+}
+
+static dt_status write_gguf(FILE *out, const dt_export *to) {
+    key_list keys = {0};
+    dt_status status;
+    DT_TRY_DONE(put_shape(&keys, to));
+    DT_TRY_DONE(put_tokenizer(&keys, to->checkpoint));
+    DT_TRY_DONE(put_facts(&keys, to));
+    status = write_file(out, to, &keys);
+done:
+    dt_text_destroy(&keys.bytes);
+    return status;
+}
+
+/* llama.cpp divides alpha by the rank itself. */
+dt_status export_write_gguf_adapter(FILE *out, const dt_export *to) {
+    key_list keys = {0};
+    dt_status status;
+    DT_TRY_DONE(put_string(&keys, "general.architecture", "gpt2"));
+    DT_TRY_DONE(put_string(&keys, "general.type", "adapter"));
+    DT_TRY_DONE(put_string(&keys, "general.name", "dtrain"));
+    DT_TRY_DONE(put_number(&keys, "general.file_type", STORED[DT_QUANT_F32].file));
+    DT_TRY_DONE(put_number(&keys, "general.alignment", ALIGNMENT));
+    DT_TRY_DONE(put_string(&keys, "adapter.type", "lora"));
+    DT_TRY_DONE(put_real(&keys, "adapter.lora.alpha", (float)to->checkpoint->config.lora_alpha));
+    DT_TRY_DONE(put_facts(&keys, to));
+    status = write_file(out, to, &keys);
+done:
     dt_text_destroy(&keys.bytes);
     return status;
 }

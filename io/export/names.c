@@ -55,8 +55,30 @@ static const char *split_name(size_t *layer, const char *own) {
     return end + 1;
 }
 
+/* After the name of its matrix in the family: PEFT's, or llama.cpp's. */
+static bool name_adapter(char name[EXPORT_NAME_MAX], export_family family,
+                         const dt_parameter *adapter) {
+    dt_parameter matrix = *adapter;
+    char own[EXPORT_NAME_MAX];
+    const size_t length = strlen(adapter->name);
+    const char side = adapter->name[length - 1];
+    matrix.role = DT_ROLE_MATRIX;
+    snprintf(matrix.name, sizeof matrix.name, "%.*sweight", (int)(length - strlen("lora_a")),
+             adapter->name);
+    if (!export_name(own, family, &matrix)) return false;
+    if (family == EXPORT_GGUF) {
+        snprintf(name, EXPORT_NAME_MAX, "%.*s.lora_%c", EXPORT_NAME_MAX - 8, own, side);
+    } else {
+        snprintf(name, EXPORT_NAME_MAX, "base_model.model.%.*s.lora_%c.weight",
+                 (int)(strlen(own) - strlen(".weight")), own, side == 'a' ? 'A' : 'B');
+    }
+    return true;
+}
+
 bool export_name(char name[EXPORT_NAME_MAX], export_family family, const dt_parameter *parameter) {
     size_t layer;
+    if (parameter->role == DT_ROLE_ADAPTER) return name_adapter(name, family, parameter);
+    if (parameter->frozen) return false; /* it is in the base */
     const char *own = split_name(&layer, parameter->name);
     if (family == EXPORT_DTRAIN) {
         name_module(name, parameter->name);

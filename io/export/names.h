@@ -5,7 +5,7 @@
 
 #include "dtrain/checkpoint/checkpoint.h"
 
-enum { EXPORT_NAME_MAX = 64 };
+enum { EXPORT_NAME_MAX = 80 };
 
 typedef enum {
     EXPORT_GPT2,   /* Hugging Face's: linear layers are stored (in, out) */
@@ -13,7 +13,8 @@ typedef enum {
     EXPORT_DTRAIN, /* modeling_dtrain.py's */
 } export_family;
 
-/* The name of a parameter; false: the family has no such parameter. GPT-2 and llama.cpp add the
+/* The name of a parameter, of an adapter PEFT's; false: the family has no such parameter, or it is
+ * frozen. GPT-2 and llama.cpp add the
  * place that all tokens have to the positions. */
 bool export_name(char name[EXPORT_NAME_MAX], export_family family, const dt_parameter *parameter);
 

@@ -43,7 +43,7 @@ static dt_status append_header(dt_text *header, const dt_export *to) {
     return DT_OK;
 }
 
-static dt_status write_tensors(FILE *out, const dt_export *to) {
+dt_status export_write_tensors(FILE *out, const dt_export *to) {
     const dt_layout *layout = &to->checkpoint->layout;
     dt_text header = {0};
     float *values = NULL;
@@ -231,7 +231,7 @@ static dt_status check(const dt_export *to) {
 }
 
 #define COMMON                                                                                     \
-    {EXPORT_TENSORS, write_tensors}, {"generation_config.json", write_generation_config},          \
+    {EXPORT_TENSORS, export_write_tensors}, {"generation_config.json", write_generation_config},   \
         {EXPORT_TOKENIZER, export_write_tokenizer},                                                \
         {"tokenizer_config.json", export_write_tokenizer_config}, {                                \
         NULL, NULL                                                                                 \

@@ -99,7 +99,9 @@ static const command_option OPTIONS[] = {
     {ARGUMENT, offsetof(export_options, target), "CHECKPOINT", NULL, NULL},
     {OPTION_PATH, offsetof(export_options, to), "to", "DIR", "folder for the files"},
     {OPTION_TEXT, offsetof(export_options, format), "format", "NAME",
-     "safetensors (transformers), gguf (llama.cpp) or onnx"},
+     "safetensors (transformers), gguf (llama.cpp), onnx, or adapter: what --lora-rank has "
+     "trained, for "
+     "PEFT and llama.cpp"},
     {OPTION_TEXT, offsetof(export_options, quant), "quant", "TYPE",
      "how gguf stores matrices: f32, q8_0 or q4_0"},
     {OPTION_FLAG, offsetof(export_options, json), "json", NULL, "print JSON"},

@@ -29,9 +29,9 @@ static const description EMBEDDING[EMBEDDINGS] = {
 };
 
 #define LOWERS(matrix, in, of)                                                                     \
-    { matrix "/lora_a", DT_ROLE_MATRIX, RANK, in, .lowers = true, .target = of }
+    { matrix "/lora_a", DT_ROLE_ADAPTER, RANK, in, .lowers = true, .target = of }
 #define LIFTS(matrix, out, of)                                                                     \
-    { matrix "/lora_b", DT_ROLE_MATRIX, out, RANK, .lifts = true, .target = of }
+    { matrix "/lora_b", DT_ROLE_ADAPTER, out, RANK, .lifts = true, .target = of }
 static const description IN_LAYER[LAYER_PARAMETERS] = {
     [ATTN_NORM_SCALE] = {"attn_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
     [ATTN_NORM_BIAS] = {"attn_norm/bias", DT_ROLE_VECTOR, WIDTH},
@@ -252,7 +252,7 @@ bool dt_layout_find_adapter(const dt_parameter **a, const dt_parameter **b, cons
     *a = dt_layout_find(layout, name);
     snprintf(name, sizeof name, "%.*s/lora_b", length, matrix->name);
     *b = dt_layout_find(layout, name);
-    return *a && *b && matrix != *a && matrix != *b;
+    return *a && *b;
 }
 
 void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,

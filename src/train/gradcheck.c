@@ -65,7 +65,7 @@ static dt_status fill_zeros(dt_session *s, const dt_layout *layout, dt_buffer *d
                             float *weights) {
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *p = &layout->parameter[i];
-        if (p->frozen || p->role != DT_ROLE_MATRIX || p->deviation > 0 || p->bound > 0) continue;
+        if (p->role != DT_ROLE_ADAPTER || p->bound > 0) continue;
         dt_random_normal(weights + p->offset, p->count, 0.02, 1, DT_RANDOM_TEST, (uint32_t)i);
     }
     return s->device->op->push(s->device, dt_floats(device_weights, 0), layout->count);

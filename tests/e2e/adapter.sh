@@ -9,7 +9,7 @@ expect_exit 0 start 2 "${base[@]}" --steps 60 --lr 5e-3 --eval-every 60 --out ba
 
 # ---- the same bits: ranks, nodes, a resume on others, a replay; the base stays as it is ----
 
-adapter=(--init-from base --ops '*' --lora-rank 3 --lora-alpha 5 --lora-targets attn_qkv,mlp_in,mlp_out --lora-dropout 0.1 --average 0.3
+adapter=(--init-from base --ops '*' --lora-rank 3 --lora-alpha 5 --lora-targets "attn_qkv,mlp_in,mlp_out" --lora-dropout 0.1 --average 0.3
     --batch 40 --micro-batch 4 --eval-every 10 --eval-examples 64 --checkpoint-every 10 --keep 9 --lr 1e-2)
 before=$(sha256sum <base/best.h5)
 expect_exit 0 start alone "${adapter[@]}" --steps 30 --out one
@@ -25,12 +25,10 @@ expect_text err "resuming stopped from step 10"
 compare_runs one/latest.h5 stopped/latest.h5
 expect_exit 0 start 2 verify --replay three/checkpoint-00000010.h5 three/checkpoint-00000030.h5
 [[ $(sha256sum <base/best.h5) == "$before" ]] || fail "the base has changed"
-for optimizer in adamw muon; do
-    for precision in bfloat16 float32; do
-        expect_exit 0 start alone "${adapter[@]}" --steps 10 --optimizer $optimizer --precision $precision --out "$optimizer.$precision.1"
-        expect_exit 0 start 2 "${adapter[@]}" --steps 10 --optimizer $optimizer --precision $precision --out "$optimizer.$precision.2"
-        compare_runs "$optimizer.$precision.1/latest.h5" "$optimizer.$precision.2/latest.h5"
-    done
+for precision in bfloat16 float32; do
+    expect_exit 0 start alone "${adapter[@]}" --steps 10 --precision $precision --out "$precision.1"
+    expect_exit 0 start 2 "${adapter[@]}" --steps 10 --precision $precision --out "$precision.2"
+    compare_runs "$precision.1/latest.h5" "$precision.2/latest.h5"
 done
 say "the same bits on 1, 3 and 2 + 2 ranks, and over a resume"
 
@@ -50,6 +48,7 @@ assert file.attrs["format_version"] == 3 and base.attrs["format_version"] == 1
 assert file["config"].attrs["base-digest"] == base.attrs["digest"]
 assert file["config"].attrs["base"].decode().startswith("../base/checkpoint-"), file["config"].attrs["base"]
 assert abs(file["weights/layers/1/mlp_in/lora_b"][...]).max() > 0
+assert file["optimizer/v/layers/1/mlp_in/lora_b"][...].min() > 0 # AdamW, whatever --optimizer says
 END
 
 # ---- gradients ----
@@ -134,3 +133,18 @@ expect_exit 64 start 2 --out one --lora-rank 4
 expect_exit 0 start 2 --config one/config.ini --steps 4 --out second
 expect_text err "adapters for"
 say "the base is found, and what is missing or wrong is named"
+
+# ---- the example: what is learned, and what is forgotten ----
+
+mkdir example
+(
+    cd example
+    TEXT_STEPS=40 ANSWER_STEPS=20 expect_exit 0 bash "$here/../../jobs/adapter.sh" "$mpirun" -np 2 "$dtrain"
+)
+/usr/bin/python3 -B -c '
+rows = {line.split()[0]: line.split() for line in open("out", errors="replace").read().splitlines()}
+assert int(rows["facts"][1]) == int(rows["whole"][1]) > 5 * int(rows["adapter"][1]), rows
+assert rows["merged"][2:] == rows["adapter"][2:], rows
+text, whole, adapter = (float(rows[name][-1]) for name in ("facts", "whole", "adapter"))
+assert text < adapter and text < whole, rows' || fail "the example of adapters"
+say "the example ran"

@@ -10,7 +10,7 @@ typedef enum { DT_QUANT_F32, DT_QUANT_Q8_0, DT_QUANT_Q4_0 } dt_quant;
 enum { DT_QUANTS = 3 };
 extern const char *const dt_export_quants[DT_QUANTS];
 
-/* "safetensors|gguf|onnx" */
+/* "safetensors|gguf|onnx|adapter" */
 extern const char dt_export_formats[];
 
 typedef struct {

@@ -39,6 +39,7 @@ typedef enum {
     DT_ROLE_EMBEDDING, /* a table of rows, not a map between spaces */
     DT_ROLE_MATRIX,    /* inside a layer */
     DT_ROLE_VECTOR,    /* scale or bias; not decayed */
+    DT_ROLE_ADAPTER,   /* one of an adapter's two matrices, which AdamW always updates */
 } dt_role;
 
 /* One named tensor. Trained parameters lie in float32 blocks with one common layout: weights,
