@@ -184,8 +184,8 @@ static const dt_setting table[] = {
     REAL("lora-dropout", "adapter", FREE, lora_dropout, 0, 0.95, "0",
          "share of the adapters' inputs dropped in training", .absent = "0"),
     PATH("base", "adapter", FREE, base, "FILE", 0, OUT_MAX, "",
-         "the checkpoint with the frozen weights, seen from the run's folder, as --init-from has "
-         "set it; for a base that has moved",
+         "the checkpoint with the frozen weights, which --init-from sets; only for one that has "
+         "moved, and as seen from the run's folder in files of settings",
          .absent = ""),
     OPTIONAL("base-digest", "adapter", FIXED, base_digest, "DIGEST", DT_FILE_DIGEST_MAX, "",
              "digest of that checkpoint, as kept in one of the run", .absent = ""),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dtrain/core/log.h"
+#include "dtrain/core/path.h"
 #include "dtrain/data/source.h"
 #include "dtrain/folder/run_folder.h"
 #include "dtrain/run/writer.h"
@@ -113,12 +114,28 @@ static dt_status settle_beside(dt_config *config, const char *path,
     return status;
 }
 
+/* The base as seen from the folder that the run goes on in: the one that is given, or that is
+ * found. If there is none, who reads it says so. */
+static dt_status settle_base(dt_config *config, const char *path, const dt_start_request *request) {
+    char base[DT_PATH_MAX], name[DT_PATH_MAX];
+    if (config->lora_rank == 0) return DT_OK;
+    if (dt_overrides_has(&request->given, "base")) {
+        DT_TRY(dt_run_resolve(base, sizeof base, config->base));
+    } else if (dt_base_find(base, sizeof base, config, path) != DT_OK) {
+        dt_error_clear();
+        return DT_OK;
+    }
+    DT_TRY(dt_path_between(name, sizeof name, config->out, base));
+    return dt_config_set(config, dt_setting_find("base"), name, "the base");
+}
+
 /* Continues from a checkpoint of this run, with changed settings. */
 static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoint,
                              const dt_start_request *request) {
     dt_config next = checkpoint->config;
     DT_TRY(dt_overrides_apply(&next, &request->given));
     memcpy(next.out, plan->config.out, sizeof next.out);
+    DT_TRY(settle_base(&next, plan->path, request));
     /* Both were decided when the run began, and the bits depend on them. */
     if (next.precision == DT_PRECISION_AUTO) next.precision = checkpoint->config.precision;
     if (next.micro_batch == 0) next.micro_batch = checkpoint->config.micro_batch;

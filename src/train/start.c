@@ -66,6 +66,14 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
                           DT_READ_ALL, found);
 }
 
+/* The base is where the plan says, seen from the folder of the checkpoint. */
+static dt_status move_base(dt_checkpoint *checkpoint, const dt_start_plan *plan) {
+    char base[DT_PATH_MAX], folder[DT_PATH_MAX];
+    DT_TRY(dt_path_from(base, sizeof base, plan->config.out, plan->config.base));
+    DT_TRY(dt_run_folder_of(folder, sizeof folder, plan->path));
+    return dt_path_between(checkpoint->config.base, sizeof checkpoint->config.base, folder, base);
+}
+
 /* Look at what exists, and decide. */
 static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
                             const dt_start_request *request, size_t ranks) {
@@ -92,7 +100,9 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
                           checkpoint, request, ranks));
     if (found) checkpoint->state = plan->state;
     const bool goes_on = plan->kind == DT_START_RESUME || request->check_gradients;
-    return found && goes_on ? dt_base_read(checkpoint, plan->path) : DT_OK;
+    if (!found || !goes_on) return DT_OK;
+    if (dt_overrides_has(&request->given, "base")) DT_TRY(move_base(checkpoint, plan));
+    return dt_base_read(checkpoint, plan->path);
 }
 
 static void warn_of_links(const dt_start_plan *plan) {

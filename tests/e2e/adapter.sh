@@ -106,14 +106,19 @@ expect_exit 66 start 2 --out one --steps 40
 expect_text err "needs its base"
 expect_exit 0 "$dtrain" info one
 expect_text out "missing"
-cp one/best.h5 beside/adapter.h5
+expect_exit 0 start 2 --out one --steps 32 --base one.base
+expect_exit 0 start 2 --out one --steps 33
+expect_exit 0 start 2 --resume three/checkpoint-00000020.h5 --base one.base --out elsewhere/run --steps 22
+[[ $(attribute elsewhere/run/latest.h5 config base) == ../../one.base/checkpoint-00000060.h5 ]] || fail "the base of a run elsewhere"
+expect_exit 0 start 2 --out elsewhere/run --steps 23
+cp three/best.h5 beside/adapter.h5
 cp one.base/best.h5 beside/base.h5
 expect_exit 0 start 2 eval beside/adapter.h5 --count 8
 mkdir base
 cp merged/latest.h5 base/checkpoint-00000060.h5
-expect_exit 65 start 2 eval one --count 8
+expect_exit 65 start 2 eval three --count 8
 expect_text err "is not the base" "digest"
-expect_exit 65 start 2 --out one --steps 40
+expect_exit 65 start 2 --out three --steps 40
 rm -r base
 mv one.base base
 
@@ -130,7 +135,7 @@ expect_text err "dtrain merge"
 expect_exit 64 start 2 --out one --lora-rank 4
 [[ ! -e refused ]] || fail "a refused run left a folder"
 # The settings of a run begin another one with the same base.
-expect_exit 0 start 2 --config one/config.ini --steps 4 --out second
+expect_exit 0 start 2 --config three/config.ini --steps 4 --out second
 expect_text err "adapters for"
 say "the base is found, and what is missing or wrong is named"
 

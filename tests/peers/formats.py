@@ -52,6 +52,34 @@ def gpt2(folder, ids):
     return norm(x, "ln_f") @ w["wte.weight"].T
 
 
+def adapter(folder, base, dumped):
+    """The base with what the adapter adds, as PEFT defines it, has the logits; llama.cpp's file holds the same."""
+    import gguf
+    from safetensors.numpy import load_file, save_file
+    folder, merged = pathlib.Path(folder), pathlib.Path("merged.by.hand")
+    config, added = json.loads((folder / "adapter_config.json").read_text()), load_file(folder / "adapter_model.safetensors")
+    assert config["peft_type"] == "LORA" and config["fan_in_fan_out"] is True and config["bias"] == "none", config
+    reader = gguf.GGUFReader(folder / "adapter.gguf")
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    assert fields["general.type"] == "adapter" and fields["adapter.type"] == "lora" and fields["general.architecture"] == "gpt2", fields
+    assert fields["adapter.lora.alpha"] == config["lora_alpha"], fields
+    named = {"attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
+    tensors = {tensor.name: tensor.data for tensor in reader.tensors}
+    w = load_file(pathlib.Path(base) / "model.safetensors")
+    assert len(tensors) == len(added) == 2 * len(config["target_modules"]) * json.loads((pathlib.Path(base) / "config.json").read_text())["n_layer"]
+    for name in [name for name in added if "lora_A" in name]:
+        a, b, module = added[name], added[name.replace("lora_A", "lora_B")], name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+        _, _, layer, module_in_layer = module.split(".", 3)
+        assert module_in_layer in config["target_modules"] and a.shape[0] == b.shape[1] == config["r"], (name, a.shape, b.shape)
+        for side, value in ("a", a), ("b", b):
+            assert (tensors[f"blk.{layer}.{named[module_in_layer]}.weight.lora_{side}"] == value).all(), (name, side)
+        w[module + ".weight"] = w[module + ".weight"] + (config["lora_alpha"] / config["r"] * (b.astype(np.float64) @ a).T).astype(np.float32)
+    merged.mkdir(exist_ok=True)
+    (merged / "config.json").write_bytes((pathlib.Path(base) / "config.json").read_bytes())
+    save_file({name: np.ascontiguousarray(value) for name, value in w.items()}, merged / "model.safetensors")
+    safetensors(merged, dumped)
+
+
 def safetensors(folder, dumped):
     _, tokens, logits = logits_of(dumped)
     worst = farthest([gpt2(pathlib.Path(folder), ids) for ids in tokens], logits)
@@ -127,7 +155,7 @@ def gguf(folder, model, quant):
     print(f"{folder}: gguf: {len(found)} tensors as {quant} have llama.cpp's bytes")
 
 
-def llama_server(folder):
+def llama_server(folder, adapter=None):
     import xllamacpp
     told = json.loads(pathlib.Path(folder, "dtrain.json").read_text())
     params = xllamacpp.CommonParams()
@@ -135,6 +163,8 @@ def llama_server(folder):
     params.n_ctx, params.n_parallel, params.warmup = told["settings"]["context"], 1, False
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    if adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(f"{adapter}/adapter.gguf", 1.0)]
     return xllamacpp.Server(params)
 
 
@@ -143,9 +173,9 @@ def completed(server, prompt, most, probabilities=0):
     return told["choices"][0]
 
 
-def llama(folder, dumped, most):
+def llama(folder, dumped, most, adapter=None):
     """llama.cpp gives the next token after half a text the same logarithms of probabilities."""
-    server = llama_server(folder)
+    server = llama_server(folder, adapter)
     _, tokens, logits = logits_of(dumped)
     worst = compared = 0
     for ids, rows in zip(tokens, logits):

@@ -47,9 +47,21 @@ for run in places unplaced marked sharpened plain documents merged chars bytes; 
     peer llama_texts "$run.f32" beginnings answers
 done
 
+# Adapters: PEFT's files, and llama.cpp's beside its base.
+for targets in attn_out,mlp_in all; do
+    expect_exit 0 start 2 --init-from chars --text text.txt --lora-rank 6 --lora-alpha 9 --lora-targets "$targets" --steps 30 --lr 2e-2 \
+        --eval-examples 64 --log-level error --out "lora.$targets"
+    expect_exit 0 start alone eval "lora.$targets" --count 32 --dump-logits lora.json
+    expect_exit 0 "$dtrain" export "lora.$targets" --to "lora.$targets.peft" --format adapter
+    peer adapter "lora.$targets.peft" chars.st lora.json
+    peer llama chars.f32 lora.json 1e-2 "lora.$targets.peft"
+    expect_exit 0 "$dtrain" import "lora.$targets.peft" --init-from chars --out "back.$targets"
+    compare_datasets "lora.$targets/best.h5" "back.$targets/latest.h5" /weights
+done
+
 # The comparisons notice another model, another tokenizer and other blocks.
 for words in "onnx plain.onnx places.json" "safetensors chars.st bytes.json" "tokenizer chars.onnx plain.json" "gguf plain.q4_0 plain.st q8_0" \
-    "llama plain.f32 chars.json 1e-2"; do
+    "llama plain.f32 chars.json 1e-2" "llama chars.f32 lora.json 1e-2" "adapter lora.all.peft chars.st chars.json"; do
     # shellcheck disable=SC2086 # words
     ! "$python" -B "$here/../peers/formats.py" $words >out 2>err || fail "not noticed: $words"
 done
