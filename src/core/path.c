@@ -66,7 +66,7 @@ static dt_status locate(char whole[PATH_MAX], const char *folder) {
 }
 
 dt_status dt_path_between(char *path, size_t size, const char *folder, const char *file) {
-    char from[PATH_MAX], to[PATH_MAX];
+    char from[PATH_MAX] = "", to[PATH_MAX] = "";
     DT_TRY(locate(from, folder));
     DT_REQUIRE(realpath(file, to), DT_ERR_NO_INPUT, "there is no file %s", file);
     /* The folders that both are in, with the slash behind them. */

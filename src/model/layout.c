@@ -29,9 +29,9 @@ static const description EMBEDDING[EMBEDDINGS] = {
 };
 
 #define LOWERS(matrix, in, of)                                                                     \
-    { matrix "/lora_a", DT_ROLE_ADAPTER, RANK, in, .lowers = true, .target = of }
+    { matrix "/lora_a", DT_ROLE_ADAPTER, RANK, in, .lowers = true, .target = (of) }
 #define LIFTS(matrix, out, of)                                                                     \
-    { matrix "/lora_b", DT_ROLE_ADAPTER, out, RANK, .lifts = true, .target = of }
+    { matrix "/lora_b", DT_ROLE_ADAPTER, out, RANK, .lifts = true, .target = (of) }
 static const description IN_LAYER[LAYER_PARAMETERS] = {
     [ATTN_NORM_SCALE] = {"attn_norm/scale", DT_ROLE_VECTOR, WIDTH, .initial = 1},
     [ATTN_NORM_BIAS] = {"attn_norm/bias", DT_ROLE_VECTOR, WIDTH},
