@@ -17,7 +17,7 @@ peer() {
 
 tiny=(--layers 2 --width 64 --heads 2 --batch 32 --warmup 4 --lr 5e-3 --eval-examples 64 --log-level error --ops '+-' --digits 2)
 for i in {1..400}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$((i * 7919))"; done >text.txt
-declare -A settings=([places]="" [text]="--text text.txt --context 48") targets=([places]=all [text]=attn_out,mlp_in)
+declare -A settings=([places]="" [text]="--text text.txt --context 48") targets=([places]=all [text]="attn_out,mlp_in")
 for run in places text; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --steps 40 --out "$run"
