@@ -158,6 +158,9 @@ static dt_status read_settings(dt_config *config, const reading *r) {
 static dt_status check_settings(const dt_config *config, const reading *r) {
     const char *path = r->own ? r->settings_path : r->config_path;
     uint64_t heads;
+    DT_REQUIRE(config->lora_rank == 0, DT_ERR_DATA,
+               "%s: lora-rank is that of an adapter, and this is a whole model; take the line out",
+               path);
     DT_TRY(blame(dt_config_check(config), path));
     DT_TRY(blame(dt_source_check(config), path));
     /* No tensor tells. */

@@ -94,6 +94,12 @@ expect_exit 64 "$dtrain" merge base --out again
 expect_text err "is a whole model"
 say "merged with its base it has the same logits"
 
+# A whole model with the settings of an adapter is none.
+expect_exit 0 "$dtrain" export merged --to whole
+cp one/config.ini whole/dtrain.ini
+expect_exit 65 "$dtrain" import whole --out imported
+expect_text err "lora-rank"
+
 # ---- the base: it moves with the run, lies beside it, is missing, or is another one ----
 
 mkdir moved beside
