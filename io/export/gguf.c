@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/core/quantise.h"
 #include "dtrain/data/source.h"
 #include "formats.h"
-#include "quantise.h"
 #include "vocabulary.h"
 
-enum { ALIGNMENT = 32 };
+/* Values of a block of any type. */
+enum { ALIGNMENT = 32, BLOCK = DT_Q8_0_BLOCK };
+_Static_assert((int)BLOCK == (int)DT_Q4_0_BLOCK, "one block for both types");
 
 /* Numbers of the format. */
 typedef enum {
@@ -22,11 +24,11 @@ typedef enum {
 
 static const struct {
     uint32_t tensor, file; /* types */
-    size_t bytes;          /* of EXPORT_BLOCK values */
+    size_t bytes;          /* of BLOCK values */
 } STORED[DT_QUANTS] = {
-    [DT_QUANT_F32] = {0, 0, EXPORT_BLOCK * sizeof(float)},
-    [DT_QUANT_Q8_0] = {8, 7, EXPORT_Q8_0_BYTES},
-    [DT_QUANT_Q4_0] = {2, 2, EXPORT_Q4_0_BYTES},
+    [DT_QUANT_F32] = {0, 0, BLOCK * sizeof(float)},
+    [DT_QUANT_Q8_0] = {8, 7, DT_Q8_0_BYTES},
+    [DT_QUANT_Q4_0] = {2, 2, DT_Q4_0_BYTES},
 };
 
 /* ---- values ---- */
@@ -190,7 +192,7 @@ static dt_quant quant_of(const dt_export *to, const dt_parameter *p) {
 static size_t bytes_of(const dt_export *to, const dt_parameter *p) {
     const dt_quant quant = quant_of(to, p);
     return quant == DT_QUANT_F32 ? p->count * sizeof(float)
-                                 : p->count / EXPORT_BLOCK * STORED[quant].bytes;
+                                 : p->count / BLOCK * STORED[quant].bytes;
 }
 
 static dt_status put_table(dt_text *table, uint64_t *tensors, const dt_export *to) {
@@ -217,12 +219,12 @@ static void write_padding(FILE *out, uint64_t written) {
 }
 
 static void write_blocks(FILE *out, const float *x, size_t count, dt_quant quant) {
-    unsigned char block[EXPORT_Q8_0_BYTES];
-    for (size_t i = 0; i < count; i += EXPORT_BLOCK) {
+    unsigned char block[DT_Q8_0_BYTES];
+    for (size_t i = 0; i < count; i += BLOCK) {
         if (quant == DT_QUANT_Q8_0) {
-            export_q8_0(block, x + i);
+            dt_q8_0_pack(block, x + i, BLOCK);
         } else {
-            export_q4_0(block, x + i);
+            dt_q4_0_pack(block, x + i, BLOCK);
         }
         fwrite(block, STORED[quant].bytes, 1, out);
     }
@@ -310,10 +312,10 @@ static dt_status check(const dt_export *to) {
         "llama.cpp knows no places, nor positions that count numbers, nor sharper attention: "
         "GGUF is for models trained with --positions index, which leaves --places out, and "
         "with --sharpness 1; export this one as safetensors or onnx");
-    DT_REQUIRE(to->quant == DT_QUANT_F32 || s->C % EXPORT_BLOCK == 0, DT_ERR_ARG,
+    DT_REQUIRE(to->quant == DT_QUANT_F32 || s->C % BLOCK == 0, DT_ERR_ARG,
                "--quant %s stores blocks of %d values, and a row of this model has %zu: --width "
                "is no multiple of %d; leave it out",
-               dt_export_quants[to->quant], EXPORT_BLOCK, s->C, EXPORT_BLOCK);
+               dt_export_quants[to->quant], BLOCK, s->C, BLOCK);
     return export_vocabulary_find(&kind, to->checkpoint->tokenizer);
 }
 

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dtrain/core/half.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
 #include "dtrain/file/replace.h"
-#include "half.h"
 #include "json.h"
 
 /* A header has some hundred bytes for each tensor; its tree in memory some times as many. */
@@ -229,12 +229,12 @@ dt_status dt_safetensors_read(float *x, const dt_safetensors *in, const dt_safet
     if (strcmp(tensor->element, "F32") == 0) {
         DT_TRY(read_bytes(x, in, tensor->count * sizeof *x, tensor->begin));
     } else if (strcmp(tensor->element, "F16") == 0) {
-        DT_TRY(read_halves(x, in, tensor, export_half_value));
+        DT_TRY(read_halves(x, in, tensor, dt_half_value));
     } else {
         DT_REQUIRE(strcmp(tensor->element, "BF16") == 0, DT_ERR_DATA,
                    "%s: tensor %s has type %s; F32, F16 and BF16 can be read", in->path,
                    tensor->name, tensor->element);
-        DT_TRY(read_halves(x, in, tensor, export_bfloat16_value));
+        DT_TRY(read_halves(x, in, tensor, dt_bfloat16_value));
     }
     for (size_t i = 0; i < tensor->count; i++) {
         DT_REQUIRE(isfinite(x[i]), DT_ERR_DATA, "%s: tensor %s is %g at element %zu", in->path,

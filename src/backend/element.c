@@ -6,6 +6,8 @@ static const char *name_of(dt_element element) {
     case DT_ELEMENT_FLOAT32: return "float32";
     case DT_ELEMENT_INT32: return "int32";
     case DT_ELEMENT_BFLOAT16: return "bfloat16";
+    case DT_ELEMENT_Q8_0: return "q8_0";
+    case DT_ELEMENT_NF4: return "nf4";
     }
     return "unknown";
 }

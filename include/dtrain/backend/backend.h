@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "dtrain/core/quantise.h"
 #include "dtrain/core/status.h"
 
 /* Shapes: N packed tokens, B problems, T longest context, C width, F MLP width, H heads, D head
@@ -13,8 +14,15 @@
 typedef struct dt_backend dt_backend;
 typedef struct dt_buffer dt_buffer; /* device memory; each backend defines the type */
 
-/* The type of a tensor's elements. bfloat16 is the upper half of a float32. */
-typedef enum { DT_ELEMENT_FLOAT32, DT_ELEMENT_INT32, DT_ELEMENT_BFLOAT16 } dt_element;
+/* The type of a tensor's elements. bfloat16 is the upper half of a float32. Of the last two, see
+ * core's quantise.h: blocks along the rows of a matrix, only for the weights of linear layers. */
+typedef enum {
+    DT_ELEMENT_FLOAT32,
+    DT_ELEMENT_INT32,
+    DT_ELEMENT_BFLOAT16,
+    DT_ELEMENT_Q8_0,
+    DT_ELEMENT_NF4
+} dt_element;
 
 /* Bytes that `count` elements take. */
 static inline size_t dt_element_bytes(dt_element element, size_t count) {
@@ -22,6 +30,8 @@ static inline size_t dt_element_bytes(dt_element element, size_t count) {
     case DT_ELEMENT_FLOAT32: return count * sizeof(float);
     case DT_ELEMENT_INT32: return count * sizeof(int32_t);
     case DT_ELEMENT_BFLOAT16: return count * sizeof(uint16_t);
+    case DT_ELEMENT_Q8_0: return count / DT_Q8_0_BLOCK * DT_Q8_0_BYTES;
+    case DT_ELEMENT_NF4: return dt_nf4_bytes(count);
     }
     return 0;
 }

@@ -38,10 +38,11 @@ typedef struct cpu_backend {
     char description[160];
     const cpu_kernels *kernels;
     const cpu_bf16_kernels *bf16;
-    bool own;            /* products by our own kernel, otherwise by BLAS */
-    cpu_scratch padded;  /* rows of bfloat16 in whole words */
-    cpu_scratch scratch; /* of one problem and head in attention, or of one matrix in muon */
-    cpu_packing packing; /* for one product, if its right side may change without a push */
+    bool own;             /* products by our own kernel, otherwise by BLAS */
+    cpu_scratch unpacked; /* part of weights of few bits */
+    cpu_scratch padded;   /* rows of bfloat16 in whole words */
+    cpu_scratch scratch;  /* of one problem and head in attention, or of one matrix in muon */
+    cpu_packing packing;  /* for one product, if its right side may change without a push */
 } cpu_backend;
 
 struct dt_buffer {
@@ -53,6 +54,9 @@ struct dt_buffer {
 
 static inline void *cpu_bytes(dt_tensor tensor) {
     return tensor.buffer ? (char *)tensor.buffer->data + tensor.offset : NULL;
+}
+static inline bool cpu_is_quantised(dt_tensor tensor) {
+    return tensor.element == DT_ELEMENT_Q8_0 || tensor.element == DT_ELEMENT_NF4;
 }
 static inline float *cpu_f32(dt_tensor tensor) { return cpu_bytes(tensor); }
 static inline int32_t *cpu_i32(dt_tensor tensor) { return cpu_bytes(tensor); }
@@ -66,6 +70,9 @@ static inline cpu_bfloat16 *cpu_bf16(dt_tensor tensor) { return cpu_bytes(tensor
     DT_TRY(element_expect("cpu", operation, expected, (const dt_tensor[]){__VA_ARGS__},            \
                           sizeof((const dt_tensor[]){__VA_ARGS__}) / sizeof(dt_tensor)))
 #define CPU_FLOATS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_FLOAT32, __VA_ARGS__)
+/* The same for weights of a linear layer. */
+#define CPU_WEIGHTS(operation, weight)                                                             \
+    if (!cpu_is_quantised(weight)) CPU_FLOATS(operation, weight)
 #define CPU_HALVES(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_BFLOAT16, __VA_ARGS__)
 #define CPU_INTS(operation, ...) CPU_EXPECT(operation, DT_ELEMENT_INT32, __VA_ARGS__)
 
@@ -93,6 +100,7 @@ typedef struct {
     const float *b;
     bool transposed;
     size_t K, N;
+    size_t row;         /* elements between rows of the result; initially N */
     size_t columns;     /* the first columns of the result are computed; initially all N */
     const float *panel; /* packed, the backend's; NULL: BLAS multiplies */
     size_t rows; /* of the left side, best for one call: later work on the result finds it in the
@@ -157,7 +165,8 @@ bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient);
 dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
                          size_t K, size_t N);
 
-/* c (M,N) = addend + a b, K > 0. The addend's rows may be c itself. */
+/* c (M,N) = addend + a b, K > 0. The addend's rows, which are as far apart as those of c, may be c
+ * itself. */
 void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
 
 /* ---- bfloat16 ---- */
@@ -173,7 +182,7 @@ void cpu_bf16_round_rows(cpu_bfloat16 *to, const float *from, size_t M, size_t K
 /* to (K/2,M), words: the left side of a product whose transpose is stored, from (K,M). */
 void cpu_bf16_pair_rows(uint32_t *to, const float *from, size_t K, size_t M);
 
-/* c (M,N) = addend + a b, sums in float32. The addend's rows may be c itself. */
+/* The same with sums in float32. */
 void cpu_bf16_multiply(float *c, cpu_addend addend, cpu_left_words a, const cpu_right *right,
                        size_t M);
 
@@ -282,6 +291,17 @@ const cpu_kernels *cpu_kernels_find(const char *name);
 
 /* Use these kernels from now on. */
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels);
+
+/* ---- weights of few bits ---- */
+
+/* Columns of a product with weights, (K,N) or their transpose, that are computed at once: all, or
+ * of weights of few bits so many that what is unpacked of them fits into the cache. */
+size_t cpu_columns_at_once(dt_tensor weight, size_t K, size_t N);
+
+/* Unpack some columns of weights (K,N), or of the transpose of (N,K). They stay until the next
+ * call. DT_ERR_MEMORY. */
+dt_status cpu_unpack_columns(const float **part, cpu_backend *cpu, dt_tensor weight,
+                             bool transposed, size_t K, size_t N, size_t first, size_t columns);
 
 /* ---- the operations, one file per subject ---- */
 

@@ -22,6 +22,18 @@ static dt_status open_right(cpu_right *right, cpu_backend *cpu, dt_tensor b, boo
     return cpu_right_open(right, packing, cpu_f32(b), transposed, K, N);
 }
 
+/* The columns from `first` on of weights, as they are or unpacked. */
+static dt_status open_weights(cpu_right *right, cpu_backend *cpu, dt_tensor weight, bool transposed,
+                              size_t K, size_t N, size_t first, size_t columns) {
+    const float *part;
+    if (!cpu_is_quantised(weight))
+        return open_right(right, cpu, weight, transposed, K, N, cpu_kernel_suits(K, N, false));
+    DT_TRY(cpu_unpack_columns(&part, cpu, weight, transposed, K, N, first, columns));
+    DT_TRY(cpu_right_open(right, cpu->own ? &cpu->packing : NULL, part, transposed, K, columns));
+    right->row = N;
+    return DT_OK;
+}
+
 /* y = gelu(y). */
 static void gelu_rows(float *y, size_t count) {
     const size_t whole = count / LANES * LANES;
@@ -48,33 +60,43 @@ static void gelu_slope_rows(float *y, float *z, size_t count) {
     }
 }
 
+/* y = gelu(product), which becomes the slope if it is wanted; otherwise it is y. */
+static void activate(float *y, float *product, size_t count) {
+    if (product == y) {
+        gelu_rows(y, count);
+    } else {
+        gelu_slope_rows(y, product, count);
+    }
+}
+
 dt_status cpu_linear_forward(dt_backend *backend, dt_tensor y, dt_tensor slope, dt_tensor x,
                              dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                              size_t in, size_t out, dt_activation activation) {
-    const bool wants_slope = activation == DT_GELU && slope.buffer;
-    float *product = cpu_f32(wants_slope ? slope : y);
-    const float *added = cpu_f32(residual);
+    cpu_backend *cpu = (cpu_backend *)backend;
+    float *product = cpu_f32(activation == DT_GELU && slope.buffer ? slope : y);
+    const float *added = cpu_f32(residual), *with = cpu_f32(bias);
     cpu_right right;
     DT_TRY(check_sizes(N, in, out));
-    if (x.element == DT_ELEMENT_BFLOAT16) {
-        cpu_backend *cpu = (cpu_backend *)backend;
+    if (x.element == DT_ELEMENT_BFLOAT16)
         return cpu->bf16->linear_forward(cpu, y, slope, x, weight, bias, residual, N, in, out,
                                          activation);
-    }
-    CPU_FLOATS("linear_forward", y, slope, x, weight, bias, residual);
-    DT_TRY(open_right(&right, (cpu_backend *)backend, weight, true, in, out,
-                      cpu_kernel_suits(in, out, false)));
-    for (size_t i = 0, rows; i < N; i += rows) {
-        rows = dt_min_size(right.rows, N - i);
-        float *part = product + i * out;
-        const cpu_addend addend = {added ? added + i * out : NULL, cpu_f32(bias)};
-        cpu_multiply(part, addend, (cpu_left){cpu_f32(x) + i * in, in, 1}, &right, rows);
-        if (wants_slope) {
-            gelu_slope_rows(cpu_f32(y) + i * out, part, rows * out);
-        } else if (activation == DT_GELU) {
-            gelu_rows(part, rows * out);
+    CPU_FLOATS("linear_forward", y, slope, x, bias, residual);
+    CPU_WEIGHTS("linear_forward", weight);
+    const size_t at_once = cpu_columns_at_once(weight, in, out);
+    for (size_t j = 0, columns; j < out; j += columns) {
+        columns = dt_min_size(at_once, out - j);
+        DT_TRY(open_weights(&right, cpu, weight, true, in, out, j, columns));
+        for (size_t i = 0, rows; i < N; i += rows) {
+            rows = dt_min_size(right.rows, N - i);
+            const size_t at = i * out + j;
+            const cpu_addend addend = {added ? added + at : NULL, with ? with + j : NULL};
+            cpu_multiply(product + at, addend, (cpu_left){cpu_f32(x) + i * in, in, 1}, &right,
+                         rows);
+            if (activation == DT_GELU && columns == out)
+                activate(cpu_f32(y) + at, product + at, rows * out);
         }
     }
+    if (activation == DT_GELU && at_once < out) activate(cpu_f32(y), product, N * out);
     return DT_OK;
 }
 
@@ -106,6 +128,16 @@ static void add_columns(float *restrict d_bias, const float *restrict d_y, size_
     }
 }
 
+/* The gradient of what went into the activation, in place, and d_bias. */
+static void open_activation(float *d_y, float *d_bias, const float *slope, size_t N, size_t out,
+                            dt_activation activation) {
+    if (activation == DT_GELU) {
+        gelu_backward_rows(d_y, d_bias, slope, N, out);
+    } else if (d_bias) {
+        add_columns(d_bias, d_y, N, out);
+    }
+}
+
 dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_weight,
                               dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                               dt_tensor weight, size_t N, size_t in, size_t out,
@@ -117,20 +149,24 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
         return cpu->bf16->linear_backward(cpu, d_x, d_weight, d_bias, d_y, slope, x, weight, N, in,
                                           out, activation);
     }
-    CPU_FLOATS("linear_backward", d_x, d_weight, d_bias, d_y, slope, x, weight);
-    if (d_x.buffer)
-        DT_TRY(open_right(&right, cpu, weight, false, out, in, cpu_kernel_suits(in, out, false)));
-    for (size_t i = 0, rows; i < N; i += rows) {
-        rows = dt_min_size(d_x.buffer ? right.rows : N, N - i);
-        float *d_part = cpu_f32(d_y) + i * out;
-        if (activation == DT_GELU) {
-            gelu_backward_rows(d_part, cpu_f32(d_bias), cpu_f32(slope) + i * out, rows, out);
-        } else if (d_bias.buffer) {
-            add_columns(cpu_f32(d_bias), d_part, rows, out);
+    CPU_FLOATS("linear_backward", d_x, d_weight, d_bias, d_y, slope, x);
+    CPU_WEIGHTS("linear_backward", weight);
+    if (!d_x.buffer)
+        open_activation(cpu_f32(d_y), cpu_f32(d_bias), cpu_f32(slope), N, out, activation);
+    const size_t at_once = cpu_columns_at_once(weight, out, in);
+    for (size_t j = 0, columns; d_x.buffer && j < in; j += columns) {
+        columns = dt_min_size(at_once, in - j);
+        DT_TRY(open_weights(&right, cpu, weight, false, out, in, j, columns));
+        for (size_t i = 0, rows; i < N; i += rows) {
+            rows = dt_min_size(right.rows, N - i);
+            float *d_part = cpu_f32(d_y) + i * out;
+            if (j == 0)
+                open_activation(d_part, cpu_f32(d_bias),
+                                slope.buffer ? cpu_f32(slope) + i * out : NULL, rows, out,
+                                activation);
+            cpu_multiply(cpu_f32(d_x) + i * in + j, (cpu_addend){0}, (cpu_left){d_part, out, 1},
+                         &right, rows);
         }
-        if (!d_x.buffer) continue;
-        cpu_multiply(cpu_f32(d_x) + i * in, (cpu_addend){0}, (cpu_left){d_part, out, 1}, &right,
-                     rows);
     }
     if (!d_weight.buffer) return DT_OK;
     DT_TRY(open_right(&right, cpu, x, false, N, in, cpu_kernel_suits(in, out, true)));

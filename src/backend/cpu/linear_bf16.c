@@ -7,19 +7,20 @@
 /* Scratch of one call. */
 typedef struct {
     float *sums;      /* (rows at once, wide) */
-    bfloat16 *rows;   /* (rows at once, out) rounded, each padded to whole words */
+    bfloat16 *rows;   /* (rows kept, out) rounded, each padded to whole words */
     uint32_t *paired; /* (tokens / 2, pair_row) words of two tokens */
     size_t pair_row;
 } workspace;
 
-static dt_status reserve(workspace *w, cpu_backend *cpu, size_t rows, size_t N, size_t wide,
-                         size_t out, bool paired) {
+/* `kept` rows of gradients, 0: none. What is there stays if as much is reserved again. */
+static dt_status reserve(workspace *w, cpu_backend *cpu, size_t rows, size_t wide, size_t kept,
+                         size_t N, size_t out) {
     /* One cache line is added to each row: its length is often a power of two, and then all
      * elements of a column would compete for the same few cache lines. */
     w->pair_row = dt_round_up(out, DT_ALIGNED_FLOATS) + DT_ALIGNED_FLOATS;
     const size_t sums = dt_round_up(rows * wide, DT_ALIGNED_FLOATS);
-    const size_t rounded = paired ? dt_round_up(rows * ((out + 1) / 2), DT_ALIGNED_FLOATS) : 0;
-    const size_t pairs = paired ? (N + 1) / 2 * w->pair_row : 0;
+    const size_t rounded = kept ? dt_round_up((kept + 1) * ((out + 1) / 2), DT_ALIGNED_FLOATS) : 0;
+    const size_t pairs = kept ? (N + 1) / 2 * w->pair_row : 0;
     DT_TRY(cpu_reserve(&cpu->scratch, sums + rounded + pairs, "scratch of a linear layer"));
     w->sums = cpu->scratch.at;
     w->rows = (bfloat16 *)(void *)(w->sums + sums);
@@ -61,6 +62,21 @@ static void gelu_rows(bfloat16 *y, bfloat16 *slope, const float *z, size_t count
     }
 }
 
+/* The columns from `first` on of weights, rounded. */
+static dt_status open_weights(cpu_right *right, cpu_backend *cpu, dt_tensor weight, bool transposed,
+                              size_t K, size_t N, size_t first, size_t columns) {
+    cpu_packing *packing = &cpu->packing;
+    const float *part = cpu_f32(weight);
+    if (cpu_is_quantised(weight)) {
+        DT_TRY(cpu_unpack_columns(&part, cpu, weight, transposed, K, N, first, columns));
+    } else {
+        DT_TRY(cpu_packing_of(&packing, cpu, weight, transposed, true));
+    }
+    DT_TRY(cpu_bf16_right_open(right, packing, part, false, transposed, K, columns));
+    right->row = N;
+    return DT_OK;
+}
+
 /* The rows of x as words: in place if `in` is even, otherwise a padded copy. */
 static dt_status left_of(cpu_left_words *left, cpu_backend *cpu, const bfloat16 *x, size_t N,
                          size_t in) {
@@ -77,32 +93,48 @@ static dt_status left_of(cpu_left_words *left, cpu_backend *cpu, const bfloat16 
     return DT_OK;
 }
 
+/* Some columns of a product, rounded, after the activation. */
+static void close_columns(bfloat16 *y, bfloat16 *slope, const float *sums, size_t rows,
+                          size_t columns, size_t out, dt_activation activation) {
+    const size_t times = columns == out ? 1 : rows, count = columns == out ? rows * out : columns;
+    for (size_t i = 0; i < times; i++) {
+        const size_t at = i * out;
+        if (activation == DT_GELU) {
+            gelu_rows(y + at, slope ? slope + at : NULL, sums + at, count);
+        } else {
+            round_rows(y + at, sums + at, count);
+        }
+    }
+}
+
 dt_status cpu_bf16_linear_forward(cpu_backend *cpu, dt_tensor y, dt_tensor slope, dt_tensor x,
                                   dt_tensor weight, dt_tensor bias, dt_tensor residual, size_t N,
                                   size_t in, size_t out, dt_activation activation) {
     CPU_HALVES("linear_forward", x, slope);
-    CPU_FLOATS("linear_forward", weight, bias, residual);
+    CPU_FLOATS("linear_forward", bias, residual);
+    CPU_WEIGHTS("linear_forward", weight);
     if (activation == DT_GELU) CPU_HALVES("linear_forward", y);
     const bool direct = y.element == DT_ELEMENT_FLOAT32 && activation == DT_IDENTITY;
-    const float *added = cpu_f32(residual);
-    cpu_packing *packing;
+    const float *added = cpu_f32(residual), *with = cpu_f32(bias);
     cpu_right right;
     cpu_left_words left;
     workspace w;
-    DT_TRY(cpu_packing_of(&packing, cpu, weight, true, true));
-    DT_TRY(cpu_bf16_right_open(&right, packing, cpu_f32(weight), false, true, in, out));
     DT_TRY(left_of(&left, cpu, cpu_bf16(x), N, in));
-    DT_TRY(reserve(&w, cpu, right.rows, N, out, out, false));
-    for (size_t i = 0, rows; i < N; i += rows, left.p += rows * left.row) {
-        rows = dt_min_size(right.rows, N - i);
-        float *sums = direct ? cpu_f32(y) + i * out : w.sums;
-        const cpu_addend addend = {added ? added + i * out : NULL, cpu_f32(bias)};
-        cpu_bf16_multiply(sums, addend, left, &right, rows);
-        if (activation == DT_GELU) {
-            bfloat16 *to_slope = slope.buffer ? cpu_bf16(slope) + i * out : NULL;
-            gelu_rows(cpu_bf16(y) + i * out, to_slope, sums, rows * out);
-        } else if (!direct) {
-            round_rows(cpu_bf16(y) + i * out, sums, rows * out);
+    const size_t at_once = cpu_columns_at_once(weight, in, out);
+    for (size_t j = 0, columns; j < out; j += columns) {
+        columns = dt_min_size(at_once, out - j);
+        DT_TRY(open_weights(&right, cpu, weight, true, in, out, j, columns));
+        DT_TRY(reserve(&w, cpu, right.rows, out, 0, N, out));
+        cpu_left_words part = left;
+        for (size_t i = 0, rows; i < N; i += rows, part.p += rows * part.row) {
+            rows = dt_min_size(right.rows, N - i);
+            const size_t at = i * out + j;
+            float *sums = direct ? cpu_f32(y) + at : w.sums;
+            const cpu_addend addend = {added ? added + at : NULL, with ? with + j : NULL};
+            cpu_bf16_multiply(sums, addend, part, &right, rows);
+            if (!direct)
+                close_columns(cpu_bf16(y) + at, slope.buffer ? cpu_bf16(slope) + at : NULL, sums,
+                              rows, columns, out, activation);
         }
     }
     return DT_OK;
@@ -158,8 +190,9 @@ CPU_INLINE void take_pair(bfloat16 *to, size_t row, uint32_t *paired, float *d_b
     }
 }
 
-static void take_gradients(const workspace *w, size_t first, float *d_bias, dt_tensor d_y,
-                           dt_tensor slope, size_t tokens, size_t out) {
+/* Of some tokens, to `rows`. */
+static void take_gradients(const workspace *w, bfloat16 *rows, size_t first, float *d_bias,
+                           dt_tensor d_y, dt_tensor slope, size_t tokens, size_t out) {
     const size_t row = (out + 1) / 2 * 2, whole = out / LANES * LANES;
     const bfloat16 *slopes = cpu_bf16(slope);
     for (size_t i = 0; i < tokens; i += 2) {
@@ -168,7 +201,7 @@ static void take_gradients(const workspace *w, size_t first, float *d_bias, dt_t
         const gradient_row from[2] = {gradient_at(d_y, at), gradient_at(d_y, at + out)};
         const bfloat16 *const of[2] = {slopes ? slopes + at : NULL,
                                        slopes ? slopes + at + out : NULL};
-        bfloat16 *to = w->rows + i * row;
+        bfloat16 *to = rows + i * row;
         uint32_t *paired = w->paired + (first + i) / 2 * w->pair_row;
         for (size_t j = 0; j < whole; j += LANES)
             take_pair(to, row, paired, d_bias, from, of, both, j, LANES);
@@ -182,27 +215,37 @@ dt_status cpu_bf16_linear_backward(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_
                                    dt_tensor weight, size_t N, size_t in, size_t out,
                                    dt_activation activation) {
     CPU_HALVES("linear_backward", x, slope);
-    CPU_FLOATS("linear_backward", weight, d_weight, d_bias);
+    CPU_FLOATS("linear_backward", d_weight, d_bias);
+    CPU_WEIGHTS("linear_backward", weight);
     DT_REQUIRE(d_y.buffer, DT_ERR_INTERNAL, "linear_backward without gradients");
-    cpu_packing *packing;
-    cpu_right right = {.rows = SIZE_MAX};
-    workspace w;
-    if (d_x.buffer) {
-        DT_TRY(cpu_packing_of(&packing, cpu, weight, false, true));
-        DT_TRY(cpu_bf16_right_open(&right, packing, cpu_f32(weight), false, false, out, in));
-    }
     const bool direct = d_x.element == DT_ELEMENT_FLOAT32;
-    const size_t at_once = dt_min_size(right.rows, N);
-    DT_TRY(reserve(&w, cpu, at_once + 1, N, dt_max_size(in, out), out, true));
-    const cpu_left_words left = {(const uint32_t *)(const void *)w.rows, (out + 1) / 2, 1};
-    for (size_t i = 0, rows; i < N; i += rows) {
-        rows = dt_min_size(at_once, N - i);
-        take_gradients(&w, i, cpu_f32(d_bias), d_y, activation == DT_GELU ? slope : DT_NO_TENSOR,
-                       rows, out);
-        if (!d_x.buffer) continue;
-        float *sums = direct ? cpu_f32(d_x) + i * in : w.sums;
-        cpu_bf16_multiply(sums, (cpu_addend){0}, left, &right, rows);
-        if (!direct) round_rows(cpu_bf16(d_x) + i * in, sums, rows * in);
+    const size_t at_once = cpu_columns_at_once(weight, out, in), row = (out + 1) / 2 * 2;
+    const dt_tensor slopes = activation == DT_GELU ? slope : DT_NO_TENSOR;
+    cpu_packing *packing;
+    cpu_right right;
+    workspace w;
+    if (!d_x.buffer) {
+        DT_TRY(reserve(&w, cpu, 0, 0, N, N, out));
+        take_gradients(&w, w.rows, 0, cpu_f32(d_bias), d_y, slopes, N, out);
+    }
+    for (size_t j = 0, columns; d_x.buffer && j < in; j += columns) {
+        columns = dt_min_size(at_once, in - j);
+        DT_TRY(open_weights(&right, cpu, weight, false, out, in, j, columns));
+        const size_t most = dt_min_size(right.rows, N);
+        const bool kept = at_once < in; /* for the columns that follow */
+        DT_TRY(reserve(&w, cpu, most, in, kept ? N : most, N, out));
+        for (size_t i = 0, rows; i < N; i += rows) {
+            rows = dt_min_size(most, N - i);
+            bfloat16 *d = w.rows + (kept ? i * row : 0);
+            float *sums = direct ? cpu_f32(d_x) + i * in + j : w.sums;
+            if (j == 0) take_gradients(&w, d, i, cpu_f32(d_bias), d_y, slopes, rows, out);
+            cpu_bf16_multiply(sums, (cpu_addend){0},
+                              (cpu_left_words){(const uint32_t *)(const void *)d, row / 2, 1},
+                              &right, rows);
+            if (!direct)
+                close_columns(cpu_bf16(d_x) + i * in + j, NULL, sums, rows, columns, in,
+                              DT_IDENTITY);
+        }
     }
     if (!d_weight.buffer) return DT_OK;
     DT_TRY(cpu_packing_of(&packing, cpu, x, false, true));

@@ -101,7 +101,7 @@ bool cpu_kernel_suits(size_t in, size_t out, bool weight_gradient) {
 
 dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
                          size_t K, size_t N) {
-    *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N, .columns = N};
+    *right = (cpu_right){.b = b, .transposed = transposed, .K = K, .N = N, .row = N, .columns = N};
     right->rows = SIZE_MAX;
     if (!packing) return DT_OK;
     if (!packing->filled) {
@@ -116,14 +116,14 @@ dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b,
 }
 
 /* Copies the addend to c, to which BLAS adds the product. */
-static void put_addend(float *c, cpu_addend addend, size_t M, size_t N, size_t columns) {
+static void put_addend(float *c, cpu_addend addend, size_t M, size_t apart, size_t columns) {
     for (size_t i = 0; i < M; i++) {
-        float *row = c + i * N;
+        float *row = c + i * apart;
         if (addend.rows && addend.bias) {
-            const float *from = addend.rows + i * N;
+            const float *from = addend.rows + i * apart;
             for (size_t j = 0; j < columns; j++) row[j] = from[j] + addend.bias[j];
         } else if (addend.rows || addend.bias) {
-            const float *from = addend.rows ? addend.rows + i * N : addend.bias;
+            const float *from = addend.rows ? addend.rows + i * apart : addend.bias;
             if (from != row) memcpy(row, from, columns * sizeof *row);
         } else {
             memset(row, 0, columns * sizeof *row);
@@ -136,12 +136,12 @@ void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *righ
         multiply_tiles(c, addend, (tile_left){a.p, a.row, a.step}, right, M);
         return;
     }
-    put_addend(c, addend, M, right->N, right->columns);
+    put_addend(c, addend, M, right->row, right->columns);
     const bool transposed = a.step != 1;
     /* with a single row the distance to the next has no meaning, and may be too short for BLAS */
     const size_t left_row = transposed ? a.step : dt_max_size(a.row, right->K);
     cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans,
                 right->transposed ? CblasTrans : CblasNoTrans, (int)M, (int)right->columns,
                 (int)right->K, 1.0f, a.p, (int)left_row, right->b,
-                (int)(right->transposed ? right->K : right->N), 1.0f, c, (int)right->N);
+                (int)(right->transposed ? right->K : right->N), 1.0f, c, (int)right->row);
 }

@@ -91,7 +91,7 @@ static void pack_columns_f32(float *to, const float *b, size_t K, size_t N) {
 
 dt_status cpu_bf16_right_open(cpu_right *right, cpu_packing *packing, const void *b, bool is_bf16,
                               bool transposed, size_t K, size_t N) {
-    *right = (cpu_right){.transposed = transposed, .K = words(K), .N = N, .columns = N};
+    *right = (cpu_right){.transposed = transposed, .K = words(K), .N = N, .row = N, .columns = N};
     if (!packing->filled) {
         DT_TRY(cpu_reserve(&packing->room, dt_round_up(N, PANEL) * words(K),
                            "the packed side of a product"));

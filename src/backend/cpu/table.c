@@ -9,6 +9,7 @@ static void cpu_close(dt_backend **backend) {
     cpu_backend *cpu = (cpu_backend *)*backend;
     if (!cpu) return;
     dt_memory_free(&cpu->scratch.at);
+    dt_memory_free(&cpu->unpacked.at);
     dt_memory_free(&cpu->padded.at);
     dt_memory_free(&cpu->packing.room.at);
     dt_memory_free(&cpu);

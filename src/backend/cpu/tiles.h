@@ -52,9 +52,9 @@ CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, tile_left a, const
     }
 }
 
-/* The part of an addend that begins at this row and column. */
-CPU_INLINE cpu_addend addend_at(cpu_addend addend, size_t N, size_t row, size_t column) {
-    return (cpu_addend){addend.rows ? addend.rows + row * N + column : NULL,
+/* The part of an addend that begins at row i and this column; rows are `row` apart. */
+CPU_INLINE cpu_addend addend_at(cpu_addend addend, size_t row, size_t i, size_t column) {
+    return (cpu_addend){addend.rows ? addend.rows + i * row + column : NULL,
                         addend.bias ? addend.bias + column : NULL};
 }
 
@@ -71,17 +71,17 @@ CPU_INLINE void narrow_tile(float *c, cpu_addend addend, size_t row, tile_left a
     for (size_t r = 0; r < rows; r++) memcpy(c + r * row, whole + r * PANEL, size);
 }
 
-/* The wanted columns of c (rows,N) = addend + a (rows,depth) times packed panels. */
+/* The wanted columns of c = addend + a (rows,depth) times packed panels. */
 CPU_INLINE void row_of_tiles(float *c, cpu_addend addend, const cpu_right *right, tile_left a,
                              const float *panel, size_t depth, const size_t rows) {
-    const size_t N = right->N, columns = right->columns;
+    const size_t row = right->row, columns = right->columns;
     size_t j = 0;
     for (; j + PANEL <= columns; j += PANEL) {
-        tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, rows);
+        tile(c + j, addend_at(addend, row, 0, j), row, a, panel + j * depth, depth, rows);
     }
     if (j < columns) {
-        narrow_tile(c + j, addend_at(addend, N, 0, j), N, a, panel + j * depth, depth, columns - j,
-                    rows);
+        narrow_tile(c + j, addend_at(addend, row, 0, j), row, a, panel + j * depth, depth,
+                    columns - j, rows);
     }
 }
 
@@ -98,25 +98,25 @@ CPU_INLINE void last_rows(float *c, cpu_addend addend, const cpu_right *right, t
     }
 }
 
-/* The wanted columns of c (M,N) = addend + a times the packed right side, K > 0 words deep. */
+/* The wanted columns of M rows of c = addend + a times the packed right side, K > 0 words deep. */
 static void multiply_tiles(float *c, cpu_addend addend, tile_left a, const cpu_right *right,
                            size_t M) {
-    const size_t K = right->K, N = right->N;
+    const size_t K = right->K, row = right->row;
     const float *panel = right->panel;
     for (size_t k = 0, depth; k < K; k += depth) {
         depth = depth_of(K - k);
         size_t i = 0;
         tile_left block = {a.p + k * a.step, a.row, a.step};
         for (; i + TILE_ROWS <= M; i += TILE_ROWS, block.p += TILE_ROWS * a.row) {
-            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth,
+            row_of_tiles(c + i * row, addend_at(addend, row, i, 0), right, block, panel, depth,
                          TILE_ROWS);
         }
         for (; i + FEW_ROWS <= M; i += FEW_ROWS, block.p += FEW_ROWS * a.row) {
-            row_of_tiles(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth,
+            row_of_tiles(c + i * row, addend_at(addend, row, i, 0), right, block, panel, depth,
                          FEW_ROWS);
         }
-        last_rows(c + i * N, addend_at(addend, N, i, 0), right, block, panel, depth, M - i);
-        panel += dt_round_up(N, PANEL) * depth;
+        last_rows(c + i * row, addend_at(addend, row, i, 0), right, block, panel, depth, M - i);
+        panel += dt_round_up(right->N, PANEL) * depth;
         addend = (cpu_addend){.rows = c};
     }
 }

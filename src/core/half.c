@@ -1,5 +1,5 @@
 /* Numbers of 16 bits, by integers alone, so that every processor gives the same bits. */
-#include "half.h"
+#include "dtrain/core/half.h"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@ static uint32_t shift_rounded(uint32_t value, uint32_t shift) {
     return cut + (rest > half || (rest == half && (cut & 1)));
 }
 
-uint16_t export_half(float x) {
+uint16_t dt_half(float x) {
     enum { BIAS = 127 - 15, DROPPED = 23 - 10, LARGEST = 31 };
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -32,7 +32,7 @@ uint16_t export_half(float x) {
     return (uint16_t)(sign | (shift > 24 ? 0 : shift_rounded(mantissa | 0x800000, shift)));
 }
 
-float export_half_value(uint16_t half) {
+float dt_half_value(uint16_t half) {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     uint32_t exponent = half >> 10 & 31, mantissa = (uint32_t)(half & 0x3ff);
     if (exponent == 31) return float_of(sign | 0x7f800000 | mantissa << 13);
@@ -43,4 +43,4 @@ float export_half_value(uint16_t half) {
     return float_of(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
 }
 
-float export_bfloat16_value(uint16_t half) { return float_of((uint32_t)half << 16); }
+float dt_bfloat16_value(uint16_t half) { return float_of((uint32_t)half << 16); }
