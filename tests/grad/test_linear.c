@@ -204,6 +204,73 @@ static void pushed_weights_count_from_then_on(void **state) {
 
 /* ---- GELU ---- */
 
+/* Weights of 8 and 4 bits: as with the values that they stand for, also if they are more than fit
+ * into the cache and so are unpacked part by part. An adapter's residual and the activation follow.
+ */
+static void quantised_check(dt_backend *backend, dt_element element, size_t N, size_t in,
+                            size_t out, dt_activation activation) {
+    const dt_backend_table *op = backend->op;
+    const size_t count = in * out, bytes = dt_element_bytes(element, count);
+    fixture_random random = {in + out};
+    char what[100];
+    snprintf(what, sizeof what, "%s of N %zu in %zu out %zu activation %d",
+             element == DT_ELEMENT_NF4 ? "nf4" : "q8_0", N, in, out, activation);
+    float *drawn = reference_alloc(count, sizeof *drawn);
+    double *weight = reference_alloc(count, sizeof *weight);
+    unsigned char *packed = reference_alloc(bytes, 1);
+    for (size_t i = 0; i < count; i++) drawn[i] = (float)(fixture_uniform(&random) - 0.5);
+    if (element == DT_ELEMENT_NF4) {
+        dt_nf4_pack(packed, drawn, count);
+        dt_nf4_unpack(drawn, packed, count, 0, count);
+    } else {
+        dt_q8_0_pack(packed, drawn, count);
+        dt_q8_0_unpack(drawn, packed, 0, count);
+    }
+    for (size_t i = 0; i < count; i++) weight[i] = (double)drawn[i];
+    dt_buffer *buffer = NULL;
+    expect_ok(op->buffer_attach(&buffer, backend, packed, bytes, "weights"));
+    const dt_tensor at = {buffer, 0, element};
+    device_tensor x = device_random("x", backend, N * in, 0, 1, &random);
+    device_tensor bias = device_random("bias", backend, out, 0, 1, &random);
+    device_tensor y = device_blank("y", backend, N * out), slope = device_none();
+    device_tensor d_x = device_blank("d_x", backend, N * in);
+    device_tensor d_y = device_random("d_y", backend, N * out, 0, 1, &random);
+    if (activation == DT_GELU) slope = device_blank("slope", backend, N * out);
+    expect_ok(op->linear_forward(backend, y.at, slope.at, x.at, at, bias.at, DT_NO_TENSOR, N, in,
+                                 out, activation));
+    expect_ok(op->linear_backward(backend, d_x.at, DT_NO_TENSOR, DT_NO_TENSOR, d_y.at, slope.at,
+                                  x.at, at, N, in, out, activation));
+    double *z = reference_alloc(N * out, sizeof *z), *before = fixture_copy(d_y.host, N * out);
+    double *none = reference_alloc(count, sizeof *none);
+    reference_linear_forward(y.host, z, x.host, weight, bias.host, N, in, out, activation);
+    reference_linear_backward(d_x.host, none, NULL, d_y.host, before, z, x.host, weight, N, in, out,
+                              activation);
+    expect_device(what, &y, &d_x, &x, &bias, NULL);
+    op->buffer_destroy(&buffer, backend);
+    device_destroy(&x, &bias, &y, &slope, &d_x, &d_y, NULL);
+    free(drawn);
+    free(weight);
+    free(packed);
+    free(z);
+    free(before);
+    free(none);
+}
+
+static void quantised_weights_agree(void **state) {
+    dt_backend *backend = *state;
+    if (strcmp(backend->op->name, "opencl") == 0) skip();
+    static const linear_shape SHAPE[] = {
+        {1, 64, 128}, {50, 128, 384}, {60, 1024, 576}, {7, 576, 640}};
+    for (size_t i = 0; i < LENGTH(SHAPE); i++) {
+        const linear_shape *s = &SHAPE[i];
+        for (int a = 0; a < 2; a++) {
+            const dt_activation activation = a ? DT_GELU : DT_IDENTITY;
+            quantised_check(backend, DT_ELEMENT_Q8_0, s->N, s->in, s->out, activation);
+            quantised_check(backend, DT_ELEMENT_NF4, s->N, s->in, s->out, activation);
+        }
+    }
+}
+
 /* Checked to float precision, so that it is GPT-2's approximation: the exact function differs by
  * 5e-4. */
 static void gelu_is_the_tanh_one(void **state) {
@@ -284,6 +351,7 @@ int main(void) {
         cmocka_unit_test(linear_forward_agrees),
         cmocka_unit_test(linear_backward_agrees),
         cmocka_unit_test(pushed_weights_count_from_then_on),
+        cmocka_unit_test(quantised_weights_agree),
         cmocka_unit_test(gelu_is_the_tanh_one),
         cmocka_unit_test(add_agrees),
         cmocka_unit_test(gelu_stays_finite),
