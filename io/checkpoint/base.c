@@ -117,7 +117,7 @@ static dt_status fill_merged(float *weights, const dt_layout *merged, const dt_c
         const dt_parameter *p = &merged->parameter[i];
         const dt_parameter *from = dt_layout_find(&c->layout, p->name), *a, *b;
         float *w = weights + p->offset;
-        memcpy(w, (const char *)c->frozen + from->frozen_offset, p->count * sizeof *w);
+        dt_layout_values(w, c->frozen, from);
         if (dt_layout_find_adapter(&a, &b, &c->layout, from))
             add_product(w, c->weights + b->offset, c->weights + a->offset, p->extent[0],
                         p->extent[1], (size_t)c->config.lora_rank, factor);

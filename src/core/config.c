@@ -351,6 +351,8 @@ static dt_status check_adapter(const dt_config *config) {
     DT_REQUIRE(config->lora_rank > 0 || config->lora_dropout == 0, DT_ERR_ARG,
                "--lora-dropout %g says nothing without --lora-rank; give both or none",
                config->lora_dropout);
+    DT_REQUIRE(config->lora_rank > 0 || config->base_quant == DT_BASE_FLOAT32, DT_ERR_ARG,
+               "--base-quant is for the frozen weights beside adapters; give --lora-rank too");
     if (strcmp(config->lora_targets, "all") == 0) return DT_OK;
     for (const char *at = config->lora_targets;;) {
         const size_t length = strcspn(at, ",");

@@ -183,6 +183,10 @@ static const dt_setting table[] = {
          .absent = "all"),
     REAL("lora-dropout", "adapter", FREE, lora_dropout, 0, 0.95, "0",
          "share of the adapters' inputs dropped in training", .absent = "0"),
+    CHOICE("base-quant", "adapter", FIXED, base_quant, "TYPE", "none|q8_0|nf4", "none",
+           "how the frozen matrices of the layers are kept: none: in float32; q8_0 or nf4: in 8 or "
+           "4 bits (QLoRA)",
+           .absent = "none"),
     PATH("base", "adapter", FREE, base, "FILE", 0, OUT_MAX, "",
          "the checkpoint with the frozen weights, which --init-from sets; only for one that has "
          "moved, and as seen from the run's folder in files of settings",

@@ -74,6 +74,28 @@ dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *con
     return DT_OK;
 }
 
+static dt_element element_of(const dt_config *config) {
+    switch ((dt_base_quant)config->base_quant) {
+    case DT_BASE_Q8_0: return DT_ELEMENT_Q8_0;
+    case DT_BASE_NF4: return DT_ELEMENT_NF4;
+    case DT_BASE_FLOAT32: break;
+    }
+    return DT_ELEMENT_FLOAT32;
+}
+
+/* Blocks do not reach over the end of a row. */
+static dt_status check_blocks(const dt_model_shape *shape) {
+    const dt_element element = shape->lora.matrices;
+    const size_t block = element == DT_ELEMENT_NF4    ? DT_NF4_BLOCK
+                         : element == DT_ELEMENT_Q8_0 ? DT_Q8_0_BLOCK
+                                                      : 1;
+    DT_REQUIRE(shape->C % block == 0, DT_ERR_ARG,
+               "--base-quant stores blocks of %zu weights, and --width %zu is no multiple of that; "
+               "leave it out",
+               block, shape->C);
+    return DT_OK;
+}
+
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary) {
     const size_t C = (size_t)config->width, offset = (size_t)config->place_offset;
     const dt_config evaluated = dt_source_evaluated(config);
@@ -97,7 +119,8 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
         .lora = {.rank = (size_t)config->lora_rank,
                  .alpha = config->lora_alpha,
-                 .dropout = config->lora_dropout},
+                 .dropout = config->lora_dropout,
+                 .matrices = element_of(config)},
     };
     for (size_t i = 0; i < DT_TARGETS; i++)
         shape->lora.target[i] = dt_config_adapts(config, (dt_target)i);
@@ -106,6 +129,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         "--lora-rank %zu is more than the width of the model, %zu, and no adapter of that rank "
         "is smaller than its matrix; give a rank of 4 to 64",
         shape->lora.rank, C);
+    DT_TRY(check_blocks(shape));
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
     DT_REQUIRE(shape->T > 0 && (index || shape->P > 1), DT_ERR_ARG,
@@ -157,6 +181,7 @@ static void append(dt_layout *layout, const description *d, const char *before,
         .initial = d->initial,
         .deviation = deviation_of(d, shape),
     };
+    if (p->frozen && d->role == DT_ROLE_MATRIX) p->element = shape->lora.matrices;
     if (d->lowers) p->bound = 1 / sqrt((double)p->extent[1]);
     p->count = p->extent[0] * p->extent[1];
     snprintf(p->name, sizeof p->name, "%s%s", before, d->name);
@@ -216,6 +241,23 @@ static bool is_alike(const dt_parameter *p, const dt_parameter *other) {
            other->extent[1] == p->extent[1];
 }
 
+static void pack(unsigned char *to, const dt_parameter *p, const float *weights) {
+    switch (p->element) {
+    case DT_ELEMENT_Q8_0: dt_q8_0_pack(to, weights, p->count); return;
+    case DT_ELEMENT_NF4: dt_nf4_pack(to, weights, p->count); return;
+    default: memcpy(to, weights, p->count * sizeof *weights);
+    }
+}
+
+void dt_layout_values(float *values, const void *frozen, const dt_parameter *p) {
+    const unsigned char *from = (const unsigned char *)frozen + p->frozen_offset;
+    switch (p->element) {
+    case DT_ELEMENT_Q8_0: dt_q8_0_unpack(values, from, 0, p->count); return;
+    case DT_ELEMENT_NF4: dt_nf4_unpack(values, from, p->count, 0, p->count); return;
+    default: memcpy(values, from, p->count * sizeof *values);
+    }
+}
+
 dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_layout *base,
                                 const float *weights) {
     for (size_t i = 0; i < layout->parameters; i++) {
@@ -224,8 +266,7 @@ dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_
         const dt_parameter *from = dt_layout_find(base, p->name);
         DT_REQUIRE(is_alike(p, from), DT_ERR_DATA,
                    "the base has no %s of the shape that its adapter needs", p->name);
-        memcpy((char *)frozen + p->frozen_offset, weights + from->offset,
-               p->count * sizeof *weights);
+        pack((unsigned char *)frozen + p->frozen_offset, p, weights + from->offset);
     }
     return DT_OK;
 }

@@ -30,6 +30,13 @@ for precision in bfloat16 float32; do
     expect_exit 0 start 2 "${adapter[@]}" --steps 10 --precision $precision --out "$precision.2"
     compare_runs "$precision.1/latest.h5" "$precision.2/latest.h5"
 done
+for precision in bfloat16 float32; do # the base in 8 bits
+    expect_exit 0 start alone "${adapter[@]}" --steps 10 --base-quant q8_0 --precision $precision --out "$precision.q1"
+    expect_exit 0 start 2 "${adapter[@]}" --steps 10 --base-quant q8_0 --precision $precision --out "$precision.q2"
+    compare_runs "$precision.q1/latest.h5" "$precision.q2/latest.h5"
+done
+expect_exit 64 start alone "${adapter[@]}" --steps 10 --base-quant nf4 --out refused
+expect_text err "blocks of 64 weights" "--width 32"
 say "the same bits on 1, 3 and 2 + 2 ranks, and over a resume"
 
 # ---- what is in the file: adapters alone, with their moments ----

@@ -323,6 +323,7 @@ static void fill_unusual(dt_config *config) {
         {"lora-alpha", "2.5"},
         {"lora-targets", "mlp_out,attn_qkv"},
         {"lora-dropout", "0.125"},
+        {"base-quant", "nf4"},
         {"base", "../base/best.h5"},
         {"base-digest", "0123456789abcdef0123456789abcdef"},
         {"sharpen", "validation"},

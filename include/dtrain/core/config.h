@@ -62,6 +62,9 @@ typedef enum {
 } dt_target;
 enum { DT_TARGETS_MAX = 47 };
 
+/* How the frozen matrices of the layers are stored. */
+typedef enum { DT_BASE_FLOAT32, DT_BASE_Q8_0, DT_BASE_NF4 } dt_base_quant;
+
 /* Plain data, without pointers: it can be copied, compared and sent as bytes. Zeroed before it is
  * filled. */
 typedef struct {
@@ -118,6 +121,7 @@ typedef struct {
     double lora_alpha;
     char lora_targets[DT_TARGETS_MAX + 1]; /* names with "," between them, or "all" */
     double lora_dropout;
+    int64_t base_quant; /* dt_base_quant */
     char base[DT_PATH_MAX]; /* checkpoint of the frozen weights, seen from the run's folder; "":
                                none */
     char base_digest[DT_FILE_DIGEST_MAX + 1];

@@ -42,8 +42,8 @@ static inline size_t dt_max_size(size_t a, size_t b) { return a > b ? a : b; }
 /* Before a hot loop outside the CPU backend: compiled once per vector width, chosen when the
    program is loaded, so that one build runs on any x86-64 node. Only for loops that add, move
    bits or multiply once: they give the same bits in every width. Sums of products belong to the
-   kernels of the CPU backend, whose choice is named at the start of a run. Elsewhere the compiler's baseline already
-   has vectors (NEON). Sanitizers cannot follow the dispatch. */
+   kernels of the CPU backend, whose choice is named at the start of a run. Elsewhere the compiler's
+   baseline already has vectors (NEON). Sanitizers cannot follow the dispatch. */
 #if !defined(__x86_64__) || defined(__SANITIZE_ADDRESS__) || defined(DT_NO_CLONES)
 #define DT_HOT
 #elif __GNUC__ >= 12

@@ -13,6 +13,7 @@ typedef struct {
     double alpha;
     double dropout; /* of x, in what the adapter computes */
     bool target[DT_TARGETS];
+    dt_element matrices; /* how the frozen matrices of the layers are stored */
 } dt_lora;
 
 /* What fixes every shape. */
@@ -89,6 +90,9 @@ void dt_layout_arrange(dt_layout *layout);
  */
 dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_layout *base,
                                 const float *weights);
+
+/* The values of a frozen parameter, (p->count). */
+void dt_layout_values(float *values, const void *frozen, const dt_parameter *p);
 
 const dt_parameter *dt_layout_find(const dt_layout *layout, const char *name);
 
