@@ -31,11 +31,11 @@ declare -A sources=(
     [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
-    [import]="$core $data src/model/layout.c $checkpoint io/export/half.c io/export/import.c io/export/json.c io/export/names.c
+    [import]="$core $data src/model/layout.c $checkpoint io/export/import.c io/export/json.c io/export/names.c
         io/export/safetensors.c io/export/tokenizer_read.c io/export/vocabulary.c"
     [line]="$core"
     [options]="$core $data src/app/options.c src/app/command.c"
-    [safetensors]="$core io/export/safetensors.c io/export/half.c io/export/json.c io/file/replace.c"
+    [safetensors]="$core io/export/safetensors.c io/export/json.c io/file/replace.c"
     [text]="$core $data"
 )
 declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)

@@ -13,7 +13,7 @@ enum { DT_LINE_END = '$', DT_LINE_CALL = '{', DT_LINE_GO_ON = '>', DT_LINE_RETUR
 /**
  * Append the right line after what the model sees: its working, what becomes of it, and its end.
  *
- * @param seen      as dt_expression_window gives it: "B^21+^43$"
+ * @param seen      as dt_expression_window gives it: "B^21+^43$"; no part of `line`, which may move
  * @param decimals  of an answer without end
  * @return DT_ERR_DATA: nothing follows from that
  */

@@ -477,7 +477,10 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
         DT_TRY_DONE(d.pen.status);
         if (dt_line_split(text->bytes, text->length) != split) continue;
         text->prompt_length = text->length;
-        DT_TRY_DONE(dt_expression_next(text, text->bytes, text->length, config->decimals));
+        /* From a copy of the prompt, since the text may move while it grows. */
+        dt_text_clear(&next);
+        DT_TRY_DONE(dt_text_append(&next, text->bytes, text->length));
+        DT_TRY_DONE(dt_expression_next(text, next.bytes, next.length, config->decimals));
         if (fits(text, config)) goto done;
     }
     status = dt_error_raise(DT_ERR_ARG, __FILE__, __LINE__,
