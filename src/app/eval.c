@@ -251,7 +251,7 @@ static dt_status run_file(dt_session *s, dt_loaded_model *loaded, const eval_opt
     error_list list = {0};
     dt_status status = DT_OK;
     if (options->errors && dt_comm_rank(s->comm) == 0)
-        status = error_list_open(&list, options->errors, "line\tasked\tvalue\ttext\n");
+        status = error_list_open(&list, options->errors, "line\tasked\tvalue\tanswer\ttext\n");
     DT_TRY_DONE(dt_comm_agree(s->comm, status));
     const eval_file_request request = {options->file, list.file, options->errors != NULL,
                                        options->json};
@@ -330,7 +330,7 @@ static const command_option OPTIONS[] = {
      "list each wrong answer in this file: a table, separated by tabs, with a heading"},
     {OPTION_PATH, offsetof(eval_options, file), "file", "FILE",
      "ask the questions of this file, each followed by a tab and its value: how many are answered, "
-     "and how many of these right (--format expression)"},
+     "and how many of these right; --errors lists the others (--format expression)"},
 };
 
 static bool knows(const dt_setting *setting) {

@@ -17,12 +17,27 @@ typedef struct {
     const dt_source *source;
     const eval_file_request *request;
     dt_generator *generator;
-    dt_text *prompt, *value, *produced; /* (DT_EVAL_ANSWERS) */
-    int64_t number[DT_EVAL_ANSWERS];    /* lines of the file */
+    dt_text *asked, *prompt, *value, *produced; /* (DT_EVAL_ANSWERS) */
+    int64_t number[DT_EVAL_ANSWERS];            /* lines of the file */
     size_t waiting;
     int64_t count[3]; /* questions, answered, right */
-    dt_text errors;
+    dt_text reply, errors;
 } asking;
+
+/* What a person would be told, without its end; "" if there is no answer. */
+static dt_status reply_to(asking *a, size_t i) {
+    const dt_line asked = dt_line_of(a->asked[i].bytes);
+    const dt_status status = a->source->kind->reply(&a->reply, a->source, &a->prompt[i], &asked,
+                                                    a->produced[i].bytes, false);
+    if (status == DT_ERR_DATA) {
+        dt_error_clear();
+        dt_text_clear(&a->reply);
+        return DT_OK;
+    }
+    DT_TRY(status);
+    a->reply.bytes[strcspn(a->reply.bytes, "\n")] = '\0';
+    return DT_OK;
+}
 
 static dt_status judge_one(asking *a, size_t i) {
     bool right;
@@ -30,8 +45,20 @@ static dt_status judge_one(asking *a, size_t i) {
                                      a->value[i].bytes));
     a->count[2] += right;
     if (right || !a->request->list) return DT_OK;
-    return dt_text_format(&a->errors, "%" PRId64 "\t%s\t%s\t%s\n", a->number[i], a->prompt[i].bytes,
-                          a->value[i].bytes, a->produced[i].bytes);
+    DT_TRY(dt_text_reserve(&a->reply, 0));
+    DT_TRY(reply_to(a, i));
+    return dt_text_format(&a->errors, "%" PRId64 "\t%s\t%s\t%s\t%s%s\n", a->number[i],
+                          a->asked[i].bytes, a->value[i].bytes, a->reply.bytes, a->prompt[i].bytes,
+                          a->produced[i].bytes);
+}
+
+/* The error's sentence stands in the place of an answer. */
+static dt_status list_refused(asking *a, const dt_line *question, const char *value) {
+    const char *why = dt_error_text();
+    if (!a->request->list) return DT_OK;
+    return dt_text_format(&a->errors, "%" PRId64 "\t%.*s\t%s\trefused: %.*s\t\n", question->number,
+                          (int)question->length, question->text, value, (int)strcspn(why, "\n"),
+                          why);
 }
 
 static dt_status ask_waiting(asking *a) {
@@ -50,14 +77,17 @@ static dt_status take(asking *a, const dt_line *line) {
     dt_line question = *line;
     question.length = (size_t)(tab - line->text);
     a->count[0]++;
-    if (a->source->kind->ask(&a->prompt[a->waiting], a->source, &question) != DT_OK) {
-        dt_error_clear();
-        return DT_OK;
-    }
-    a->count[1]++;
-    dt_text *value = &a->value[a->waiting];
+    dt_text *value = &a->value[a->waiting], *asked = &a->asked[a->waiting];
     dt_text_clear(value);
     DT_TRY(dt_text_append(value, tab + 1, line->length - question.length - 1));
+    if (a->source->kind->ask(&a->prompt[a->waiting], a->source, &question) != DT_OK) {
+        const dt_status status = list_refused(a, &question, value->bytes);
+        dt_error_clear();
+        return status;
+    }
+    a->count[1]++;
+    dt_text_clear(asked);
+    DT_TRY(dt_text_append(asked, question.text, question.length));
     a->number[a->waiting++] = line->number;
     return a->waiting == DT_EVAL_ANSWERS ? ask_waiting(a) : DT_OK;
 }
@@ -109,6 +139,7 @@ static void report(const asking *a) {
 }
 
 static dt_status open_texts(asking *a, dt_model *model) {
+    DT_TRY(dt_memory_alloc(&a->asked, DT_EVAL_ANSWERS, sizeof *a->asked, "questions"));
     DT_TRY(dt_memory_alloc(&a->prompt, DT_EVAL_ANSWERS, sizeof *a->prompt, "questions"));
     DT_TRY(dt_memory_alloc(&a->value, DT_EVAL_ANSWERS, sizeof *a->value, "questions"));
     DT_TRY(dt_memory_alloc(&a->produced, DT_EVAL_ANSWERS, sizeof *a->produced, "answers"));
@@ -138,9 +169,11 @@ dt_status eval_file(dt_session *s, dt_loaded_model *loaded, const dt_source *sou
     if (dt_comm_rank(s->comm) == 0) report(&a);
 done:
     dt_generator_destroy(&a.generator);
+    close_texts(&a.asked);
     close_texts(&a.prompt);
     close_texts(&a.value);
     close_texts(&a.produced);
+    dt_text_destroy(&a.reply);
     dt_text_destroy(&a.errors);
     return status;
 }

@@ -92,6 +92,11 @@ static dt_status judge(evaluator *e, const dt_answer *answer) {
 }
 
 /* Generate up to DT_EVAL_ANSWERS answers, starting at open text `first`. */
+/* Whether texts are written part by part: those of other splits are single parts. */
+static bool sees_parts(const evaluator *e) {
+    return e->source->kind->window && e->request->problems.split == DT_TEST;
+}
+
 static dt_status answer_some(evaluator *e, size_t first) {
     const char *prompt[DT_EVAL_ANSWERS];
     const dt_source *source = e->source;
@@ -103,7 +108,11 @@ static dt_status answer_some(evaluator *e, size_t first) {
         text->bytes[text->prompt_length] = '\0';
         prompt[i] = text->bytes;
     }
-    DT_TRY(dt_generator_answer(e->generator, e->produced, prompt, texts, source));
+    if (sees_parts(e)) {
+        DT_TRY(dt_generator_answer(e->generator, e->produced, prompt, texts, source));
+    } else {
+        DT_TRY(dt_generator_run(e->generator, e->produced, prompt, texts, source->tokenizer));
+    }
     for (size_t i = 0; i < texts; i++) {
         const dt_answer answer = {
             .index = open[i].index, .note = &open[i].note, .produced = e->produced[i].bytes};
@@ -134,7 +143,7 @@ static dt_status evaluate_chunk(evaluator *e, dt_score *score, uint64_t first, u
     for (size_t i = 0; i < e->batch.problems; i++) {
         const dt_note *note = &e->batch.note[i];
         /* Of a text that is seen in parts, only the first part was compared. */
-        if (e->matched[i] && !(e->generator && e->source->kind->window)) {
+        if (e->matched[i] && !(e->generator && sees_parts(e))) {
             const dt_answer answer = {.index = first + i, .note = note, .exact = true};
             DT_TRY(judge(e, &answer));
         } else {

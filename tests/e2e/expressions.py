@@ -17,8 +17,9 @@ WORDS = [  # pattern of a question, order of its numbers and operation
     (r"^(?:What is |Calculate |Work out |How much is |)(N) (?:times|multiplied by) (N)\??$", "1*2"),
     (r"^(?:What is |Calculate |Work out |How much is |)(N) divided by (N)\??$", "1/2"),
     (r"^What is (N) less than (N)\?$", "2-1"),
-    (r"^(?:Sum |Add |Put together |Total of |What is the sum of )(N) (?:and|to) (N)\??$", "1+2"),
+    (r"^(?:Sum |Add |Add together |Put together |Total of |What is the sum of )(N) (?:and|to) (N)\??$", "1+2"),
     (r"^Subtract (N) from (N)$", "2-1"),
+    (r"^What is the (?:difference|distance) between (N) and (N)\?$", "1|2"), (r"^(N)と(N)の差は？$", "1|2"),
     (r"^(?:Multiply |Product of |What is the product of )(N) (?:and|by) (N)\??$", "1*2"),
     (r"^Divide (N) by (N)$", "1/2"),
     (r"^(N)(?:足す|たす)(N)(?:は？|はいくつですか？)$", "1+2"), (r"^(N)(?:引く|ひく)(N)(?:は？|はいくつですか？)$", "1-2"),
@@ -26,11 +27,11 @@ WORDS = [  # pattern of a question, order of its numbers and operation
     (r"^(N)に(N)を(?:足す|たす)と？$", "1+2"), (r"^(N)から(N)を(?:引く|ひく)と？$", "1-2"),
     (r"^(N)に(N)を(?:掛ける|かける)と？$", "1*2"), (r"^(N)を(N)で(?:割る|わる)と？$", "1/2"),
     (r"^(N)と(N)の和は？$", "1+2"), (r"^(N)と(N)の積は？$", "1*2"),
-    (r"^(?:What is the value of |What is |How much is |Calculate |Work out |Evaluate |)([-0-9.%+*/()]+)\??$", "1"),
+    (r"^(?:What is the value of |What is |How much is |Calculate |Work out |Evaluate |Compute |)([-0-9.%+*/()]+)\??$", "1"),
     (r"^([-0-9.%+*/()]+)(?:は？|はいくつですか？|を計算して|を計算してください)$", "1"),
 ]
 WORDS = [(re.compile(pattern.replace("N", r"-?[0-9.]+%?")), order) for pattern, order in WORDS]
-ANSWERS = re.compile(r"^(?:It is |The (?:sum|difference|product|quotient) is |和は|積は|)(.*?)(?:\.|です。|になります。|)$")
+ANSWERS = re.compile(r"^(?:It is |The (?:sum|difference|product|quotient) is |和は|差は|積は|)(.*?)(?:\.|です。|になります。|)$")
 ZERO = {"division by zero", "Nothing can be divided by zero.", "0では割れません。"}
 
 
@@ -120,7 +121,7 @@ def asked_value(asked):
                 return Parser(found.group(1), people_leaf).whole(), re.fullmatch(r"\d+/\d+", found.group(1))
             a, b = (people_leaf(found.group(int(i)), 0)[0] for i in (order[0], order[2]))
             natural = order[1] == "/" and all(re.fullmatch(r"\d+", found.group(i)) for i in (1, 2))
-            return {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: divided(a, b)}[order[1]](), natural
+            return {"+": lambda: a + b, "-": lambda: a - b, "|": lambda: abs(a - b), "*": lambda: a * b, "/": lambda: divided(a, b)}[order[1]](), natural
     raise AssertionError(f"unknown wording: {asked}")
 
 

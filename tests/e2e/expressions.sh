@@ -64,6 +64,10 @@ cmp out one.json || fail "the counts depend on the number of ranks"
 import json, sys
 result = json.load(open(sys.argv[1]))
 assert result["questions"] == 5 and result["answered"] == 3 and result["right"] in (0, 1, 2), result' one.json || fail "wrong counts"
+expect_exit 0 start 2 eval sums --file asked.tsv --errors listed.tsv
+head -1 listed.tsv | grep -qP '^line\tasked\tvalue\tanswer\ttext$' || fail "the list of errors has no heading"
+grep -qP '^2\t2\+3\t6\t' listed.tsv || fail "a wrong answer is not listed"
+grep -qP '^3\tTell me 2\+3\t5\trefused: [^\t]*:3:1: a number is missing' listed.tsv || fail "what is refused is not listed"
 printf '2+3\n' >untabbed.tsv
 expect_exit "$DATA" start 1 eval sums --file untabbed.tsv
 grep -q 'a tab and a value are missing' err || fail "no sentence on a line without a tab"

@@ -43,6 +43,11 @@ static void each_form_is_read(void **state) {
         {"-2625.451+7297%", "Q~154.5262+^7927%$"},
         {"(1+2)%*3", "Q((^1+^2)/^001)*^3$"},
         {"-0+1", "Q^0+^1$"},
+        {"1,234,567 / 1,000", "Q^7654321/^0001$"},
+        {"20% of 50", "Q^02%*^05$"},
+        {"What is 3 plus 4 times -5?", "QWhat is ^3+^4*~5?$"},
+        {"(3 plus 4) divided by minus 2", "Q(^3+^4)/~2$"},
+        {"3たす4かける5は？", "Q^3+^4*^5は？$"},
         {"What is 47170 plus 9374?", "QWhat is ^07174 plus ^4739?$"},
         {"what is 48 minus 62", "QWhat is ^84 minus ^26?$"},
         {"What is (3 - 2) - 5?", "QWhat is (^3-^2)-^5?$"},
@@ -52,6 +57,8 @@ static void each_form_is_read(void **state) {
         {"Put together 1 and 2.", "QPut together ^1 and ^2$"},
         {"What is 5 less than 3?", "QWhat is ^5 less than ^3?$"},
         {"Divide 9 by 3.", "QDivide ^9 by ^3$"},
+        {"Add together 9 and 3.", "QAdd together ^9 and ^3$"},
+        {"What is the difference between 3 and 9?", "QWhat is the difference between ^3 and ^9?$"},
         {"1922 divided by -285", "Q^2291 divided by ~582$"},
         {"What is the value of (5/(-1))*2?", "QWhat is the value of (^5/~1)*^2?$"},
         {"5から3を引くと？", "Q^5から^3を引くと？$"},
@@ -85,7 +92,12 @@ static void what_cannot_be_read_is_refused_with_its_place(void **state) {
         {"2(3+4)", "one of + - * / is missing", 2},
         {"3 4", "one of + - * / is missing", 3},
         {"2^3", "something follows the question", 2},
-        {"1,000+1", "something follows the question", 2},
+        {"1,00+1", "something follows the question", 2},
+        {"1234,567+1", "something follows the question", 5},
+        {"1,0000+1", "something follows the question", 2},
+        {"5!", "something follows the question", 2},
+        {"3 plus", "a number is missing", 7},
+        {"3 of 4", "something follows the question", 3},
         {"", "a number is missing", 1},
         {"What is 3 plus ?", "a number is missing", 16},
     };
@@ -142,6 +154,10 @@ static void answers_have_the_form_that_was_asked_for(void **state) {
         {"9割る0は？", "0では割れません。\n"},
         {"5から3を引くと？", "2になります。\n"},
         {"Multiply 12 and -3", "The product is -36.\n"},
+        {"Subtract 9 from 3", "The difference is -6.\n"},
+        {"What is the difference between 3 and 9?", "The difference is 6.\n"},
+        {"What is the distance between 0.5 and 1.75?", "The difference is 1.25.\n"},
+        {"9と3の差は？", "差は6です。\n"},
         {"Divide 7 by 2", "The quotient is 3.5.\n"},
         {"((-154 + 163 - (-150)/(-28)) + (-12)/(-14))/(802/(-100) - (-68)/(-119)*-14)", "-225\n"},
         {"2236-(1109*7643)*9214/2696+7693/(2097/6823)*6485", "≈ 133357857.4201\n"},
@@ -188,6 +204,9 @@ static void answers_are_compared_with_values(void **state) {
     }
     bool right;
     assert_int_equal(dt_expression_source.is_value(&right, &source, &prompt, "", "many"),
+                     DT_ERR_DATA);
+    dt_error_clear();
+    assert_int_equal(dt_expression_source.is_value(&right, &source, &prompt, "", "1.5/3"),
                      DT_ERR_DATA);
     dt_error_clear();
     dt_text_destroy(&reply);

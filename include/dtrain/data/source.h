@@ -136,8 +136,8 @@ struct dt_source_kind {
                               uint64_t position);
 
     /* What the model sees of a text so far, whose last end token may be missing: replaces *seen.
-     * ended: nothing follows, and *seen is empty. NULL: it sees all of it, and the first end token
-     * ends it. */
+     * ended: nothing follows, and *seen is empty. Texts of the training and validation splits are
+     * single parts. NULL: it sees all of it, and the first end token ends it. */
     dt_status (*window)(dt_text *seen, bool *ended, const dt_source *source, const char *text);
 
     /* ---- answers ---- */

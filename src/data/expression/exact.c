@@ -109,6 +109,7 @@ static dt_status evaluate(mpq_t value, finding *f, const dt_wording **wording,
     scan = (dt_scan){text.bytes, text.bytes + text.length};
     read_sum(value, &scan, f);
     DT_REQUIRE_DONE(f->readable && ends(&scan), DT_ERR_DATA, "\"%s\" is no expression", text.bytes);
+    if (dt_answer_wordings[(*wording)->answer].absolute) mpq_abs(value, value);
     if (f->facts.operations != 1) f->facts.operation = 0;
     f->facts.natural = dt_question_divides(*wording, expression);
 done:
@@ -281,10 +282,11 @@ static bool read_value(mpq_t value, const char *text) {
     bool point = false;
     for (; *text && *text != ' '; text++) {
         if (count + 1 == sizeof number) return false;
-        if (*text == '.' && !point) {
+        if (*text == '.' && !point && !memchr(number, '/', count)) {
             point = true;
             continue;
         }
+        if (*text == '/' && point) return false;
         decimals += point;
         number[count++] = *text;
     }

@@ -17,6 +17,7 @@ typedef struct {
     size_t at, bytes;         /* the character there takes */
     char plain[DT_UTF8_SIZE]; /* it; "" at the end */
     int brackets;
+    bool in_words; /* so may operations be: "3 plus 4 times 5" */
     dt_pen pen;
     const char *why; /* NULL: nothing was refused yet */
     size_t why_at;
@@ -44,7 +45,7 @@ static bool refuse(reading *r, const char *why) {
 static bool is_digit(const reading *r) { return isdigit((unsigned char)r->plain[0]) != 0; }
 
 /* + - * / for the character, or 0. */
-static char operation_at(const reading *r) {
+static char sign_at(const reading *r) {
     static const struct {
         const char *sign;
         char operation;
@@ -53,6 +54,51 @@ static char operation_at(const reading *r) {
                  {"X", '*'}, {"/", '/'}, {"÷", '/'}, {"∕", '/'}, {"⁄", '/'}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(r->plain, known[i].sign) == 0) return known[i].operation;
+    }
+    return 0;
+}
+
+/* Whether these words stand there; case and spaces do not matter, nor what ends a question. */
+static bool take_words(reading *r, const char *words) {
+    const dt_line line = dt_line_of(words);
+    char wanted[DT_UTF8_SIZE];
+    const size_t begin = r->at;
+    for (size_t at = 0; at < line.length;) {
+        at += dt_typed_character(wanted, &line, at);
+        if (wanted[0] == ' ' || dt_typed_ends_question(wanted)) continue;
+        skip_spaces(r);
+        char here[DT_UTF8_SIZE];
+        memcpy(here, r->plain, sizeof here);
+        if (!here[1]) here[0] = (char)tolower((unsigned char)here[0]);
+        if (!wanted[1]) wanted[0] = (char)tolower((unsigned char)wanted[0]);
+        if (strcmp(here, wanted) != 0) {
+            move_to(r, begin);
+            return false;
+        }
+        step(r);
+    }
+    return true;
+}
+
+/* Takes an operation: + - * / for it, or 0. */
+static char take_operation(reading *r) {
+    static const struct {
+        const char *words;
+        char operation;
+    } known[] = {{"plus", '+'}, {"minus", '-'},      {"times", '*'},  {"multiplied by", '*'},
+                 {"over", '/'}, {"divided by", '/'}, {"足す", '+'},   {"たす", '+'},
+                 {"引く", '-'}, {"ひく", '-'},       {"掛ける", '*'}, {"かける", '*'},
+                 {"割る", '/'}, {"わる", '/'}};
+    const char sign = sign_at(r);
+    const dt_text *text = r->pen.text;
+    if (sign) {
+        step(r);
+        return sign;
+    }
+    if (text->length > 0 && text->bytes[text->length - 1] == '%' && take_words(r, "of"))
+        return '*'; /* "20% of 50" */
+    for (size_t i = 0; r->in_words && i < sizeof known / sizeof *known; i++) {
+        if (take_words(r, known[i].words)) return known[i].operation;
     }
     return 0;
 }
@@ -74,10 +120,24 @@ static bool take_digits(typed_digits *to, reading *r) {
     return true;
 }
 
-static bool next_is_digit(const reading *r) {
+static size_t count_next_digits(const reading *r) {
     reading next = *r;
-    step(&next);
-    return is_digit(&next);
+    size_t count = 0;
+    for (step(&next); is_digit(&next); step(&next)) count++;
+    return count;
+}
+
+static bool next_is_digit(const reading *r) { return count_next_digits(r) > 0; }
+
+/* "1,234,567": commas before three digits each. */
+static bool take_grouped_digits(typed_digits *to, reading *r) {
+    if (!take_digits(to, r)) return false;
+    if (to->count == 0 || to->count > 3) return true;
+    while (r->plain[0] == ',' && count_next_digits(r) == 3) {
+        step(r);
+        if (!take_digits(to, r)) return false;
+    }
+    return true;
 }
 
 static void write_backwards(dt_pen *pen, const char *digit, size_t count) {
@@ -90,7 +150,7 @@ static bool read_number(reading *r, bool negative) {
     size_t first = 0;
     if (!is_digit(r) && !(r->plain[0] == '.' && next_is_digit(r)))
         return refuse(r, "a number is missing");
-    if (!take_digits(&whole, r)) return false;
+    if (!take_grouped_digits(&whole, r)) return false;
     if (r->plain[0] == '.' && next_is_digit(r)) {
         step(r);
         if (!take_digits(&decimals, r)) return false;
@@ -164,9 +224,14 @@ static bool read_brackets(reading *r) {
 static bool read_factor(reading *r, char before, bool *single) {
     bool negative = false;
     skip_spaces(r);
-    for (char sign = operation_at(r); sign == '-' || sign == '+'; sign = operation_at(r)) {
+    for (;;) {
+        const size_t at = r->at;
+        const char sign = take_operation(r);
+        if (sign != '-' && sign != '+') {
+            move_to(r, at);
+            break;
+        }
         if (sign == '-') negative = !negative;
-        step(r);
         skip_spaces(r);
     }
     *single = true;
@@ -182,11 +247,10 @@ static bool read_sum(reading *r, bool *single) {
     if (!read_factor(r, 0, single)) return false;
     for (;;) {
         skip_spaces(r);
-        const char operation = operation_at(r);
+        const char operation = take_operation(r);
         if (!operation) return true;
         dt_pen_char(&r->pen, operation);
         *single = false;
-        step(r);
         if (!read_factor(r, operation, &one)) return false;
     }
 }
@@ -210,33 +274,11 @@ static bool read_expression(reading *r, bool number_only) {
 
 /* ---- words ---- */
 
-/* Whether these words stand there; case and spaces do not matter, nor what ends a question. */
-static bool take_words(reading *r, const char *words) {
-    const dt_line line = dt_line_of(words);
-    char wanted[DT_UTF8_SIZE];
-    const size_t begin = r->at;
-    for (size_t at = 0; at < line.length;) {
-        at += dt_typed_character(wanted, &line, at);
-        if (wanted[0] == ' ' || dt_typed_ends_question(wanted)) continue;
-        skip_spaces(r);
-        char here[DT_UTF8_SIZE];
-        memcpy(here, r->plain, sizeof here);
-        if (!here[1]) here[0] = (char)tolower((unsigned char)here[0]);
-        if (!wanted[1]) wanted[0] = (char)tolower((unsigned char)wanted[0]);
-        if (strcmp(here, wanted) != 0) {
-            move_to(r, begin);
-            return false;
-        }
-        step(r);
-    }
-    return true;
-}
-
 static bool take_end(reading *r) {
     skip_spaces(r);
     if (r->plain[0] == '=') step(r);
     skip_spaces(r);
-    while (dt_typed_ends_question(r->plain)) step(r);
+    while (dt_typed_ends_question(r->plain) && r->plain[0] != '!') step(r); /* "5!" is no 5 */
     skip_spaces(r);
     return r->bytes == 0;
 }
@@ -266,10 +308,12 @@ static bool read_as(reading *r, const dt_wording *wording) {
     return true;
 }
 
+/* First as the wordings have it, and if that fails with any operations in words. */
 dt_status dt_question_read(dt_text *text, const dt_line *typed) {
     reading r = {.line = typed, .pen = {text, DT_OK}};
-    for (size_t i = 0; i < dt_wording_count; i++) {
-        const bool known = read_as(&r, &dt_wordings[i]);
+    for (size_t i = 0; i < 2 * dt_wording_count; i++) {
+        r.in_words = i >= dt_wording_count;
+        const bool known = read_as(&r, &dt_wordings[i % dt_wording_count]);
         DT_TRY(r.pen.status);
         if (!known) continue;
         DT_REQUIRE(text->length < DT_LINE_BYTES_MAX / 2, DT_ERR_ARG,

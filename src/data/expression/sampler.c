@@ -71,7 +71,7 @@ static void put_asked_number(draft *d) {
 
 /* On the way: a whole number, or a fraction, of which one in three has decimals alone. */
 static void put_value(draft *d, bool fraction) {
-    const size_t most = one_in(d, 3) ? all_digits(d) - 4 : d->digits;
+    const size_t most = one_in(d, 6) ? all_digits(d) - 4 : d->digits;
     if (one_in(d, 16)) {
         dt_pen_string(&d->pen, "^0");
     } else {
@@ -203,14 +203,18 @@ static void put_line_of_expression(draft *d, dt_text *next, bool found) {
     if (found) put_found_value(d);
 }
 
+/* What is added up on the way is often longer than what was asked for. */
+static size_t longer_digits(draft *d) { return one_in(d, 2) ? all_digits(d) - 2 : d->digits; }
+
 static void put_difference(draft *d) {
     dt_drawn a, b;
     const bool turned = one_in(d, 3);
-    draw_number(&a, d, all_digits(d) - 2);
+    const size_t most = longer_digits(d);
+    draw_number(&a, d, most);
     if (turned || one_in(d, 3)) {
         dt_drawn_below(&b, &d->dice, &a);
     } else {
-        draw_number(&b, d, all_digits(d) - 2);
+        draw_number(&b, d, most);
     }
     const bool swap = !turned && one_in(d, 2);
     dt_pen_char(&d->pen, 'D');
@@ -221,10 +225,11 @@ static void put_difference(draft *d) {
 
 static void put_sum(draft *d) {
     const char mark = any_mark(d);
+    const size_t most = longer_digits(d);
     dt_pen_char(&d->pen, 'S');
-    put_number(d, mark, all_digits(d) - 2);
+    put_number(d, mark, most);
     dt_pen_char(&d->pen, '+');
-    put_number(d, mark, all_digits(d) - 2);
+    put_number(d, mark, most);
 }
 
 /* Some digits of the second number are done. */
@@ -409,33 +414,33 @@ static void put_answered_question(draft *d, dt_text *next) {
  */
 static void put_line(draft *d, size_t hundredth, dt_text *next) {
     size_t end = 0;
-    if (hundredth < (end += 9))
+    if (hundredth < (end += 11))
         put_question(d);
     else if (hundredth < (end += 5))
         put_answered_question(d, next);
-    else if (hundredth < (end += 15))
+    else if (hundredth < (end += 13))
         put_line_of_expression(d, next, false);
-    else if (hundredth < (end += 17))
+    else if (hundredth < (end += 15))
         put_line_of_expression(d, next, true);
     else if (hundredth < (end += 5))
         put_two(d, false);
     else if (hundredth < (end += 5))
         put_two(d, true);
-    else if (hundredth < (end += 6))
+    else if (hundredth < (end += 3))
         put_sum(d);
-    else if (hundredth < (end += 7))
+    else if (hundredth < (end += 4))
         put_difference(d);
     else if (hundredth < (end += 13))
         put_product(d);
-    else if (hundredth < (end += 6))
+    else if (hundredth < (end += 8))
         put_digit(d);
-    else if (hundredth < (end += 6))
+    else if (hundredth < (end += 9))
         put_quotient(d);
-    else if (hundredth < (end += 2))
+    else if (hundredth < (end += 4))
         put_line_of_decimals(d);
     else if (hundredth < (end += 2))
         put_fraction(d);
-    else if (hundredth < (end += 1))
+    else if (hundredth < (end += 2))
         put_parts(d);
     else
         put_rounded(d);
@@ -457,6 +462,8 @@ static bool fits(const dt_text *text, const dt_config *config) {
 /* Of the training split, too, lines are drawn until one is of the split, and fits. */
 static dt_status sample(dt_text *text, const dt_config *config, dt_split split, uint64_t index,
                         bool question) {
+    /* People ask for short numbers more often than for long ones. */
+    static const size_t most_digits[4] = {2, 5, 5, SIZE_MAX};
     const uint32_t purpose = DT_RANDOM_PROBLEM + (uint32_t)split;
     dt_text next = {0};
     dt_status status = DT_OK;
@@ -467,7 +474,7 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
                    .pen = {text, DT_OK}};
         const size_t choice = below(&d, 100);
         if (attempt == 0) hundredth = choice;
-        d.digits = one_in(&d, 3) ? dt_min_size(2, (size_t)config->digits) : (size_t)config->digits;
+        d.digits = dt_min_size(most_digits[below(&d, 4)], (size_t)config->digits);
         dt_text_clear(text);
         if (question)
             put_question(&d);

@@ -177,9 +177,9 @@ static dt_status window(dt_text *seen, bool *ended, const dt_source *source, con
 
 /* ---- answers ---- */
 
-/* A line by itself is right if it is the one that follows. */
+/* A line by itself is right if it is the one that follows; what comes after it does not count. */
 static dt_status judge_line(bool *right, const dt_text *text, const char *produced) {
-    const size_t length = strlen(produced), end = text->length - 1;
+    const size_t length = strcspn(produced, "$"), end = text->length - 1;
     *right = text->prompt_length + length == end &&
              memcmp(text->bytes + text->prompt_length, produced, length) == 0;
     return DT_OK;
@@ -218,12 +218,23 @@ done:
     return status;
 }
 
+/* A line is listed as the model sees it. */
+static dt_status list_line(dt_text *errors, const dt_answer *answer, const dt_text *text) {
+    const int prompt = (int)text->prompt_length, rest = (int)text->length - 1 - prompt,
+              line = (int)strcspn(answer->produced, "$");
+    return dt_text_format(errors, "%" PRIu64 "\t%.*s\t%.*s\t%.*s\t%s\n", answer->index, prompt,
+                          text->bytes, rest, text->bytes + prompt, line, answer->produced,
+                          answer->produced);
+}
+
 static dt_status judge_produced(bool *right, dt_text *errors, const dt_source *source,
-                                const dt_answer *answer, const dt_text *text) {
+                                const dt_answer *answer, const dt_text *text, dt_split split) {
     dt_text given = {0}, answers[2] = {{0}};
     dt_status status;
-    if (text->bytes[0] != 'Q' || answer->produced == NULL)
-        return judge_line(right, text, answer->produced);
+    if (split != DT_TEST) {
+        DT_TRY(judge_line(right, text, answer->produced));
+        return *right || !errors ? DT_OK : list_line(errors, answer, text);
+    }
     DT_TRY_DONE(
         judge_question(right, &given, answers, text, answer->produced, source->config.decimals));
     if (!*right && errors) {
@@ -246,7 +257,8 @@ static dt_status judge(bool *right, int64_t *values, dt_text *errors, const dt_s
     memcpy(&note, answer->note->own, sizeof note);
     if (!answer->produced && note.split != DT_TEST) return DT_OK;
     DT_TRY_DONE(write(&text, source, note.split, note.index));
-    if (answer->produced) DT_TRY_DONE(judge_produced(right, errors, source, answer, &text));
+    if (answer->produced)
+        DT_TRY_DONE(judge_produced(right, errors, source, answer, &text, note.split));
     if (text.bytes[0] == 'Q' && note.split == DT_TEST) {
         DT_TRY_DONE(dt_question_facts_of(&facts, text.bytes));
         dt_expression_count((dt_expression_tally *)(void *)values, &facts, *right);

@@ -5,7 +5,7 @@
 #include "dtrain/expression/machine.h"
 
 /* Lines within each other, and in all. */
-enum { FRAMES_MAX = 32, LINES_MAX = 4000 };
+enum { FRAMES_MAX = 32, LINES_MAX = 2000 };
 
 typedef struct {
     dt_span frame[FRAMES_MAX]; /* lines that wait for what is found for them */
@@ -30,6 +30,13 @@ static dt_span cut_working(char *what, dt_span line) {
     return line;
 }
 
+/* A line that goes on as itself would do so for ever. */
+static bool go_on(dt_span *frame, dt_span rest) {
+    const bool moves = frame->count != rest.count || memcmp(frame->at, rest.at, rest.count) != 0;
+    *frame = rest;
+    return moves;
+}
+
 /* False: that was the last one. */
 static bool take_line(stack *s, dt_span line) {
     char what;
@@ -40,7 +47,7 @@ static bool take_line(stack *s, dt_span line) {
         if (s->frames == FRAMES_MAX) return false;
         s->frame[s->frames++] = rest;
         return true;
-    case DT_LINE_GO_ON: s->frame[s->frames - 1] = rest; return true;
+    case DT_LINE_GO_ON: return go_on(&s->frame[s->frames - 1], rest);
     case DT_LINE_RETURN: s->found = rest; return --s->frames > 0;
     default: return false;
     }

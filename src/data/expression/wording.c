@@ -4,21 +4,24 @@
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/data/digits.h"
 #include "dtrain/expression/machine.h"
 
-enum { PLAIN, IT_IS, SUM, DIFFERENCE, PRODUCT, QUOTIENT, DESU, NARU, WA, SEKI };
+enum { PLAIN, IT_IS, SUM, DIFFERENCE, DISTANCE, PRODUCT, QUOTIENT, DESU, NARU, WA, SA, SEKI };
 
 const dt_answer_wording dt_answer_wordings[] = {
-    [PLAIN] = {"", "", "division by zero"},
-    [IT_IS] = {"It is ", ".", "Nothing can be divided by zero."},
-    [SUM] = {"The sum is ", ".", "Nothing can be divided by zero."},
-    [DIFFERENCE] = {"The difference is ", ".", "Nothing can be divided by zero."},
-    [PRODUCT] = {"The product is ", ".", "Nothing can be divided by zero."},
-    [QUOTIENT] = {"The quotient is ", ".", "Nothing can be divided by zero."},
-    [DESU] = {"", "です。", "0では割れません。"},
-    [NARU] = {"", "になります。", "0では割れません。"},
-    [WA] = {"和は", "です。", "0では割れません。"},
-    [SEKI] = {"積は", "です。", "0では割れません。"},
+    [PLAIN] = {"", "", "division by zero", false},
+    [IT_IS] = {"It is ", ".", "Nothing can be divided by zero.", false},
+    [SUM] = {"The sum is ", ".", "Nothing can be divided by zero.", false},
+    [DIFFERENCE] = {"The difference is ", ".", "Nothing can be divided by zero.", false},
+    [DISTANCE] = {"The difference is ", ".", "Nothing can be divided by zero.", true},
+    [PRODUCT] = {"The product is ", ".", "Nothing can be divided by zero.", false},
+    [QUOTIENT] = {"The quotient is ", ".", "Nothing can be divided by zero.", false},
+    [DESU] = {"", "です。", "0では割れません。", false},
+    [NARU] = {"", "になります。", "0では割れません。", false},
+    [WA] = {"和は", "です。", "0では割れません。", false},
+    [SA] = {"差は", "です。", "0では割れません。", true},
+    [SEKI] = {"積は", "です。", "0では割れません。", false},
 };
 const size_t dt_answer_wording_count = sizeof dt_answer_wordings / sizeof *dt_answer_wordings;
 
@@ -32,6 +35,7 @@ const dt_wording dt_wordings[] = {
     {"Calculate ", NULL, "", 0, false, IT_IS},
     {"Work out ", NULL, "", 0, false, IT_IS},
     {"Evaluate ", NULL, "", 0, false, IT_IS},
+    {"Compute ", NULL, "", 0, false, IT_IS},
     {"", " plus ", "", '+', false, IT_IS},
     {"", " minus ", "", '-', false, IT_IS},
     {"", " times ", "", '*', false, IT_IS},
@@ -57,11 +61,14 @@ const dt_wording dt_wordings[] = {
     {"How much is ", " divided by ", "?", '/', false, IT_IS},
     {"Sum ", " and ", "", '+', false, SUM},
     {"Add ", " and ", "", '+', false, SUM},
+    {"Add together ", " and ", "", '+', false, SUM},
     {"Put together ", " and ", "", '+', false, SUM},
     {"Total of ", " and ", "", '+', false, SUM},
     {"What is the sum of ", " and ", "?", '+', false, SUM},
     {"Add ", " to ", "", '+', true, SUM},
     {"Subtract ", " from ", "", '-', true, DIFFERENCE},
+    {"What is the difference between ", " and ", "?", '-', false, DISTANCE},
+    {"What is the distance between ", " and ", "?", '-', false, DISTANCE},
     {"Multiply ", " and ", "", '*', false, PRODUCT},
     {"Multiply ", " by ", "", '*', false, PRODUCT},
     {"Product of ", " and ", "", '*', false, PRODUCT},
@@ -96,6 +103,7 @@ const dt_wording dt_wordings[] = {
     {"", "を", "で割ると？", '/', false, NARU},
     {"", "を", "でわると？", '/', false, NARU},
     {"", "と", "の和は？", '+', false, WA},
+    {"", "と", "の差は？", '-', false, SA},
     {"", "と", "の積は？", '*', false, SEKI},
 };
 const size_t dt_wording_count = sizeof dt_wordings / sizeof *dt_wordings;
@@ -198,6 +206,7 @@ bool dt_question_follow(dt_pen *pen, dt_scan line, dt_scan found) {
     }
     const dt_answer_wording *answer = &dt_answer_wordings[wording->answer];
     dt_scan behind = found;
+    char mark = '\0'; /* of a whole number; an answer has its own */
     if (dt_scan_take(&behind, '!')) {
         dt_pen_char(pen, DT_LINE_RETURN);
         dt_pen_string(pen, answer->none);
@@ -205,15 +214,18 @@ bool dt_question_follow(dt_pen *pen, dt_scan line, dt_scan found) {
     }
     if (!dt_scan_take(&behind, '=')) {
         if (!dt_scan_value(&value, &behind) || !ends(&behind)) return false;
+        if (answer->absolute) value.above.mark = DT_NUMBER_MARK;
         if (value.below.count) {
             dt_pen_string(pen, dt_question_divides(wording, expression) ? "{W" : "{R");
             dt_pen_value(pen, &value);
             return true;
         }
-        behind = found;
+        behind = (dt_scan){value.above.digit, value.above.digit + value.above.count};
+        mark = value.above.mark;
     }
     dt_pen_char(pen, DT_LINE_RETURN);
     dt_pen_string(pen, answer->before);
+    if (mark) dt_pen_char(pen, mark);
     dt_pen_bytes(pen, behind.at, (size_t)(behind.end - behind.at));
     dt_pen_string(pen, answer->after);
     return true;

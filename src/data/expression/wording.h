@@ -16,6 +16,7 @@ typedef struct {
 typedef struct {
     const char *before, *after;
     const char *none; /* of a division by zero */
+    bool absolute;    /* without its sign */
 } dt_answer_wording;
 
 extern const dt_wording dt_wordings[];
