@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "dtrain/checkpoint/checkpoint.h"
+#include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/path.h"
 #include "dtrain/file/replace.h"
@@ -164,6 +165,11 @@ dt_status dt_base_merge(dt_checkpoint *c) {
     float *weights = NULL;
     dt_status status;
     DT_REQUIRE(c->frozen && c->weights, DT_ERR_INTERNAL, "an adapter is merged without its base");
+    if (c->shape.lora.matrices != DT_ELEMENT_FLOAT32)
+        dt_log_info(
+            "the adapter is merged into the values of its base %s in %s, dequantised: those "
+            "that it was trained with",
+            c->config.base, dt_quantised_name(c->shape.lora.matrices));
     shape.lora = (dt_lora){0};
     DT_TRY_DONE(dt_layout_create(&merged, &shape));
     DT_TRY_DONE(dt_memory_alloc(&weights, merged.count, sizeof *weights, "weights"));

@@ -147,17 +147,20 @@ static dt_status compare_attribute(void *context, const dt_schema_attribute *exp
 static dt_status find_tensor(const dt_hdf5_object **dataset, const dt_hdf5_file *in, size_t block,
                              const dt_parameter *parameter) {
     char path[DT_STORED_PATH_MAX];
+    const dt_stored_tensor tensor = dt_schema_tensor(parameter);
     snprintf(path, sizeof path, "%s/%s", dt_block_path[block], parameter->name);
-    return dt_hdf5_dataset(dataset, in, path, DT_FLOAT32, parameter->rank, parameter->extent);
+    return dt_hdf5_dataset(dataset, in, path, tensor.type, tensor.rank, tensor.extent);
 }
 
 /* Each block has the tensors of this model and no others. */
-static dt_status check_block(const dt_hdf5_file *in, const dt_layout *layout, size_t block) {
+static dt_status check_block(const dt_hdf5_file *in, const dt_checkpoint *checkpoint,
+                             size_t block) {
+    const dt_layout *layout = &checkpoint->layout;
     const dt_hdf5_object *dataset;
     bool all = true;
     size_t wanted = 0;
     for (size_t i = 0; i < layout->parameters; i++) {
-        if (layout->parameter[i].frozen) continue;
+        if (!dt_schema_has(checkpoint, &layout->parameter[i])) continue;
         wanted++;
         const dt_status status = find_tensor(&dataset, in, block, &layout->parameter[i]);
         all = all && status == DT_OK;
@@ -191,6 +194,22 @@ dt_status dt_checkpoint_check_vocabulary(const dt_checkpoint *checkpoint, const 
     return DT_OK;
 }
 
+/* Whether the matrices are quantised is not among the settings, which are those of the training. */
+static dt_status read_quantised(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
+    const char *part = "/weights: attribute quantised";
+    char name[8] = "";
+    const dt_hdf5_object *object = dt_hdf5_find(in, "/weights");
+    const dt_hdf5_attribute *found =
+        object ? dt_hdf5_find_attribute(in, object, "quantised") : NULL;
+    if (!found) return DT_OK;
+    if (found->type.kind == DT_STORED_TEXT && found->type.size < sizeof name)
+        memcpy(name, found->bytes, found->type.size);
+    const dt_element element = dt_quantised_find(name);
+    DT_USABLE(element != DT_ELEMENT_FLOAT32, in, part, "is none of q8_0 and nf4");
+    DT_USABLE(!dt_checkpoint_is_adapter(checkpoint), in, part, "adapters are not quantised");
+    return blame(dt_model_shape_quantise(&checkpoint->shape, element), in, part);
+}
+
 static dt_status read_shape(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
     const size_t vocabulary = dt_tokenizer_size(checkpoint->tokenizer);
     const dt_status shape =
@@ -200,14 +219,29 @@ static dt_status read_shape(dt_checkpoint *checkpoint, const dt_hdf5_file *in) {
     if (shape == DT_ERR_ARG) DT_TRY(compare_vocabulary(&same, checkpoint));
     DT_USABLE(same, in, "/tokenizer/vocab", OTHER_VOCABULARY);
     DT_TRY(blame(shape, in, "/config"));
+    DT_TRY(read_quantised(checkpoint, in));
     /* Each layer has tensors of its own: no list of a thousand layers for a file of ten objects. */
     DT_USABLE(checkpoint->shape.L <= in->objects, in, "/weights",
               "%zu layers in a file of %zu objects", checkpoint->shape.L, in->objects);
     DT_TRY(blame(dt_layout_create(&checkpoint->layout, &checkpoint->shape), in, "/weights"));
-    for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
-        DT_TRY(dt_hdf5_note(in, check_block(in, &checkpoint->layout, block)));
+    for (size_t block = 0; block < dt_schema_blocks(checkpoint); block++) {
+        DT_TRY(dt_hdf5_note(in, check_block(in, checkpoint, block)));
     }
     return DT_OK;
+}
+
+/* One tensor, of the first block if it is quantised. */
+static dt_status read_tensor(void *bytes, const dt_hdf5_file *in, const dt_parameter *parameter,
+                             size_t block) {
+    const dt_hdf5_object *dataset;
+    DT_TRY(find_tensor(&dataset, in, block, parameter));
+    DT_TRY(dt_hdf5_bytes(bytes, in, dataset));
+    const size_t at = dt_finite_elements(bytes, parameter->element, parameter->count);
+    if (at == parameter->count) return DT_OK;
+    if (parameter->element == DT_ELEMENT_FLOAT32)
+        DT_UNUSABLE(in, dataset->path, "is %g at element %zu", (double)((const float *)bytes)[at],
+                    at);
+    DT_UNUSABLE(in, dataset->path, "is not finite at element %zu", at);
 }
 
 static dt_status read_block(float **x, const dt_hdf5_file *in, const dt_layout *layout,
@@ -216,12 +250,17 @@ static dt_status read_block(float **x, const dt_hdf5_file *in, const dt_layout *
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *parameter = &layout->parameter[i];
         if (parameter->frozen) continue;
-        const dt_hdf5_object *dataset;
-        DT_TRY(find_tensor(&dataset, in, block, parameter));
-        DT_TRY(dt_hdf5_bytes(*x + parameter->offset, in, dataset));
-        const size_t at = dt_finite_count(*x + parameter->offset, parameter->count);
-        DT_USABLE(at == parameter->count, in, dataset->path, "is %g at element %zu",
-                  (double)(*x)[parameter->offset + at], at);
+        DT_TRY(read_tensor(*x + parameter->offset, in, parameter, block));
+    }
+    return DT_OK;
+}
+
+/* The weights of a quantised model. */
+static dt_status read_frozen(void **frozen, const dt_hdf5_file *in, const dt_layout *layout) {
+    DT_TRY(dt_memory_alloc(frozen, layout->frozen_bytes, 1, "quantised weights"));
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *parameter = &layout->parameter[i];
+        DT_TRY(read_tensor((char *)*frozen + parameter->frozen_offset, in, parameter, 0));
     }
     return DT_OK;
 }
@@ -352,12 +391,14 @@ dt_status dt_checkpoint_fill(dt_checkpoint *checkpoint, dt_hdf5_file *in, dt_rea
     }
     float **const block[DT_BLOCKS] = {&checkpoint->weights, &checkpoint->m, &checkpoint->v,
                                       &checkpoint->iterate};
-    const size_t blocks = depth == DT_READ_SUMMARY   ? 0
-                          : depth == DT_READ_WEIGHTS ? 1
-                                                     : dt_schema_blocks(&checkpoint->config);
+    const size_t blocks = depth == DT_READ_SUMMARY ? 0
+                          : depth < DT_READ_ALL    ? 1
+                                                   : dt_schema_blocks(checkpoint);
     for (size_t i = 0; i < blocks; i++) {
         DT_TRY(read_block(block[i], in, &checkpoint->layout, i));
     }
+    if (depth >= DT_READ_WEIGHTS && dt_checkpoint_is_quantised(checkpoint))
+        return read_frozen(&checkpoint->frozen, in, &checkpoint->layout);
     return DT_OK;
 }
 

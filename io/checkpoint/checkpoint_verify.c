@@ -1,10 +1,12 @@
 /* Verifies a checkpoint: reads it as for use, and names everything that is wrong. */
+#include <stdio.h>
 #include <string.h>
 
 #include "checkpoint_read.h"
 #include "dtrain/core/memory.h"
 #include "finite.h"
 #include "manifest.h"
+#include "schema.h"
 
 /* A NaN is a fault of its tensor; the first one is enough to report. */
 static dt_status check_finite(const dt_hdf5_file *in, const dt_hdf5_object *tensor,
@@ -40,6 +42,29 @@ done:
     return status;
 }
 
+/* Of quantised matrices: their scales. What is damaged has been noted. */
+static dt_status check_scales(const dt_hdf5_file *in, const dt_checkpoint *checkpoint) {
+    char path[DT_STORED_PATH_MAX];
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < checkpoint->layout.parameters && status == DT_OK; i++) {
+        const dt_parameter *p = &checkpoint->layout.parameter[i];
+        const dt_stored_tensor tensor = dt_schema_tensor(p);
+        snprintf(path, sizeof path, "/weights/%s", p->name);
+        const dt_hdf5_object *object = dt_hdf5_find(in, path);
+        if (tensor.type.kind != DT_STORED_UINT8 || !object || object->size != tensor.extent[0])
+            continue;
+        void *bytes = NULL;
+        DT_TRY(dt_memory_alloc(&bytes, object->size, 1, "a quantised matrix"));
+        status = dt_hdf5_read_at(bytes, in, object->offset, object->size, path);
+        const size_t at = dt_finite_elements(bytes, p->element, p->count);
+        if (status == DT_OK && at < p->count)
+            status = dt_hdf5_note(in, dt_hdf5_unusable(in, path, __FILE__, __LINE__,
+                                                       "is not finite at element %zu", at));
+        dt_memory_free(&bytes);
+    }
+    return status;
+}
+
 static dt_status check_all(dt_verdict *verdict, dt_hdf5_file *in) {
     dt_checkpoint checkpoint = {0};
     dt_status status;
@@ -49,7 +74,8 @@ static dt_status check_all(dt_verdict *verdict, dt_hdf5_file *in) {
     int64_t step;
     if (dt_hdf5_value(&step, in, "/", "step", DT_INT64) == DT_OK) verdict->step = step;
     DT_TRY_DONE(check_bytes(in));
-    status = dt_checkpoint_fill(&checkpoint, in, DT_READ_SUMMARY);
+    DT_TRY_DONE(dt_checkpoint_fill(&checkpoint, in, DT_READ_SUMMARY));
+    if (dt_checkpoint_is_quantised(&checkpoint)) status = check_scales(in, &checkpoint);
 done:
     dt_checkpoint_destroy(&checkpoint);
     return status;

@@ -21,9 +21,23 @@ static const float *block_of(const dt_checkpoint *checkpoint, size_t block) {
 
 /* ---- before anything is written ---- */
 
+/* Scales of 16 bits do not hold every float32. */
+static dt_status check_scales(const char *path, const dt_checkpoint *checkpoint) {
+    for (size_t i = 0; i < checkpoint->layout.parameters; i++) {
+        const dt_parameter *p = &checkpoint->layout.parameter[i];
+        const char *bytes = (const char *)checkpoint->frozen + p->frozen_offset;
+        const size_t at = dt_finite_elements(bytes, p->element, p->count);
+        DT_REQUIRE(at == p->count, DT_ERR_DATA,
+                   "%s is not written: element %zu of %s is too large for %s", path, at, p->name,
+                   dt_quantised_name(p->element));
+    }
+    return DT_OK;
+}
+
 static dt_status check_finite(const char *path, const dt_checkpoint *checkpoint) {
     const dt_layout *layout = &checkpoint->layout;
-    for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
+    if (dt_checkpoint_is_quantised(checkpoint)) return check_scales(path, checkpoint);
+    for (size_t block = 0; block < dt_schema_blocks(checkpoint); block++) {
         const float *x = block_of(checkpoint, block);
         DT_REQUIRE(x, DT_ERR_INTERNAL, "a checkpoint without %s", dt_block_path[block]);
         const size_t at = dt_finite_count(x, layout->count);
@@ -54,7 +68,8 @@ static dt_status write_attribute(void *writer, const dt_schema_attribute *attrib
 static dt_status write_attributes(dt_hdf5_writer *writer, const dt_checkpoint *checkpoint) {
     char created[32];
     dt_utc_now(created, sizeof created);
-    const int64_t version = dt_checkpoint_is_adapter(checkpoint)      ? DT_CHECKPOINT_ADAPTER
+    const int64_t version = dt_checkpoint_is_quantised(checkpoint)    ? DT_CHECKPOINT_QUANTISED
+                            : dt_checkpoint_is_adapter(checkpoint)    ? DT_CHECKPOINT_ADAPTER
                             : dt_tokenizer_bpe(checkpoint->tokenizer) ? DT_CHECKPOINT_BPE
                                                                       : DT_CHECKPOINT_PLAIN;
     DT_TRY(write_text(writer, "/", "format", DT_CHECKPOINT_FORMAT));
@@ -114,16 +129,21 @@ static dt_status go_on(dt_checkpoint_needless *needless) {
     return DT_OK;
 }
 
-static dt_status write_block(dt_hdf5_writer *writer, const dt_layout *layout, const char *group,
-                             const float *x, dt_checkpoint_needless *needless) {
+static dt_status write_block(dt_hdf5_writer *writer, const dt_checkpoint *checkpoint, size_t block,
+                             dt_checkpoint_needless *needless) {
+    const dt_layout *layout = &checkpoint->layout;
     char path[DT_STORED_PATH_MAX];
     for (size_t i = 0; i < layout->parameters; i++) {
         const dt_parameter *parameter = &layout->parameter[i];
-        if (parameter->frozen) continue;
+        if (!dt_schema_has(checkpoint, parameter)) continue;
         DT_TRY(go_on(needless));
-        snprintf(path, sizeof path, "%s/%s", group, parameter->name);
-        DT_TRY(dt_hdf5_writer_dataset(writer, path, DT_FLOAT32, parameter->rank, parameter->extent,
-                                      x + parameter->offset));
+        const dt_stored_tensor tensor = dt_schema_tensor(parameter);
+        const void *bytes = parameter->frozen
+                                ? (const char *)checkpoint->frozen + parameter->frozen_offset
+                                : (const char *)(block_of(checkpoint, block) + parameter->offset);
+        snprintf(path, sizeof path, "%s/%s", dt_block_path[block], parameter->name);
+        DT_TRY(
+            dt_hdf5_writer_dataset(writer, path, tensor.type, tensor.rank, tensor.extent, bytes));
     }
     return DT_OK;
 }
@@ -163,10 +183,8 @@ static dt_status write_parts(dt_hdf5_writer *writer, const dt_checkpoint *checkp
     DT_TRY(write_attributes(writer, checkpoint));
     DT_TRY(write_config(writer, &checkpoint->config));
     DT_TRY(write_tokenizer(writer, checkpoint->tokenizer));
-    for (size_t block = 0; block < dt_schema_blocks(&checkpoint->config); block++) {
-        DT_TRY(write_block(writer, &checkpoint->layout, dt_block_path[block],
-                           block_of(checkpoint, block), needless));
-    }
+    for (size_t block = 0; block < dt_schema_blocks(checkpoint); block++)
+        DT_TRY(write_block(writer, checkpoint, block, needless));
     for (size_t i = 0; i < DT_TABLES; i++) {
         dt_table table;
         dt_table_describe(&table, i, &checkpoint->config);

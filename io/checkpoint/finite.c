@@ -31,3 +31,11 @@ size_t dt_finite_count(const float *x, size_t count) {
     }
     return count;
 }
+
+size_t dt_finite_elements(const void *bytes, dt_element element, size_t count) {
+    switch (element) {
+    case DT_ELEMENT_Q8_0: return dt_q8_0_finite(bytes, count);
+    case DT_ELEMENT_NF4: return dt_nf4_finite(bytes, count);
+    default: return dt_finite_count(bytes, count);
+    }
+}

@@ -52,6 +52,7 @@ static dt_status read_type(dt_stored_type *type, const dt_hdf5_file *in, const c
         unsigned char code[20];
     } number[] = {
         {{DT_STORED_INT64, 8}, 12, {0x00, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0}},
+        {{DT_STORED_UINT8, 1}, 12, {0x00, 0x00, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0}},
         {{DT_STORED_FLOAT32, 4}, 20, {0x01, 0x20, 31, 0, 4, 0,  0,   0, 0, 0,
                                       32,   0,    23, 8, 0, 23, 127, 0, 0, 0}},
         {{DT_STORED_FLOAT64, 8}, 20, {0x01, 0x20, 63, 0,  8, 0,  0,    0,    0, 0,
@@ -75,7 +76,7 @@ static dt_status read_type(dt_stored_type *type, const dt_hdf5_file *in, const c
     }
     DT_UNUSABLE(in, part,
                 "its type is none of those that dtrain writes (64-bit integer, 32- and 64-bit "
-                "float, text of fixed length)");
+                "float, byte, text of fixed length)");
 }
 
 static dt_status read_space(size_t *rank, size_t extent[DT_STORED_RANK_MAX], const dt_hdf5_file *in,

@@ -115,6 +115,7 @@ static hid_t open_type(dt_stored_type type) {
     case DT_STORED_INT64: return H5Tcopy(H5T_STD_I64LE);
     case DT_STORED_FLOAT32: return H5Tcopy(H5T_IEEE_F32LE);
     case DT_STORED_FLOAT64: return H5Tcopy(H5T_IEEE_F64LE);
+    case DT_STORED_UINT8: return H5Tcopy(H5T_STD_U8LE);
     case DT_STORED_TEXT: break;
     }
     const hid_t text = H5Tcopy(H5T_C_S1);

@@ -10,8 +10,10 @@
 
 /* The types as numpy writes them, so that a recomputation in Python needs no table. */
 static void type_code(char code[24], dt_stored_type type) {
-    static const char *const number[] = {
-        [DT_STORED_INT64] = "<i8", [DT_STORED_FLOAT32] = "<f4", [DT_STORED_FLOAT64] = "<f8"};
+    static const char *const number[] = {[DT_STORED_INT64] = "<i8",
+                                         [DT_STORED_FLOAT32] = "<f4",
+                                         [DT_STORED_FLOAT64] = "<f8",
+                                         [DT_STORED_UINT8] = "|u1"};
     if (type.kind == DT_STORED_TEXT) {
         snprintf(code, 24, "|S%zu", type.size);
     } else {

@@ -18,8 +18,19 @@ const char *const dt_root_attribute[DT_ROOT_ATTRIBUTES] = {
 const char *const dt_block_path[DT_BLOCKS] = {"/weights", "/optimizer/m", "/optimizer/v",
                                               "/optimizer/iterate"};
 
-size_t dt_schema_blocks(const dt_config *config) {
-    return config->average > 0 ? DT_BLOCKS : DT_BLOCKS - 1;
+size_t dt_schema_blocks(const dt_checkpoint *checkpoint) {
+    if (dt_checkpoint_is_quantised(checkpoint)) return 1;
+    return checkpoint->config.average > 0 ? DT_BLOCKS : DT_BLOCKS - 1;
+}
+
+bool dt_schema_has(const dt_checkpoint *checkpoint, const dt_parameter *parameter) {
+    return !parameter->frozen || dt_checkpoint_is_quantised(checkpoint);
+}
+
+dt_stored_tensor dt_schema_tensor(const dt_parameter *p) {
+    if (p->element == DT_ELEMENT_FLOAT32)
+        return (dt_stored_tensor){DT_FLOAT32, p->rank, {p->extent[0], p->extent[1]}};
+    return (dt_stored_tensor){DT_UINT8, 1, {dt_element_bytes(p->element, p->count)}};
 }
 
 /* ---- metrics ---- */
@@ -214,6 +225,8 @@ static dt_status visit_shape(const visitor *to, const dt_model_shape *shape) {
     for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
         DT_TRY(visit_int(to, size[i].name, (int64_t)size[i].value));
     }
+    if (shape->quantised != DT_ELEMENT_FLOAT32)
+        return visit_text(to, "quantised", dt_quantised_name(shape->quantised), false);
     return DT_OK;
 }
 

@@ -7,12 +7,14 @@
 #include "stored.h"
 
 #define DT_CHECKPOINT_FORMAT "dtrain-checkpoint"
-/* Of what every program reads, of what has a byte-level BPE, and of adapters. */
+/* Of what every program reads, of what has a byte-level BPE, of adapters, and of quantised models.
+ */
 enum {
     DT_CHECKPOINT_PLAIN = 1,
     DT_CHECKPOINT_BPE = 2,
     DT_CHECKPOINT_ADAPTER = 3,
-    DT_CHECKPOINT_VERSION = DT_CHECKPOINT_ADAPTER
+    DT_CHECKPOINT_QUANTISED = 4,
+    DT_CHECKPOINT_VERSION = DT_CHECKPOINT_QUANTISED
 };
 
 /* The groups under /; the file's digest covers these and the attributes of / itself. */
@@ -78,7 +80,19 @@ dt_status dt_table_resize(void **rows, dt_metrics *metrics, const dt_table *tabl
 enum { DT_BLOCKS = 4 };
 extern const char *const dt_block_path[DT_BLOCKS];
 
-/* How many of them a checkpoint with these settings has, the first ones. */
-size_t dt_schema_blocks(const dt_config *config);
+/* How many of them the checkpoint has, the first ones. */
+size_t dt_schema_blocks(const dt_checkpoint *checkpoint);
+
+/* Whether the blocks have a tensor for this parameter: what is frozen beside adapters is in their
+ * base. */
+bool dt_schema_has(const dt_checkpoint *checkpoint, const dt_parameter *parameter);
+
+/* How a parameter is stored: as a float32 tensor, or, if it is quantised, as a list of bytes. */
+typedef struct {
+    dt_stored_type type;
+    size_t rank;
+    size_t extent[DT_STORED_RANK_MAX];
+} dt_stored_tensor;
+dt_stored_tensor dt_schema_tensor(const dt_parameter *parameter);
 
 #endif

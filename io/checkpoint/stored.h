@@ -8,7 +8,8 @@ typedef enum {
     DT_STORED_INT64,   /* signed, little-endian */
     DT_STORED_FLOAT32, /* IEEE 754, little-endian */
     DT_STORED_FLOAT64,
-    DT_STORED_TEXT, /* fixed length, padded with NUL, UTF-8 */
+    DT_STORED_UINT8, /* bytes of quantised matrices */
+    DT_STORED_TEXT,  /* fixed length, padded with NUL, UTF-8 */
 } dt_stored_kind;
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
 #define DT_INT64 ((dt_stored_type){DT_STORED_INT64, 8})
 #define DT_FLOAT32 ((dt_stored_type){DT_STORED_FLOAT32, 4})
 #define DT_FLOAT64 ((dt_stored_type){DT_STORED_FLOAT64, 8})
+#define DT_UINT8 ((dt_stored_type){DT_STORED_UINT8, 1})
 #define DT_TEXT(length) ((dt_stored_type){DT_STORED_TEXT, (length)})
 
 /* Rows and columns at most: scalar (rank 0), vector, matrix. */

@@ -309,7 +309,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     status = dt_comm_agree(s->comm, status);
 done:
     dt_source_close(&source);
-    dt_loaded_close(&loaded, s);
+    if (status != DT_ERR_COMM) dt_loaded_close(&loaded, s);
     return status;
 }
 

@@ -77,6 +77,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY(dt_run_resolve(path, sizeof path, options->target));
     DT_TRY(read_digest(digest, path));
     DT_TRY_DONE(dt_checkpoint_read(&checkpoint, path, DT_READ_WEIGHTS));
+    DT_TRY_DONE(dt_checkpoint_expect_floats(&checkpoint, path));
     if (dt_checkpoint_is_adapter(&checkpoint) && strcmp(options->format, "adapter") != 0) {
         DT_TRY_DONE(dt_base_read(&checkpoint, path));
         DT_TRY_DONE(dt_base_merge(&checkpoint));

@@ -21,6 +21,7 @@ static dt_status read_adapter(dt_checkpoint *checkpoint, const import_options *o
                options->source);
     DT_TRY(dt_run_resolve(path, sizeof path, options->init_from));
     DT_TRY(dt_checkpoint_read(checkpoint, path, DT_READ_WEIGHTS));
+    DT_TRY(dt_checkpoint_expect_floats(checkpoint, path));
     DT_REQUIRE(!dt_checkpoint_is_adapter(checkpoint), DT_ERR_ARG,
                "%s is an adapter itself; give its base, or merge them first", path);
     return dt_import_adapter(checkpoint, options->source, path, out);

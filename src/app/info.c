@@ -59,44 +59,40 @@ static const char *base_of(char base[DT_PATH_MAX], const char *path, const dt_ch
     return "missing";
 }
 
-/* Elements and bytes of the parameters that are trained, and of those that are not. */
-typedef struct {
-    size_t trained, frozen, frozen_bytes;
-} weight_count;
-
-static weight_count count_weights(const dt_layout *layout) {
-    weight_count count = {0};
-    for (size_t i = 0; i < layout->parameters; i++) {
-        const dt_parameter *p = &layout->parameter[i];
-        if (p->frozen) {
-            count.frozen += p->count;
-            count.frozen_bytes += dt_element_bytes(p->element, p->count);
-        } else {
-            count.trained += p->count;
-        }
-    }
-    return count;
-}
-
-static void print_weights(const char *path, const dt_checkpoint *c) {
-    const weight_count count = count_weights(&c->layout);
+static void print_adapter(const char *path, const dt_checkpoint *c, const dt_weight_count *count) {
     char base[DT_PATH_MAX];
-    if (!dt_checkpoint_is_adapter(c)) return;
     const char *found = base_of(base, path, c);
-    printf("trained    %zu parameters, %.6g MB: adapters of rank %zu for", count.trained,
-           (double)(count.trained * sizeof(float)) / 1e6, c->shape.lora.rank);
+    printf("trained    %zu parameters, %.6g MB: adapters of rank %zu for", count->trained,
+           (double)count->trained_bytes / 1e6, c->shape.lora.rank);
     for (size_t i = 0; i < DT_TARGETS; i++) {
         if (c->shape.lora.target[i]) printf(" %s", dt_target_name((dt_target)i));
     }
-    printf("\nfrozen     %zu parameters, %.6g MB: the base %s, digest %s, %s\n", count.frozen,
-           (double)count.frozen_bytes / 1e6, base, c->config.base_digest, found);
+    printf("\nfrozen     %zu parameters, %.6g MB: the base %s, digest %s, %s\n", count->frozen,
+           (double)count->frozen_bytes / 1e6, base, c->config.base_digest, found);
+}
+
+/* Of a model that is trained as a whole its size says all. */
+static void print_weights(const char *path, const dt_checkpoint *c) {
+    const dt_weight_count count = dt_layout_weights(&c->layout);
+    if (dt_checkpoint_is_adapter(c)) {
+        print_adapter(path, c, &count);
+    } else if (count.frozen > 0) {
+        printf("frozen     %zu parameters, %.6g MB: all, for eval, ask and sample\n", count.frozen,
+               (double)count.frozen_bytes / 1e6);
+    }
+    if (count.quantised > 0)
+        printf("quantised  %zu parameters of these, %.6g MB, in %s: the matrices of the layers\n",
+               count.quantised, (double)count.quantised_bytes / 1e6,
+               dt_quantised_name(count.element));
 }
 
 static void print_weights_json(const char *path, const dt_checkpoint *c) {
-    const weight_count count = count_weights(&c->layout);
+    const dt_weight_count count = dt_layout_weights(&c->layout);
     char base[DT_PATH_MAX];
-    printf(",\"trained\":%zu,\"trained_bytes\":%zu,\"frozen\":%zu,\"frozen_bytes\":%zu",
-           count.trained, count.trained * sizeof(float), count.frozen, count.frozen_bytes);
+    printf(",\"trained\":%zu,\"trained_bytes\":%zu,\"frozen\":%zu,\"frozen_bytes\":%zu,"
+           "\"quantised\":%zu,\"quantised_bytes\":%zu,\"matrices\":\"%s\"",
+           count.trained, count.trained_bytes, count.frozen, count.frozen_bytes, count.quantised,
+           count.quantised_bytes, dt_quantised_name(count.element));
     if (!dt_checkpoint_is_adapter(c)) return;
     const bool there = strcmp(base_of(base, path, c), "there") == 0;
     printf(",\"base\":");

@@ -23,7 +23,10 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_REQUIRE_DONE(dt_checkpoint_is_adapter(&checkpoint), DT_ERR_ARG,
                     "%s is a whole model; merge makes one of an adapter and its base", path);
     DT_TRY_DONE(dt_base_read(&checkpoint, path));
-    snprintf(from, sizeof from, "%.110s merged into %.110s", path, checkpoint.config.base);
+    const dt_element element = checkpoint.shape.lora.matrices;
+    snprintf(from, sizeof from, "%.100s merged into %.100s%s%s", path, checkpoint.config.base,
+             element == DT_ELEMENT_FLOAT32 ? "" : ", dequantised from ",
+             element == DT_ELEMENT_FLOAT32 ? "" : dt_quantised_name(element));
     DT_TRY_DONE(dt_base_merge(&checkpoint));
     DT_TRY_DONE(dt_checkpoint_begin(&checkpoint));
     memcpy(checkpoint.config.out, out, sizeof out);

@@ -164,7 +164,7 @@ static dt_status plot_model(dt_session *s, const dt_overrides *given, const plot
     status = dt_comm_agree(s->comm, status);
 done:
     dt_eval_result_destroy(&result);
-    dt_loaded_close(&loaded, s);
+    if (status != DT_ERR_COMM) dt_loaded_close(&loaded, s);
     return status;
 }
 

@@ -45,6 +45,13 @@ DT_HOT void dt_q8_0_unpack(float *x, const unsigned char *bytes, size_t first, s
     }
 }
 
+size_t dt_q8_0_finite(const unsigned char *bytes, size_t count) {
+    for (size_t at = 0; at < count; at += DT_Q8_0_BLOCK, bytes += DT_Q8_0_BYTES) {
+        if (!isfinite(dt_half_value((uint16_t)(bytes[0] | bytes[1] << 8)))) return at;
+    }
+    return count;
+}
+
 /* The sum is rounded to float32 once, as by a fused multiply-add. */
 static unsigned nibble_of(float x, float inverse) {
     const float value = (float)((double)x * (double)inverse + 8.5);
@@ -214,6 +221,14 @@ static float scale_of(const unsigned char *bytes, const nf4_parts *parts, size_t
     memcpy(&mean, bytes, sizeof mean);
     memcpy(&scale, bytes + parts->scale + block / DT_NF4_GROUP * sizeof scale, sizeof scale);
     return (float)((double)scale_value(bytes[parts->code + block]) * (double)scale + (double)mean);
+}
+
+size_t dt_nf4_finite(const unsigned char *bytes, size_t count) {
+    const nf4_parts parts = parts_of(count);
+    for (size_t i = 0; i < parts.blocks; i++) {
+        if (!isfinite(scale_of(bytes, &parts, i))) return i * DT_NF4_BLOCK;
+    }
+    return count;
 }
 
 DT_HOT static void unpack_block(float *x, const unsigned char *pair, float scale) {

@@ -83,16 +83,42 @@ static dt_element element_of(const dt_config *config) {
     return DT_ELEMENT_FLOAT32;
 }
 
+static const struct {
+    const char *name;
+    dt_element element;
+    size_t block; /* weights */
+} QUANTISED[] = {{"q8_0", DT_ELEMENT_Q8_0, DT_Q8_0_BLOCK}, {"nf4", DT_ELEMENT_NF4, DT_NF4_BLOCK}};
+enum { QUANTISED_TYPES = sizeof QUANTISED / sizeof *QUANTISED };
+
+const char *dt_quantised_name(dt_element element) {
+    for (size_t i = 0; i < QUANTISED_TYPES; i++) {
+        if (QUANTISED[i].element == element) return QUANTISED[i].name;
+    }
+    return "float32";
+}
+
+dt_element dt_quantised_find(const char *name) {
+    for (size_t i = 0; i < QUANTISED_TYPES; i++) {
+        if (strcmp(QUANTISED[i].name, name) == 0) return QUANTISED[i].element;
+    }
+    return DT_ELEMENT_FLOAT32;
+}
+
 /* Blocks do not reach over the end of a row. */
-static dt_status check_blocks(const dt_model_shape *shape) {
-    const dt_element element = shape->lora.matrices;
-    const size_t block = element == DT_ELEMENT_NF4    ? DT_NF4_BLOCK
-                         : element == DT_ELEMENT_Q8_0 ? DT_Q8_0_BLOCK
-                                                      : 1;
+static dt_status check_blocks(const dt_model_shape *shape, dt_element element, const char *mend) {
+    size_t block = 1;
+    for (size_t i = 0; i < QUANTISED_TYPES; i++) {
+        if (QUANTISED[i].element == element) block = QUANTISED[i].block;
+    }
     DT_REQUIRE(shape->C % block == 0, DT_ERR_ARG,
-               "--base-quant stores blocks of %zu weights, and --width %zu is no multiple of that; "
-               "leave it out",
-               block, shape->C);
+               "%s stores blocks of %zu weights, and --width %zu is no multiple of that; %s",
+               dt_quantised_name(element), block, shape->C, mend);
+    return DT_OK;
+}
+
+dt_status dt_model_shape_quantise(dt_model_shape *shape, dt_element element) {
+    DT_TRY(check_blocks(shape, element, "q8_0 has blocks of 32"));
+    shape->quantised = element;
     return DT_OK;
 }
 
@@ -129,7 +155,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         "--lora-rank %zu is more than the width of the model, %zu, and no adapter of that rank "
         "is smaller than its matrix; give a rank of 4 to 64",
         shape->lora.rank, C);
-    DT_TRY(check_blocks(shape));
+    DT_TRY(check_blocks(shape, shape->lora.matrices, "leave --base-quant out"));
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
     DT_REQUIRE(shape->T > 0 && (index || shape->P > 1), DT_ERR_ARG,
@@ -174,14 +200,16 @@ static void append(dt_layout *layout, const description *d, const char *before,
     dt_parameter *p = &layout->parameter[layout->parameters++];
     *p = (dt_parameter){
         .role = d->role,
-        .frozen = shape->lora.rank > 0 && !is_adapter(d),
+        .frozen =
+            shape->quantised != DT_ELEMENT_FLOAT32 || (shape->lora.rank > 0 && !is_adapter(d)),
         .rank = d->columns == NONE ? 1 : 2,
         .extent = {size_of(d->rows, shape), size_of(d->columns, shape)},
         .stacked = dt_max_size(1, d->stacked),
         .initial = d->initial,
         .deviation = deviation_of(d, shape),
     };
-    if (p->frozen && d->role == DT_ROLE_MATRIX) p->element = shape->lora.matrices;
+    if (p->frozen && d->role == DT_ROLE_MATRIX)
+        p->element = shape->lora.rank > 0 ? shape->lora.matrices : shape->quantised;
     if (d->lowers) p->bound = 1 / sqrt((double)p->extent[1]);
     p->count = p->extent[0] * p->extent[1];
     snprintf(p->name, sizeof p->name, "%s%s", before, d->name);
@@ -269,6 +297,21 @@ dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_
         pack((unsigned char *)frozen + p->frozen_offset, p, weights + from->offset);
     }
     return DT_OK;
+}
+
+dt_weight_count dt_layout_weights(const dt_layout *layout) {
+    dt_weight_count count = {0};
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *p = &layout->parameter[i];
+        const size_t bytes = dt_element_bytes(p->element, p->count);
+        *(p->frozen ? &count.frozen : &count.trained) += p->count;
+        *(p->frozen ? &count.frozen_bytes : &count.trained_bytes) += bytes;
+        if (p->element == DT_ELEMENT_FLOAT32) continue;
+        count.quantised += p->count;
+        count.quantised_bytes += bytes;
+        count.element = p->element;
+    }
+    return count;
 }
 
 void dt_layout_destroy(dt_layout *layout) {

@@ -107,39 +107,67 @@ static dt_status choose_model(dt_checkpoint *c, const dt_session *s, const dt_ov
     return DT_OK;
 }
 
+/* Where a node has several ranks, the first one reads what is frozen, for all of them. */
+static bool reads_frozen(const dt_session *s) {
+    return !s->comm || dt_comm_local_rank(s->comm) == 0;
+}
+
+/* All but what is frozen, unless this rank reads that too. */
+static dt_status read_model(dt_checkpoint *c, const dt_session *s, const dt_overrides *given,
+                            const char *name) {
+    char path[DT_PATH_MAX];
+    DT_TRY(dt_run_resolve(path, sizeof path, name));
+    DT_TRY(dt_checkpoint_read(c, path, reads_frozen(s) ? DT_READ_WEIGHTS : DT_READ_TRAINED));
+    if (reads_frozen(s)) DT_TRY(dt_base_read(c, path));
+    DT_TRY(dt_checkpoint_check_vocabulary(c, path));
+    /* What belongs to the run lies beside it. */
+    DT_TRY(dt_run_folder_of(c->config.out, sizeof c->config.out, path));
+    DT_TRY(choose_model(c, s, given));
+    DT_TRY(dt_session_check_matrices(s, &c->shape));
+    tell_file(name, path, &c->state);
+    return DT_OK;
+}
+
+/* Moves what is frozen into memory that all ranks of the node see. */
+static dt_status share_frozen(dt_loaded_model *loaded, const dt_session *s) {
+    dt_checkpoint *c = &loaded->checkpoint;
+    const size_t bytes = c->layout.frozen_bytes;
+    if (!s->comm || bytes == 0) return DT_OK;
+    DT_TRY(dt_window_create(&loaded->shared, s->comm, bytes, "frozen weights"));
+    if (c->frozen) memcpy(dt_window_memory(loaded->shared), c->frozen, bytes);
+    dt_memory_free(&c->frozen);
+    return dt_comm_node_barrier(s->comm);
+}
+
+static dt_status attach_frozen(dt_loaded_model *loaded, const dt_session *s) {
+    const dt_checkpoint *c = &loaded->checkpoint;
+    void *frozen = loaded->shared ? dt_window_memory(loaded->shared) : c->frozen;
+    const size_t bytes = c->layout.frozen_bytes;
+    if (bytes == 0) return DT_OK;
+    DT_TRY(
+        s->device->op->buffer_attach(&loaded->frozen, s->device, frozen, bytes, "frozen weights"));
+    DT_TRY(s->device->op->push(s->device, dt_floats(loaded->frozen, 0), bytes / sizeof(float)));
+    dt_model_freeze(loaded->model, &c->layout, loaded->frozen);
+    return DT_OK;
+}
+
+static dt_status attach_model(dt_loaded_model *loaded, const dt_session *s) {
+    const dt_checkpoint *c = &loaded->checkpoint;
+    DT_TRY(s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
+                                        c->layout.count * sizeof(float), "weights"));
+    DT_TRY(s->device->op->push(s->device, dt_floats(loaded->weights, 0), c->layout.count));
+    DT_TRY(dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, loaded->texts,
+                           loaded->texts * c->shape.T));
+    return attach_frozen(loaded, s);
+}
+
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
                          const char *name, size_t texts) {
     *loaded = (dt_loaded_model){.texts = texts};
-    char path[DT_PATH_MAX];
-    dt_status status = dt_run_resolve(path, sizeof path, name);
-    if (status == DT_OK) status = dt_checkpoint_read(&loaded->checkpoint, path, DT_READ_WEIGHTS);
-    const dt_checkpoint *c = &loaded->checkpoint;
-    if (status == DT_OK) status = dt_base_read(&loaded->checkpoint, path);
-    if (status == DT_OK) status = dt_checkpoint_check_vocabulary(c, path);
-    /* What belongs to the run lies beside it. */
-    if (status == DT_OK)
-        status = dt_run_folder_of(loaded->checkpoint.config.out,
-                                  sizeof loaded->checkpoint.config.out, path);
-    if (status == DT_OK) status = choose_model(&loaded->checkpoint, s, given);
-    if (status == DT_OK) tell_file(name, path, &c->state);
-    if (status == DT_OK) {
-        status = s->device->op->buffer_attach(&loaded->weights, s->device, c->weights,
-                                              c->layout.count * sizeof(float), "weights");
-    }
-    if (status == DT_OK)
-        status = s->device->op->push(s->device, dt_floats(loaded->weights, 0), c->layout.count);
-    if (status == DT_OK) {
-        status = dt_model_create(&loaded->model, s->device, &c->shape, loaded->weights, texts,
-                                 texts * c->shape.T);
-    }
-    if (status == DT_OK && c->frozen) {
-        status = s->device->op->buffer_attach(&loaded->frozen, s->device, c->frozen,
-                                              c->layout.frozen_bytes, "weights of the base");
-        if (status == DT_OK)
-            status = s->device->op->push(s->device, dt_floats(loaded->frozen, 0),
-                                         c->layout.frozen_bytes / sizeof(float));
-        if (status == DT_OK) dt_model_freeze(loaded->model, &c->layout, loaded->frozen);
-    }
+    dt_status status = read_model(&loaded->checkpoint, s, given, name);
+    if (s->comm) status = dt_comm_agree(s->comm, status);
+    if (status == DT_OK) status = share_frozen(loaded, s);
+    if (status == DT_OK) status = attach_model(loaded, s);
     return status;
 }
 
@@ -147,5 +175,6 @@ void dt_loaded_close(dt_loaded_model *loaded, dt_session *s) {
     dt_model_destroy(&loaded->model);
     if (loaded->weights) s->device->op->buffer_destroy(&loaded->weights, s->device);
     if (loaded->frozen) s->device->op->buffer_destroy(&loaded->frozen, s->device);
+    dt_window_destroy(&loaded->shared);
     dt_checkpoint_destroy(&loaded->checkpoint);
 }

@@ -220,6 +220,7 @@ dt_status dt_plan_decide(dt_start_plan *plan, dt_found found, const dt_checkpoin
                          const dt_start_request *request, size_t ranks) {
     const bool resumes = found == DT_FOUND_CHECKPOINT;
     plan->kind = DT_START_NEW;
+    if (found != DT_FOUND_NOTHING) DT_TRY(dt_checkpoint_expect_floats(checkpoint, plan->path));
     if (resumes) {
         DT_TRY(plan_resume(plan, checkpoint, request));
     } else {

@@ -95,6 +95,8 @@ static dt_status prepare(replay_plan *plan, dt_checkpoint *from, dt_checkpoint *
                          const dt_overrides *given, size_t ranks) {
     DT_TRY(dt_checkpoint_read(from, plan->from, DT_READ_ALL));
     DT_TRY(dt_checkpoint_read(to, plan->to, DT_READ_ALL));
+    DT_TRY(dt_checkpoint_expect_floats(from, plan->from));
+    DT_TRY(dt_checkpoint_expect_floats(to, plan->to));
     DT_TRY(dt_base_read(from, plan->from));
     DT_TRY(dt_checkpoint_check_vocabulary(from, plan->from));
     DT_TRY(compare_files(plan, from, to));

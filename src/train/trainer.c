@@ -101,6 +101,7 @@ static dt_status open_model(dt_trainer *t) {
 static dt_status shape_of(dt_trainer *t) {
     DT_TRY(dt_source_open(&t->source, &t->config, t->tokenizer));
     DT_TRY(dt_model_shape_from(&t->shape, &t->config, dt_tokenizer_size(t->source.tokenizer)));
+    DT_TRY(dt_session_check_matrices(t->s, &t->shape));
     return dt_layout_create(&t->layout, &t->shape);
 }
 

@@ -15,7 +15,7 @@ $script" "$@" || fail "not as expected: $script"
 
 # ---- help ----
 
-for command in "" eval ask sample info data export import merge tokenize; do
+for command in "" eval ask sample info data export import merge quantise tokenize; do
     # shellcheck disable=SC2086 # none or one word
     expect_exit 0 "$dtrain" $command --help
     check "assert out.startswith(f'Usage: dtrain{sys.argv[1] and \" \" + sys.argv[1]} '), out[:60]

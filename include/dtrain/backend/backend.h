@@ -123,6 +123,7 @@ typedef struct {
     const char *description; /* "OpenBLAS 0.3.21, SkylakeX kernels, 1 thread" */
     /* Whether norms, linear layers and attention accept bfloat16 where their comments allow it. */
     dt_bfloat16_support bfloat16;
+    bool quantised; /* whether the weights of linear layers may be */
 
     void (*close)(dt_backend **backend);
 

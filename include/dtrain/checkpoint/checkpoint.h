@@ -30,8 +30,8 @@ typedef struct {
        others are NULL. */
     float *weights; /* the model */
     float *m, *v;
-    /* What adapters leave frozen: (layout.frozen_bytes), which dt_base_read has read from the base;
-       NULL: not yet, or nothing is. */
+    /* What is frozen: (layout.frozen_bytes). Beside adapters, dt_base_read has read it from the
+       base; of a quantised model it is all of the weights. NULL: not read yet, or nothing is. */
     void *frozen;
     char digest[33]; /* of the file that was read */
     float *iterate;  /* where weights are averages: those that training continues with; else NULL */
@@ -62,11 +62,11 @@ dt_status dt_checkpoint_write_unless(const char *path, const dt_checkpoint *chec
 size_t dt_checkpoint_step_bytes(const dt_config *config);
 size_t dt_checkpoint_validation_bytes(const dt_config *config);
 
-typedef enum { DT_READ_SUMMARY, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
+typedef enum { DT_READ_SUMMARY, DT_READ_TRAINED, DT_READ_WEIGHTS, DT_READ_ALL } dt_read_depth;
 
 /**
- * Read and verify. SUMMARY: configuration, tokenizer, state, metrics; WEIGHTS: also /weights; ALL:
- * also the moments.
+ * Read and verify. SUMMARY: configuration, tokenizer, state, metrics; WEIGHTS: also /weights;
+ * TRAINED: of these what is not frozen; ALL: also the moments.
  *
  * @param[out] checkpoint  zeroed before; dt_checkpoint_destroy it, also after an error
  * @return DT_ERR_NO_INPUT: no such file; DT_ERR_DATA: not HDF5, not ours, truncated, of a newer
@@ -77,6 +77,16 @@ void dt_checkpoint_destroy(dt_checkpoint *checkpoint);
 
 /* Whether an adapter's weights alone are in the file: the others are in its base. */
 bool dt_checkpoint_is_adapter(const dt_checkpoint *checkpoint);
+
+/* Whether it is a model with matrices in 8 or 4 bits, which only evaluation and generation take. */
+bool dt_checkpoint_is_quantised(const dt_checkpoint *checkpoint);
+
+/* DT_ERR_ARG: it is one, and what it is for needs a model in float32. */
+dt_status dt_checkpoint_expect_floats(const dt_checkpoint *checkpoint, const char *path);
+
+/* Turn a whole model into one with matrices of that type; the rest stays float32. It has no
+ * moments. DT_ERR_ARG: the blocks do not fit its width. */
+dt_status dt_checkpoint_quantise(dt_checkpoint *checkpoint, dt_element element);
 
 /**
  * Read the base of an adapter, and keep its weights as `frozen`; does nothing for other

@@ -15,6 +15,10 @@ void dt_q4_0_pack(unsigned char *bytes, const float *x, size_t count);
 /* The `count` values from `first` on; both are multiples of the block's size. */
 void dt_q8_0_unpack(float *x, const unsigned char *bytes, size_t first, size_t count);
 
+/* The first of `count` values that is NaN or infinite when unpacked; count: there is none. */
+size_t dt_q8_0_finite(const unsigned char *bytes, size_t count);
+size_t dt_nf4_finite(const unsigned char *bytes, size_t count);
+
 /* NF4: 16 quantiles of the normal distribution, times the largest magnitude of 64 values. These
  * scales, less their mean, are 8-bit codes, times a scale for each 256 of them. Source: Dettmers
  * et al. 2023, "QLoRA", arXiv:2305.14314, section 3. */

@@ -26,11 +26,21 @@ typedef struct {
                              place_embed has one row */
     bool bfloat16;        /* the operands of products; otherwise float32 */
     dt_lora lora;
+    dt_element quantised; /* how the matrices of the layers are stored in a model of which nothing
+                             is trained; DT_ELEMENT_FLOAT32: it is no such model */
 } dt_model_shape;
 
 /* From the settings: F = 4C, T = context, P = places + 1, or 1; DT_ERR_ARG if the data of training
  * or evaluation does not fit. */
 dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, size_t vocabulary);
+
+/* Let nothing be trained, and the matrices of the layers be stored so. DT_ERR_ARG: the blocks do
+ * not fit the width. */
+dt_status dt_model_shape_quantise(dt_model_shape *shape, dt_element element);
+
+/* "q8_0", "nf4"; and back, where DT_ELEMENT_FLOAT32 means that it is no such name. */
+const char *dt_quantised_name(dt_element element);
+dt_element dt_quantised_find(const char *name);
 
 /* Whether the problems of the settings fit: DT_ERR_ARG says what is too long. */
 dt_status dt_model_shape_holds(const dt_model_shape *shape, const dt_config *config);
@@ -72,9 +82,9 @@ typedef struct {
     size_t weights;      /* elements of all parameters, without gaps */
 } dt_layout;
 
-/* All parameters are trained; if the shape has adapters, those alone: "layers/0/attn_qkv/lora_a"
- * and "…/lora_b" follow what belongs to their matrix. To freeze others, set their `frozen` and
- * `element`, then call dt_layout_arrange. */
+/* All parameters are trained; of a quantised shape none; if the shape has adapters, those alone:
+ * "layers/0/attn_qkv/lora_a" and "…/lora_b" follow what belongs to their matrix. To freeze others,
+ * set their `frozen` and `element`, then call dt_layout_arrange. */
 dt_status dt_layout_create(dt_layout *layout, const dt_model_shape *shape);
 void dt_layout_destroy(dt_layout *layout);
 
@@ -90,6 +100,15 @@ void dt_layout_arrange(dt_layout *layout);
  */
 dt_status dt_layout_fill_frozen(void *frozen, const dt_layout *layout, const dt_layout *base,
                                 const float *weights);
+
+/* How many elements are trained, frozen, and of these quantised, and the bytes that they take. */
+typedef struct {
+    size_t trained, trained_bytes;
+    size_t frozen, frozen_bytes; /* without gaps */
+    size_t quantised, quantised_bytes;
+    dt_element element; /* of what is quantised */
+} dt_weight_count;
+dt_weight_count dt_layout_weights(const dt_layout *layout);
 
 /* The values of a frozen parameter, (p->count). */
 void dt_layout_values(float *values, const void *frozen, const dt_parameter *p);

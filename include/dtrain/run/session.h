@@ -37,6 +37,9 @@ void dt_session_close(dt_session *s);
  */
 dt_status dt_session_settle_precision(const dt_session *s, dt_config *config);
 
+/* DT_ERR_ARG: the model has quantised matrices, and the session's device computes with none. */
+dt_status dt_session_check_matrices(const dt_session *s, const dt_model_shape *shape);
+
 /* Print which ranks run on which hosts and devices, and warnings about threads and cores.
  * Collective. */
 dt_status dt_session_announce(dt_session *s);
@@ -45,12 +48,14 @@ dt_status dt_session_announce(dt_session *s);
 typedef struct {
     dt_checkpoint checkpoint;
     dt_buffer *weights;
-    dt_buffer *frozen; /* of the base; NULL: the model has none */
+    dt_buffer *frozen; /* of the base, or of a quantised model; NULL: nothing is frozen */
+    dt_window *shared; /* holds them once per node; NULL: the checkpoint holds them */
     dt_model *model;
     size_t texts; /* the most that fit into a pass */
 } dt_loaded_model;
 
-/* given: may name a precision or a sharpness other than the run's. */
+/* given: may name a precision or a sharpness other than the run's. Collective if there are ranks.
+ */
 dt_status dt_loaded_open(dt_loaded_model *loaded, dt_session *s, const dt_overrides *given,
                          const char *name, size_t texts);
 void dt_loaded_close(dt_loaded_model *loaded, dt_session *s);

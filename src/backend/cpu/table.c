@@ -80,6 +80,7 @@ void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu->kernels = kernels;
     cpu->own = kernels->products;
     cpu->bf16 = find_bf16(kernels);
+    cpu->table.quantised = true;
     cpu->table.bfloat16 = cpu->bf16->fast ? DT_FAST_BFLOAT16 : DT_SLOW_BFLOAT16;
     kernels->enter(&cpu->table, &cpu->update);
     cpu_blas_describe(cpu);
