@@ -2,7 +2,7 @@
 # Fuzzes the code that reads other people's files and texts, guided by coverage (libFuzzer), with the address and
 # undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: bpe checkpoint config import line options safetensors text; by default all
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: bpe checkpoint config expression import line options safetensors text; by default all
 #   tests/fuzz/run.sh coverage [TARGET…]     which lines the inputs found so far reach
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which write the first inputs. FOLDER: where all results are kept
@@ -16,7 +16,7 @@ folder=${FOLDER:-$programs/fuzz}
 seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(bpe checkpoint config import line options safetensors text)
+((${#targets[@]})) || targets=(bpe checkpoint config expression import line options safetensors text)
 # shellcheck source=jobs/there.sh
 . "$repo/jobs/there.sh"
 need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
@@ -31,6 +31,7 @@ declare -A sources=(
     [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
+    [expression]="$core $data"
     [import]="$core $data src/model/layout.c $checkpoint io/export/import.c io/export/json.c io/export/names.c
         io/export/safetensors.c io/export/tokenizer_read.c io/export/vocabulary.c"
     [line]="$core"
@@ -38,7 +39,7 @@ declare -A sources=(
     [safetensors]="$core io/export/safetensors.c io/export/json.c io/file/replace.c"
     [text]="$core $data"
 )
-declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
+declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [expression]=400 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
 
 # build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer. Targets of a kind share their objects.
 build() {
@@ -59,7 +60,7 @@ build() {
     # shellcheck disable=SC2046 # lists of words
     ((!${#old[@]})) || (cd "$repo" && printf '%s\n' "${old[@]}" | xargs -d '\n' -n 3 -P "$(nproc)" "$compiler" -std=gnu17 -g -O1 \
         -D__SANITIZE_ADDRESS__=1 -DDTRAIN_VERSION='"fuzz"' -DPCRE2_CODE_UNIT_WIDTH=8 -Wno-psabi "$@" -Iinclude -Iio/checkpoint \
-        -Iio/export -Isrc/app -Isrc/data/arithmetic $(pkg-config --cflags inih libxxhash libcjson gmp libpcre2-8) -c)
+        -Iio/export -Isrc/app -Isrc/data/arithmetic -Isrc/data/expression $(pkg-config --cflags inih libxxhash libcjson gmp libpcre2-8) -c)
     # shellcheck disable=SC2046
     "$compiler" "$@" -o "$program.new" "${all[@]}" $(pkg-config --libs inih libxxhash libcjson gmp libpcre2-8) -lm
     mv "$program.new" "$program"
@@ -95,6 +96,15 @@ seeds() {
         done
         printf '[run]\nseed = 1\nsteps = 2000\n\n[model]\nwidth = 128\nheads = 4\n' >"$to.new/sections.ini"
         printf '[data]\nops = +-*/\nformat = plain\ndigits = 2\n[checkpoints]\ncheckpoint-every = 10m\nkeep=0\n' >"$to.new/data.ini"
+        ;;
+    expression)
+        for name in '-(3+4)*[12.5%-.25]/7' 'What is 5 less than 3?' '20% of 1,234,567' '3 plus 4 divided by minus 2' '１２足す３は？' \
+            '5から3を引くと？' '9と3の差は？' 'Subtract -2.50 from 3/0' '2060/71' '1/3-2/7*14' '0-1/100000/3' \
+            'Q^3+^4*^2${E^3+^4*^2${B^4*^2$>M^4*^2+^$^80}^8$' 'Q~5/^7${E~5/^7${B~5/^7$}~5:^7$}~5:^7${R~5:^7${L^5,^7,^,^$' \
+            'S^21+^43$' 'G^602,^17$' 'F^1,^17,^1}^4,^2$' 'A~3,^1:^7}~82417582$' 'H~12345}~22345$'; do
+            printf '%s' "$name" >"$to.new/$k"
+            k=$((k + 1))
+        done
         ;;
     import)
         for name in learned index; do
