@@ -58,9 +58,9 @@ static const dt_setting table[] = {
     CHOICE("backend", "run", LOCAL, backend, "NAME", "cpu|opencl|auto|blas", "cpu",
            "what computes: cpu, opencl, auto: GPUs if there are some, or blas: cpu with all "
            "products by BLAS"),
-    CHOICE("precision", "run", FREE, precision, "TYPE", "float32|bfloat16|auto", "float32",
+    CHOICE("precision", "run", FREE, precision, "TYPE", "float32|bfloat16|auto", "auto",
            "operands of matrix products: float32, bfloat16 (sums, weights and gradients stay "
-           "float32), or auto: bfloat16 where the processor has it",
+           "float32), or auto: bfloat16 where it is the faster one",
            .absent = "float32"),
     CHOICE("tensorboard", "run", FREE, tensorboard, "off|on", "off|on", "off",
            "write event files for TensorBoard into the run's folder", .absent = "off",

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 for format in scratchpad plain; do
-    expect_exit 0 start 2 --steps 20 "${small[@]}" --format "$format" --out "$format"
+    expect_exit 0 start 2 --steps 20 "${small[@]}" --precision float32 --format "$format" --out "$format"
     expect_exit 0 start 2 eval "$format" --count 64 --dump-logits "$format.json"
     expect_exit 0 /usr/bin/python3 -B "$here/logits.py" "$format/best.h5" "$format.json"
     say "$format: $(cat out)"

@@ -116,13 +116,18 @@ dt_status cpu_products_test(cpu_backend *cpu) {
             for (int k = 0; status == DT_OK && k < MULTIPLIERS; k++) {
                 by = (multiplier)k;
                 /* Without the instruction, bfloat16 is slow plain code, which needs no test. */
-                if ((by == BY_OWN && !cpu->own) || (by == BY_BFLOAT16 && !cpu->bf16->fast))
+                if ((by == BY_OWN && !cpu->own) || (by == BY_BFLOAT16 && !cpu->bf16->native))
                     continue;
                 status = test_product(cpu, by, at, a, b, c);
             }
         }
     }
     for (int i = 0; i < COUNT; i++) sigaction(SIGNALS[i], &before[i], NULL);
+    if (status == DT_OK && cpu->own && cpu->bf16->native) {
+        bool faster;
+        DT_TRY_DONE(cpu_bf16_compare(&faster, cpu));
+        cpu->table.bfloat16 = faster ? DT_FAST_BFLOAT16 : DT_SLOW_BFLOAT16;
+    }
 done:
     dt_memory_free(&a);
     dt_memory_free(&b);

@@ -244,7 +244,7 @@ dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t c
 
 /* The kernels whose operands are bfloat16. */
 struct cpu_bf16_kernels {
-    bool fast; /* uses the processor's instruction */
+    bool native; /* uses the processor's instruction */
     dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const void *b, bool is_bf16,
                             bool transposed, size_t K, size_t N);
     void (*round_rows)(cpu_bfloat16 *to, const float *from, size_t M, size_t K);
@@ -332,8 +332,11 @@ dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_t
 void cpu_blas_describe(cpu_backend *cpu);
 
 /* Compare products of every kind that the model uses with a plain double loop, by BLAS and by our
- * own kernels if the backend has them. DT_ERR_UNAVAILABLE names the one that is wrong or crashes.
- */
+ * own kernels if the backend has them; then tell in the table whether bfloat16 is fast.
+ * DT_ERR_UNAVAILABLE names the one that is wrong or crashes. */
 dt_status cpu_products_test(cpu_backend *cpu);
+
+/* Time a linear layer in bfloat16 beside the same in float32. DT_ERR_MEMORY. */
+dt_status cpu_bf16_compare(bool *faster, cpu_backend *cpu);
 
 #endif

@@ -81,7 +81,7 @@ void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu->own = kernels->products;
     cpu->bf16 = find_bf16(kernels);
     cpu->table.quantised = true;
-    cpu->table.bfloat16 = cpu->bf16->fast ? DT_FAST_BFLOAT16 : DT_SLOW_BFLOAT16;
+    cpu->table.bfloat16 = DT_SLOW_BFLOAT16;
     kernels->enter(&cpu->table, &cpu->update);
     cpu_blas_describe(cpu);
 }
@@ -108,6 +108,8 @@ static dt_status open_with(dt_backend **backend, bool blas) {
     cpu->base.update = &cpu->update;
     if (blas) {
         cpu->own = false;
+        cpu->table.name = "blas";
+        cpu->table.bfloat16 = DT_NO_BFLOAT16;
         cpu_blas_describe(cpu);
     }
     const dt_status status = cpu_products_test(cpu);
