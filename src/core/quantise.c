@@ -75,13 +75,13 @@ void dt_q4_0_pack(unsigned char *bytes, const float *x, size_t count) {
 /* ---- NF4 ---- */
 
 /* Quantiles of the normal distribution between -1 and 1. Source: the paper's appendix E. */
-#define V0 -1.0f
-#define V1 -0.6961928009986877f
-#define V2 -0.5250730514526367f
-#define V3 -0.39491748809814453f
-#define V4 -0.28444138169288635f
-#define V5 -0.18477343022823334f
-#define V6 -0.09105003625154495f
+#define V0 (-1.0f)
+#define V1 (-0.6961928009986877f)
+#define V2 (-0.5250730514526367f)
+#define V3 (-0.39491748809814453f)
+#define V4 (-0.28444138169288635f)
+#define V5 (-0.18477343022823334f)
+#define V6 (-0.09105003625154495f)
 #define V7 0.0f
 #define V8 0.07958029955625534f
 #define V9 0.16093020141124725f

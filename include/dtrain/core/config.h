@@ -121,7 +121,7 @@ typedef struct {
     double lora_alpha;
     char lora_targets[DT_TARGETS_MAX + 1]; /* names with "," between them, or "all" */
     double lora_dropout;
-    int64_t base_quant; /* dt_base_quant */
+    int64_t base_quant;     /* dt_base_quant */
     char base[DT_PATH_MAX]; /* checkpoint of the frozen weights, seen from the run's folder; "":
                                none */
     char base_digest[DT_FILE_DIGEST_MAX + 1];

@@ -150,6 +150,8 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
                                           out, activation);
     }
     CPU_FLOATS("linear_backward", d_x, d_weight, d_bias, d_y, slope, x);
+    DT_REQUIRE(slope.buffer || activation != DT_GELU, DT_ERR_ARG,
+               "linear_backward needs the slope of GELU");
     CPU_WEIGHTS("linear_backward", weight);
     if (!d_x.buffer)
         open_activation(cpu_f32(d_y), cpu_f32(d_bias), cpu_f32(slope), N, out, activation);
@@ -160,10 +162,10 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
         for (size_t i = 0, rows; i < N; i += rows) {
             rows = dt_min_size(right.rows, N - i);
             float *d_part = cpu_f32(d_y) + i * out;
-            if (j == 0)
-                open_activation(d_part, cpu_f32(d_bias),
-                                slope.buffer ? cpu_f32(slope) + i * out : NULL, rows, out,
-                                activation);
+            if (j == 0) {
+                const float *slopes = slope.buffer ? cpu_f32(slope) + i * out : NULL;
+                open_activation(d_part, cpu_f32(d_bias), slopes, rows, out, activation);
+            }
             cpu_multiply(cpu_f32(d_x) + i * in + j, (cpu_addend){0}, (cpu_left){d_part, out, 1},
                          &right, rows);
         }

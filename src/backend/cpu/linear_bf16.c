@@ -223,7 +223,7 @@ dt_status cpu_bf16_linear_backward(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_
     const dt_tensor slopes = activation == DT_GELU ? slope : DT_NO_TENSOR;
     cpu_packing *packing;
     cpu_right right;
-    workspace w;
+    workspace w = {0};
     if (!d_x.buffer) {
         DT_TRY(reserve(&w, cpu, 0, 0, N, N, out));
         take_gradients(&w, w.rows, 0, cpu_f32(d_bias), d_y, slopes, N, out);

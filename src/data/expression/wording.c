@@ -135,6 +135,7 @@ static bool is_asked_as(dt_scan expression[2], const dt_wording *wording, dt_sca
 }
 
 bool dt_question_find(const dt_wording **wording, dt_scan expression[2], dt_scan line) {
+    expression[0] = expression[1] = (dt_scan){line.at, line.at};
     for (size_t i = 0; i < dt_wording_count; i++) {
         *wording = &dt_wordings[i];
         if (is_asked_as(expression, *wording, line)) return true;
