@@ -4,34 +4,13 @@
 #include <sched.h>
 
 #include "dtrain/core/memory.h"
-#include "exchange.h"
 #include "frontier.h"
 #include "internal.h"
-#include "route.h"
+#include "pieces.h"
 #include "tree.h"
 
 /* Regions of different ranks share no page, so that each lies in its own rank's memory bank. */
 enum { PAGE = 4096 };
-
-/* Floats of a message between nodes. The gradient is cut into about so many pieces for each node:
- * the first can start early, and little is left to do after the last. Of the shortest messages all
- * are sent at once, without a word from the receiver before (over TCP, Open MPI does that with up
- * to 64 KiB, its own header included); the longest ones are long enough for the network's full
- * rate, and short enough to add from the second cache. */
-enum { PIECES = 16, MESSAGE_MIN = 16000, MESSAGE_MAX = 128 * 1024 };
-
-/* The routes of one owner's pieces on this node. */
-typedef struct {
-    dt_route sum;    /* that everybody needs */
-    dt_route owned;  /* that only the owner and the first node need */
-    dt_route spread; /* what the owner has updated */
-} owner_routes;
-
-/* A piece of the gradient. */
-typedef struct {
-    dt_stretch stretch;
-    bool owned;
-} piece;
 
 struct dt_reducer {
     dt_comm *comm;
@@ -51,10 +30,8 @@ struct dt_reducer {
     float **root;       /* (roots) where the node's are: on top of their first leaf */
     float **into;       /* (roots) the same for one stretch */
 
-    /* Between nodes; NULL where there is one. */
-    piece *piece; /* (pieces) those that this rank moves, the last ones first */
-    size_t pieces, capacity;
-    owner_routes *routes; /* (nodes) */
+    /* Between nodes; none where there is one. */
+    dt_pieces pieces; /* those that this rank moves */
     dt_exchange *exchange;
     dt_exchange_kind kind;
     dt_frontier *frontier; /* from where on ranks are final: see mark_of */
@@ -148,134 +125,13 @@ done:
 
 /* ---- between nodes ---- */
 
-static dt_status list_shards(size_t **shard, const dt_comm *comm, size_t shards) {
-    DT_TRY(dt_memory_alloc(shard, comm->nodes + 1, sizeof **shard, "plan of the node exchange"));
-    for (size_t node = 0; node < comm->nodes; node++) {
-        size_t end;
-        dt_shard_range(&(*shard)[node], &end, shards, comm->size, comm->first[node]);
-    }
-    (*shard)[comm->nodes] = shards;
-    return DT_OK;
-}
-
-/* What is cut into pieces, and what they need. */
-typedef struct {
-    dt_reducer *r;
-    const dt_routes *routes;
-    size_t longest; /* floats of a piece */
-    size_t number;  /* pieces of all ranks so far */
-    double bytes;   /* that this node sends */
-    size_t messages;
-    size_t most_buffers, most_messages; /* of a route */
-} cutter;
-
-static dt_status need_route(cutter *c, dt_route *route, size_t owner, dt_route_reach reach) {
-    if (!route->step) DT_TRY(dt_route_create(route, c->routes, c->r->comm->node, owner, reach));
-    c->most_buffers = dt_max_size(c->most_buffers, route->buffers);
-    c->most_messages = dt_max_size(c->most_messages, route->sends + route->gives);
-    return DT_OK;
-}
-
-static void count_messages(cutter *c, const dt_route *route, size_t floats) {
-    const size_t messages = route->sends + route->gives;
-    c->messages += messages;
-    c->bytes += (double)(messages * floats * sizeof(float));
-}
-
-/* mover: the rank that owns the piece, or SIZE_MAX. */
-static dt_status add_piece(cutter *c, size_t begin, size_t end, size_t mover) {
-    dt_reducer *r = c->r;
-    const dt_comm *comm = r->comm;
-    piece p = {.stretch = {.begin = begin, .end = end, .number = c->number++, .mover = mover},
-               .owned = mover != SIZE_MAX};
-    dt_stretch *s = &p.stretch;
-    s->owner = p.owned ? dt_group_of(comm->first, comm->nodes, mover)
-                       : dt_routes_owner(c->routes, s->number);
-    if (!p.owned) {
-        const size_t here = comm->first[s->owner + 1] - comm->first[s->owner];
-        s->mover = comm->first[s->owner] + s->number % here;
-    }
-    owner_routes *routes = &r->routes[s->owner];
-    if (p.owned) {
-        DT_TRY(need_route(c, &routes->owned, s->owner, DT_ROUTE_TO_FIRST));
-        DT_TRY(need_route(c, &routes->spread, s->owner, DT_ROUTE_SPREAD));
-        count_messages(c, &routes->owned, end - begin);
-        count_messages(c, &routes->spread, end - begin);
-    } else {
-        DT_TRY(need_route(c, &routes->sum, s->owner, DT_ROUTE_TO_ALL));
-        count_messages(c, &routes->sum, end - begin);
-    }
-    if (dt_exchange_mover(comm->first, s, comm->node) != comm->rank) return DT_OK;
-    DT_TRY(
-        dt_memory_grow(&r->piece, &r->capacity, r->pieces + 1, sizeof p, "pieces of the gradient"));
-    r->piece[r->pieces++] = p;
-    return DT_OK;
-}
-
-/* From its end on. */
-static dt_status cut_range(cutter *c, size_t begin, size_t end, size_t mover) {
-    const size_t parts = dt_round_up(end - begin, c->longest) / c->longest;
-    for (size_t i = parts; i > 0; i--) {
-        const size_t unit = DT_ALIGNED_FLOATS, units = dt_round_up(end - begin, unit) / unit;
-        size_t from, to;
-        dt_shard_range(&from, &to, units, parts, i - 1);
-        DT_TRY(add_piece(c, begin + from * unit, dt_min_size(begin + to * unit, end), mover));
-    }
-    return DT_OK;
-}
-
-static dt_status cut_pieces(cutter *c, const dt_reducer_plan *plan) {
-    size_t end = c->r->stride;
-    for (size_t i = plan->owned_count; i > 0; i--) {
-        const dt_owned *o = &plan->owned[i - 1];
-        DT_REQUIRE(o->begin < o->end && o->end <= end && o->rank < c->r->comm->size,
-                   DT_ERR_INTERNAL, "elements %zu to %zu cannot be owned by rank %zu", o->begin,
-                   o->end, o->rank);
-        DT_TRY(cut_range(c, o->end, end, SIZE_MAX));
-        DT_TRY(cut_range(c, o->begin, o->end, o->rank));
-        end = o->begin;
-    }
-    return cut_range(c, 0, end, SIZE_MAX);
-}
-
-static size_t piece_length(const dt_reducer *r, const dt_reducer_plan *plan) {
-    const size_t even = r->stride / (PIECES * r->comm->nodes);
-    const size_t suits = even < 2 * MESSAGE_MIN ? MESSAGE_MIN : dt_min_size(even, MESSAGE_MAX);
-    return dt_round_up(plan->message ? plan->message : suits, DT_ALIGNED_FLOATS);
-}
-
-static void forget_pieces(dt_reducer *r) {
-    for (size_t i = 0; r->routes && i < r->comm->nodes; i++) {
-        dt_route_destroy(&r->routes[i].sum);
-        dt_route_destroy(&r->routes[i].owned);
-        dt_route_destroy(&r->routes[i].spread);
-    }
-    dt_memory_free(&r->routes);
-    dt_memory_free(&r->piece);
-    r->pieces = r->capacity = 0;
-}
-
-/* Pieces and routes of one kind of exchange; *seconds: what it will take this node, roughly. */
-static dt_status plan_exchange(dt_reducer *r, cutter *c, double *seconds, dt_exchange_kind kind,
+/* Pieces and routes of one kind of exchange. */
+static dt_status plan_exchange(dt_pieces *pieces, const dt_reducer *r, dt_exchange_kind kind,
                                const dt_reducer_plan *plan) {
-    size_t *shard = NULL;
-    dt_routes *routes = NULL;
-    dt_status status;
-    *c = (cutter){.r = r, .longest = piece_length(r, plan)};
-    r->kind = kind;
-    DT_TRY_DONE(list_shards(&shard, r->comm, r->shards));
-    DT_TRY_DONE(dt_routes_create(&routes, kind, shard, r->comm->nodes));
-    DT_TRY_DONE(dt_memory_alloc(&r->routes, r->comm->nodes, sizeof *r->routes, "routes"));
-    c->routes = routes;
-    DT_TRY_DONE(cut_pieces(c, plan));
-    const dt_network *n = &plan->network;
-    *seconds = n->latency * (double)dt_routes_hops(routes) +
-               n->latency * (double)c->messages / (double)r->comm->local_size;
-    if (n->bandwidth > 0) *seconds += c->bytes / n->bandwidth;
-done:
-    dt_routes_destroy(&routes);
-    dt_memory_free(&shard);
-    return status;
+    const dt_comm *comm = r->comm;
+    const dt_place place = {
+        .first = comm->first, .nodes = comm->nodes, .node = comm->node, .rank = comm->rank};
+    return dt_pieces_cut(pieces, plan, kind, &place, r->stride);
 }
 
 /* Of the slowest node. Collective. */
@@ -283,10 +139,10 @@ static dt_status compare_kinds(dt_reducer *r, dt_exchange_kind *best, const dt_r
     double seconds[] = {[DT_EXCHANGE_DIRECT] = 0, [DT_EXCHANGE_TREE] = 0};
     *best = DT_EXCHANGE_DIRECT;
     for (size_t kind = DT_EXCHANGE_DIRECT; kind <= DT_EXCHANGE_TREE; kind++) {
-        cutter c;
-        const dt_status planned =
-            plan_exchange(r, &c, &seconds[kind], (dt_exchange_kind)kind, plan);
-        forget_pieces(r);
+        dt_pieces pieces;
+        const dt_status planned = plan_exchange(&pieces, r, (dt_exchange_kind)kind, plan);
+        seconds[kind] = pieces.seconds;
+        dt_pieces_destroy(&pieces);
         DT_TRY(dt_comm_agree(r->comm, planned));
     }
     DT_TRY(DT_MPI(MPI_Allreduce(MPI_IN_PLACE, seconds, 1 + DT_EXCHANGE_TREE, MPI_DOUBLE, MPI_MAX,
@@ -296,14 +152,13 @@ static dt_status compare_kinds(dt_reducer *r, dt_exchange_kind *best, const dt_r
 }
 
 static dt_status open_exchange(dt_reducer *r, dt_exchange_kind kind, const dt_reducer_plan *plan) {
-    cutter c;
-    double seconds;
-    DT_TRY(plan_exchange(r, &c, &seconds, kind, plan));
+    r->kind = kind;
+    DT_TRY(plan_exchange(&r->pieces, r, kind, plan));
     return dt_exchange_create(&r->exchange, &(dt_exchange_plan){.all = r->comm->all,
                                                                 .first = r->comm->first,
-                                                                .longest = c.longest,
-                                                                .buffers = c.most_buffers,
-                                                                .messages = c.most_messages,
+                                                                .longest = r->pieces.longest,
+                                                                .buffers = r->pieces.buffers,
+                                                                .messages = r->pieces.messages,
                                                                 .transport = plan->transport});
 }
 
@@ -367,7 +222,7 @@ void dt_reducer_destroy(dt_reducer **reducer) {
     dt_reducer *r = *reducer;
     if (!r) return;
     dt_exchange_destroy(&r->exchange);
-    forget_pieces(r);
+    dt_pieces_destroy(&r->pieces);
     dt_tree_plan_destroy(&r->tree);
     dt_memory_free(&r->into);
     dt_memory_free(&r->root);
@@ -437,8 +292,8 @@ static void sum_node(dt_reducer *r, size_t begin, size_t end) {
 }
 
 /* The sum over the nodes of a piece that the ranks of this one have completed. */
-static dt_status start_piece(dt_reducer *r, const piece *p) {
-    const owner_routes *routes = &r->routes[p->stretch.owner];
+static dt_status start_piece(dt_reducer *r, const dt_piece *p) {
+    const dt_owner_routes *routes = &r->pieces.routes[p->stretch.owner];
     sum_node(r, p->stretch.begin, p->stretch.end);
     return dt_exchange_start(r->exchange, &p->stretch, p->owned ? &routes->owned : &routes->sum,
                              r->root, r->tree.roots, false);
@@ -448,8 +303,8 @@ static dt_status start_piece(dt_reducer *r, const piece *p) {
 static dt_status advance(dt_reducer *r) {
     if (!r->exchange) return DT_OK;
     DT_TRY(dt_exchange_progress(r->exchange, &r->adding));
-    while (r->started < r->pieces && dt_exchange_has_room(r->exchange)) {
-        const piece *p = &r->piece[r->started];
+    while (r->started < r->pieces.count && dt_exchange_has_room(r->exchange)) {
+        const dt_piece *p = &r->pieces.piece[r->started];
         if (!dt_frontier_passed(r->frontier, mark_of(r, p->stretch.begin))) break;
         DT_TRY(start_piece(r, p));
         r->started++;
@@ -465,7 +320,7 @@ dt_status dt_reducer_progress(dt_reducer *reducer) {
 }
 
 static bool is_moved(const dt_reducer *r) {
-    return r->started == r->pieces && dt_exchange_is_idle(r->exchange);
+    return r->started == r->pieces.count && dt_exchange_is_idle(r->exchange);
 }
 
 /* A rank that waits leaves the processor to others. */
@@ -516,13 +371,13 @@ dt_status dt_reducer_sum(dt_reducer *reducer, float **sum, size_t *begin, size_t
 
 static dt_status spread_on(dt_reducer *r) {
     DT_TRY(dt_exchange_progress(r->exchange, &r->adding));
-    for (; r->started < r->pieces && dt_exchange_has_room(r->exchange); r->started++) {
-        const piece *p = &r->piece[r->started];
+    for (; r->started < r->pieces.count && dt_exchange_has_room(r->exchange); r->started++) {
+        const dt_piece *p = &r->pieces.piece[r->started];
         if (!p->owned) continue;
         const bool mine = p->stretch.mover == r->comm->rank;
         if (mine && p->stretch.begin < r->ready) break;
-        DT_TRY(dt_exchange_start(r->exchange, &p->stretch, &r->routes[p->stretch.owner].spread,
-                                 &r->spread, 1, true));
+        DT_TRY(dt_exchange_start(r->exchange, &p->stretch,
+                                 &r->pieces.routes[p->stretch.owner].spread, &r->spread, 1, true));
     }
     return DT_OK;
 }
