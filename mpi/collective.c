@@ -129,30 +129,16 @@ done:;
     return status != DT_OK ? status : freed;
 }
 
-/* Which things each rank has, of `things`. */
-static void list_ranges(int *count, int *first, const dt_comm *comm, size_t things) {
-    for (size_t rank = 0; rank < comm->size; rank++) {
-        size_t begin, end;
-        dt_shard_range(&begin, &end, things, comm->size, rank);
-        first[rank] = (int)begin;
-        count[rank] = (int)(end - begin);
-    }
-}
-
 dt_status dt_comm_share(dt_comm *comm, double *all, size_t shards, size_t per_shard) {
     if (comm->size == 1 || per_shard == 0) return DT_OK;
     DT_REQUIRE(shards <= INT_MAX && per_shard <= INT_MAX, DT_ERR_INTERNAL,
                "%zu values of %zu shards do not fit MPI's counts", per_shard, shards);
     int *count = comm->counts, *first = comm->counts + comm->size;
-    list_ranges(count, first, comm, shards);
+    for (size_t rank = 0; rank < comm->size; rank++) {
+        size_t begin, end;
+        dt_shard_range(&begin, &end, shards, comm->size, rank);
+        first[rank] = (int)begin;
+        count[rank] = (int)(end - begin);
+    }
     return share_shards(comm, all, count, first, per_shard);
-}
-
-dt_status dt_comm_share_numbers(dt_comm *comm, uint32_t *all, size_t count) {
-    if (comm->size == 1) return DT_OK;
-    DT_REQUIRE(count <= INT_MAX, DT_ERR_INTERNAL, "%zu values do not fit MPI's counts", count);
-    int *counts = comm->counts, *first = comm->counts + comm->size;
-    list_ranges(counts, first, comm, count);
-    return DT_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all, counts, first,
-                                 MPI_UINT32_T, comm->all));
 }

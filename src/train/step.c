@@ -42,9 +42,31 @@ static size_t pass_start(const dt_config *config, size_t shard, size_t pass) {
                          shard * passes_of_shard(config) + pass);
 }
 
-/* Shards that texts are dealt to together: the more, the more evenly, but each rank deals for all
- * of them. Part of what a step is. */
+/* Shards that texts are dealt to together, a group: the more, the more evenly, but each rank deals
+ * for all of them. Part of what a step is. */
 enum { DEAL_SHARDS = 1024 };
+
+/* The groups of which this rank has shards: *first … *end - 1. */
+static void own_groups(size_t *first, size_t *end, const dt_trainer *t) {
+    size_t begin, last;
+    dt_shard_range(&begin, &last, (size_t)t->config.shards, dt_comm_size(t->s->comm),
+                   dt_comm_rank(t->s->comm));
+    *first = begin / DEAL_SHARDS;
+    *end = (last - 1) / DEAL_SHARDS + 1;
+}
+
+/* A rank that has shards of more than two groups has most of one to itself. */
+dt_status dt_trainer_find_dealers(dt_trainer *t) {
+    const size_t ranks = dt_comm_size(t->s->comm), shards = (size_t)t->config.shards;
+    if (ranks * DEAL_SHARDS < shards) return DT_OK;
+    size_t first, end;
+    own_groups(&first, &end, t);
+    for (size_t parity = 0; parity < 2 && parity * DEAL_SHARDS < shards; parity++) {
+        const size_t group = first % 2 == parity ? first : first + 1;
+        DT_TRY(dt_team_create(&t->dealers[parity], t->s->comm, group < end ? (int)group : -1));
+    }
+    return DT_OK;
+}
 
 /* Lengths of the texts begin … end of the step. */
 static dt_status measure_texts(dt_trainer *t, const dt_source *source, size_t begin, size_t end) {
@@ -55,14 +77,15 @@ static dt_status measure_texts(dt_trainer *t, const dt_source *source, size_t be
     return DT_OK;
 }
 
-/* Each rank measures its share of the texts. After an error the step will be dropped, and any
- * lengths do. */
-static dt_status measure_together(dt_trainer *t, const dt_source *source, size_t batch) {
-    size_t begin, end;
-    dt_shard_range(&begin, &end, batch, dt_comm_size(t->s->comm), dt_comm_rank(t->s->comm));
-    const dt_status status = measure_texts(t, source, begin, end);
+/* Each rank of the team measures its share of the texts begin … end. After an error the step will
+ * be dropped, and any lengths do. */
+static dt_status measure_together(dt_trainer *t, dt_team *team, const dt_source *source,
+                                  size_t begin, size_t end) {
+    size_t from, to;
+    dt_shard_range(&from, &to, end - begin, dt_team_size(team), dt_team_rank(team));
+    const dt_status status = measure_texts(t, source, begin + from, begin + to);
     dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
-    DT_TRY(dt_comm_share_numbers(t->s->comm, t->deal.tokens, batch));
+    DT_TRY(dt_team_share_numbers(team, t->deal.tokens + begin, end - begin));
     dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
     return status;
 }
@@ -76,9 +99,10 @@ static dt_status deal_group(dt_trainer *t, const dt_source *source, size_t group
     const size_t last = dt_min_size((group + 1) * DEAL_SHARDS, shards) * passes;
     const size_t begin = dt_deal_start(batch, parts, first),
                  end = dt_deal_start(batch, parts, last);
-    const bool together = shards <= DEAL_SHARDS && batch >= TOGETHER;
-    const dt_status status =
-        together ? measure_together(t, source, batch) : measure_texts(t, source, begin, end);
+    dt_team *team = t->dealers[group % 2];
+    const dt_status status = team && end - begin >= TOGETHER
+                                 ? measure_together(t, team, source, begin, end)
+                                 : measure_texts(t, source, begin, end);
     if (status == DT_OK) dt_deal_texts(&t->deal, batch, parts, first, last);
     return status;
 }
@@ -90,13 +114,19 @@ dt_status dt_trainer_deal(dt_trainer *t) {
     DT_REQUIRE(batch <= t->deal.texts && parts <= t->deal.parts, DT_ERR_INTERNAL,
                "a step has %zu texts in %zu parts, with room for %zu in %zu", batch, parts,
                t->deal.texts, t->deal.parts);
-    size_t begin, end;
-    dt_shard_range(&begin, &end, (size_t)t->config.shards, dt_comm_size(t->s->comm),
-                   dt_comm_rank(t->s->comm));
-    for (size_t group = begin / DEAL_SHARDS; group * DEAL_SHARDS < end; group++) {
-        DT_TRY(deal_group(t, &source, group));
+    size_t first, end;
+    own_groups(&first, &end, t);
+    dt_status status = DT_OK;
+    /* Even groups before odd ones: then no two ranks wait for each other. After an error, too, the
+     * other dealers of a group wait. */
+    for (size_t parity = 0; parity < 2; parity++) {
+        for (size_t group = first + (first + parity) % 2; group < end; group += 2) {
+            const dt_status dealt = deal_group(t, &source, group);
+            if (status == DT_OK || dealt == DT_ERR_COMM) status = dealt;
+            if (dealt == DT_ERR_COMM) return dealt;
+        }
     }
-    return DT_OK;
+    return status;
 }
 
 /* Texts first … first + count - 1 of the step, as dealt. */

@@ -135,6 +135,7 @@ dt_status dt_trainer_create(dt_trainer *t, dt_session *s, const dt_config *confi
     DT_TRY(open_windows(t));
     DT_TRY(dt_owners_decide(t));
     DT_TRY(create_reducer(t));
+    DT_TRY(dt_trainer_find_dealers(t));
     return dt_comm_agree(s->comm, open_model(t));
 }
 
@@ -152,6 +153,7 @@ void dt_trainer_destroy(dt_trainer *t) {
     dt_model_destroy(&t->model);
     dt_batch_destroy(&t->batch);
     dt_deal_destroy(&t->deal);
+    for (size_t parity = 0; parity < 2; parity++) dt_team_destroy(&t->dealers[parity]);
     dt_memory_free(&t->reports);
     dt_memory_free(&t->report);
     for (size_t i = 0; t->slot && i < dt_reducer_slots(t->reducer); i++) {

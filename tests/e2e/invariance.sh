@@ -59,6 +59,12 @@ run=(--steps 6 --eval-every 3 --format plain --train-examples 40 --layers 1 --wi
 expect_exit 0 start alone "${run[@]}" --out alone --fresh
 same_as_alone tiny 3 --ranks-per-node 2
 
+# More shards than texts are dealt to at once, of which the middle rank has some of either group, and so many texts that their
+# lengths are shared.
+run=(--steps 2 --eval-every 2 --eval-examples 70 --format plain --layers 1 --width 8 --heads 1 --batch 10000 --shards 2048)
+expect_exit 0 start alone "${run[@]}" --out alone --fresh
+same_as_alone groups 3
+
 # Different processors: BLAS is told which kernels to use.
 if have "processor x86_64"; then
     expect_exit 0 timeout -k 5 120 "$mpirun" -np 1 env OPENBLAS_CORETYPE=Nehalem "$dtrain" "${run[@]}" --out mixed : \

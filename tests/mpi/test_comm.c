@@ -220,6 +220,33 @@ static void shared_values_reach_all(void **state) {
     }
 }
 
+/* Teams of two neighbours, but rank 0 is alone in its own and the last rank in none. */
+static void teams_share_numbers(void **state) {
+    (void)state;
+    const size_t rank = dt_comm_rank(world), size = dt_comm_size(world);
+    const bool none = size > 1 && rank + 1 == size;
+    const size_t number = (rank + 1) / 2;
+    dt_team *team;
+    CHECK(dt_team_create(&team, world, none ? -1 : (int)number) == DT_OK);
+    CHECK((team == NULL) == none);
+    const size_t first = number > 0 ? 2 * number - 1 : 0, end = size > 1 ? size - 1 : 1;
+    const size_t members = dt_min_size(2 * number + 1, end) - first;
+    CHECK(none || (dt_team_size(team) == members && dt_team_rank(team) == rank - first));
+    for (size_t count = 0; count <= 7; count += 7) {
+        uint32_t all[8] = {0};
+        size_t from = 0, to = 0;
+        if (team) dt_shard_range(&from, &to, count, dt_team_size(team), dt_team_rank(team));
+        for (size_t i = from; i < to; i++) all[i] = (uint32_t)(1000 * number + i);
+        CHECK(none || dt_team_share_numbers(team, all, count) == DT_OK);
+        bool right = true;
+        for (size_t i = 0; i < 8; i++)
+            right = right && all[i] == (!none && i < count ? (uint32_t)(1000 * number + i) : 0);
+        CHECK(right);
+    }
+    dt_team_destroy(&team);
+    CHECK(team == NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_know_who_they_are),
@@ -236,6 +263,7 @@ int main(void) {
         cmocka_unit_test(the_largest_value_wins),
         cmocka_unit_test(gather_is_by_rank),
         cmocka_unit_test(shard_ranges_cover_all),
+        cmocka_unit_test(teams_share_numbers),
         cmocka_unit_test(shared_values_reach_all),
     };
     return cmocka_run_group_tests(tests, start_ranks, end_ranks);

@@ -88,9 +88,24 @@ dt_status dt_comm_gather_rows(dt_comm *comm, double *all, const double *row, siz
  * own range. all: (shards * per_shard). */
 dt_status dt_comm_share(dt_comm *comm, double *all, size_t shards, size_t per_shard);
 
-/* The same for one whole number of each of `count` things, of which each rank has filled in its
- * range. */
-dt_status dt_comm_share_numbers(dt_comm *comm, uint32_t *all, size_t count);
+/* ---- some ranks of the job ---- */
+
+typedef struct dt_team dt_team;
+
+/* All ranks with the same number are a team, in rank order; with a negative one in none: *team is
+ * NULL then. Collective over all ranks. */
+dt_status dt_team_create(dt_team **team, dt_comm *comm, int number);
+
+/* Collective over the team. */
+void dt_team_destroy(dt_team **team);
+
+/* This rank's number in the team, and how many they are. Not collective. */
+size_t dt_team_rank(const dt_team *team);
+size_t dt_team_size(const dt_team *team);
+
+/* One whole number of each of `count` things to all ranks of the team, of which each has filled in
+ * its dt_shard_range. Collective over the team. */
+dt_status dt_team_share_numbers(dt_team *team, uint32_t *all, size_t count);
 
 /* ---- memory shared by the ranks of a node ---- */
 

@@ -37,7 +37,9 @@ typedef struct {
     dt_buffer **slot; /* (slots) gradient buffers, attached on the device */
     dt_model *model;
     dt_batch batch;
-    dt_deal deal; /* of the step's texts to the passes over the shards */
+    dt_deal deal;        /* of the step's texts to the passes over the shards */
+    dt_team *dealers[2]; /* ranks that deal to the same group of shards: of even and of odd groups,
+                            of which this rank has shards; NULL: none, or it deals alone */
 
     /* What this rank reports in every step, and what all ranks do: the latter on rank 0. */
     double *report, *reports;
@@ -104,6 +106,9 @@ dt_status dt_trainer_end_job(dt_status status);
 /* Number of forward and backward passes of a step, over all shards; some are empty if there are few
  * texts. */
 size_t dt_trainer_passes(const dt_config *config);
+
+/* Find out with whom this rank deals texts to shards. Collective. */
+dt_status dt_trainer_find_dealers(dt_trainer *t);
 
 /* Deal the texts of the next step to the shards and their passes; dt_trainer_step does this too. */
 dt_status dt_trainer_deal(dt_trainer *t);
