@@ -38,16 +38,37 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-/* What holds for every checkpoint that was read. */
-static void inspect(const dt_checkpoint *c) {
-    MUST(c->tokenizer && dt_tokenizer_size(c->tokenizer) == c->shape.V);
-    MUST(dt_config_check(&c->config) == DT_OK);
+/* All values of a quantised model are numbers. */
+static void inspect_quantised(const dt_checkpoint *c) {
+    MUST(c->frozen && c->layout.count == 0 && !c->m && !c->v && !c->iterate);
+    for (size_t i = 0; i < c->layout.parameters; i++) {
+        const dt_parameter *p = &c->layout.parameter[i];
+        float *values = malloc(p->count * sizeof *values);
+        MUST(values && p->frozen);
+        dt_layout_values(values, c->frozen, p);
+        MUST(dt_finite_count(values, p->count) == p->count);
+        free(values);
+    }
+}
+
+static void inspect_blocks(const dt_checkpoint *c) {
     MUST(c->weights && c->m && c->v);
     MUST(dt_finite_count(c->weights, c->layout.count) == c->layout.count);
     MUST(dt_finite_count(c->m, c->layout.count) == c->layout.count);
     MUST(dt_finite_count(c->v, c->layout.count) == c->layout.count);
     MUST(!c->iterate == !(c->config.average > 0));
     MUST(!c->iterate || dt_finite_count(c->iterate, c->layout.count) == c->layout.count);
+}
+
+/* What holds for every checkpoint that was read. */
+static void inspect(const dt_checkpoint *c) {
+    MUST(c->tokenizer && dt_tokenizer_size(c->tokenizer) == c->shape.V);
+    MUST(dt_config_check(&c->config) == DT_OK);
+    if (dt_checkpoint_is_quantised(c)) {
+        inspect_quantised(c);
+    } else {
+        inspect_blocks(c);
+    }
     MUST(c->state.step >= 0 && c->state.tokens >= 0 && c->state.seconds >= 0);
     int64_t before = -1;
     for (size_t i = 0; i < c->metrics->train_count; i++) {

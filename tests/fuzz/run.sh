@@ -2,7 +2,7 @@
 # Fuzzes the code that reads other people's files and texts, guided by coverage (libFuzzer), with the address and
 # undefined-behaviour sanitizers.
 #
-#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: bpe checkpoint config expression import line options safetensors text; by default all
+#   tests/fuzz/run.sh SECONDS [TARGET…]      targets: adapter bpe checkpoint config expression import line options safetensors text; by default all
 #   tests/fuzz/run.sh coverage [TARGET…]     which lines the inputs found so far reach
 #
 # PROGRAMS: the folder of dtrain and io_probe (build), which write the first inputs. FOLDER: where all results are kept
@@ -16,7 +16,7 @@ folder=${FOLDER:-$programs/fuzz}
 seconds=${1:?usage: $0 SECONDS|coverage [TARGET…]}
 shift
 targets=("$@")
-((${#targets[@]})) || targets=(bpe checkpoint config expression import line options safetensors text)
+((${#targets[@]})) || targets=(adapter bpe checkpoint config expression import line options safetensors text)
 # shellcheck source=jobs/there.sh
 . "$repo/jobs/there.sh"
 need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
@@ -26,8 +26,10 @@ mkdir -p "$folder"
 core=$(cd "$repo" && echo src/core/*.c)
 data=$(cd "$repo" && echo src/data/*.c src/data/*/*.c)
 checkpoint="io/checkpoint/base.c io/checkpoint/checkpoint_read.c io/checkpoint/checkpoint_verify.c io/checkpoint/finite.c io/checkpoint/hdf5_file.c io/checkpoint/hdf5_header.c
-    io/checkpoint/hdf5_links.c io/checkpoint/hdf5_others.c io/checkpoint/hdf5_read.c io/checkpoint/manifest.c io/checkpoint/schema.c io/file/replace.c"
+    io/checkpoint/hdf5_links.c io/checkpoint/hdf5_others.c io/checkpoint/hdf5_read.c io/checkpoint/manifest.c io/checkpoint/quantised.c io/checkpoint/schema.c
+    io/file/replace.c"
 declare -A sources=(
+    [adapter]="$core $data src/model/layout.c $checkpoint io/export/classes.c io/export/import_adapter.c io/export/json.c io/export/names.c io/export/safetensors.c"
     [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
@@ -39,7 +41,7 @@ declare -A sources=(
     [safetensors]="$core io/export/safetensors.c io/export/json.c io/file/replace.c"
     [text]="$core $data"
 )
-declare -A longest=([bpe]=16000 [checkpoint]=150000 [config]=4000 [expression]=400 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
+declare -A longest=([adapter]=4000 [bpe]=16000 [checkpoint]=150000 [config]=4000 [expression]=400 [import]=30000 [line]=400 [options]=600 [safetensors]=4000 [text]=600)
 
 # build TARGET KIND FLAG…: as FOLDER/TARGET.KIND, if a source is newer. Targets of a kind share their objects.
 build() {
@@ -72,6 +74,21 @@ seeds() {
     [[ ! -d $to ]] || return 0
     mkdir -p "$to.new"
     case $1 in
+    adapter)
+        for name in all mlp_in; do
+            OPENBLAS_NUM_THREADS=1 OMPI_MCA_ess_singleton_isolated=1 "$programs/dtrain" --layers 1 --width 4 --heads 1 --batch 8 --steps 1 \
+                --eval-every 0 --ops + --digits 1 --format plain --log-level error --out "$to.base"
+            OPENBLAS_NUM_THREADS=1 OMPI_MCA_ess_singleton_isolated=1 "$programs/dtrain" --init-from "$to.base" --lora-rank 2 --lora-targets "$name" \
+                --steps 1 --eval-every 0 --log-level error --out "$to.run"
+            "$programs/dtrain" export "$to.run" --to "$to.peft" --format adapter
+            for k in adapter_config.json dtrain.ini adapter_model.safetensors; do
+                LC_ALL=C sed /^base-digest/d "$to.peft/$k" # not that of the base here
+                [[ $k == *.safetensors ]] || printf '\x1e'
+            done >"$to.new/$name"
+            { cat "$to.peft/adapter_config.json" && printf '\x1e\x1e' && cat "$to.peft/adapter_model.safetensors"; } >"$to.new/$name-alone"
+            rm -r "$to.base" "$to.run" "$to.peft"
+        done >/dev/null
+        ;;
     bpe)
         for k in 257 270 300; do
             "$programs/dtrain" tokenize --text "$repo/LICENSE" --tokenizer "bpe:$k" --out "$to.new/$k.json" --log-level error
@@ -89,6 +106,12 @@ seeds() {
             --steps 3 --eval-every 1 --eval-examples 8 --ops + --digits 1 --format plain --log-level error --out "$to.run"
         cp -L "$to.run/latest.h5" "$to.new/trained.h5"
         rm -r "$to.run"
+        for name in "q8_0 32" "nf4 64"; do
+            OPENBLAS_NUM_THREADS=1 OMPI_MCA_ess_singleton_isolated=1 "$programs/dtrain" --layers 1 --width "${name#* }" --heads 1 --batch 8 \
+                --steps 1 --eval-every 0 --ops + --digits 1 --format plain --log-level error --out "$to.run"
+            "$programs/dtrain" quantise "$to.run" --to "${name% *}" --out "$to.new/${name% *}.h5" >/dev/null
+            rm -r "$to.run"
+        done
         ;;
     config)
         "$programs/dtrain" --help | sed -n 's/^ *--\([a-z0-9-]*\)=.*/\1/p' | while read -r name; do
