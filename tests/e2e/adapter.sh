@@ -39,6 +39,46 @@ expect_exit 64 start alone "${adapter[@]}" --steps 10 --base-quant nf4 --out ref
 expect_text err "blocks of 64 weights" "--width 32"
 say "the same bits on 1, 3 and 2 + 2 ranks, and over a resume"
 
+# ---- the base in 4 bits: the same bits, over a resume, a replay; merged into the values that it was trained with ----
+
+expect_exit 0 start 2 "${base[@]}" --width 64 --steps 40 --lr 5e-3 --eval-every 40 --out wide
+quantised=("${adapter[@]}" --init-from wide --base-quant nf4)
+expect_exit 0 start alone "${quantised[@]}" --steps 20 --out nf4
+expect_exit 0 start 3 "${quantised[@]}" --steps 20 --ranks-per-node 2 --out nf4.3
+compare_runs nf4/latest.h5 nf4.3/latest.h5
+mkdir nf4.stopped
+cp -P nf4/config.ini nf4/checkpoint-00000010.h5 nf4.stopped/
+expect_exit 0 start 2 --out nf4.stopped
+expect_text err "resuming nf4.stopped from step 10"
+compare_runs nf4/latest.h5 nf4.stopped/latest.h5
+expect_exit 0 start 2 verify --replay nf4.3/checkpoint-00000010.h5 nf4.3/checkpoint-00000020.h5
+expect_exit 64 start 2 --out nf4 --lora-rank 3 --base-quant q8_0 --steps 30
+expect_text err "--base-quant nf4, which cannot become q8_0"
+expect_exit 0 start 2 "${adapter[@]}" --init-from wide --steps 20 --out nf4.not
+! cmp -s <(h5dump -d /weights/layers/1/mlp_in/lora_b nf4/latest.h5) <(h5dump -d /weights/layers/1/mlp_in/lora_b nf4.not/latest.h5) ||
+    fail "the base is not quantised"
+expect_exit 0 "$dtrain" info nf4
+matrices=$((2 * 12 * 64 * 64))
+expect_text out "quantised  $matrices parameters of these" "in nf4: the matrices of the layers" "wide/checkpoint-00000040.h5" "there"
+expect_exit 0 "$dtrain" info nf4 --json
+/usr/bin/python3 -B -c '
+import json, sys
+info, matrices = json.load(open("out")), int(sys.argv[1])
+assert info["quantised"] == matrices and info["matrices"] == "nf4", info
+assert matrices / 2 < info["quantised_bytes"] < 0.53 * matrices, info
+assert info["frozen_bytes"] == info["quantised_bytes"] + 4 * (info["frozen"] - matrices), info' "$matrices" || fail "info --json of a quantised base"
+expect_exit 0 "$dtrain" merge nf4 --out nf4.merged
+expect_text err "merged into the values of its base" "in nf4, dequantised"
+expect_exit 0 "$dtrain" info nf4.merged
+expect_text out "dequantised from nf4"
+for run in nf4 nf4.merged; do expect_exit 0 start 2 eval "$run" --count 64 --precision float32 --dump-logits "$run.json"; done
+/usr/bin/python3 -B - nf4.json nf4.merged.json <<'END' || fail "merged into other values than those of training"
+import json, sys, numpy as np
+a, b = (np.concatenate([np.array(x).ravel() for x in json.load(open(path))["logits"]]) for path in sys.argv[1:3])
+assert len(a) > 1000 and abs(a - b).max() < 1e-5 * abs(a).max(), abs(a - b).max()
+END
+say "the base in 4 bits: the same bits, and merged into its values"
+
 # ---- what is in the file: adapters alone, with their moments ----
 
 /usr/bin/python3 -B - one/latest.h5 base/best.h5 <<'END' || fail "the file of an adapter"

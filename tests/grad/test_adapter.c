@@ -14,6 +14,9 @@
 
 static const rig_choice CHOICE = {
     .format = DT_FORMAT_REVERSE, .layers = 3, .width = 24, .heads = 3, .problems = 5};
+/* Rows of whole blocks. */
+static const rig_choice QUANTISED = {
+    .format = DT_FORMAT_REVERSE, .layers = 2, .width = 64, .heads = 2, .problems = 5};
 static const dt_step_key KEY = {.seed = 3, .step = 5, .first_problem = 1};
 
 /* A rig's model with adapters: the rig's weights are its frozen ones, and `merged` has the sums. */
@@ -37,9 +40,21 @@ static bool adapter_of(const dt_parameter **a, const dt_parameter **b, const sub
     return dt_layout_find_adapter(a, b, &s->layout, own);
 }
 
+/* What the frozen weights stand for, which are not the rig's if they are quantised. */
+static void fill_values(const subject *s) {
+    for (size_t i = 0; i < s->r->layout->parameters; i++) {
+        const dt_parameter *p = &s->r->layout->parameter[i];
+        float *values = reference_alloc(p->count, sizeof *values);
+        dt_layout_values(values, s->frozen, dt_layout_find(&s->layout, p->name));
+        for (size_t k = 0; k < p->count; k++) s->merged[p->offset + k] = (double)values[k];
+        free(values);
+    }
+}
+
 static void merge(subject *s) {
     const size_t R = s->shape.lora.rank;
     s->merged = fixture_copy(s->r->exact, s->r->layout->count);
+    fill_values(s);
     for (size_t i = 0; i < s->r->layout->parameters; i++) {
         const dt_parameter *p = &s->r->layout->parameter[i], *a, *b;
         if (!adapter_of(&a, &b, s, i)) continue;
@@ -137,14 +152,24 @@ static const dt_lora ADAPTERS[] = {
     {.rank = 1, .alpha = 0.5, .target = {false, false, true, false}},
     {.rank = 5, .alpha = 5, .target = {true, false, false, false}},
     {.rank = 3, .alpha = 9, .target = {false, true, false, true}},
+    {.rank = 4, .alpha = 6, .target = {true, true, true, true}, .matrices = DT_ELEMENT_NF4},
+    {.rank = 3, .alpha = 6, .target = {true, false, true, false}, .matrices = DT_ELEMENT_Q8_0},
 };
 enum { CASES = sizeof ADAPTERS / sizeof *ADAPTERS };
 
+/* false: the backend does not compute it. */
+static bool rig_for(rig *r, dt_backend *backend, const dt_lora *lora) {
+    const bool quantised = lora->matrices != DT_ELEMENT_FLOAT32;
+    if (quantised && !backend->op->quantised) return false;
+    rig_create(r, backend, quantised ? &QUANTISED : &CHOICE);
+    return true;
+}
+
 static void gradients_follow_from_the_merged_matrix(void **state) {
-    rig r;
-    rig_create(&r, *state, &CHOICE);
     for (size_t c = 0; c < CASES; c++) {
+        rig r;
         subject s;
+        if (!rig_for(&r, *state, &ADAPTERS[c])) continue;
         dt_score score = {0}, expected_score = {0};
         size_t found = 0;
         subject_create(&s, &r, &ADAPTERS[c]);
@@ -164,17 +189,17 @@ static void gradients_follow_from_the_merged_matrix(void **state) {
         free(gradient);
         free(d_merged);
         subject_destroy(&s);
+        rig_destroy(&r);
     }
-    rig_destroy(&r);
 }
 
 static void logits_are_those_of_the_merged_model(void **state) {
-    rig r;
-    rig_create(&r, *state, &CHOICE);
-    const size_t count = r.batch.tokens * r.shape.V;
     for (size_t c = 0; c < CASES; c++) {
+        rig r;
         subject s;
         dt_score score = {0};
+        if (!rig_for(&r, *state, &ADAPTERS[c])) continue;
+        const size_t count = r.batch.tokens * r.shape.V;
         subject_create(&s, &r, &ADAPTERS[c]);
         float *logits = reference_alloc(count, sizeof *logits);
         double *actual = reference_doubles(count), *expected = reference_doubles(count);
@@ -186,8 +211,8 @@ static void logits_are_those_of_the_merged_model(void **state) {
         free(actual);
         free(expected);
         subject_destroy(&s);
+        rig_destroy(&r);
     }
-    rig_destroy(&r);
 }
 
 /* ---- with dropout: against differences of the loss under the same mask ---- */
@@ -243,13 +268,13 @@ static void dropout_is_the_same_forward_and_backward(void **state) {
 /* ---- in bfloat16: near float32 ---- */
 
 static void bfloat16_is_near(void **state) {
-    rig r;
     dt_backend *backend = *state;
     if (backend->op->bfloat16 == DT_NO_BFLOAT16) return;
-    rig_create(&r, backend, &CHOICE);
     for (size_t c = 0; c < CASES; c++) {
+        rig r;
         subject s, rounded;
         dt_score score = {0}, near = {0};
+        if (!rig_for(&r, backend, &ADAPTERS[c])) continue;
         subject_create(&s, &r, &ADAPTERS[c]);
         double *gradient = gradient_of(&s, &score);
         r.shape.bfloat16 = true;
@@ -271,8 +296,8 @@ static void bfloat16_is_near(void **state) {
         free(other);
         subject_destroy(&s);
         subject_destroy(&rounded);
+        rig_destroy(&r);
     }
-    rig_destroy(&r);
 }
 
 /* ---- the layout ---- */
