@@ -9,8 +9,9 @@
 #include "internal.h"
 #include "tree.h"
 
-/* Stretches that can be under way at once: the network should not be idle while a stretch waits. */
-enum { STRETCHES = 8 };
+/* Stretches that can be under way at once: the network should not be idle while stretches wait for
+ * each other. Of short ones there are more, in as much memory. */
+enum { STRETCHES_MIN = 8, STRETCHES_MAX = 32, STRETCHES_BYTES = 4 << 20 };
 
 /* Tags that every MPI has. */
 enum { TAGS = 32768 };
@@ -36,7 +37,8 @@ typedef struct {
 
 struct dt_exchange {
     dt_exchange_plan plan;
-    task task[STRETCHES];
+    size_t stretches;
+    task *task;           /* (stretches) */
     size_t started, done; /* stretches, one after the other */
     float *buffer;        /* of all tasks */
     uint16_t *arrived, *packed;
@@ -46,25 +48,38 @@ struct dt_exchange {
     double bytes;
 };
 
+size_t dt_exchange_stretches(size_t buffers, size_t longest) {
+    const size_t fit = STRETCHES_BYTES / (dt_max_size(buffers, 1) * longest * sizeof(float));
+    return dt_max_size(STRETCHES_MIN, dt_min_size(fit, STRETCHES_MAX));
+}
+
+size_t dt_exchange_bytes(size_t buffers, size_t messages, size_t longest) {
+    const size_t stretches = dt_exchange_stretches(buffers, longest);
+    const size_t requests = stretches * (buffers + 1 + messages) + 1;
+    return (stretches * buffers + 1) * longest * sizeof(float) + requests * sizeof(MPI_Request);
+}
+
 static dt_status allocate(dt_exchange *x) {
     const char *what = "buffers between nodes";
     const dt_exchange_plan *p = &x->plan;
     const size_t buffers = p->buffers, come = buffers + 1, sent = p->messages;
-    DT_REQUIRE(p->longest <= INT_MAX && STRETCHES * come <= INT_MAX && sent <= INT_MAX,
+    const size_t stretches = x->stretches = dt_exchange_stretches(buffers, p->longest);
+    DT_REQUIRE(p->longest <= INT_MAX && stretches * come <= INT_MAX && sent <= INT_MAX,
                DT_ERR_INTERNAL, "%zu floats and %zu messages are too many for MPI", p->longest,
                sent);
-    DT_TRY(dt_memory_alloc(&x->come, STRETCHES * come, sizeof *x->come, what));
-    DT_TRY(dt_memory_alloc(&x->index, STRETCHES * come, sizeof *x->index, what));
-    DT_TRY(dt_memory_alloc(&x->sent, STRETCHES * sent + 1, sizeof *x->sent, what));
+    DT_TRY(dt_memory_alloc(&x->task, stretches, sizeof *x->task, what));
+    DT_TRY(dt_memory_alloc(&x->come, stretches * come, sizeof *x->come, what));
+    DT_TRY(dt_memory_alloc(&x->index, stretches * come, sizeof *x->index, what));
+    DT_TRY(dt_memory_alloc(&x->sent, stretches * sent + 1, sizeof *x->sent, what));
     DT_TRY(
-        dt_memory_alloc(&x->buffer, STRETCHES * buffers + 1, p->longest * sizeof *x->buffer, what));
+        dt_memory_alloc(&x->buffer, stretches * buffers + 1, p->longest * sizeof *x->buffer, what));
     if (p->transport == DT_TRANSPORT_BFLOAT16) {
         const size_t bytes = p->longest * sizeof(uint16_t);
-        DT_TRY(dt_memory_alloc(&x->arrived, STRETCHES * buffers + 1, bytes, what));
-        DT_TRY(dt_memory_alloc(&x->packed, STRETCHES * (sent + 1), bytes, what));
+        DT_TRY(dt_memory_alloc(&x->arrived, stretches * buffers + 1, bytes, what));
+        DT_TRY(dt_memory_alloc(&x->packed, stretches * (sent + 1), bytes, what));
     }
-    for (size_t i = 0; i < STRETCHES * come; i++) x->come[i] = MPI_REQUEST_NULL;
-    for (size_t i = 0; i < STRETCHES; i++) {
+    for (size_t i = 0; i < stretches * come; i++) x->come[i] = MPI_REQUEST_NULL;
+    for (size_t i = 0; i < stretches; i++) {
         task *t = &x->task[i];
         t->come = x->come + i * come;
         t->sent = x->sent + i * sent;
@@ -96,6 +111,7 @@ void dt_exchange_destroy(dt_exchange **exchange) {
     dt_memory_free(&x->sent);
     dt_memory_free(&x->index);
     dt_memory_free(&x->come);
+    dt_memory_free(&x->task);
     dt_memory_free(exchange);
 }
 
@@ -246,9 +262,9 @@ static dt_status go_on(dt_exchange *x, task *t, double *adding) {
 
 /* ---- stretches ---- */
 
-static task *task_at(dt_exchange *x, size_t number) { return &x->task[number % STRETCHES]; }
+static task *task_at(dt_exchange *x, size_t number) { return &x->task[number % x->stretches]; }
 
-bool dt_exchange_has_room(const dt_exchange *x) { return x->started - x->done < STRETCHES; }
+bool dt_exchange_has_room(const dt_exchange *x) { return x->started - x->done < x->stretches; }
 
 bool dt_exchange_is_idle(const dt_exchange *x) { return x->done == x->started; }
 
@@ -276,7 +292,7 @@ dt_status dt_exchange_start(dt_exchange *x, const dt_stretch *stretch, const dt_
    than processors: so all messages are looked at in one call. */
 dt_status dt_exchange_progress(dt_exchange *x, double *adding) {
     if (x->waiting > 0) {
-        const size_t requests = STRETCHES * (x->plan.buffers + 1);
+        const size_t requests = x->stretches * (x->plan.buffers + 1);
         int come;
         DT_TRY(DT_MPI(MPI_Testsome((int)requests, x->come, &come, x->index, MPI_STATUSES_IGNORE)));
         if (come != MPI_UNDEFINED) x->waiting -= (size_t)come;

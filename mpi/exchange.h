@@ -27,6 +27,11 @@ typedef struct {
     dt_transport transport;
 } dt_exchange_plan;
 
+/* How many stretches can be under way at once, and the bytes of the buffers of a rank for them,
+ * without bfloat16; of routes with so many buffers and messages at most. */
+size_t dt_exchange_stretches(size_t buffers, size_t longest);
+size_t dt_exchange_bytes(size_t buffers, size_t messages, size_t longest);
+
 /* Not collective. all and first stay the caller's, and must outlive it. */
 dt_status dt_exchange_create(dt_exchange **exchange, const dt_exchange_plan *plan);
 void dt_exchange_destroy(dt_exchange **exchange);

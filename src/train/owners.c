@@ -140,28 +140,34 @@ static size_t fewest_ranks(const dt_comm *comm) {
     return fewest;
 }
 
-/* Collective. */
-static dt_status choose(dt_trainer *t) {
-    dt_comm *comm = t->s->comm;
+/* Whether matrices are updated once in the job. seconds: as for dt_owners_share. */
+static dt_status choose(dt_trainer *t, double seconds) {
+    const dt_comm *comm = t->s->comm;
     t->divided = false;
     if (dt_comm_nodes(comm) == 1 || t->matrices == 0) return DT_OK;
     t->divided = t->config.updates == DT_UPDATES_JOB;
     if (t->config.updates != DT_UPDATES_AUTO) return DT_OK;
-    double node = 0, job = 0, seconds;
-    DT_TRY(dt_comm_agree(comm, share_among(t, &node, false, fewest_ranks(comm))));
-    DT_TRY(dt_comm_agree(comm, share_among(t, &job, true, 0)));
-    DT_TRY(time_cost(&seconds, t));
+    double node = 0, job = 0;
+    DT_TRY(share_among(t, &node, false, fewest_ranks(comm)));
+    DT_TRY(share_among(t, &job, true, 0));
     t->divided = !is_dear(t, seconds * (node - job));
     return DT_OK;
 }
 
+dt_status dt_owners_share(dt_trainer *t, double seconds) {
+    double most;
+    DT_TRY(choose(t, seconds));
+    return share_among(t, &most, t->divided, dt_comm_local_size(t->s->comm));
+}
+
 dt_status dt_owners_decide(dt_trainer *t) {
     dt_comm *comm = t->s->comm;
-    double most;
+    double seconds = 0;
     DT_TRY(dt_comm_measure(comm, &t->network));
     DT_TRY(dt_comm_agree(comm, dt_matrices_list(&t->matrix, &t->matrices, &t->layout, &t->config)));
-    DT_TRY(choose(t));
-    return dt_comm_agree(comm, share_among(t, &most, t->divided, dt_comm_local_size(comm)));
+    const bool asks = t->config.updates == DT_UPDATES_AUTO && dt_comm_nodes(comm) > 1;
+    if (asks && t->matrices > 0) DT_TRY(time_cost(&seconds, t));
+    return dt_comm_agree(comm, dt_owners_share(t, seconds));
 }
 
 dt_status dt_owners_list(dt_owned **owned, const dt_trainer *t) {

@@ -8,6 +8,10 @@
  * node, and by whom. Collective. */
 dt_status dt_owners_decide(dt_trainer *t);
 
+/* The decision alone, of what dt_matrices_list has listed, for t->network. Not collective.
+ * seconds: of one unit of dt_matrix_cost, on the slowest rank. */
+dt_status dt_owners_share(dt_trainer *t, double seconds);
+
 /* The matrices that only their owners need the gradient of, for a reducer; none if each node
  * updates all. (matrices), the caller's: dt_memory_free. */
 dt_status dt_owners_list(dt_owned **owned, const dt_trainer *t);
