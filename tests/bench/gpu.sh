@@ -126,7 +126,7 @@ test_row "the same bits: 5 steps of 1 rank again on 4 ranks, one device" 90 \
 # A checkpoint from one to the other and back; the loss is that of a run on the processor alone, but for rounding.
 cat >interchange <<END
 set -euo pipefail
-train() { ${train[*]@Q} ${small[*]@Q} "\$@"; }
+train() { ${train[*]@Q} ${small[*]@Q} --precision float32 "\$@"; }
 loss() { ${dtrain@Q} info "\$1" | sed -n 's/^last step *loss \([0-9.]*\),.*/\1/p'; }
 train --steps 30 --backend cpu --out alone
 train --steps 10 --backend cpu --out mixed
@@ -172,7 +172,7 @@ if timed 200 "$dtrain" --log-level warn --steps "$steps" --backend opencl --out 
 else
     row "the default job, $steps steps" "no time for it, or failed: $(tail -n 1 out | tr '|' '/' | cut -c 1-200)"
 fi
-if timed 30 "${train[@]}" --steps 100 --backend cpu --out processor; then
+if timed 30 "${train[@]}" --steps 100 --backend cpu --precision float32 --out processor; then
     row "the default job on one core of the processor" "$(rate processor) tokens/s"
 fi
 

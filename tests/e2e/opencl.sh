@@ -23,7 +23,8 @@ for d in json.load(open("devices"))["devices"]: assert d["name"] and (d["backend
 
 # ---- the same bytes on any number of ranks ----
 
-run=(--steps 6 --eval-every 3 --checkpoint-every 3 "${small[@]}" --eval-examples 70)
+# In float32, the precision of devices.
+run=(--steps 6 --eval-every 3 --checkpoint-every 3 "${small[@]}" --eval-examples 70 --precision float32)
 expect_exit 0 start alone "${run[@]}" --backend opencl --out alone
 expect_text err "backend opencl: " "updates of weights on the CPU: OpenBLAS"
 for ranks in 2 3; do
