@@ -140,6 +140,7 @@ static dt_status take_config(dt_config *config, const reading *r) {
     config->positions = DT_POSITIONS_INDEX;
     config->metric = DT_METRIC_LOSS;
     config->average = 0;
+    config->precision = DT_PRECISION_FLOAT32; /* as others compute with it */
     snprintf(name, sizeof name, "text of %.60s", slash && slash[1] ? slash + 1 : "a model");
     return blame(dt_config_set(config, dt_setting_find("text"), name, "text"), r->folder);
 }

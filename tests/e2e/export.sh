@@ -12,7 +12,7 @@ files() { /usr/bin/python3 -B "$here/export.py" "$@" || fail "export.py $*"; }
 
 # ---- some models ----
 
-tiny=(--layers 2 --width 32 --heads 2 --batch 16 --steps 12 --warmup 4 --eval-every 6 --eval-examples 32 --log-level error)
+tiny=(--layers 2 --width 32 --heads 2 --batch 16 --steps 12 --warmup 4 --eval-every 6 --eval-examples 32 --log-level error --precision float32)
 expect_exit 0 start 2 "${tiny[@]}" --out places
 expect_exit 0 start 2 "${tiny[@]}" --out plain --positions index --format plain --average 0.3
 for i in {1..300}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$((i * 7919))"; done >text.txt

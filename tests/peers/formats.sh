@@ -25,7 +25,7 @@ declare -A settings=([places]="--positions learned" [unplaced]="--positions none
 for run in places unplaced marked sharpened plain documents merged chars bytes; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --out "$run"
-    expect_exit 0 start alone eval "$run" --count 32 --dump-logits "$run.json"
+    expect_exit 0 start alone eval "$run" --precision float32 --count 32 --dump-logits "$run.json"
     expect_exit 0 "$dtrain" export "$run" --to "$run.onnx" --format onnx
     peer onnx "$run.onnx" "$run.json"
     peer tokenizer "$run.onnx" "$run.json"
@@ -42,7 +42,7 @@ for run in places unplaced marked sharpened plain documents merged chars bytes; 
     peer llama "$run.q4_0" "$run.json" 2
     [[ $run == chars || $run == bytes || $run == merged ]] || continue
     for i in {1..200}; do printf 'Zeile %d\n' "$((i * 31))"; done >beginnings
-    expect_exit 0 "$dtrain" ask "$run" <beginnings
+    expect_exit 0 "$dtrain" ask "$run" --precision float32 <beginnings
     cp out answers
     peer llama_texts "$run.f32" beginnings answers
 done
@@ -51,7 +51,7 @@ done
 for targets in attn_out,mlp_in all; do
     expect_exit 0 start 2 --init-from chars --text text.txt --lora-rank 6 --lora-alpha 9 --lora-targets "$targets" --steps 30 --lr 2e-2 \
         --eval-examples 64 --log-level error --out "lora.$targets"
-    expect_exit 0 start alone eval "lora.$targets" --count 32 --dump-logits lora.json
+    expect_exit 0 start alone eval "lora.$targets" --precision float32 --count 32 --dump-logits lora.json
     expect_exit 0 "$dtrain" export "lora.$targets" --to "lora.$targets.peft" --format adapter
     peer adapter "lora.$targets.peft" chars.st lora.json
     peer llama chars.f32 lora.json 1e-2 "lora.$targets.peft"

@@ -23,8 +23,8 @@ for run in places text; do
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --steps 40 --out "$run"
     expect_exit 0 start 2 --init-from "$run" ${settings[$run]:+--text text.txt} --lora-rank 5 --lora-alpha 7 --lora-targets "${targets[$run]}" \
         --steps 40 --lr 2e-2 --log-level error --eval-examples 64 --out "$run.lora"
-    expect_exit 0 start alone eval "$run.lora" --count 32 --dump-logits "$run.json"
-    expect_exit 0 start alone eval "$run" --split test --count 32 --dump-logits "$run.base.json"
+    expect_exit 0 start alone eval "$run.lora" --precision float32 --count 32 --dump-logits "$run.json"
+    expect_exit 0 start alone eval "$run" --precision float32 --split test --count 32 --dump-logits "$run.base.json"
     expect_exit 0 "$dtrain" export "$run" --to "$run.st"
     expect_exit 0 "$dtrain" export "$run.lora" --to "$run.peft" --format adapter
     expect_exit 0 "$dtrain" export "$run.lora" --to "$run.merged"

@@ -26,7 +26,7 @@ declare -A settings=([places]="--steps 100" [marked]="--steps 40 --marks start -
 for run in places marked sharpened plain chars bytes merged; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --out "$run"
-    expect_exit 0 start alone eval "$run" --count 64 --dump-logits "$run.json"
+    expect_exit 0 start alone eval "$run" --precision float32 --count 64 --dump-logits "$run.json"
     expect_exit 0 "$dtrain" export "$run" --to "$run.st"
     peer logits "$run.st" "$run.json"
 done
@@ -34,13 +34,13 @@ done
 for run in places plain; do
     format=scratchpad
     [[ $run == places ]] || format=reverse
-    expect_exit 0 start 2 eval "$run" --split test --count 200 --errors "$run.errors"
+    expect_exit 0 start 2 eval "$run" --precision float32 --split test --count 200 --errors "$run.errors"
     expect_exit 0 "$dtrain" data --split test --count 200 --json --ops '+-' --digits 2 --format "$format"
     peer answers "$run.st" out "$run.errors"
 done
 for run in chars bytes merged; do
     for i in {1..200}; do printf 'Zeile %d\n' "$i"; done >beginnings
-    expect_exit 0 "$dtrain" ask "$run" <beginnings
+    expect_exit 0 "$dtrain" ask "$run" --precision float32 <beginnings
     peer lines "$run.st" beginnings out
 done
 
