@@ -17,6 +17,12 @@
 #include "roll.h"
 #include "stall.h"
 
+/* After a host is lost the launcher finds that out within 12 s by itself, where it asks quiet
+ * connections for a sign of life (oob_tcp_keepalive_*), and ends the job. If it is told to end the
+ * job before, it sends orders to the lost host: then the connection is not quiet any more, is not
+ * asked, and the launcher waits for as long as TCP tries to deliver them, a quarter of an hour. */
+enum { LAUNCHER_SECONDS = 13 };
+
 /* One rank's progress, on its own cache line. */
 typedef struct {
     _Alignas(DT_ALIGNMENT) _Atomic int64_t count; /* beats */
@@ -117,18 +123,26 @@ static bool find_silent(dt_watchdog *w, size_t *first, size_t *count) {
     return true;
 }
 
-/* The ranks of this node wait for others. One sentence for the whole job. */
-static void name_others(dt_watchdog *w, double still) {
+/* Whether a node is on another machine than this rank. */
+static bool is_elsewhere(const dt_watchdog *w, size_t node) {
+    size_t first, count;
+    dt_roll_ranks(w->roll, node, &first, &count);
+    return strcmp(dt_comm_host(w->comm, first), dt_comm_host(w->comm, dt_comm_rank(w->comm))) != 0;
+}
+
+/* The ranks of this node wait for others. One sentence for the whole job. Returns whether a host
+ * may be lost. */
+static bool name_others(dt_watchdog *w, double still) {
     char lost[256], more[64] = "";
     size_t first = 0, count = 0;
-    if (another_speaks(w) || !find_silent(w, &first, &count)) return;
+    if (another_speaks(w) || !find_silent(w, &first, &count)) return false;
     if (count == 0) {
         fprintf(stderr,
                 "dtrain: error: the ranks on %s have waited %.0f s for those of other nodes, which "
                 "wait as well: a message was lost, and the job is ended (--stall-timeout); start "
                 "it again to go on from the last checkpoint\n",
                 dt_comm_host(w->comm, dt_comm_rank(w->comm)), still);
-        return;
+        return false;
     }
     name_node(lost, sizeof lost, w, first);
     if (count > 1) {
@@ -139,6 +153,7 @@ static void name_others(dt_watchdog *w, double still) {
             "or the network is lost, or it is stopped; the job is ended (--stall-timeout); start "
             "it again, without that host, to go on from the last checkpoint\n",
             lost, more, still);
+    return is_elsewhere(w, first);
 }
 
 /* "at step 12" */
@@ -161,6 +176,7 @@ static void say_last_words(dt_watchdog *w) {
 static void end_job(dt_watchdog *w, double still, size_t ranks, double timeout) {
     const size_t rank = dt_comm_rank(w->comm), first = rank - dt_comm_local_rank(w->comm);
     const int who = dt_stall_culprit(w->seen, ranks, timeout);
+    bool lost = false;
     if (who >= 0) {
         char moment[64];
         name_moment(moment, sizeof moment, &w->beats[who]);
@@ -171,7 +187,7 @@ static void end_job(dt_watchdog *w, double still, size_t ranks, double timeout) 
                 first + (size_t)who, dt_comm_host(w->comm, first + (size_t)who), still, moment);
         dt_roll_say(w->roll, DT_ROLL_NAMED);
     } else if (w->roll) {
-        name_others(w, still);
+        lost = name_others(w, still);
     } else {
         fprintf(stderr,
                 "dtrain: error: all ranks have waited %.0f s for each other: the job is ended "
@@ -179,6 +195,7 @@ static void end_job(dt_watchdog *w, double still, size_t ranks, double timeout) 
                 still);
     }
     if (rank == 0) say_last_words(w);
+    if (lost) sleep(LAUNCHER_SECONDS);
     /* Only rank 0 can save, and it does not know of this; wait until it stops waiting for this
      * node. */
     if (dt_comm_node(w->comm) > 0) sleep(DT_PATIENCE_NODES + 5);

@@ -33,8 +33,8 @@ enum { MARKS_MAX = 4096, PASSES_MAX = 8, REQUEST_BYTES = 64 };
 /* Seconds for one level of a barrier between the ranks of a node, in shared memory. */
 static const double LEVEL = 1e-6;
 
-/* Doubles that a rank reports in a step: src/train/report.h. */
-enum { REPORT_BYTES = 8 * 12 };
+/* What a rank reports in a step, the loss of one shard included: src/train/report.h. */
+enum { REPORT_BYTES = 8 * 15 };
 
 typedef enum { SUM, OWNED, SPREAD, WAYS } way;
 static const char *const WAY[] = {"sum", "owned", "spread"};

@@ -54,7 +54,7 @@ for hosts in 2 3 4; do
     place "h1:$hosts"
     expect_exit 0 start "$hosts" "${run[@]}" --out "one$hosts"
     one=$(seconds "one$hosts")
-    for link in "0 50" "0 200" "2 100" "5 200"; do
+    for link in "0 50" "0 200" "2 100"; do
         read -r delay rate <<<"$link"
         network delay "$delay" rate "$rate"
         place "${placement[@]}"
