@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dtrain/core/config.h"
+#include "dtrain/core/utf8.h"
 #include "dtrain/expression/machine.h"
 #include "dtrain/expression/source.h"
 
@@ -255,8 +256,31 @@ static void a_line_without_sense_has_none_that_follows(void **state) {
     dt_text_destroy(&next);
 }
 
+static void the_longest_numbers_fit(void **state) {
+    (void)state;
+    dt_config config;
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    config.digits = 100;
+    config.operations = 24;
+    config.depth = 8;
+    assert_int_equal(dt_source_check(&config), DT_OK);
+    const dt_source source = dt_source_for_asking(&config, NULL);
+    const size_t longest = dt_expression_source.size(&config).longest;
+    dt_text text = {0};
+    for (uint64_t i = 0; i < 500; i++) {
+        assert_int_equal(dt_expression_source.write(&text, &source, DT_TRAIN, i), DT_OK);
+        assert_in_range(dt_utf8_count(text.bytes), 1, longest);
+    }
+    dt_text_destroy(&text);
+    config.digits = 101;
+    assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
+    dt_error_clear();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_longest_numbers_fit),
         cmocka_unit_test(each_form_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_with_its_place),
         cmocka_unit_test(answers_have_the_form_that_was_asked_for),

@@ -10,8 +10,11 @@ void dt_arithmetic_evaluate(dt_config *config) {
     if (config->eval_divisor_digits > 0) config->divisor_digits = config->eval_divisor_digits;
 }
 
+/* Products in expressions have rows of their own, so that they may be longer. */
 static dt_status check_digits(const dt_config *config, int64_t digits, const char *name) {
-    DT_REQUIRE(digits <= DT_PRODUCT_DIGITS_MAX || !strchr(config->ops, '*'), DT_ERR_ARG,
+    DT_REQUIRE(digits <= DT_PRODUCT_DIGITS_MAX || !strchr(config->ops, '*') ||
+                   config->format == DT_FORMAT_EXPRESSION,
+               DT_ERR_ARG,
                "--%s %lld: operands of products have at most %d digits; lower it, or leave * out "
                "of --ops",
                name, (long long)digits, DT_PRODUCT_DIGITS_MAX);

@@ -482,7 +482,7 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
             put_line(&d, hundredth, &next);
         dt_pen_char(&d.pen, DT_LINE_END);
         DT_TRY_DONE(d.pen.status);
-        if (dt_line_split(text->bytes, text->length) != split) continue;
+        if (!fits(text, config) || dt_line_split(text->bytes, text->length) != split) continue;
         text->prompt_length = text->length;
         /* From a copy of the prompt, since the text may move while it grows. */
         dt_text_clear(&next);
