@@ -226,6 +226,8 @@ static void the_model_sees_the_line_that_waits_and_what_was_found(void **state) 
         {"Q^3+^4*^2${E^3+^4*^2$}^11$", "Q^3+^4*^2}^11$"},
         {"Q^3+^4*^2$}^11$", NULL},
         {"Q^3+^4*^2$nonsense$", NULL},
+        {"Q^3+^4*^2${E^3+^4$>E^3+^80$", "E^3+^80$"},
+        {"Q^3+^4*^2${E^3+^4$>E^3+^4$", NULL}, /* for ever */
         {"B^4*^2$>M^4*^2+^$", NULL},
     };
     dt_text seen = {0};

@@ -216,6 +216,7 @@ static void put_difference(draft *d) {
     } else {
         draw_number(&b, d, most);
     }
+    if (!turned && one_in(d, 12)) b = a; /* of long numbers chance draws none that are equal */
     const bool swap = !turned && one_in(d, 2);
     dt_pen_char(&d->pen, 'D');
     dt_drawn_write(&d->pen, turned ? '~' : '^', swap ? &b : &a);
@@ -414,33 +415,33 @@ static void put_answered_question(draft *d, dt_text *next) {
  */
 static void put_line(draft *d, size_t hundredth, dt_text *next) {
     size_t end = 0;
-    if (hundredth < (end += 11))
+    if (hundredth < (end += 14))
         put_question(d);
-    else if (hundredth < (end += 5))
+    else if (hundredth < (end += 4))
         put_answered_question(d, next);
-    else if (hundredth < (end += 13))
-        put_line_of_expression(d, next, false);
     else if (hundredth < (end += 15))
+        put_line_of_expression(d, next, false);
+    else if (hundredth < (end += 23))
         put_line_of_expression(d, next, true);
-    else if (hundredth < (end += 5))
-        put_two(d, false);
-    else if (hundredth < (end += 5))
-        put_two(d, true);
     else if (hundredth < (end += 3))
+        put_two(d, false);
+    else if (hundredth < (end += 3))
+        put_two(d, true);
+    else if (hundredth < (end += 2))
         put_sum(d);
     else if (hundredth < (end += 4))
         put_difference(d);
-    else if (hundredth < (end += 13))
+    else if (hundredth < (end += 15))
         put_product(d);
-    else if (hundredth < (end += 8))
+    else if (hundredth < (end += 5))
         put_digit(d);
-    else if (hundredth < (end += 9))
+    else if (hundredth < (end += 7))
         put_quotient(d);
-    else if (hundredth < (end += 4))
+    else if (hundredth < (end += 2))
         put_line_of_decimals(d);
-    else if (hundredth < (end += 2))
+    else if (hundredth < (end += 1))
         put_fraction(d);
-    else if (hundredth < (end += 2))
+    else if (hundredth < (end += 1))
         put_parts(d);
     else
         put_rounded(d);
@@ -463,7 +464,7 @@ static bool fits(const dt_text *text, const dt_config *config) {
 static dt_status sample(dt_text *text, const dt_config *config, dt_split split, uint64_t index,
                         bool question) {
     /* People ask for short numbers more often than for long ones. */
-    static const size_t most_digits[4] = {2, 5, 5, SIZE_MAX};
+    static const size_t most_digits[4] = {1, 2, 5, SIZE_MAX};
     const uint32_t purpose = DT_RANDOM_PROBLEM + (uint32_t)split;
     dt_text next = {0};
     dt_status status = DT_OK;
