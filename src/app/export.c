@@ -5,6 +5,7 @@
 #include "command.h"
 #include "dtrain/core/digest.h"
 #include "dtrain/core/json.h"
+#include "dtrain/data/source.h"
 #include "dtrain/export/export.h"
 #include "dtrain/folder/run_folder.h"
 
@@ -78,6 +79,10 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY(read_digest(digest, path));
     DT_TRY_DONE(dt_checkpoint_read(&checkpoint, path, DT_READ_WEIGHTS));
     DT_TRY_DONE(dt_checkpoint_expect_floats(&checkpoint, path));
+    DT_REQUIRE_DONE(!dt_source_kind_of(&checkpoint.config)->window, DT_ERR_ARG,
+                    "%s has learned %s line by line, and other programs do not put the lines "
+                    "together; ask it with dtrain ask",
+                    path, dt_source_kind_of(&checkpoint.config)->name);
     if (dt_checkpoint_is_adapter(&checkpoint) && strcmp(options->format, "adapter") != 0) {
         DT_TRY_DONE(dt_base_read(&checkpoint, path));
         DT_TRY_DONE(dt_base_merge(&checkpoint));

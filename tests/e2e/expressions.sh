@@ -81,3 +81,8 @@ expect_exit "$USAGE" "$dtrain" ask sums "2+3+4+5+6+7+8+9+1+2+3+4+5+6+7+8+9+1+2+3
 grep -q 'ask a shorter one' err || fail "no sentence on a question that is too long"
 expect_exit "$USAGE" "$dtrain" ask sums "12345678901234567890+1"
 grep -q "a number has 20 digits" err || fail "no sentence on a number that is too long"
+
+# ---- other programs would see whole texts, of which the model knows lines alone ----
+
+expect_exit "$USAGE" "$dtrain" export sums --to exported
+grep -q 'other programs do not put the lines together' err || fail "no sentence on exporting a calculator"

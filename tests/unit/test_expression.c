@@ -258,6 +258,25 @@ static void a_line_without_sense_has_none_that_follows(void **state) {
     dt_text_destroy(&next);
 }
 
+/* What is copied has the position that it had before, but for the mark in front of it. */
+static void positions_begin_again_behind_what_is_seen(void **state) {
+    (void)state;
+    static const char text[] = "E^21+^3$>E^4";
+    static const int32_t wanted[] = {0, 1, 1, 1, 1, 2, 2, 2, 0, 1, 2, 2};
+    dt_config config;
+    dt_tokenizer *tokenizer;
+    int32_t id[16], position[16], place[16];
+    size_t count;
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
+    assert_int_equal(dt_tokenizer_encode(id, 16, &count, tokenizer, text, strlen(text)), DT_OK);
+    assert_int_equal(count, strlen(text));
+    dt_tokenizer_places(position, place, tokenizer, id, count);
+    assert_memory_equal(position, wanted, sizeof wanted);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
 static void the_longest_numbers_fit(void **state) {
     (void)state;
     dt_config config;
@@ -283,6 +302,7 @@ static void the_longest_numbers_fit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_numbers_fit),
+        cmocka_unit_test(positions_begin_again_behind_what_is_seen),
         cmocka_unit_test(each_form_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_with_its_place),
         cmocka_unit_test(answers_have_the_form_that_was_asked_for),

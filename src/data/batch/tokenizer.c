@@ -297,6 +297,7 @@ static char character_of(const dt_tokenizer *tokenizer, const char *token) {
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count) {
     dt_digit_run run = {.marked = tokenizer->has_marks, .is_signed = tokenizer->has_signs};
+    const int32_t end = tokenizer->has_signs ? 0 : -1; /* of the lines of a calculation */
     int32_t before = 0;
     for (size_t i = 0; i < count; i++) {
         const size_t digits = run.digits;
@@ -304,6 +305,6 @@ void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *
             dt_digit_run_take(&run, character_of(tokenizer, dt_tokenizer_token(tokenizer, id[i])));
         place[i] = kind == DT_DIGIT || digits > 0 ? (int32_t)digits + 1 : 0;
         position[i] = before;
-        before += kind == DT_OUTSIDE;
+        before = id[i] == end ? 0 : before + (kind == DT_OUTSIDE);
     }
 }
