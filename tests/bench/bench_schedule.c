@@ -337,12 +337,12 @@ static dt_status print_plan(dry *d) {
 
 /* What `measure` has printed goes on to replay.c. */
 static double copy_measured(void) {
-    char line[256], word[32];
-    double matrix = 0, value;
+    static const char NAME[] = "matrix ";
+    char line[256];
+    double matrix = 0;
     while (fgets(line, sizeof line, stdin)) {
         fputs(line, stdout);
-        if (sscanf(line, "%31s %lf", word, &value) == 2 && strcmp(word, "matrix") == 0)
-            matrix = value;
+        if (strncmp(line, NAME, strlen(NAME)) == 0) matrix = strtod(line + strlen(NAME), NULL);
     }
     return matrix;
 }
