@@ -1,6 +1,7 @@
 """Flips bits in every region of a checkpoint: each flip is noticed, with the name of the part, or has no effect, neither for dtrain
 nor for h5py."""
 import collections
+import concurrent.futures
 import os
 import pathlib
 import random
@@ -96,16 +97,25 @@ def see_others(path, flips):
     return found
 
 
+def judge(probe, path, number, flips):
+    """What dtrain says of each flip."""
+    lines = "".join(f"{at} {bit}\n" for at, bit, _, _ in flips)
+    result = subprocess.run([probe, "flips", path, path.with_name(f"damaged{number}.h5")], input=lines, capture_output=True,
+                            text=True, check=True)
+    answers = result.stdout.splitlines()
+    assert len(answers) == len(flips), f"{len(answers)} answers to {len(flips)} flips: {result.stderr}"
+    return answers
+
+
 def main(probe):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "whole.h5"
         subprocess.run([probe, "write", path], check=True, stdout=subprocess.DEVNULL)
         chosen = choose(path)
-        lines = "".join(f"{at} {bit}\n" for at, bit, _, _ in chosen)
-        result = subprocess.run([probe, "flips", path, path.with_name("damaged.h5")], input=lines, capture_output=True,
-                                text=True, check=True)
-        answers = result.stdout.splitlines()
-        assert len(answers) == len(chosen), f"{len(answers)} answers to {len(chosen)} flips: {result.stderr}"
+        half = len(chosen) // 2
+        with concurrent.futures.ThreadPoolExecutor() as both:
+            parts = both.map(lambda number, flips: judge(probe, path, number, flips), (1, 2), (chosen[:half], chosen[half:]))
+            answers = [answer for part in parts for answer in part]
         harmless = [flip for flip, answer in zip(chosen, answers) if answer == "harmless" and flip[2] in METADATA]
         harmless = random.sample(harmless, min(SHOWN, len(harmless)))
         others = see_others(path, harmless)
