@@ -8,7 +8,8 @@ set -euo pipefail
     echo "usage: $0 COMMAND…, such as: $0 mpirun -np 2 build/dtrain" >&2
     exit 64
 }
-train=("$@")
+# In float32, in which a merged model is the same but for the last bits.
+train=("$@" --precision float32)
 dtrain=${!#}
 jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 

@@ -39,7 +39,7 @@ expect_text out "3 steps replayed on 2 ranks: the same bytes"
 
 # ---- a checkpoint of one backend, continued on the other ----
 
-mixed=(--schedule constant --layers 2 --width 32 --heads 2 --batch 16 --shards 2 --lr 2e-3 --warmup 4 --dropout 0.1 --eval-every 0)
+mixed=(--schedule constant --layers 2 --width 32 --heads 2 --batch 16 --shards 2 --lr 2e-3 --warmup 4 --dropout 0.1 --eval-every 0 --precision float32)
 expect_exit 0 start 2 "${mixed[@]}" --steps 50 --out cpu
 for first in cpu opencl; do
     [[ $first == cpu ]] && second=opencl || second=cpu
@@ -62,7 +62,7 @@ END
 # ---- questions and evaluations ----
 
 settings=(--ops '+*' --digits 1 --layers 1 --width 48 --heads 2 --batch 64 --lr 1e-2 --warmup 20 --steps 200 --eval-every 200
-    --eval-examples 64)
+    --eval-examples 64 --precision float32)
 expect_exit 0 start 2 "${settings[@]}" --out pupil
 for backend in cpu opencl; do
     expect_exit 0 "$dtrain" ask pupil 3+4 7*8 2+2 9*9 --backend $backend
