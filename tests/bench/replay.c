@@ -111,89 +111,140 @@ static void *grow(void *memory, int count, size_t size) {
                : memory;
 }
 
-static void read_route(const char *line) {
-    char name[16];
-    int owner, node, steps, used, more;
-    if (sscanf(line, "route %15s %d %d %d%n", name, &owner, &node, &steps, &used) != 4)
-        fail("a route that cannot be read");
+/* The next number of a line. */
+static double number(const char **at) {
+    char *end;
+    const double value = strtod(*at, &end);
+    if (end == *at) fail("a number is missing in the plan");
+    *at = end;
+    return value;
+}
+
+static int whole(const char **at) { return (int)number(at); }
+
+/* The next word: its length, and *at behind it. */
+static const char *word(size_t *length, const char **at) {
+    const char *begin = *at + strspn(*at, " ");
+    *length = strcspn(begin, " \n");
+    *at = begin + *length;
+    return begin;
+}
+
+static bool is_word(const char *text, size_t length, const char *name) {
+    return length == strlen(name) && memcmp(text, name, length) == 0;
+}
+
+static void read_steps(route *r, const char *at) {
+    for (int i = 0; i < r->steps; i++) {
+        at += strspn(at, " ");
+        r->step[i].kind = *at++;
+        r->step[i].node = whole(&at);
+    }
+}
+
+static void read_route(const char *at) {
+    size_t length;
+    const char *name = word(&length, &at);
+    const int owner = whole(&at), node = whole(&at), steps = whole(&at);
+    if (owner < 0 || owner >= g.nodes || node < 0 || node >= g.nodes || steps < 1)
+        fail("a route between nodes that are not there");
     for (way w = 0; w < WAYS; w++) {
-        if (strcmp(name, WAY[w]) != 0) continue;
+        if (!is_word(name, length, WAY[w])) continue;
         route *r = &g.route[w][(size_t)owner * (size_t)g.nodes + (size_t)node];
-        *r = (route){need(calloc((size_t)steps + 1, sizeof(step))), steps};
-        for (int i = 0; i < steps; i++, used += more) {
-            if (sscanf(line + used, " %c%d%n", &r->step[i].kind, &r->step[i].node, &more) != 2)
-                fail("a step of a route that cannot be read");
-        }
+        *r = (route){need(calloc((size_t)steps, sizeof(step))), steps};
+        read_steps(r, at);
     }
 }
 
-static bool read_number(const char *line) {
-    const struct {
-        const char *name;
-        double *value;
-    } all[] = {{"parameters", &g.parameters},
-               {"micro", &g.micro},
-               {"tokens", &g.tokens},
-               {"norm", &g.norm},
-               {"adam", &g.adam},
-               {"average", &g.average},
-               {"matrix", &g.matrix_cost},
-               {"momentum", &g.momentum},
-               {"fold", &g.fold},
-               {"length", &g.length},
-               {"deal", &g.deal}};
-    char name[32];
-    double value;
-    if (sscanf(line, "%31s %lf", name, &value) != 2) return false;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (strcmp(all[i].name, name) == 0) {
-            *all[i].value = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void read_plan(const char *line) {
-    int divided;
-    if (sscanf(line, "plan %d %d %lf %lf %d %15s", &g.nodes, &g.ranks, &g.parameters, &g.plain,
-               &divided, g.kind) != 6)
-        fail("a plan that cannot be read");
-    g.divided = divided != 0;
+static void read_plan(const char *at) {
+    size_t length;
+    g.nodes = whole(&at);
+    g.ranks = whole(&at);
+    g.parameters = number(&at);
+    g.plain = number(&at);
+    g.divided = whole(&at) != 0;
+    const char *kind = word(&length, &at);
+    if (g.nodes < 1 || g.ranks < 1 || length >= sizeof g.kind) fail("a plan that cannot be read");
+    memcpy(g.kind, kind, length);
     for (way w = 0; w < WAYS; w++)
         g.route[w] = need(calloc((size_t)g.nodes * (size_t)g.nodes, sizeof(route)));
 }
 
-static void read_line(const char *line) {
-    piece p;
-    matrix m;
-    int owned;
-    if (strncmp(line, "route ", 6) == 0) {
-        read_route(line);
-    } else if (strncmp(line, "plan ", 5) == 0) {
-        read_plan(line);
-    } else if (sscanf(line, "piece %zu %zu %d %d %d %d", &p.begin, &p.end, &p.owner, &p.mover,
-                      &p.other, &owned) == 6) {
-        p.owned = owned != 0;
-        g.piece = grow(g.piece, g.pieces, sizeof p);
-        g.piece[g.pieces++] = p;
-    } else if (sscanf(line, "own %zu %*u %zu %lf", &m.begin, &m.worker, &m.cost) == 3) {
-        g.matrix = grow(g.matrix, g.matrices, sizeof m);
-        g.matrix[g.matrices++] = m;
-    } else if (strncmp(line, "pass ", 5) == 0) {
-        if (g.passes == PASSES_MAX ||
-            sscanf(line, "pass %*u %lf %lf", &g.pass_tokens[g.passes], &g.pass[g.passes]) != 2)
-            fail("a pass that cannot be read");
-        g.passes++;
-    } else if (strncmp(line, "mark ", 5) == 0) {
-        if (g.marks == MARKS_MAX ||
-            sscanf(line, "mark %lf %zu", &g.mark[g.marks].at, &g.mark[g.marks].from) != 2)
-            fail("a mark that cannot be read");
-        g.marks++;
-    } else if (sscanf(line, "memory %lf %lf %d", &g.buffers, &g.longest, &g.stretches) != 3 &&
-               !read_number(line)) {
-        fail(line);
+static void read_piece(const char *at) {
+    piece p = {.begin = (size_t)number(&at)};
+    p.end = (size_t)number(&at);
+    p.owner = whole(&at);
+    p.mover = whole(&at);
+    p.other = whole(&at);
+    p.owned = whole(&at) != 0;
+    g.piece = grow(g.piece, g.pieces, sizeof p);
+    g.piece[g.pieces++] = p;
+}
+
+/* begin, end, worker, cost */
+static void read_own(const char *at) {
+    matrix m = {.begin = (size_t)number(&at)};
+    number(&at);
+    m.worker = (size_t)number(&at);
+    m.cost = number(&at);
+    g.matrix = grow(g.matrix, g.matrices, sizeof m);
+    g.matrix[g.matrices++] = m;
+}
+
+/* texts, tokens, seconds */
+static void read_pass(const char *at) {
+    if (g.passes == PASSES_MAX) fail("too many passes");
+    number(&at);
+    g.pass_tokens[g.passes] = number(&at);
+    g.pass[g.passes++] = number(&at);
+}
+
+static void read_mark(const char *at) {
+    if (g.marks == MARKS_MAX) fail("too many marks");
+    g.mark[g.marks].at = number(&at);
+    g.mark[g.marks++].from = (size_t)number(&at);
+}
+
+static void read_memory(const char *at) {
+    g.buffers = number(&at);
+    g.longest = number(&at);
+    g.stretches = whole(&at);
+}
+
+static void read_line(const char *at) {
+    static const struct {
+        const char *name;
+        void (*read)(const char *at);
+    } LINE[] = {{"route", read_route},  {"plan", read_plan}, {"piece", read_piece},
+                {"own", read_own},      {"pass", read_pass}, {"mark", read_mark},
+                {"memory", read_memory}};
+    const struct {
+        const char *name;
+        double *value;
+    } figure[] = {{"parameters", &g.parameters},
+                  {"micro", &g.micro},
+                  {"tokens", &g.tokens},
+                  {"norm", &g.norm},
+                  {"adam", &g.adam},
+                  {"average", &g.average},
+                  {"matrix", &g.matrix_cost},
+                  {"momentum", &g.momentum},
+                  {"fold", &g.fold},
+                  {"length", &g.length},
+                  {"deal", &g.deal}};
+    size_t length;
+    const char *name = word(&length, &at);
+    for (size_t i = 0; i < sizeof LINE / sizeof *LINE; i++) {
+        if (!is_word(name, length, LINE[i].name)) continue;
+        LINE[i].read(at);
+        return;
     }
+    for (size_t i = 0; i < sizeof figure / sizeof *figure; i++) {
+        if (!is_word(name, length, figure[i].name)) continue;
+        *figure[i].value = number(&at);
+        return;
+    }
+    fail(name);
 }
 
 static void read_file(const char *path) {
@@ -204,7 +255,8 @@ static void read_file(const char *path) {
     while (getline(&line, &room, file) > 0) read_line(line);
     free(line);
     fclose(file);
-    if (g.nodes == 0 || g.passes == 0 || g.tokens == 0) fail("the plan is not complete");
+    if (g.nodes == 0 || g.passes == 0 || g.tokens == 0 || g.stretches < 1)
+        fail("the plan is not complete");
 }
 
 /* ---- what was measured ---- */
@@ -479,7 +531,7 @@ static void handle(node *n, letter *l) {
 /* Takes what comes to a node. */
 static void run_inbox(int argc, char **argv) {
     if (argc < 2) fail("an inbox without a number");
-    node *n = &all[atoi(argv[1])];
+    node *n = &all[strtol(argv[1], NULL, 10)];
     sg_mailbox_set_receiver(sg_mailbox_get_name(mailbox[n->number]));
     for (;;) {
         handle(n, sg_mailbox_get(mailbox[n->number]));
@@ -636,7 +688,7 @@ static void rabenseifner(node *n) {
 
 static void run_node(int argc, char **argv) {
     if (argc < 2) fail("a node without a number");
-    node *const n = &all[atoi(argv[1])];
+    node *const n = &all[strtol(argv[1], NULL, 10)];
     sg_mutex_lock(n->mutex);
     n->mover = need(calloc((size_t)g.ranks, sizeof *n->mover));
     int *count = need(calloc((size_t)g.ranks, sizeof *count));
@@ -647,7 +699,7 @@ static void run_node(int argc, char **argv) {
     }
     for (int i = 0; i < g.pieces; i++) {
         mover *m = mover_of(n, i);
-        m->piece[m->pieces++] = i;
+        if (m->piece) m->piece[m->pieces++] = i;
     }
     passes(n);
     finish_phase(n);
@@ -697,6 +749,7 @@ int main(int argc, char **argv) {
     if (g.exchange == NONE) g.nodes = g.ranks = 1;
     if (g.exchange != PROGRAM) g.divided = false;
     simgrid_load_platform(argv[optind + 1]);
+    if (g.nodes < 1) fail("a plan without nodes");
     mailbox = need(calloc((size_t)g.nodes, sizeof(sg_mailbox_t)));
     all = need(calloc((size_t)g.nodes, sizeof *all));
     for (int i = 0; i < g.nodes; i++) {
