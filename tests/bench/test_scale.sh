@@ -2,6 +2,9 @@
 # What bench_replay says of networks on which nothing but the network takes time: as much as the bytes and messages are known to take.
 # Usage: test_scale.sh BENCH_SCHEDULE BENCH_REPLAY
 set -euo pipefail
+# shellcheck source=jobs/there.sh
+. "$(dirname "$0")/../../jobs/there.sh"
+[[ -x $2 ]] || need "module simgrid"
 schedule=$(realpath "$1") replay=$(realpath "$2")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

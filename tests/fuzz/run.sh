@@ -121,6 +121,7 @@ seeds() {
         printf '[data]\nops = +-*/\nformat = plain\ndigits = 2\n[checkpoints]\ncheckpoint-every = 10m\nkeep=0\n' >"$to.new/data.ini"
         ;;
     expression)
+        # shellcheck disable=SC2016 # dollars end lines
         for name in '-(3+4)*[12.5%-.25]/7' 'What is 5 less than 3?' '20% of 1,234,567' '3 plus 4 divided by minus 2' '１２足す３は？' \
             '5から3を引くと？' '9と3の差は？' 'Subtract -2.50 from 3/0' '2060/71' '1/3-2/7*14' '0-1/100000/3' \
             'Q^3+^4*^2${E^3+^4*^2${B^4*^2$>M^4*^2+^$^80}^8$' 'Q~5/^7${E~5/^7${B~5/^7$}~5:^7$}~5:^7${R~5:^7${L^5,^7,^,^$' \

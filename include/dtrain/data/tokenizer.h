@@ -56,9 +56,9 @@ dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, cons
 
 /**
  * Where each token stands. Position: how many tokens that are no part of a number stand before it;
- * all digits of a number share one, with the token behind them. In a vocabulary with negative marks,
- * that of calculations, it counts from 0 again behind an end: what is copied to the next line has
- * the position there that it had before, or nearly so. Place: 1 for the first digit of a
+ * all digits of a number share one, with the token behind them. In a vocabulary with negative
+ * marks, that of calculations, it counts from 0 again behind an end: what is copied to the next
+ * line has the position there that it had before, or nearly so. Place: 1 for the first digit of a
  * number as written, 2 for the next … and for the token behind the last one, 0 for all else: so a
  * number's end can be found by its place, as a digit can. In a vocabulary that has the letters of
  * the working those that are digits count as such, and those between two digits are part of the
