@@ -243,7 +243,7 @@ static dt_status in_words(dt_text *answer, const dt_answer_wording *words) {
 }
 
 dt_status dt_exact_answers(dt_text right[2], const char *question, int64_t decimals) {
-    const dt_wording *wording;
+    const dt_wording *wording = dt_wordings;
     finding f;
     mpq_t value;
     dt_status status;

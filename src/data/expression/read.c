@@ -311,15 +311,17 @@ static bool read_as(reading *r, const dt_wording *wording) {
 /* First as the wordings have it, and if that fails with any operations in words. */
 dt_status dt_question_read(dt_text *text, const dt_line *typed) {
     reading r = {.line = typed, .pen = {text, DT_OK}};
-    for (size_t i = 0; i < 2 * dt_wording_count; i++) {
-        r.in_words = i >= dt_wording_count;
-        const bool known = read_as(&r, &dt_wordings[i % dt_wording_count]);
-        DT_TRY(r.pen.status);
-        if (!known) continue;
-        DT_REQUIRE(text->length < DT_LINE_BYTES_MAX / 2, DT_ERR_ARG,
-                   "a question of %zu characters is too long", text->length);
-        text->prompt_length = text->length;
-        return DT_OK;
+    for (int in_words = 0; in_words < 2; in_words++) {
+        r.in_words = in_words;
+        for (size_t i = 0; i < dt_wording_count; i++) {
+            const bool known = read_as(&r, &dt_wordings[i]);
+            DT_TRY(r.pen.status);
+            if (!known) continue;
+            DT_REQUIRE(text->length < DT_LINE_BYTES_MAX / 2, DT_ERR_ARG,
+                       "a question of %zu characters is too long", text->length);
+            text->prompt_length = text->length;
+            return DT_OK;
+        }
     }
     DT_LINE_RAISE(DT_ERR_ARG, typed, r.why_at,
                   "%s; write it like (12.5+3)*4 or 2060/71, or ask \"What is 12 plus 34?\"", r.why);
