@@ -22,14 +22,13 @@ static dt_status shorten(double *least, cpu_backend *cpu, dt_tensor y, dt_tensor
 dt_status cpu_bf16_compare(bool *faster, cpu_backend *cpu) {
     enum { X = 0, WEIGHT = TOKENS * IN, Y = WEIGHT + OUT * IN, ALL = Y + TOKENS * OUT };
     double whole = INFINITY, half = INFINITY;
-    float *at = NULL;
+    dt_buffer *all = NULL;
     dt_status status;
     /* Zeros: no product takes longer for its numbers. */
-    DT_TRY(dt_memory_alloc(&at, ALL, sizeof *at, "the timing of products"));
-    dt_buffer all = {.data = at, .bytes = ALL * sizeof *at};
-    const dt_tensor y = dt_floats(&all, Y), weight = dt_floats(&all, WEIGHT);
-    const dt_tensor x = dt_floats(&all, X);
-    const dt_tensor x_half = {.buffer = &all, .element = DT_ELEMENT_BFLOAT16};
+    DT_TRY(cpu_buffer_create(&all, &cpu->base, ALL * sizeof(float), "the timing of products"));
+    const dt_tensor y = dt_floats(all, Y), weight = dt_floats(all, WEIGHT);
+    const dt_tensor x = dt_floats(all, X);
+    const dt_tensor x_half = {.buffer = all, .element = DT_ELEMENT_BFLOAT16};
     for (int i = 0; i < ROUNDS; i++) {
         DT_TRY_DONE(shorten(&whole, cpu, y, x, weight));
         DT_TRY_DONE(shorten(&half, cpu, y, x_half, weight));
@@ -37,6 +36,6 @@ dt_status cpu_bf16_compare(bool *faster, cpu_backend *cpu) {
     *faster = half < 0.85 * whole;
     status = DT_OK;
 done:
-    dt_memory_free(&at);
+    cpu_buffer_destroy(&all, &cpu->base);
     return status;
 }
