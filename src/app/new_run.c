@@ -37,8 +37,8 @@ dt_status new_run_folder(char out[DT_PATH_MAX], const dt_overrides *given) {
     return check_folder(out);
 }
 
-static dt_status add_history(dt_checkpoint *checkpoint, const char *how, const char *from) {
-    dt_history_row row = {.ranks = 1, .nodes = 1};
+dt_status new_run_tell(dt_checkpoint *checkpoint, const char *how, const char *from) {
+    dt_history_row row = {.step = checkpoint->state.step, .ranks = 1, .nodes = 1};
     dt_utc_now(row.time, sizeof row.time);
     snprintf(row.stopped, sizeof row.stopped, "%s", how);
     snprintf(row.changed, sizeof row.changed, "%.250s", from);
@@ -62,7 +62,7 @@ static void print(const dt_checkpoint *c, bool json) {
 }
 
 dt_status new_run_write(dt_checkpoint *checkpoint, const char *how, const char *from, bool json) {
-    DT_TRY(add_history(checkpoint, how, from));
+    DT_TRY(new_run_tell(checkpoint, how, from));
     DT_TRY(dt_run_folder_open(checkpoint->config.out));
     DT_TRY(dt_publish_settings(&checkpoint->config));
     DT_TRY(dt_publish_checkpoint(checkpoint, NULL));

@@ -8,6 +8,9 @@
  * DT_ERR_CREATE: there is a run. */
 dt_status new_run_folder(char out[DT_PATH_MAX], const dt_overrides *given);
 
+/* Add a row to the history: what ended the start, "imported", and what the weights come from. */
+dt_status new_run_tell(dt_checkpoint *checkpoint, const char *how, const char *from);
+
 /**
  * Write the checkpoint as the first one of a run, and say so.
  *

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "dtrain/core/clock.h"
 #include "dtrain/core/json.h"
 #include "dtrain/folder/run_folder.h"
+#include "new_run.h"
 
 typedef struct {
     const char *target; /* the checkpoint or run */
@@ -32,18 +32,10 @@ static void print(const quantise_options *options, const dt_checkpoint *c) {
            (double)(c->layout.weights * sizeof(float)) / 1e6, count.quantised, options->to);
 }
 
-static dt_status add_history(dt_checkpoint *checkpoint, const char *to, const char *path) {
-    dt_history_row row = {.step = checkpoint->state.step, .ranks = 1, .nodes = 1};
-    dt_utc_now(row.time, sizeof row.time);
-    snprintf(row.stopped, sizeof row.stopped, "quantised");
-    snprintf(row.changed, sizeof row.changed, "%s of %.200s", to, path);
-    return dt_metrics_add_history(checkpoint->metrics, &row);
-}
-
 static dt_status run(dt_session *s, const dt_overrides *given, const void *own) {
     const quantise_options *options = own;
     dt_checkpoint checkpoint = {0};
-    char path[DT_PATH_MAX];
+    char path[DT_PATH_MAX], from[DT_PATH_MAX + 16];
     dt_status status;
     (void)s, (void)given;
     DT_REQUIRE(access(options->out, F_OK) != 0, DT_ERR_CREATE,
@@ -57,7 +49,8 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
         DT_TRY_DONE(dt_base_merge(&checkpoint));
     }
     DT_TRY_DONE(dt_checkpoint_quantise(&checkpoint, dt_quantised_find(options->to)));
-    DT_TRY_DONE(add_history(&checkpoint, options->to, path));
+    snprintf(from, sizeof from, "%s of %s", options->to, path);
+    DT_TRY_DONE(new_run_tell(&checkpoint, "quantised", from));
     DT_TRY_DONE(dt_checkpoint_write(options->out, &checkpoint));
     print(options, &checkpoint);
 done:

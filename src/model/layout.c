@@ -116,6 +116,10 @@ static dt_status check_blocks(const dt_model_shape *shape, dt_element element, c
     return DT_OK;
 }
 
+dt_element dt_model_shape_matrices(const dt_model_shape *shape) {
+    return shape->lora.rank > 0 ? shape->lora.matrices : shape->quantised;
+}
+
 dt_status dt_model_shape_quantise(dt_model_shape *shape, dt_element element) {
     DT_TRY(check_blocks(shape, element, "q8_0 has blocks of 32"));
     shape->quantised = element;
@@ -208,8 +212,7 @@ static void append(dt_layout *layout, const description *d, const char *before,
         .initial = d->initial,
         .deviation = deviation_of(d, shape),
     };
-    if (p->frozen && d->role == DT_ROLE_MATRIX)
-        p->element = shape->lora.rank > 0 ? shape->lora.matrices : shape->quantised;
+    if (p->frozen && d->role == DT_ROLE_MATRIX) p->element = dt_model_shape_matrices(shape);
     if (d->lowers) p->bound = 1 / sqrt((double)p->extent[1]);
     p->count = p->extent[0] * p->extent[1];
     snprintf(p->name, sizeof p->name, "%s%s", before, d->name);

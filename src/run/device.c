@@ -133,7 +133,7 @@ dt_status dt_session_settle_precision(const dt_session *s, dt_config *config) {
 }
 
 dt_status dt_session_check_matrices(const dt_session *s, const dt_model_shape *shape) {
-    const dt_element element = shape->lora.rank > 0 ? shape->lora.matrices : shape->quantised;
+    const dt_element element = dt_model_shape_matrices(shape);
     DT_REQUIRE(element == DT_ELEMENT_FLOAT32 || s->device->op->quantised, DT_ERR_ARG,
                "the backend %s computes with matrices in float32, not in %s; give --backend cpu",
                s->device->op->name, dt_quantised_name(element));

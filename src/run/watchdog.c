@@ -18,9 +18,9 @@
 #include "stall.h"
 
 /* After a host is lost the launcher finds that out within 12 s by itself, where it asks quiet
- * connections for a sign of life (oob_tcp_keepalive_*), and ends the job. If it is told to end the
- * job before, it sends orders to the lost host: then the connection is not quiet any more, is not
- * asked, and the launcher waits for as long as TCP tries to deliver them, a quarter of an hour. */
+ * connections for a sign of life (oob_tcp_keepalive_*), and ends the job. Told to end the job
+ * before, mpirun did not end in one of three runs of tests/hosts/cut.sh: it then sends orders to
+ * the lost host, so that the connection is not quiet, and probably waits until TCP gives up. */
 enum { LAUNCHER_SECONDS = 13 };
 
 /* One rank's progress, on its own cache line. */

@@ -91,12 +91,12 @@ static dt_status judge(evaluator *e, const dt_answer *answer) {
     return DT_OK;
 }
 
-/* Generate up to DT_EVAL_ANSWERS answers, starting at open text `first`. */
 /* Whether texts are written part by part: those of other splits are single parts. */
 static bool sees_parts(const evaluator *e) {
     return e->source->kind->window && e->request->problems.split == DT_TEST;
 }
 
+/* Generate up to DT_EVAL_ANSWERS answers, starting at open text `first`. */
 static dt_status answer_some(evaluator *e, size_t first) {
     const char *prompt[DT_EVAL_ANSWERS];
     const dt_source *source = e->source;

@@ -38,6 +38,9 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
  * not fit the width. */
 dt_status dt_model_shape_quantise(dt_model_shape *shape, dt_element element);
 
+/* How the frozen matrices of its layers are stored. */
+dt_element dt_model_shape_matrices(const dt_model_shape *shape);
+
 /* "q8_0", "nf4"; and back, where DT_ELEMENT_FLOAT32 means that it is no such name. */
 const char *dt_quantised_name(dt_element element);
 dt_element dt_quantised_find(const char *name);
