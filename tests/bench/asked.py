@@ -216,23 +216,20 @@ def value_of(text):
             value /= 100
         return value
 
-    def product():
+    def chain(signs, operand):
         nonlocal at
-        value = factor()
-        while text[at:at + 1] in ("*", "/"):
+        value = operand()
+        while at < len(text) and text[at] in signs:
             operation = text[at]
             at += 1
-            value = OPERATIONS[operation](value, factor())
+            value = OPERATIONS[operation](value, operand())
         return value
 
+    def product():
+        return chain("*/", factor)
+
     def total():
-        nonlocal at
-        value = product()
-        while text[at:at + 1] in ("+", "-"):
-            operation = text[at]
-            at += 1
-            value = OPERATIONS[operation](value, product())
-        return value
+        return chain("+-", product)
 
     value = total()
     assert at == len(text), text

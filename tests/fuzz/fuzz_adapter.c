@@ -1,53 +1,19 @@
 /* Fuzzes adapters of PEFT: adapter_config.json, dtrain.ini and adapter_model.safetensors in one
  * input, each ended by 0x1e. What is taken is a whole adapter of a base that fits. */
-#include "fuzz.h"
-
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "dtrain/core/memory.h"
 #include "dtrain/data/source.h"
 #include "dtrain/export/import.h"
-
-static char folder[] = "/tmp/dtrain-fuzz-XXXXXX";
-static const char *const NAME[] = {"adapter_config.json", "dtrain.ini",
-                                   "adapter_model.safetensors"};
-enum { FILES = sizeof NAME / sizeof *NAME };
-
-static void path_of(char path[128], size_t i) { snprintf(path, 128, "%s/%s", folder, NAME[i]); }
-
-static void remove_folder(void) {
-    char path[128];
-    for (size_t i = 0; i < FILES; i++) {
-        path_of(path, i);
-        unlink(path);
-    }
-    rmdir(folder);
-}
+#include "folder.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    static const fuzz_file FILES[] = {
+        {"adapter_config.json", true}, {"dtrain.ini", false}, {"adapter_model.safetensors", true}};
     (void)argc, (void)argv;
-    MUST(mkdtemp(folder));
-    atexit(remove_folder);
+    fuzz_folder_open(FILES, sizeof FILES / sizeof *FILES);
     return 0;
-}
-
-/* Without a mark there is no dtrain.ini; the tensors are the rest. */
-static void write_files(const uint8_t *data, size_t size) {
-    char path[128];
-    for (size_t i = 0; i < FILES; i++) {
-        const uint8_t *end = size && i + 1 < FILES ? memchr(data, 0x1e, size) : NULL;
-        const size_t length = end ? (size_t)(end - data) : size;
-        path_of(path, i);
-        unlink(path);
-        if (i != 1 || length > 0) {
-            FILE *file = fopen(path, "wb");
-            MUST(file && fwrite(data, 1, length, file) == length && fclose(file) == 0);
-        }
-        data += length + (end != NULL);
-        size -= length + (end != NULL);
-    }
 }
 
 /* As run.sh trains it. */
@@ -77,9 +43,11 @@ static void make_base(dt_checkpoint *base) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     dt_checkpoint checkpoint;
     char base_path[128];
-    write_files(data, size);
+    const char *folder = fuzz_folder();
+    fuzz_folder_fill(data, size);
     make_base(&checkpoint);
-    path_of(base_path, 0); /* a file that is there; it is not read */
+    /* A file that is there; it is not read. */
+    snprintf(base_path, sizeof base_path, "%s/adapter_config.json", folder);
     const dt_status status = dt_import_adapter(&checkpoint, folder, base_path, folder);
     MUST(status == DT_OK || status == DT_ERR_DATA || status == DT_ERR_NO_INPUT);
     MUST(status == DT_OK || *dt_error_text());

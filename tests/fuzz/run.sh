@@ -29,12 +29,12 @@ checkpoint="io/checkpoint/base.c io/checkpoint/checkpoint_read.c io/checkpoint/c
     io/checkpoint/hdf5_links.c io/checkpoint/hdf5_others.c io/checkpoint/hdf5_read.c io/checkpoint/manifest.c io/checkpoint/quantised.c io/checkpoint/schema.c
     io/file/replace.c"
 declare -A sources=(
-    [adapter]="$core $data src/model/layout.c $checkpoint io/export/classes.c io/export/import_adapter.c io/export/json.c io/export/names.c io/export/safetensors.c"
+    [adapter]="tests/fuzz/folder.c $core $data src/model/layout.c $checkpoint io/export/classes.c io/export/import_adapter.c io/export/json.c io/export/names.c io/export/safetensors.c"
     [bpe]="$core $(cd "$repo" && echo src/data/bpe/*.c)"
     [checkpoint]="$core $data src/model/layout.c $checkpoint"
     [config]="$core $data src/model/layout.c"
     [expression]="$core $data"
-    [import]="$core $data src/model/layout.c $checkpoint io/export/import.c io/export/json.c io/export/names.c
+    [import]="tests/fuzz/folder.c $core $data src/model/layout.c $checkpoint io/export/import.c io/export/json.c io/export/names.c
         io/export/safetensors.c io/export/tokenizer_read.c io/export/vocabulary.c"
     [line]="$core"
     [options]="$core $data src/app/options.c src/app/command.c"
