@@ -4,11 +4,11 @@
  * BYTES] PLAN PLATFORM
  *
  * -e: what exchanges the gradients: the planned routes; Rabenseifner's all-reduce (doi:
- * 10.1007/978-3-540-24685-5_1) after the passes, and each node updates all; or nothing, one rank
- * alone. -t: texts of a rank; -m: of a pass at most; -o: what a message takes its sender's and its
- * receiver's processor; -g: longer messages wait for a word from the receiver; -a: multiplies all
- * times that were measured. PLATFORM: for SimGrid, with hosts n0, n1 … (XML). Prints one JSON
- * object: seconds of the step, until the last node has passed.
+ * 10.1007/978-3-540-24685-5_1) after the passes, between 2^k nodes, and each node updates all; or
+ * nothing, on one node alone. -t: texts of a rank; -m: of a pass at most; -o: what a message takes
+ * its sender's and its receiver's processor; -g: longer messages wait for a word from the receiver;
+ * -a: multiplies all times that were measured. PLATFORM: for SimGrid, with hosts n0, n1 … (XML).
+ * Prints one JSON object: seconds of the step, until the last node has passed.
  *
  * A node is one actor. Its ranks are clocks: each moves its pieces as mpi/exchange.c does, some at
  * a time, along the routes of the plan, at the moments at which the backward pass lets it, and then
@@ -28,236 +28,15 @@
 #include <simgrid/mailbox.h>
 #include <simgrid/mutex.h>
 
-enum { MARKS_MAX = 4096, PASSES_MAX = 8, REQUEST_BYTES = 64 };
+#include "replay_plan.h"
+
+enum { REQUEST_BYTES = 64 };
 
 /* Seconds for one level of a barrier between the ranks of a node, in shared memory. */
 static const double LEVEL = 1e-6;
 
 /* What a rank reports in a step, the loss of one shard included: src/train/report.h. */
 enum { REPORT_BYTES = 8 * 15 };
-
-typedef enum { SUM, OWNED, SPREAD, WAYS } way;
-static const char *const WAY[] = {"sum", "owned", "spread"};
-
-typedef struct {
-    char kind; /* r receive, a add, s send, o round, t take, g give */
-    int node;
-} step;
-
-typedef struct {
-    step *step;
-    int steps;
-} route;
-
-typedef struct {
-    size_t begin, end;
-    int owner, mover, other; /* the mover on the owner's node, and on all others */
-    bool owned;
-} piece;
-
-typedef struct {
-    size_t begin, worker;
-    double cost;
-} matrix;
-
-typedef struct {
-    double at;
-    size_t from;
-} mark;
-
-typedef enum { PROGRAM, RABENSEIFNER, NONE } exchange;
-
-static struct {
-    /* The plan. */
-    int nodes, ranks;
-    double parameters, plain;
-    bool divided;
-    char kind[16];
-    piece *piece;
-    int pieces;
-    matrix *matrix;
-    int matrices;
-    route *route[WAYS]; /* (nodes, nodes) by owner, then node */
-    double buffers, longest;
-    int stretches; /* under way at once */
-    /* What was measured. */
-    double pass_tokens[PASSES_MAX], pass[PASSES_MAX];
-    int passes;
-    mark mark[MARKS_MAX];
-    int marks;
-    double micro, tokens, norm, adam, average, matrix_cost, momentum, fold, length, deal;
-    /* Options. */
-    exchange exchange;
-    double texts, factor, overhead, eager;
-    /* Results. */
-    double passed, end, summed, messages, bytes;
-} g = {.texts = 32, .factor = 1, .overhead = 1e-6, .eager = 65000};
-
-static void fail(const char *what) {
-    fprintf(stderr, "bench_replay: %s\n", what);
-    exit(65);
-}
-
-static void *need(void *memory) {
-    if (!memory) fail("not enough memory");
-    return memory;
-}
-
-/* ---- reading ---- */
-
-static void *grow(void *memory, int count, size_t size) {
-    return (count & (count - 1)) == 0
-               ? need(realloc(memory, (size_t)(count ? 2 * count : 1) * size))
-               : memory;
-}
-
-/* The next number of a line. */
-static double number(const char **at) {
-    char *end;
-    const double value = strtod(*at, &end);
-    if (end == *at) fail("a number is missing in the plan");
-    *at = end;
-    return value;
-}
-
-static int whole(const char **at) { return (int)number(at); }
-
-/* The next word: its length, and *at behind it. */
-static const char *word(size_t *length, const char **at) {
-    const char *begin = *at + strspn(*at, " ");
-    *length = strcspn(begin, " \n");
-    *at = begin + *length;
-    return begin;
-}
-
-static bool is_word(const char *text, size_t length, const char *name) {
-    return length == strlen(name) && memcmp(text, name, length) == 0;
-}
-
-static void read_steps(route *r, const char *at) {
-    for (int i = 0; i < r->steps; i++) {
-        at += strspn(at, " ");
-        r->step[i].kind = *at++;
-        r->step[i].node = whole(&at);
-    }
-}
-
-static void read_route(const char *at) {
-    size_t length;
-    const char *name = word(&length, &at);
-    const int owner = whole(&at), node = whole(&at), steps = whole(&at);
-    if (owner < 0 || owner >= g.nodes || node < 0 || node >= g.nodes || steps < 1)
-        fail("a route between nodes that are not there");
-    for (way w = 0; w < WAYS; w++) {
-        if (!is_word(name, length, WAY[w])) continue;
-        route *r = &g.route[w][(size_t)owner * (size_t)g.nodes + (size_t)node];
-        *r = (route){need(calloc((size_t)steps, sizeof(step))), steps};
-        read_steps(r, at);
-    }
-}
-
-static void read_plan(const char *at) {
-    size_t length;
-    g.nodes = whole(&at);
-    g.ranks = whole(&at);
-    g.parameters = number(&at);
-    g.plain = number(&at);
-    g.divided = whole(&at) != 0;
-    const char *kind = word(&length, &at);
-    if (g.nodes < 1 || g.ranks < 1 || length >= sizeof g.kind) fail("a plan that cannot be read");
-    memcpy(g.kind, kind, length);
-    for (way w = 0; w < WAYS; w++)
-        g.route[w] = need(calloc((size_t)g.nodes * (size_t)g.nodes, sizeof(route)));
-}
-
-static void read_piece(const char *at) {
-    piece p = {.begin = (size_t)number(&at)};
-    p.end = (size_t)number(&at);
-    p.owner = whole(&at);
-    p.mover = whole(&at);
-    p.other = whole(&at);
-    p.owned = whole(&at) != 0;
-    g.piece = grow(g.piece, g.pieces, sizeof p);
-    g.piece[g.pieces++] = p;
-}
-
-/* begin, end, worker, cost */
-static void read_own(const char *at) {
-    matrix m = {.begin = (size_t)number(&at)};
-    number(&at);
-    m.worker = (size_t)number(&at);
-    m.cost = number(&at);
-    g.matrix = grow(g.matrix, g.matrices, sizeof m);
-    g.matrix[g.matrices++] = m;
-}
-
-/* texts, tokens, seconds */
-static void read_pass(const char *at) {
-    if (g.passes == PASSES_MAX) fail("too many passes");
-    number(&at);
-    g.pass_tokens[g.passes] = number(&at);
-    g.pass[g.passes++] = number(&at);
-}
-
-static void read_mark(const char *at) {
-    if (g.marks == MARKS_MAX) fail("too many marks");
-    g.mark[g.marks].at = number(&at);
-    g.mark[g.marks++].from = (size_t)number(&at);
-}
-
-static void read_memory(const char *at) {
-    g.buffers = number(&at);
-    g.longest = number(&at);
-    g.stretches = whole(&at);
-}
-
-static void read_line(const char *at) {
-    static const struct {
-        const char *name;
-        void (*read)(const char *at);
-    } LINE[] = {{"route", read_route},  {"plan", read_plan}, {"piece", read_piece},
-                {"own", read_own},      {"pass", read_pass}, {"mark", read_mark},
-                {"memory", read_memory}};
-    const struct {
-        const char *name;
-        double *value;
-    } figure[] = {{"parameters", &g.parameters},
-                  {"micro", &g.micro},
-                  {"tokens", &g.tokens},
-                  {"norm", &g.norm},
-                  {"adam", &g.adam},
-                  {"average", &g.average},
-                  {"matrix", &g.matrix_cost},
-                  {"momentum", &g.momentum},
-                  {"fold", &g.fold},
-                  {"length", &g.length},
-                  {"deal", &g.deal}};
-    size_t length;
-    const char *name = word(&length, &at);
-    for (size_t i = 0; i < sizeof LINE / sizeof *LINE; i++) {
-        if (!is_word(name, length, LINE[i].name)) continue;
-        LINE[i].read(at);
-        return;
-    }
-    for (size_t i = 0; i < sizeof figure / sizeof *figure; i++) {
-        if (!is_word(name, length, figure[i].name)) continue;
-        *figure[i].value = number(&at);
-        return;
-    }
-    fail(name);
-}
-
-static void read_file(const char *path) {
-    FILE *file = fopen(path, "r");
-    char *line = NULL;
-    size_t room = 0;
-    if (!file) fail(path);
-    while (getline(&line, &room, file) > 0) read_line(line);
-    free(line);
-    fclose(file);
-    if (g.nodes == 0 || g.passes == 0 || g.tokens == 0 || g.stretches < 1)
-        fail("the plan is not complete");
-}
 
 /* ---- what was measured ---- */
 
@@ -666,13 +445,16 @@ static void update(node *n) {
     wait_for_moment(n, simgrid_get_clock() + 2 * barrier() + g.factor * g.average * slice);
 }
 
+/* The sum over the ranks of the node, of which each adds a slice. */
+static void add_ranks(node *n) {
+    wait_for_moment(n, simgrid_get_clock() +
+                           g.factor * g.fold * g.parameters * (g.ranks - 1) / g.ranks);
+}
+
 /* Halves that get smaller, then blocks that get larger; between 2^k nodes. */
 static void rabenseifner(node *n) {
     double bytes = 4 * g.parameters / 2;
     int round = 0;
-    if (g.ranks > 1)
-        wait_for_moment(n, simgrid_get_clock() +
-                               g.factor * g.fold * g.parameters * (g.ranks - 1) / g.ranks);
     for (int bit = g.nodes / 2; bit > 0; bit /= 2, bytes /= 2, round++) {
         post(n->number ^ bit, BLOCK, n->number, 0, round, bytes);
         while (n->blocks[round] == 0) wait_until(n, INFINITY);
@@ -703,6 +485,7 @@ static void run_node(int argc, char **argv) {
     }
     passes(n);
     finish_phase(n);
+    if (g.exchange != PROGRAM) add_ranks(n);
     if (g.exchange == RABENSEIFNER) rabenseifner(n);
     wait_for_moment(n, simgrid_get_clock() + barrier());
     g.summed = fmax(g.summed, simgrid_get_clock());
@@ -746,8 +529,10 @@ int main(int argc, char **argv) {
     read_file(argv[optind]);
     if (micro > 0) g.micro = micro;
     if (g.exchange != PROGRAM) g.pieces = 0;
-    if (g.exchange == NONE) g.nodes = g.ranks = 1;
+    if (g.exchange == NONE) g.nodes = 1;
     if (g.exchange != PROGRAM) g.divided = false;
+    if (g.exchange == RABENSEIFNER && (g.nodes & (g.nodes - 1)) != 0)
+        fail("Rabenseifner's all-reduce is between 2^k nodes");
     simgrid_load_platform(argv[optind + 1]);
     if (g.nodes < 1) fail("a plan without nodes");
     mailbox = need(calloc((size_t)g.nodes, sizeof(sg_mailbox_t)));

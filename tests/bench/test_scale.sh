@@ -37,6 +37,13 @@ for nodes in 2 3 4 8; do
     run "$nodes" direct node
 done
 for nodes in 2 4 8; do run "$nodes" rabenseifner node; done
+! run 3 rabenseifner node 2>refusal || { echo "Rabenseifner's all-reduce was simulated between 3 nodes" >&2 && exit 1; }
+grep -q '2^k nodes' refusal
+# One node alone: each of its ranks adds a slice of all their gradients, and nothing is sent.
+{ cat measured && printf '%s\n' "fold 1e-9"; } >measured_fold
+"$schedule" plan 2 4 1e-5 1e8 updates=node <measured_fold >plan4
+platform 1 >platform.xml
+"$replay" --cfg=network/model:CM02 --log=root.thres:error -e none plan4 platform.xml >alone
 /usr/bin/python3 -B - <<'END'
 import json
 
@@ -44,6 +51,10 @@ LATENCY, RATE = 1e-5, 1e8
 
 def read(*name):
     return json.load(open("-".join(map(str, name))))
+
+alone = read("alone")
+assert alone["nodes"] == 1 and alone["ranks"] == 4 and alone["messages"] == 0, alone
+assert abs(alone["summed"] - alone["parameters"] * 3 / 4 * 1e-9) < 2e-5, alone
 
 for nodes in 2, 3, 4, 8:
     one = read(nodes, "tree", "node")
