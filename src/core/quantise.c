@@ -37,7 +37,7 @@ void dt_q8_0_pack(unsigned char *bytes, const float *x, size_t count) {
     }
 }
 
-DT_HOT void dt_q8_0_unpack(float *x, const unsigned char *bytes, size_t first, size_t count) {
+void dt_q8_0_unpack(float *x, const unsigned char *bytes, size_t first, size_t count) {
     bytes += first / DT_Q8_0_BLOCK * DT_Q8_0_BYTES;
     for (size_t at = 0; at < count; at += DT_Q8_0_BLOCK, bytes += DT_Q8_0_BYTES) {
         const float scale = dt_half_value((uint16_t)(bytes[0] | bytes[1] << 8));
@@ -75,35 +75,23 @@ void dt_q4_0_pack(unsigned char *bytes, const float *x, size_t count) {
 /* ---- NF4 ---- */
 
 /* Quantiles of the normal distribution between -1 and 1. Source: the paper's appendix E. */
-#define V0 (-1.0f)
-#define V1 (-0.6961928009986877f)
-#define V2 (-0.5250730514526367f)
-#define V3 (-0.39491748809814453f)
-#define V4 (-0.28444138169288635f)
-#define V5 (-0.18477343022823334f)
-#define V6 (-0.09105003625154495f)
-#define V7 0.0f
-#define V8 0.07958029955625534f
-#define V9 0.16093020141124725f
-#define V10 0.24611230194568634f
-#define V11 0.33791524171829224f
-#define V12 0.44070982933044434f
-#define V13 0.5626170039176941f
-#define V14 0.7229568362236023f
-#define V15 1.0f
-
-static const float VALUE[16] = {V0, V1, V2,  V3,  V4,  V5,  V6,  V7,
-                                V8, V9, V10, V11, V12, V13, V14, V15};
-
-/* Both values of a byte. */
-#define PAIRS(v)                                                                                   \
-    {v, V0}, {v, V1}, {v, V2}, {v, V3}, {v, V4}, {v, V5}, {v, V6}, {v, V7}, {v, V8}, {v, V9},      \
-        {v, V10}, {v, V11}, {v, V12}, {v, V13}, {v, V14}, {                                        \
-        v, V15                                                                                     \
-    }
-static const float PAIR[256][2] = {
-    PAIRS(V0), PAIRS(V1), PAIRS(V2),  PAIRS(V3),  PAIRS(V4),  PAIRS(V5),  PAIRS(V6),  PAIRS(V7),
-    PAIRS(V8), PAIRS(V9), PAIRS(V10), PAIRS(V11), PAIRS(V12), PAIRS(V13), PAIRS(V14), PAIRS(V15),
+const float DT_NF4_VALUE[16] = {
+    -1.0f,
+    -0.6961928009986877f,
+    -0.5250730514526367f,
+    -0.39491748809814453f,
+    -0.28444138169288635f,
+    -0.18477343022823334f,
+    -0.09105003625154495f,
+    0.0f,
+    0.07958029955625534f,
+    0.16093020141124725f,
+    0.24611230194568634f,
+    0.33791524171829224f,
+    0.44070982933044434f,
+    0.5626170039176941f,
+    0.7229568362236023f,
+    1.0f,
 };
 
 /* The positive values of the 8-bit codes but 1.0, ascending: 2^e of them in the decade 10^(e-7) to
@@ -159,7 +147,7 @@ static unsigned char scale_code(float x) {
 /* Also of a value that is exactly between two: the lower one. */
 static unsigned value_code(float x) {
     unsigned code = 0;
-    for (size_t i = 0; i < 15; i++) code += x > (VALUE[i] + VALUE[i + 1]) / 2;
+    for (size_t i = 0; i < 15; i++) code += x > (DT_NF4_VALUE[i] + DT_NF4_VALUE[i + 1]) / 2;
     return code;
 }
 
@@ -231,16 +219,25 @@ size_t dt_nf4_finite(const unsigned char *bytes, size_t count) {
     return count;
 }
 
-DT_HOT static void unpack_block(float *x, const unsigned char *pair, float scale) {
-    for (size_t i = 0; i < DT_NF4_BLOCK; i += 2) memcpy(x + i, PAIR[pair[i / 2]], 2 * sizeof *x);
-    for (size_t i = 0; i < DT_NF4_BLOCK; i++) x[i] *= scale;
+const unsigned char *dt_nf4_codes(const unsigned char *bytes, size_t total) {
+    return bytes + parts_of(total).pair;
+}
+
+void dt_nf4_scales(float *scale, const unsigned char *bytes, size_t total, size_t first,
+                   size_t count) {
+    const nf4_parts parts = parts_of(total);
+    for (size_t i = 0; i < count; i++) scale[i] = scale_of(bytes, &parts, first + i);
 }
 
 void dt_nf4_unpack(float *x, const unsigned char *bytes, size_t total, size_t first, size_t count) {
     const nf4_parts parts = parts_of(total);
     for (size_t at = 0; at < count; at += DT_NF4_BLOCK) {
         const size_t block = (first + at) / DT_NF4_BLOCK;
-        unpack_block(x + at, bytes + parts.pair + block * DT_NF4_BLOCK / 2,
-                     scale_of(bytes, &parts, block));
+        const unsigned char *pair = bytes + parts.pair + block * DT_NF4_BLOCK / 2;
+        const float scale = scale_of(bytes, &parts, block);
+        for (size_t i = 0; i < DT_NF4_BLOCK / 2; i++) {
+            x[at + 2 * i] = DT_NF4_VALUE[pair[i] >> 4] * scale;
+            x[at + 2 * i + 1] = DT_NF4_VALUE[pair[i] & 15] * scale;
+        }
     }
 }

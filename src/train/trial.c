@@ -94,7 +94,8 @@ static void note_memory(trial_run *r) {
 }
 
 typedef struct {
-    double steps, seconds, tokens;
+    double steps, tokens;
+    double seconds; /* of rank 0, between the steps too */
     double update, adding, exchanging, waiting;
 } measured_steps;
 
@@ -104,25 +105,27 @@ static dt_status one_step(trial_run *r, measured_steps *m) {
     DT_TRY(dt_trainer_step(&r->t, &row, &request));
     DT_REQUIRE(!request.stop, DT_ERR_STOPPED, "the plan was stopped");
     m->steps++;
-    m->seconds += row.seconds;
     m->tokens += (double)row.tokens;
     return DT_OK;
 }
 
-/* So many steps and seconds at least, as rank 0 counts them. */
+/* So many steps and seconds at least, as rank 0 counts them. Between the steps nothing is
+ * exchanged, as in a run: ranks that share a core would catch up there, and their steps seem
+ * shorter. */
 static dt_status some_steps(trial_run *r, measured_steps *m, int steps, double seconds) {
     double adding, exchanging, waiting, more[3];
-    const double update = r->t.updating, own_waiting = r->t.waiting;
+    const double update = r->t.updating, own_waiting = r->t.waiting, start = dt_seconds_now();
     *m = (measured_steps){0};
     dt_reducer_times(r->t.reducer, &adding, &exchanging, &waiting);
-    for (int64_t on = 1; on;) {
-        DT_TRY(one_step(r, m));
-        on = r->leads && (m->steps < steps || m->seconds < seconds);
-        DT_TRY(dt_comm_max(r->t.s->comm, &on));
+    for (int64_t left = steps; left > 0;) {
+        for (; left > 0; left--) DT_TRY(one_step(r, m));
+        m->seconds = dt_seconds_now() - start;
+        const double rest = (seconds - m->seconds) * m->steps / m->seconds;
+        if (r->leads && rest > 0) left = (int64_t)ceil(rest);
+        DT_TRY(dt_comm_max(r->t.s->comm, &left));
     }
     dt_reducer_times(r->t.reducer, &more[0], &more[1], &more[2]);
     dt_status status = DT_OK;
-    m->seconds = mean_over_ranks(r, m->seconds, &status);
     m->update = mean_over_ranks(r, r->t.updating - update, &status);
     m->adding = mean_over_ranks(r, more[0] - adding, &status);
     m->exchanging = mean_over_ranks(r, more[1] - exchanging, &status);

@@ -155,6 +155,7 @@ typedef struct {
 #define cpu_norm_forward CPU_OF(cpu_norm_forward)
 #define cpu_right_open CPU_OF(cpu_right_open)
 #define cpu_square_sum CPU_OF(cpu_square_sum)
+#define cpu_unpack_columns CPU_OF(cpu_unpack_columns)
 
 /* Whether our own kernel is faster than BLAS for a linear layer. Depends only on sizes and
  * instruction set, and so is the same on all ranks. */
@@ -168,6 +169,22 @@ dt_status cpu_right_open(cpu_right *right, cpu_packing *packing, const float *b,
 /* c (M,N) = addend + a b, K > 0. The addend's rows, which are as far apart as those of c, may be c
  * itself. */
 void cpu_multiply(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
+
+/* ---- weights of few bits ---- */
+
+/* Unpack some columns of weights (K,N), or of the transpose of (N,K). They stay until the next
+ * call. DT_ERR_MEMORY. */
+dt_status cpu_unpack_columns(const float **part, cpu_backend *cpu, dt_tensor weight,
+                             bool transposed, size_t K, size_t N, size_t first, size_t columns);
+
+/* Columns of a product with weights, (K,N) or their transpose, that are computed at once: all, or
+ * of weights of few bits so many that what is unpacked of them fits into the cache. */
+static inline size_t cpu_columns_at_once(dt_tensor weight, size_t K, size_t N) {
+    /* As many weights as our own kernel multiplies well. */
+    enum { UNIT = DT_NF4_BLOCK, MOST = 256 * 1024 };
+    if (!cpu_is_quantised(weight)) return N;
+    return dt_min_size(N, dt_max_size(UNIT, MOST / K / UNIT * UNIT));
+}
 
 /* ---- bfloat16 ---- */
 
@@ -282,6 +299,8 @@ struct cpu_kernels {
     dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const float *b, bool transposed,
                             size_t K, size_t N);
     void (*multiply)(float *c, cpu_addend addend, cpu_left a, const cpu_right *right, size_t M);
+    dt_status (*unpack_columns)(const float **part, cpu_backend *cpu, dt_tensor weight,
+                                bool transposed, size_t K, size_t N, size_t first, size_t columns);
 };
 extern const cpu_kernels cpu_kernels_avx512, cpu_kernels_avx2, cpu_kernels_base;
 
@@ -291,17 +310,6 @@ const cpu_kernels *cpu_kernels_find(const char *name);
 
 /* Use these kernels from now on. */
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels);
-
-/* ---- weights of few bits ---- */
-
-/* Columns of a product with weights, (K,N) or their transpose, that are computed at once: all, or
- * of weights of few bits so many that what is unpacked of them fits into the cache. */
-size_t cpu_columns_at_once(dt_tensor weight, size_t K, size_t N);
-
-/* Unpack some columns of weights (K,N), or of the transpose of (N,K). They stay until the next
- * call. DT_ERR_MEMORY. */
-dt_status cpu_unpack_columns(const float **part, cpu_backend *cpu, dt_tensor weight,
-                             bool transposed, size_t K, size_t N, size_t first, size_t columns);
 
 /* ---- the operations, one file per subject ---- */
 

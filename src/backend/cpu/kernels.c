@@ -49,4 +49,5 @@ const cpu_kernels CPU_OF(cpu_kernels) = {
     .suits = cpu_kernel_suits,
     .right_open = cpu_right_open,
     .multiply = cpu_multiply,
+    .unpack_columns = cpu_unpack_columns,
 };

@@ -68,7 +68,7 @@ static dt_status open_weights(cpu_right *right, cpu_backend *cpu, dt_tensor weig
     cpu_packing *packing = &cpu->packing;
     const float *part = cpu_f32(weight);
     if (cpu_is_quantised(weight)) {
-        DT_TRY(cpu_unpack_columns(&part, cpu, weight, transposed, K, N, first, columns));
+        DT_TRY(cpu->kernels->unpack_columns(&part, cpu, weight, transposed, K, N, first, columns));
     } else {
         DT_TRY(cpu_packing_of(&packing, cpu, weight, transposed, true));
     }

@@ -1,19 +1,91 @@
 /* Weights of few bits, unpacked part by part: as a whole they would take as much memory as float32
  * ones, in each process. */
 #include "cpu.h"
+#include "dtrain/core/half.h"
+#include "dtrain/core/quantise.h"
+#include "vector.h"
 
-size_t cpu_columns_at_once(dt_tensor weight, size_t K, size_t N) {
-    /* As many weights as our own kernel multiplies well. */
-    enum { UNIT = DT_NF4_BLOCK, MOST = 256 * 1024 };
-    if (!cpu_is_quantised(weight)) return N;
-    return dt_min_size(N, dt_max_size(UNIT, MOST / K / UNIT * UNIT));
+/* ---- values of 8 bits ---- */
+
+static void unpack_q8_0(float *x, const unsigned char *bytes, size_t first, size_t count) {
+    typedef int8_t __attribute__((vector_size(LANES), aligned(1), may_alias)) codes;
+    bytes += first / DT_Q8_0_BLOCK * DT_Q8_0_BYTES;
+    for (size_t at = 0; at < count; at += DT_Q8_0_BLOCK, bytes += DT_Q8_0_BYTES) {
+        const float scale = dt_half_value((uint16_t)(bytes[0] | bytes[1] << 8));
+        for (size_t i = 0; i < DT_Q8_0_BLOCK; i += LANES) {
+            const codes code = *(const codes *)(bytes + 2 + i);
+            vec_store(x + at + i, scale * __builtin_convertvector(code, vec));
+        }
+    }
 }
+
+/* ---- values of 4 bits ---- */
+
+#if CPU_LANES >= 8
+typedef uint32_t uvec __attribute__((vector_size(4 * CPU_LANES)));
+
+/* The lanes' own codes in their lowest bits: four bytes hold the codes of eight lanes, each byte's
+ * upper half first. */
+CPU_INLINE ivec codes_of(const unsigned char *pair) {
+    const uvec away = (uvec) {
+#if CPU_LANES == 16
+        4, 0, 12, 8, 20, 16, 28, 24,
+#endif
+            4, 0, 12, 8, 20, 16, 28, 24
+    };
+    uint32_t word[LANES / 8];
+    memcpy(word, pair, sizeof word);
+#if CPU_LANES == 16
+    const uvec low = (uvec){0} + word[0], high = (uvec){0} + word[1];
+    const ivec right = (ivec)VEC_COUNT >= 8;
+    return (ivec)(((low & ~(uvec)right) | (high & (uvec)right)) >> away);
+#else
+    return (ivec)(((uvec){0} + word[0]) >> away);
+#endif
+}
+
+/* The values of 16 numbers, in registers. */
+typedef struct {
+    vec part[16 / LANES];
+} value_table;
+
+CPU_INLINE vec values_of(const value_table *table, ivec code) {
+#if CPU_LANES == 16
+    return vec_shuffle(table->part[0], table->part[0], code & 15);
+#else
+    return vec_shuffle(table->part[0], table->part[1], code & 15);
+#endif
+}
+
+CPU_INLINE void unpack_block(float *x, const unsigned char *pair, const value_table *table,
+                             float scale) {
+    for (size_t i = 0; i < DT_NF4_BLOCK; i += LANES)
+        vec_store(x + i, values_of(table, codes_of(pair + i / 2)) * scale);
+}
+
+static void unpack_nf4(float *x, const unsigned char *bytes, size_t total, size_t first,
+                       size_t count) {
+    enum { BLOCKS = 64 };
+    float scale[BLOCKS];
+    value_table table;
+    const unsigned char *pair = dt_nf4_codes(bytes, total) + first / 2;
+    memcpy(&table, DT_NF4_VALUE, sizeof table);
+    for (size_t at = 0, blocks; at < count; at += blocks * DT_NF4_BLOCK) {
+        blocks = dt_min_size(BLOCKS, (count - at) / DT_NF4_BLOCK);
+        dt_nf4_scales(scale, bytes, total, (first + at) / DT_NF4_BLOCK, blocks);
+        for (size_t i = 0; i < blocks; i++, pair += DT_NF4_BLOCK / 2)
+            unpack_block(x + at + i * DT_NF4_BLOCK, pair, &table, scale[i]);
+    }
+}
+#else /* a table does not fit into few registers */
+#define unpack_nf4 dt_nf4_unpack
+#endif
 
 static void unpack(float *x, dt_tensor weight, size_t total, size_t first, size_t count) {
     if (weight.element == DT_ELEMENT_Q8_0) {
-        dt_q8_0_unpack(x, cpu_bytes(weight), first, count);
+        unpack_q8_0(x, cpu_bytes(weight), first, count);
     } else {
-        dt_nf4_unpack(x, cpu_bytes(weight), total, first, count);
+        unpack_nf4(x, cpu_bytes(weight), total, first, count);
     }
 }
 
