@@ -23,8 +23,8 @@
 enum { MOST = 1000 };
 
 /* In the order in which they are added. */
-enum { BLAS, KERNEL, LAYER, PACKED, ONEDNN, WAYS };
-static const char *const NAMES[WAYS] = {"blas", "float32", "layer", "bfloat16", "onednn"};
+enum { BLAS, KERNEL, LAYER, PACKED, PLAIN, ONEDNN, WAYS };
+static const char *const NAMES[WAYS] = {"blas", "float32", "layer", "bfloat16", "plain", "onednn"};
 
 typedef struct {
     size_t repetitions;
@@ -49,6 +49,7 @@ static dt_status open_bench(bench *b, const dt_config *config) {
     DT_TRY(products_add_kernel(&b->products));
     DT_TRY(products_add_layer(&b->products));
     DT_TRY(products_add_packed(&b->products));
+    DT_TRY(products_add_plain(&b->products));
     return products_add_onednn(&b->products, b->onednn, sizeof b->onednn);
 }
 
@@ -111,9 +112,8 @@ static void report(bench *b) {
     report_products(&b->products);
     printf("}\n");
     if (peak <= 0)
-        dt_log_warn(
-            "this processor, or the compiler, has no instruction for products of bfloat16 "
-            "(AVX512_BF16): there is no peak, and the kernel computes the same bits slowly");
+        dt_log_warn("this processor, or the compiler, has no instruction for products of bfloat16 "
+                    "(AVX512_BF16): there is no peak, and the kernel computes without it");
 }
 
 static dt_status read_options(bench *b, dt_config *config, int argc, char **argv) {

@@ -160,6 +160,7 @@ dt_status products_add_layer(products *p) {
 
 typedef struct {
     products *p;
+    const cpu_bf16_kernels *kernels;
     cpu_packing packing;
     cpu_right right;
     cpu_left_words left;
@@ -181,7 +182,7 @@ static size_t paired_row(const product *x) {
 
 static dt_status prepare_packed(void *context, const product *x) {
     packed *s = context;
-    const cpu_bf16_kernels *bf16 = ((const cpu_backend *)s->p->host)->bf16;
+    const cpu_bf16_kernels *bf16 = s->kernels;
     const size_t deep = (x->K + 1) / 2, row = paired_row(x);
     s->packing.filled = false;
     DT_TRY(bf16->right_open(&s->right, &s->packing, s->p->b, false, x->transpose_b, x->K, x->N));
@@ -201,7 +202,7 @@ static dt_status prepare_packed(void *context, const product *x) {
 
 static dt_status compute_packed(void *context, const product *x) {
     const packed *s = context;
-    const cpu_bf16_kernels *bf16 = ((const cpu_backend *)s->p->host)->bf16;
+    const cpu_bf16_kernels *bf16 = s->kernels;
     const size_t at_once = x->transpose_a ? x->M : s->right.rows;
     cpu_left_words left = s->left;
     for (size_t i = 0, rows; i < x->M; i += rows, left.p += rows * left.row) {
@@ -212,17 +213,25 @@ static dt_status compute_packed(void *context, const product *x) {
     return DT_OK;
 }
 
-dt_status products_add_packed(products *p) {
+static dt_status add_packed(products *p, const cpu_bf16_kernels *kernels) {
     packed *s;
     size_t most = 0;
     DT_TRY(dt_memory_alloc(&s, 1, sizeof *s, "packed operands"));
-    *s = (packed){.p = p, .packing = {.stays = true, .bf16 = true}};
+    *s = (packed){.p = p, .kernels = kernels, .packing = {.stays = true, .bf16 = true}};
     p->way[p->ways++] = (product_way){prepare_packed, compute_packed, close_packed, s};
     for (size_t i = 0; i < p->count; i++) {
         const product *x = &p->each[i];
         most = dt_max_size(most, (x->transpose_a ? paired_row(x) : x->M) * ((x->K + 1) / 2));
     }
     return dt_memory_alloc(&s->words, most, sizeof *s->words, "packed operands");
+}
+
+dt_status products_add_packed(products *p) {
+    return add_packed(p, ((const cpu_backend *)p->host)->bf16);
+}
+
+dt_status products_add_plain(products *p) {
+    return add_packed(p, ((const cpu_backend *)p->host)->kernels->bf16);
 }
 
 /* ---- all of them ---- */

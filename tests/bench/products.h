@@ -6,7 +6,7 @@
 #include "bench.h"
 #include "dtrain/model/model.h"
 
-enum { PRODUCTS_MAX = 15, WAYS_MAX = 5 };
+enum { PRODUCTS_MAX = 15, WAYS_MAX = 6 };
 
 /* One product (M,K) by (K,N) of the model. */
 typedef struct {
@@ -62,6 +62,9 @@ dt_status products_add_layer(products *p);
 
 /* Its kernel for bfloat16 alone: both sides are rounded and packed beforehand. */
 dt_status products_add_packed(products *p);
+
+/* Likewise the kernel that does without the processor's instruction. */
+dt_status products_add_plain(products *p);
 
 /* Compute passes, each product in all ways in turn, until BLAS has taken `seconds`; rate receives
  * FLOP per second of each way. */

@@ -208,17 +208,18 @@ def print_precision(result):
                   f"{steps['activation_bytes'] / 1e6:14.1f}{note}")
     for name, row in result.items():
         print_split(name + " in bfloat16", "1", row["steps"]["bfloat16 1"])
-    ways = ("blas", "float32", "layer", "bfloat16", "onednn")
+    ways = ("blas", "float32", "layer", "bfloat16", "plain", "onednn")
     for name, row in result.items():
         kernel = row["kernel"]
         print(f"\nMatrix products of {name} alone, one core, GFLOP/s: BLAS and the kernel in float32, packing included; bfloat16 as a "
-              "layer computes them,\nrounding and packing included, and by the kernel alone"
+              "layer computes them,\nrounding and packing included, and by the kernel alone, also without the instruction"
               + (f"; oneDNN ({kernel['onednn']}), both sides packed before" if kernel["onednn"] else ""))
-        print(f"  {'product':10} {'of':15} {'M':>5} {'N':>5} {'K':>5} {'BLAS':>8} {'float32':>8} {'layer':>8} {'bfloat16':>8} {'oneDNN':>8}")
+        print(f"  {'product':10} {'of':15} {'M':>5} {'N':>5} {'K':>5} {'BLAS':>8} {'float32':>8} {'layer':>8} {'bfloat16':>8} "
+              f"{'plain':>8} {'oneDNN':>8}")
         for p in kernel["products"]:
             print(f"  {p['name']:10} {p['of']:15} {p['m']:5} {p['n']:5} {p['k']:5} "
                   + " ".join(number(p.get(way + "_gflops")) for way in ways))
-        print(f"  {'all of them':44} " + " ".join(number(kernel[way + "_gflops"]) for way in ways))
+        print(f"  {'all of them':44} " + " ".join(number(kernel.get(way + "_gflops")) for way in ways))
         print(f"  {'multiplications and additions in registers':44} {'':8} {number(kernel['float32_peak_gflops'])} {'':8} "
               f"{number(kernel['bfloat16_peak_gflops'])}")
         if not kernel["instruction"]:

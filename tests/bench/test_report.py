@@ -59,7 +59,7 @@ class Report(unittest.TestCase):
         for row in self.report["precision"].values():
             kernel = row["kernel"]
             self.assertEqual(len(kernel["products"]), 15)
-            for way in ("blas", "float32", "layer", "bfloat16"):
+            for way in ("blas", "float32", "layer", "bfloat16", "plain"):
                 self.assertGreater(kernel[way + "_gflops"], 0, way)
                 for product in kernel["products"]:
                     self.assertGreater(product[way + "_gflops"], 0, way)

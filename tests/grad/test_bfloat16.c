@@ -191,46 +191,164 @@ static void products_agree(void **state) {
     }
 }
 
-/* Numbers at the limits of float: sums that are subnormal, infinite or NaN. */
+/* sum + x y as a fused multiply-add that takes subnormal operands and results for 0. A result is
+ * subnormal if it is too small before it is rounded to the spacing of subnormal numbers: times 2^64
+ * it has none. */
+static float flushing_fma(float sum, float x, float y) {
+    if (!isnormal(sum) && isfinite(sum)) sum = copysignf(0, sum);
+    if (!isnormal(x) && isfinite(x)) x = copysignf(0, x);
+    if (!isnormal(y) && isfinite(y)) y = copysignf(0, y);
+    const float result = fmaf(x, y, sum), small = 0x1p-60f;
+    if (!(fabsf(result) < small && fabsf(sum) < small)) return result;
+    const float less = fabsf(x) < fabsf(y) ? x : y, more = fabsf(x) < fabsf(y) ? y : x;
+    return fabsf(fmaf(less * 0x1p64f, more, sum * 0x1p64f)) < 0x1p-62f ? copysignf(0, result)
+                                                                       : result;
+}
+
+/* A product whose operands are given as they are: a (M,2 words), b (K,N). */
+typedef struct {
+    product_shape s;
+    cpu_bfloat16 *a, *b;
+    float *rows, *bias;
+} raw_product;
+
+static float *multiply_raw(const variant *v, const raw_product *p, bool pairs) {
+    const size_t M = p->s.M, N = p->s.N, words = (p->s.K + 1) / 2;
+    cpu_packing packing = {0};
+    cpu_right right;
+    float *c = reference_alloc(M * N, sizeof *c);
+    uint32_t *left = reference_alloc(M * words, sizeof *left);
+    expect_ok(v->kernels->right_open(&right, &packing, p->b, true, false, p->s.K, N));
+    for (size_t i = 0; i < M; i++) {
+        for (size_t k = 0; k < words; k++) {
+            const cpu_bfloat16 *at = p->a + 2 * (i * words + k);
+            left[pairs ? k * M + i : i * words + k] = (uint32_t)at[1] << 16 | at[0];
+        }
+    }
+    v->kernels->multiply(c, (cpu_addend){p->rows, p->bias},
+                         pairs ? (cpu_left_words){left, 1, M} : (cpu_left_words){left, words, 1},
+                         &right, M);
+    free(left);
+    dt_memory_free(&packing.room.at);
+    return c;
+}
+
+/* What the kernels compute: in blocks of the depth, each odd number before its even neighbour;
+ * additions to bias and rows keep subnormal numbers. */
+static float element_of(const raw_product *p, size_t i, size_t j) {
+    enum { BLOCK = 1024 };
+    const size_t N = p->s.N, depth = (p->s.K + 1) / 2 * 2;
+    float c = p->bias[j] + p->rows[i * N + j];
+    for (size_t begin = 0; begin < depth; begin += BLOCK) {
+        float sum = 0;
+        for (size_t k = begin; k < depth && k < begin + BLOCK; k++) {
+            const size_t at = k ^ 1;
+            const cpu_bfloat16 b = at < p->s.K ? p->b[at * N + j] : 0;
+            sum = flushing_fma(sum, float_of((uint32_t)p->a[i * depth + at] << 16),
+                               float_of((uint32_t)b << 16));
+        }
+        c += sum;
+    }
+    return c;
+}
+
+/* Exponents that random numbers have: any, or `count` ones from `least` on. */
+typedef struct {
+    uint32_t least;
+    size_t count;
+} exponents;
+
+static float random_float(fixture_random *random, exponents of) {
+    const uint32_t bits =
+        (uint32_t)fixture_below(random, 65536) << 16 | (uint32_t)fixture_below(random, 65536);
+    if (of.count == 0) return float_of(bits);
+    const uint32_t exponent = of.least + (uint32_t)fixture_below(random, of.count);
+    return float_of((bits & 0x807fffff) | exponent << 23);
+}
+
+static cpu_bfloat16 random_half(fixture_random *random, exponents of) {
+    return (cpu_bfloat16)(bits_of(random_float(random, of)) >> 16);
+}
+
+/* Operands and addends of products: of any bits; near the smallest normal number; of which many are
+ * far smaller than sums; and with operands of which some are subnormal. */
+static const struct {
+    exponents a, b, addend;
+} EXTREMES[] = {
+    {{0, 0}, {0, 0}, {0, 0}},
+    {{60, 10}, {60, 10}, {0, 12}},
+    {{60, 10}, {45, 25}, {0, 3}},
+    {{0, 4}, {110, 20}, {0, 12}},
+};
+
+static raw_product make_extreme(const product_shape *s, size_t kind, fixture_random *random) {
+    const size_t M = s->M, N = s->N, depth = (s->K + 1) / 2 * 2;
+    raw_product p = {.s = *s};
+    p.a = reference_alloc(M * depth, sizeof *p.a);
+    p.b = reference_alloc(s->K * N, sizeof *p.b);
+    p.rows = reference_alloc(M * N, sizeof *p.rows);
+    p.bias = reference_alloc(N, sizeof *p.bias);
+    for (size_t i = 0; i < M * depth; i++)
+        p.a[i] = i % depth < s->K ? random_half(random, EXTREMES[kind].a) : 0;
+    for (size_t i = 0; i < s->K * N; i++) p.b[i] = random_half(random, EXTREMES[kind].b);
+    for (size_t i = 0; i < M * N; i++) p.rows[i] = random_float(random, EXTREMES[kind].addend);
+    for (size_t j = 0; j < N; j++) p.bias[j] = random_float(random, EXTREMES[kind].addend);
+    return p;
+}
+
+static void expect_bits(const variant *v, const raw_product *p, const float *c, bool pairs) {
+    for (size_t i = 0; i < p->s.M; i++) {
+        for (size_t j = 0; j < p->s.N; j++) {
+            const float expected = element_of(p, i, j), actual = c[i * p->s.N + j];
+            if (!(isnan(actual) && isnan(expected)) && bits_of(actual) != bits_of(expected))
+                fail_msg("%s: %08x, not %08x, at %zu %zu of %zu by %zu, %zu deep, pairs %d",
+                         v->name, bits_of(actual), bits_of(expected), i, j, p->s.M, p->s.N, p->s.K,
+                         pairs);
+        }
+    }
+}
+
+/* Numbers at the limits of float: operands, products, sums and addends that are subnormal, infinite
+ * or NaN. */
 static void products_of_extreme_numbers_have_the_same_bits(void **state) {
-    enum { M = 16, N = 64, K = 6, TURNS = 300 };
+    static const product_shape SHAPES[] = {{16, 64, 6}, {17, 37, 7}, {5, 19, 1}, {3, 32, 1100}};
+    enum { TURNS = 60 };
     variant variants[VARIANTS];
     const size_t count = find_variants(variants, *state);
     fixture_random random = {5};
-    const product_shape shape = {M, N, K};
-    for (int turn = 0; turn < TURNS; turn++) {
-        product_data p = make_product(&shape, 1);
-        float *const all[] = {p.a, p.b, p.rows};
-        const size_t sizes[] = {M * K, K * N, M * N};
-        /* Products near the smallest normal number, or random bits. */
-        const bool any = turn % 3 == 0;
-        for (size_t k = 0; k < LENGTH(all); k++) {
-            for (size_t i = 0; i < sizes[k]; i++) {
-                uint32_t bits = (uint32_t)fixture_below(&random, 65536) << 16 |
-                                (uint32_t)fixture_below(&random, 65536);
-                if (!any) {
-                    const uint32_t exponent = k < 2 ? 60 + (uint32_t)fixture_below(&random, 10)
-                                                    : (uint32_t)fixture_below(&random, 12);
-                    bits = (bits & 0x807fffff) | exponent << 23;
-                }
-                all[k][i] = float_of(bits);
+    for (size_t turn = 0; turn < TURNS; turn++) {
+        const size_t kind = turn % LENGTH(EXTREMES), shape = turn / LENGTH(EXTREMES);
+        raw_product p = make_extreme(&SHAPES[shape % LENGTH(SHAPES)], kind, &random);
+        for (size_t v = 0; v < count; v++) {
+            for (int pairs = 0; pairs < 2; pairs++) {
+                float *c = multiply_raw(&variants[v], &p, pairs);
+                expect_bits(&variants[v], &p, c, pairs);
+                free(c);
             }
         }
-        for (size_t i = 0; i < K * N; i++) p.b_rounded[i] = rounded(p.b[i]);
-        memset(p.bias, 0, N * sizeof *p.bias);
-        float *first = multiply(&variants[0], &p, STORED, false);
-        for (size_t v = 1; v < count; v++) {
-            float *c = multiply(&variants[v], &p, STORED, false);
-            for (size_t i = 0; i < M * N; i++) {
-                const bool both_nan = isnan(c[i]) && isnan(first[i]);
-                if (!both_nan && bits_of(c[i]) != bits_of(first[i]))
-                    fail_msg("%s: %08x, and %s %08x", variants[0].name, bits_of(first[i]),
-                             variants[v].name, bits_of(c[i]));
-            }
-            free(c);
-        }
-        free(first);
-        free_product(&p);
+        free(p.a);
+        free(p.b);
+        free(p.rows);
+        free(p.bias);
+    }
+}
+
+/* A sum just below the smallest normal number is 0, although it would be rounded up to it. */
+static void sums_are_too_small_before_they_are_rounded(void **state) {
+    variant variants[VARIANTS];
+    const size_t count = find_variants(variants, *state);
+    cpu_bfloat16 a[] = {rounded(-3 * 0x1p-80f), rounded(0x1p-63f)},
+                 b[] = {rounded(0x1p-72f), rounded(0x1p-63f)};
+    float zero[] = {0};
+    const raw_product p = {{1, 1, 2}, a, b, zero, zero};
+    volatile float least = 0x1p-126f;
+    for (size_t v = 0; v < count; v++) {
+        float *c = multiply_raw(&variants[v], &p, false);
+        assert_int_equal(bits_of(c[0]), 0);
+        free(c);
+        /* Other arithmetic is as before. */
+        assert_int_equal(bits_of(fmaf(-3 * 0x1p-80f, 0x1p-72f, least)), 0x00800000);
+        assert_int_equal(bits_of(least / 2), 0x00400000);
     }
 }
 
@@ -540,14 +658,71 @@ static void attention_agrees(void **state) {
     attention_check(*state, &(fixture_lengths){{256, 512}}, 33, 1);
 }
 
+/* Attention's passes with one variant: y, then d_qkv, as bfloat16. */
+static cpu_bfloat16 *attend(cpu_backend *cpu, const cpu_bf16_kernels *kernels,
+                            const dt_packed *batch, size_t N, const half_tensor *qkv,
+                            const half_tensor *d_y, size_t C, size_t H) {
+    dt_backend *backend = &cpu->base;
+    half_tensor y = half_create(backend, NULL, N * C),
+                d_qkv = half_create(backend, NULL, N * 3 * C);
+    device_tensor lse = device_blank("lse", backend, N * H);
+    cpu_bfloat16 *all = reference_alloc(N * 4 * C, sizeof *all);
+    expect_ok(
+        kernels->attention_forward(cpu, y.at, lse.at, qkv->at, batch, C, H, attention_scale(C, H)));
+    expect_ok(
+        kernels->attention_backward(cpu, d_qkv.at, d_y->at, y.at, lse.at, qkv->at, batch, C, H));
+    expect_ok(backend->op->download(backend, all, y.at, N * C));
+    expect_ok(backend->op->download(backend, all + N * C, d_qkv.at, N * 3 * C));
+    backend->op->buffer_destroy(&y.buffer, backend);
+    backend->op->buffer_destroy(&d_qkv.buffer, backend);
+    device_destroy(&lse, NULL);
+    return all;
+}
+
+/* With and without the instruction, also if products are subnormal. */
+static void attention_has_the_same_bits(void **state) {
+    enum { C = 48, H = 2 };
+    cpu_backend *cpu = *state;
+    dt_backend *backend = *state;
+    fixture_random random = {17};
+    for (int tiny = 0; tiny < 2; tiny++) {
+        dt_batch batch;
+        device_batch device;
+        fixture_batch_create(&batch, &(fixture_lengths){{31, 1, 300}}, 2, 2, &random);
+        device_batch_create(&device, backend, &batch);
+        const size_t N = batch.tokens;
+        double *qkv_values = rounded_values(N * 3 * C, 1.5, &random);
+        double *dy_values = rounded_values(N * C, tiny ? 1e-19 : 1, &random);
+        for (size_t i = 0; i < N * 3 * C; i++) {
+            if (tiny && i % (3 * C) >= 2 * C) qkv_values[i] *= 1e-19; /* values */
+        }
+        half_tensor qkv = half_create(backend, qkv_values, N * 3 * C),
+                    d_y = half_create(backend, dy_values, N * C);
+        cpu_bfloat16 *with = attend(cpu, cpu->bf16, &device.packed, N, &qkv, &d_y, C, H);
+        cpu_bfloat16 *without =
+            attend(cpu, cpu->kernels->bf16, &device.packed, N, &qkv, &d_y, C, H);
+        assert_memory_equal(with, without, N * 4 * C * sizeof *with);
+        backend->op->buffer_destroy(&qkv.buffer, backend);
+        backend->op->buffer_destroy(&d_y.buffer, backend);
+        device_batch_destroy(&device);
+        fixture_batch_destroy(&batch);
+        free(qkv_values);
+        free(dy_values);
+        free(with);
+        free(without);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounding_is_as_documented),
         cmocka_unit_test(products_agree),
         cmocka_unit_test(products_of_extreme_numbers_have_the_same_bits),
+        cmocka_unit_test(sums_are_too_small_before_they_are_rounded),
         cmocka_unit_test(linear_forward_agrees),
         cmocka_unit_test(linear_backward_agrees),
         cmocka_unit_test(attention_agrees),
+        cmocka_unit_test(attention_has_the_same_bits),
     };
     return cmocka_run_group_tests_name("bfloat16", tests, device_open, device_close);
 }

@@ -74,30 +74,36 @@ CPU_INLINE void tile_row(float *out, operand a, size_t i, const uint32_t *b, siz
  * are not seen by earlier queries. */
 CPU_INLINE void multiply_scores(float *out, const block *q, operand a, const uint32_t *b,
                                 size_t b_row, size_t depth) {
+    const uint32_t before = flush_begin();
     for (size_t i = 0; i < q->keys; i += ROWS) {
         tile_row(out, a, i, b + q->first, b_row, 0, depth, first_column(q, i), q->lanes, false);
     }
+    flush_end(before);
 }
 
 /* out (queries of a block, columns) = a (queries, keys) b (keys, columns): a query sees its own key
  * and earlier ones. */
 CPU_INLINE void add_keys(float *out, const block *q, operand a, const uint32_t *b, size_t depth,
                          size_t columns) {
+    const uint32_t before = flush_begin();
     for (size_t i = 0; i < q->rows; i += ROWS) {
         const size_t end = dt_min_size(words(q->first + i + ROWS), depth);
         tile_row(out, a, i, b, columns, 0, end, 0, columns, false);
     }
+    flush_end(before);
 }
 
 /* out (keys, columns) += a (keys, queries of a block) b (queries, columns). A key is seen by its
  * own query and later ones, in their order: the first block that sees it begins its sum. */
 CPU_INLINE void add_queries(float *out, const block *q, operand a, const uint32_t *b,
                             size_t columns) {
+    const uint32_t before = flush_begin();
     for (size_t i = 0; i < q->keys; i += ROWS) {
         const size_t begin = i > q->first ? (i - q->first) / 2 : 0;
         tile_row(out, a, i, b + q->first / 2 * columns, columns, begin, words(q->count), 0, columns,
                  i < q->first);
     }
+    flush_end(before);
 }
 
 /* Scratch of one problem and head: n tokens padded to `rows` (of ROWS) and `lanes` (of LANES), head

@@ -20,13 +20,6 @@ CPU_INLINE void ivec_store(void *p, ivec v) { *(loose_ivec *)p = v; }
 CPU_INLINE ivec ivec_all(int32_t x) { return (ivec){0} + x; }
 CPU_INLINE ivec ivec_choose(ivec mask, ivec a, ivec b) { return (a & mask) | (b & ~mask); }
 
-/* Subnormal numbers become 0 and keep their sign. */
-CPU_INLINE vec vec_flush(vec v) {
-    const ivec bits = (ivec)v;
-    const ivec normal = (bits & 0x7f800000) != 0;
-    return (vec)ivec_choose(normal, bits, bits & INT32_MIN);
-}
-
 /* Rounded to the nearest bfloat16, ties to even, in the lower half of each lane; subnormal numbers
  * become 0, and a NaN stays one. The same as VCVTNEPS2BF16. */
 CPU_INLINE ivec bfloat16_round(vec v) {
@@ -41,6 +34,9 @@ CPU_INLINE ivec bfloat16_round(vec v) {
     return ivec_choose(v == v, finite, quiet);
 #endif
 }
+
+/* The same in the upper half of each lane, a float. */
+CPU_INLINE vec bfloat16_nearest(vec v) { return (vec)(bfloat16_round(v) << 16); }
 
 CPU_INLINE bfloat16 bfloat16_of(float x) {
     const vec v = vec_all(x);
@@ -105,14 +101,48 @@ CPU_INLINE void bfloat16_store_bits_part(bfloat16 *p, ivec bits, size_t count) {
     memcpy(p, lane, count * sizeof *p);
 }
 
-/* sum + x y, rounded once. x and y are bfloat16: their product is exact in float32 unless it is too
- * small or too large for a normal number. */
+/* From flush_begin until flush_end gets what the former returned, the processor replaces subnormal
+ * operands and results by 0 (DAZ and FTZ in MXCSR), exactly as VDPBF16PS does. The compiler does
+ * not know that arithmetic depends on that, and may move it. What stays between the two: sums whose
+ * operands are loaded there and whose results are stored there; and sums in registers that pass
+ * through flush_hold after flush_begin and before flush_end. What passes through it after flush_end
+ * is used only then. */
+#if defined(__x86_64__) && !defined(__AVX512BF16__)
+CPU_INLINE uint32_t flush_begin(void) {
+    const uint32_t flush = 0x9fc0; /* FTZ, DAZ, rounding to nearest, no exceptions */
+    uint32_t before;
+    __asm__ volatile("stmxcsr %0" : "=m"(before));
+    __asm__ volatile("ldmxcsr %0" : : "m"(flush) : "memory");
+    return before;
+}
+CPU_INLINE void flush_end(uint32_t before) {
+    __asm__ volatile("ldmxcsr %0" : : "m"(before) : "memory");
+}
+#define flush_hold(sum) __asm__ volatile("" : "+v"(sum))
+CPU_INLINE vec flushed(vec v) { return v; }
+#else
+CPU_INLINE uint32_t flush_begin(void) { return 0; }
+CPU_INLINE void flush_end(uint32_t before) { (void)before; }
+#define flush_hold(sum) ((void)(sum))
+/* Unlike VDPBF16PS, which takes a sum for subnormal even if it would be rounded up to the smallest
+ * normal number. */
+CPU_INLINE vec flushed(vec v) {
+    const ivec bits = (ivec)v;
+    const ivec normal = (bits & 0x7f800000) != 0;
+    return (vec)ivec_choose(normal, bits, bits & INT32_MIN);
+}
+#endif
+
+/* sum + x y, rounded once; between flush_begin and flush_end. x and y are bfloat16: their product
+ * is exact in float32 unless it is too small or too large for a normal number. */
 CPU_INLINE vec bfloat16_fma(vec sum, vec x, vec y) {
 #if CPU_LANES == 16
     return (vec)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)sum);
 #elif CPU_LANES == 8 && defined(__FMA__)
     return (vec)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)sum);
 #else
+    x = flushed(x);
+    y = flushed(y);
     const vec product = x * y;
     const ivec exponent = (ivec)product & 0x7f800000;
     const ivec inexact = ((exponent == 0) | (exponent == 0x7f800000)) & (x != 0) & (y != 0);
@@ -120,20 +150,20 @@ CPU_INLINE vec bfloat16_fma(vec sum, vec x, vec y) {
     for (int i = 0; i < LANES; i++) {
         if (inexact[i]) result[i] = fmaf(x[i], y[i], sum[i]);
     }
-    return result;
+    return flushed(result);
 #endif
 }
 
 /* Lane by lane: sum, plus the product of the upper halves of x and y, plus that of their lower
- * halves: two fused multiply-adds, each rounded once; subnormal results become 0. This is what
- * VDPBF16PS computes; it is used where the processor has it. Source: Intel 64 and IA-32
- * Architectures Software Developer's Manual, volume 2, VDPBF16PS. */
+ * halves: two fused multiply-adds, each rounded once; subnormal operands and results are 0. This is
+ * what VDPBF16PS computes. Source: Intel 64 and IA-32 Architectures Software Developer's Manual,
+ * volume 2, VDPBF16PS. */
 CPU_INLINE vec bfloat16_dot(vec sum, ivec x, ivec y) {
 #ifdef __AVX512BF16__
     return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
 #else
-    sum = vec_flush(bfloat16_fma(sum, bfloat16_high(x), bfloat16_high(y)));
-    return vec_flush(bfloat16_fma(sum, bfloat16_low(x), bfloat16_low(y)));
+    sum = bfloat16_fma(sum, bfloat16_high(x), bfloat16_high(y));
+    return bfloat16_fma(sum, bfloat16_low(x), bfloat16_low(y));
 #endif
 }
 

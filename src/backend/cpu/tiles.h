@@ -1,16 +1,24 @@
 /* The tiles of a matrix product, for any type of operands; included once by each file that
- * multiplies. That file defines first:
+ * multiplies. That file defines first, the last three if it needs them:
  * - tile_word: 4 bytes of the left side, one element or several that one instruction multiplies
  * - TILE_DOT(sum, x, b): sum + x b, for a tile_word x and a vector b of the right side's words
  * - TILE_ROWS, FEW_ROWS: rows of a tile that stays in registers, and of a tile for the remaining
  *   rows
  * - UNROLL, UNROLL_DEPTH: pragmas for the loops over rows and over the depth
- * - depth_of: how much of the remaining depth comes next */
+ * - depth_of: how much of the remaining depth comes next
+ * - TILE_BEGIN, TILE_END, TILE_HOLD: what surrounds the sums of a tile, as flush_begin, flush_end
+ *   and flush_hold */
 #ifndef DTRAIN_CPU_TILES_H
 #define DTRAIN_CPU_TILES_H
 
 #include "cpu.h"
 #include "vector.h"
+
+#ifndef TILE_BEGIN
+#define TILE_BEGIN() 0
+#define TILE_END(before) ((void)(before))
+#define TILE_HOLD(sum) ((void)(sum))
+#endif
 
 enum { PANEL = 2 * LANES };
 
@@ -20,6 +28,14 @@ typedef struct {
     size_t row, step;
 } tile_left;
 
+CPU_INLINE void hold_sums(vec *low, vec *high, const size_t rows) {
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        TILE_HOLD(low[r]);
+        TILE_HOLD(high[r]);
+    }
+}
+
 /* c (rows,PANEL) = addend + a (rows,depth) b (depth,PANEL); rows of c and of the addend are `row`
  * apart. `rows` is a constant at compile time. The loops over it are unrolled at any optimisation
  * level; otherwise the sums would be in memory. */
@@ -28,6 +44,8 @@ CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, tile_left a, const
     vec low[TILE_ROWS], high[TILE_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) low[r] = high[r] = vec_all(0);
+    const uint32_t before = TILE_BEGIN();
+    hold_sums(low, high, rows);
     UNROLL_DEPTH
     for (size_t k = 0; k < depth; k++) {
         const vec b_low = vec_load(b + k * PANEL), b_high = vec_load(b + k * PANEL + LANES);
@@ -38,8 +56,13 @@ CPU_INLINE void tile(float *c, cpu_addend addend, size_t row, tile_left a, const
             high[r] = TILE_DOT(high[r], x, b_high);
         }
     }
-    const vec bias_low = addend.bias ? vec_load(addend.bias) : vec_all(0),
-              bias_high = addend.bias ? vec_load(addend.bias + LANES) : vec_all(0);
+    hold_sums(low, high, rows);
+    TILE_END(before);
+    hold_sums(low, high, rows);
+    vec bias_low = addend.bias ? vec_load(addend.bias) : vec_all(0),
+        bias_high = addend.bias ? vec_load(addend.bias + LANES) : vec_all(0);
+    TILE_HOLD(bias_low);
+    TILE_HOLD(bias_high);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         vec before_low = bias_low, before_high = bias_high;
