@@ -125,9 +125,9 @@ dt_status dt_session_settle_precision(const dt_session *s, dt_config *config) {
                "float32, or --backend cpu",
                s->device->op->name);
     if (s->bfloat16 == DT_SLOW_BFLOAT16) {
-        dt_log_warn("bfloat16: a processor here has no instruction for it, or a slow one. Products "
-                    "have the same bits as elsewhere but take longer; --precision float32 is "
-                    "faster");
+        dt_log_warn(
+            "bfloat16: a processor here computes its products slowly, with the same bits as "
+            "elsewhere; --precision float32 is faster");
     }
     return DT_OK;
 }

@@ -227,7 +227,9 @@ static dt_status add_packed(products *p, const cpu_bf16_kernels *kernels) {
 }
 
 dt_status products_add_packed(products *p) {
-    return add_packed(p, ((const cpu_backend *)p->host)->bf16);
+    const cpu_kernels *kernels = ((const cpu_backend *)p->host)->kernels;
+    const cpu_bf16_kernels *native = cpu_bf16_native(kernels);
+    return add_packed(p, native ? native : kernels->bf16);
 }
 
 dt_status products_add_plain(products *p) {

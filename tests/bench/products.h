@@ -60,10 +60,11 @@ dt_status products_add_kernel(products *p);
  * are rounded and packed each time. */
 dt_status products_add_layer(products *p);
 
-/* Its kernel for bfloat16 alone: both sides are rounded and packed beforehand. */
+/* Its kernel for bfloat16 alone, with the processor's instruction if there is one: both sides are
+ * rounded and packed beforehand. */
 dt_status products_add_packed(products *p);
 
-/* Likewise the kernel that does without the processor's instruction. */
+/* Likewise the one that does without the processor's instruction. */
 dt_status products_add_plain(products *p);
 
 /* Compute passes, each product in all ways in turn, until BLAS has taken `seconds`; rate receives

@@ -22,7 +22,7 @@ dt_e2e(before 240 $<TARGET_FILE:dtrain_kernels> "${CMAKE_C_COMPILER_ID} ${CMAKE_
 dt_e2e(invariance 240)
 dt_e2e(resume 240)
 dt_e2e(average 120)
-dt_e2e(precision 240)
+dt_e2e(precision 240 $<TARGET_FILE:dtrain_kernels>)
 dt_e2e(allreduce 120 $<TARGET_FILE:dtrain_allreduce>)
 dt_e2e(logits 90)
 dt_e2e(learns 240)

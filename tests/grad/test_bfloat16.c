@@ -54,7 +54,10 @@ typedef struct {
 static size_t find_variants(variant *out, dt_backend *backend) {
     static const char *const NAMES[] = {"avx512", "avx2", "base"};
     size_t count = 0;
-    out[count++] = (variant){"default", ((cpu_backend *)backend)->bf16};
+    const cpu_backend *cpu = (const cpu_backend *)backend;
+    const cpu_bf16_kernels *native = cpu_bf16_native(cpu->kernels);
+    out[count++] = (variant){"default", cpu->bf16};
+    if (native && native != cpu->bf16) out[count++] = (variant){"native", native};
     for (size_t i = 0; i < LENGTH(NAMES); i++) {
         const cpu_kernels *kernels = cpu_kernels_find(NAMES[i]);
         if (kernels && kernels->bf16 != out[0].kernels)
@@ -698,7 +701,9 @@ static void attention_has_the_same_bits(void **state) {
         }
         half_tensor qkv = half_create(backend, qkv_values, N * 3 * C),
                     d_y = half_create(backend, dy_values, N * C);
-        cpu_bfloat16 *with = attend(cpu, cpu->bf16, &device.packed, N, &qkv, &d_y, C, H);
+        const cpu_bf16_kernels *native = cpu_bf16_native(cpu->kernels);
+        cpu_bfloat16 *with =
+            attend(cpu, native ? native : cpu->bf16, &device.packed, N, &qkv, &d_y, C, H);
         cpu_bfloat16 *without =
             attend(cpu, cpu->kernels->bf16, &device.packed, N, &qkv, &d_y, C, H);
         assert_memory_equal(with, without, N * 4 * C * sizeof *with);

@@ -63,9 +63,13 @@ static inline dt_tensor dt_ints(dt_buffer *buffer, size_t first) {
 
 typedef enum { DT_IDENTITY, DT_GELU } dt_activation;
 
-/* bfloat16 is not supported, slower than float32 (emulated by plain code, or by a slow
- * instruction), or faster. */
-typedef enum { DT_NO_BFLOAT16, DT_SLOW_BFLOAT16, DT_FAST_BFLOAT16 } dt_bfloat16_support;
+/* bfloat16 is not supported, much slower than float32, about as fast, or faster. */
+typedef enum {
+    DT_NO_BFLOAT16,
+    DT_SLOW_BFLOAT16,
+    DT_EVEN_BFLOAT16,
+    DT_FAST_BFLOAT16
+} dt_bfloat16_support;
 
 /* A packed batch on the device; int32 tensors as in dt_batch. */
 typedef struct {

@@ -24,26 +24,39 @@ static sigjmp_buf escape;
 
 static void on_crash(int signal_number) { siglongjmp(escape, signal_number); }
 
-typedef enum { BY_BLAS, BY_OWN, BY_BFLOAT16, MULTIPLIERS } multiplier;
+/* The last two: bfloat16 with and without the processor's instruction. */
+typedef enum { BY_BLAS, BY_OWN, BY_NATIVE, BY_PLAIN, MULTIPLIERS } multiplier;
+
+/* Whether products may be computed so. */
+static bool is_used(const cpu_backend *cpu, multiplier by) {
+    if (by == BY_BLAS) return true;
+    return cpu->own && (by != BY_NATIVE || cpu_bf16_native(cpu->kernels));
+}
+
+/* c += a b in bfloat16. */
+static dt_status multiply_bf16(cpu_backend *cpu, const cpu_bf16_kernels *kernels, const product *p,
+                               const float *a, const float *b, float *c) {
+    const size_t row = (p->K + 1) / 2;
+    cpu_right right;
+    DT_TRY(cpu_reserve(&cpu->padded, p->M * row, "the test of products"));
+    uint32_t *words = (uint32_t *)(void *)cpu->padded.at;
+    if (p->transpose_a) kernels->pair_rows(words, a, p->K, p->M);
+    if (!p->transpose_a) kernels->round_rows((cpu_bfloat16 *)(void *)words, a, p->M, p->K);
+    DT_TRY(kernels->right_open(&right, &cpu->packing, b, false, p->transpose_b, p->K, p->N));
+    kernels->multiply(c, (cpu_addend){.rows = c},
+                      p->transpose_a ? (cpu_left_words){words, 1, p->M}
+                                     : (cpu_left_words){words, row, 1},
+                      &right, p->M);
+    return DT_OK;
+}
 
 /* c = 1 + a b. */
 static dt_status multiply(cpu_backend *cpu, multiplier by, const product *p, const float *a,
                           const float *b, float *c) {
     cpu_right right;
     for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
-    if (by == BY_BFLOAT16) {
-        const size_t row = (p->K + 1) / 2;
-        DT_TRY(cpu_reserve(&cpu->padded, p->M * row, "the test of products"));
-        uint32_t *words = (uint32_t *)(void *)cpu->padded.at;
-        if (p->transpose_a) cpu->bf16->pair_rows(words, a, p->K, p->M);
-        if (!p->transpose_a) cpu->bf16->round_rows((cpu_bfloat16 *)(void *)words, a, p->M, p->K);
-        DT_TRY(cpu->bf16->right_open(&right, &cpu->packing, b, false, p->transpose_b, p->K, p->N));
-        cpu->bf16->multiply(c, (cpu_addend){.rows = c},
-                            p->transpose_a ? (cpu_left_words){words, 1, p->M}
-                                           : (cpu_left_words){words, row, 1},
-                            &right, p->M);
-        return DT_OK;
-    }
+    if (by == BY_NATIVE) return multiply_bf16(cpu, cpu_bf16_native(cpu->kernels), p, a, b, c);
+    if (by == BY_PLAIN) return multiply_bf16(cpu, cpu->kernels->bf16, p, a, b, c);
     DT_TRY(cpu->kernels->right_open(&right, by == BY_OWN ? &cpu->packing : NULL, b, p->transpose_b,
                                     p->K, p->N));
     const cpu_left left = p->transpose_a ? (cpu_left){a, 1, p->M} : (cpu_left){a, p->K, 1};
@@ -60,12 +73,16 @@ static dt_status test_product(cpu_backend *cpu, multiplier by, const product *p,
                "%zu %zu, is off by %.1e of the terms' size; choose other kernels, for example "
                "OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
                openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
-    DT_REQUIRE(worst < 20, DT_ERR_UNAVAILABLE,
-               "dtrain's own %s kernel%s calculates wrongly on this machine: %s, sizes %zu %zu "
-               "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
-               "jobs/quickstart.sh takes?",
-               cpu->kernels->name, by == BY_BFLOAT16 ? " for bfloat16" : "", p->what, p->M, p->N,
-               p->K, worst * 1e-6);
+    DT_REQUIRE(
+        worst<20, DT_ERR_UNAVAILABLE,
+              "dtrain's own %s kernel%s calculates wrongly on this machine: %s, sizes %zu %zu "
+              "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
+              "jobs/quickstart.sh takes?",
+              cpu->kernels->name, by>
+                BY_OWN
+            ? " for bfloat16"
+            : "",
+        p->what, p->M, p->N, p->K, worst * 1e-6);
     return DT_OK;
 }
 
@@ -115,19 +132,13 @@ dt_status cpu_products_test(cpu_backend *cpu) {
         for (status = DT_OK; status == DT_OK && at < PRODUCTS + PRODUCT_COUNT; at++) {
             for (int k = 0; status == DT_OK && k < MULTIPLIERS; k++) {
                 by = (multiplier)k;
-                /* Without the instruction, bfloat16 is slow plain code, which needs no test. */
-                if ((by == BY_OWN && !cpu->own) || (by == BY_BFLOAT16 && !cpu->bf16->native))
-                    continue;
-                status = test_product(cpu, by, at, a, b, c);
+                if (is_used(cpu, by)) status = test_product(cpu, by, at, a, b, c);
             }
         }
     }
     for (int i = 0; i < COUNT; i++) sigaction(SIGNALS[i], &before[i], NULL);
-    if (status == DT_OK && cpu->own && cpu->bf16->native) {
-        bool faster;
-        DT_TRY_DONE(cpu_bf16_compare(&faster, cpu));
-        cpu->table.bfloat16 = faster ? DT_FAST_BFLOAT16 : DT_SLOW_BFLOAT16;
-    }
+    if (status == DT_OK && is_used(cpu, BY_NATIVE))
+        status = cpu_bf16_choose(cpu, cpu_bf16_native(cpu->kernels));
 done:
     dt_memory_free(&a);
     dt_memory_free(&b);

@@ -261,7 +261,6 @@ dt_status cpu_square_sum(dt_backend *backend, double *sum, dt_tensor x, size_t c
 
 /* The kernels whose operands are bfloat16. */
 struct cpu_bf16_kernels {
-    bool native; /* uses the processor's instruction */
     dt_status (*right_open)(cpu_right *right, cpu_packing *packing, const void *b, bool is_bf16,
                             bool transposed, size_t K, size_t N);
     void (*round_rows)(cpu_bfloat16 *to, const float *from, size_t M, size_t K);
@@ -308,6 +307,10 @@ extern const cpu_kernels cpu_kernels_avx512, cpu_kernels_avx2, cpu_kernels_base;
  * that the processor supports. NULL if it is not supported or not built. */
 const cpu_kernels *cpu_kernels_find(const char *name);
 
+/* Those for bfloat16 that use the processor's instruction, and give the same bits as the ones of
+ * these kernels. NULL: the processor or the build has none for these vectors. */
+const cpu_bf16_kernels *cpu_bf16_native(const cpu_kernels *kernels);
+
 /* Use these kernels from now on. */
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels);
 
@@ -340,11 +343,13 @@ dt_status cpu_loss(dt_backend *backend, dt_score *score, dt_tensor matched, dt_t
 void cpu_blas_describe(cpu_backend *cpu);
 
 /* Compare products of every kind that the model uses with a plain double loop, by BLAS and by our
- * own kernels if the backend has them; then tell in the table whether bfloat16 is fast.
+ * own kernels if the backend has them; then choose those for bfloat16.
  * DT_ERR_UNAVAILABLE names the one that is wrong or crashes. */
 dt_status cpu_products_test(cpu_backend *cpu);
 
-/* Time a linear layer in bfloat16 beside the same in float32. DT_ERR_MEMORY. */
-dt_status cpu_bf16_compare(bool *faster, cpu_backend *cpu);
+/* Time a linear layer in bfloat16 with and without the processor's instruction and in float32. Use
+ * the faster of the former, and tell in the table whether it is faster than float32.
+ * DT_ERR_MEMORY. */
+dt_status cpu_bf16_choose(cpu_backend *cpu, const cpu_bf16_kernels *native);
 
 #endif

@@ -42,14 +42,7 @@ dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_c
     return DT_OK;
 }
 
-#ifdef __AVX512BF16__
-#define NATIVE true
-#else
-#define NATIVE false
-#endif
-
 const cpu_bf16_kernels CPU_OF(cpu_bf16_kernels) = {
-    .native = NATIVE,
     .right_open = cpu_bf16_right_open,
     .round_rows = cpu_bf16_round_rows,
     .pair_rows = cpu_bf16_pair_rows,

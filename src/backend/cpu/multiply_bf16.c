@@ -185,23 +185,25 @@ CPU_INLINE void widen(wide_rows *to, size_t k, ivec words_of_rows) {
     ivec_store(to->at + (2 * k + 1) * LANES, (ivec)bfloat16_low(words_of_rows));
 }
 
-/* `rows` rows of words; `left` words are in memory from a.p on. */
+/* `rows` rows of words, depth > 0; `left` words are in memory from a.p on. */
 static void widen_rows(wide_rows *to, cpu_left_words a, size_t rows, size_t depth, size_t left) {
     if (a.row == 1) {
         /* The lanes after these rows have other words, or zeros at the end of the matrix. */
-        for (size_t k = 0; k < depth; k++) {
+        size_t k = 0;
+        do {
             const float *at = (const float *)(const void *)(a.p + k * a.step);
             const size_t there = left - k * a.step;
             widen(to, k, (ivec)(there >= LANES ? vec_load(at) : vec_load_part(at, there)));
-        }
+        } while (++k < depth);
         return;
     }
-    for (size_t k = 0; k < depth; k += LANES) {
-        const size_t columns = dt_min_size(LANES, depth - k);
+    size_t k = 0;
+    do {
         vec block[LANES];
-        vec_load_transposed(block, (const float *)(const void *)(a.p + k), a.row, rows, columns);
-        for (size_t i = 0; i < columns; i++) widen(to, k + i, (ivec)block[i]);
-    }
+        vec_load_transposed(block, (const float *)(const void *)(a.p + k), a.row, rows,
+                            dt_min_size(LANES, depth - k));
+        for (size_t i = 0; i < LANES; i++) widen(to, k + i, (ivec)block[i]);
+    } while ((k += LANES) < depth);
 }
 
 void cpu_bf16_multiply(float *c, cpu_addend addend, cpu_left_words a, const cpu_right *right,
@@ -215,7 +217,7 @@ void cpu_bf16_multiply(float *c, cpu_addend addend, cpu_left_words a, const cpu_
         for (size_t i = 0, rows; i < M; i += rows) {
             const size_t at = i * a.row + k / 2 * a.step;
             rows = dt_min_size(TILE_ROWS, M - i);
-            widen_rows(&wide, (cpu_left_words){a.p + at, a.row, a.step}, rows, block.K / 2,
+            widen_rows(&wide, (cpu_left_words){a.p + at, a.row, a.step}, rows, words(block.K),
                        size - at);
             multiply_tiles(c + i * right->row, addend_at(addend, right->row, i, 0),
                            (tile_left){wide.at, 1, LANES}, &block, rows);

@@ -1,5 +1,6 @@
-/* Finds out whether products are faster in bfloat16 than in float32. Processors that have the
- * instruction differ: AMD's has twice the rate of a float32 multiply-add, Intel's half. */
+/* Finds out how products of bfloat16 are fastest, and whether they are faster than those of
+ * float32. Processors that have the instruction differ: AMD's has twice the rate of a float32
+ * multiply-add, Intel's half, so that there it is better to do without. */
 #include <math.h>
 
 #include "cpu.h"
@@ -19,9 +20,10 @@ static dt_status shorten(double *least, cpu_backend *cpu, dt_tensor y, dt_tensor
     return DT_OK;
 }
 
-dt_status cpu_bf16_compare(bool *faster, cpu_backend *cpu) {
+dt_status cpu_bf16_choose(cpu_backend *cpu, const cpu_bf16_kernels *native) {
     enum { X = 0, WEIGHT = TOKENS * IN, Y = WEIGHT + OUT * IN, ALL = Y + TOKENS * OUT };
-    double whole = INFINITY, half = INFINITY;
+    const cpu_bf16_kernels *const plain = cpu->kernels->bf16;
+    double whole = INFINITY, with = INFINITY, without = INFINITY;
     dt_buffer *all = NULL;
     dt_status status;
     /* Zeros: no product takes longer for its numbers. */
@@ -31,9 +33,13 @@ dt_status cpu_bf16_compare(bool *faster, cpu_backend *cpu) {
     const dt_tensor x_half = {.buffer = all, .element = DT_ELEMENT_BFLOAT16};
     for (int i = 0; i < ROUNDS; i++) {
         DT_TRY_DONE(shorten(&whole, cpu, y, x, weight));
-        DT_TRY_DONE(shorten(&half, cpu, y, x_half, weight));
+        cpu->bf16 = native;
+        DT_TRY_DONE(shorten(&with, cpu, y, x_half, weight));
+        cpu->bf16 = plain;
+        DT_TRY_DONE(shorten(&without, cpu, y, x_half, weight));
     }
-    *faster = half < 0.85 * whole;
+    cpu->bf16 = with < without ? native : plain;
+    cpu->table.bfloat16 = fmin(with, without) < 0.85 * whole ? DT_FAST_BFLOAT16 : DT_EVEN_BFLOAT16;
     status = DT_OK;
 done:
     cpu_buffer_destroy(&all, &cpu->base);

@@ -47,13 +47,13 @@ static bool runs_avx512(void) {
 }
 #endif
 
-/* The kernels with the bfloat16 instruction, or those that give the same bits without it. */
-static const cpu_bf16_kernels *find_bf16(const cpu_kernels *kernels) {
+const cpu_bf16_kernels *cpu_bf16_native(const cpu_kernels *kernels) {
 #ifdef DT_BFLOAT16_KERNELS
     if (kernels == &cpu_kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
         return &cpu_bf16_kernels_native;
 #endif
-    return kernels->bf16;
+    (void)kernels;
+    return NULL;
 }
 
 /* The widest ones first. */
@@ -79,9 +79,10 @@ const cpu_kernels *cpu_kernels_find(const char *name) {
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
     cpu->kernels = kernels;
     cpu->own = kernels->products;
-    cpu->bf16 = find_bf16(kernels);
+    cpu->bf16 = cpu_bf16_native(kernels);
+    if (!cpu->bf16) cpu->bf16 = kernels->bf16;
     cpu->table.quantised = true;
-    cpu->table.bfloat16 = DT_SLOW_BFLOAT16;
+    cpu->table.bfloat16 = cpu->own ? DT_EVEN_BFLOAT16 : DT_SLOW_BFLOAT16;
     kernels->enter(&cpu->table, &cpu->update);
     cpu_blas_describe(cpu);
 }
