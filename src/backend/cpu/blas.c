@@ -68,21 +68,17 @@ static dt_status test_product(cpu_backend *cpu, multiplier by, const product *p,
                               float *c) {
     DT_TRY(multiply(cpu, by, p, a, b, c));
     const double worst = product_error(p, a, b, c);
+    const char *kind = by == BY_OWN ? "" : " for bfloat16";
     DT_REQUIRE(worst < 20 || by != BY_BLAS, DT_ERR_UNAVAILABLE,
                "BLAS calculates wrongly on this machine: OpenBLAS's %s kernel for %s, sizes %zu "
                "%zu %zu, is off by %.1e of the terms' size; choose other kernels, for example "
                "OPENBLAS_CORETYPE=Haswell, or another OpenBLAS",
                openblas_get_corename(), p->what, p->M, p->N, p->K, worst * 1e-6);
-    DT_REQUIRE(
-        worst<20, DT_ERR_UNAVAILABLE,
-              "dtrain's own %s kernel%s calculates wrongly on this machine: %s, sizes %zu %zu "
-              "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
-              "jobs/quickstart.sh takes?",
-              cpu->kernels->name, by>
-                BY_OWN
-            ? " for bfloat16"
-            : "",
-        p->what, p->M, p->N, p->K, worst * 1e-6);
+    DT_REQUIRE(worst < 20, DT_ERR_UNAVAILABLE,
+               "dtrain's own %s kernel%s calculates wrongly on this machine: %s, sizes %zu %zu "
+               "%zu, is off by %.1e of the terms' size; was it built by another compiler than "
+               "jobs/quickstart.sh takes?",
+               cpu->kernels->name, kind, p->what, p->M, p->N, p->K, worst * 1e-6);
     return DT_OK;
 }
 
