@@ -23,12 +23,13 @@ size_t dt_footprint_tokens(const dt_config *config, const dt_model_shape *shape)
     return dt_max_size(dt_footprint_texts(config) * shape->T, DT_EVAL_TOKENS + shape->T);
 }
 
-/* Weights packed for the forward and for the backward pass. */
+/* Weights packed for the forward and for the backward pass. Those of bfloat16 always are, as floats
+ * where the processor's instruction is not used. */
 static double packed_bytes(const dt_config *config, const dt_model_shape *shape,
                            const dt_layout *layout) {
-    if (config->backend == DT_BACKEND_BLAS || shape->C >= OWN_KERNELS_BELOW) return 0;
-    return 2 * (shape->bfloat16 ? 2.0 : 4.0) *
-           ((double)layout->count + (double)layout->frozen_bytes / sizeof(float));
+    const bool by_blas = !shape->bfloat16 && shape->C >= OWN_KERNELS_BELOW;
+    if (config->backend == DT_BACKEND_BLAS || by_blas) return 0;
+    return 2 * ((double)layout->count * sizeof(float) + (double)layout->frozen_bytes);
 }
 
 dt_footprint dt_footprint_of(const dt_config *config, const dt_model_shape *shape,
