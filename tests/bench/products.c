@@ -233,7 +233,7 @@ dt_status products_add_packed(products *p) {
 }
 
 dt_status products_add_plain(products *p) {
-    return add_packed(p, ((const cpu_backend *)p->host)->kernels->bf16);
+    return add_packed(p, cpu_bf16_fused(((const cpu_backend *)p->host)->kernels));
 }
 
 /* ---- all of them ---- */

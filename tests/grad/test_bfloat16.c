@@ -58,6 +58,8 @@ static size_t find_variants(variant *out, dt_backend *backend) {
     const cpu_bf16_kernels *native = cpu_bf16_native(cpu->kernels);
     out[count++] = (variant){"default", cpu->bf16};
     if (native && native != cpu->bf16) out[count++] = (variant){"native", native};
+    if (native && native == cpu->bf16)
+        out[count++] = (variant){"fused", cpu_bf16_fused(cpu->kernels)};
     for (size_t i = 0; i < LENGTH(NAMES); i++) {
         const cpu_kernels *kernels = cpu_kernels_find(NAMES[i]);
         if (kernels && kernels->bf16 != out[0].kernels)
@@ -66,7 +68,7 @@ static size_t find_variants(variant *out, dt_backend *backend) {
     return count;
 }
 
-enum { VARIANTS = 4 };
+enum { VARIANTS = 5 };
 
 /* ---- products ---- */
 
@@ -682,7 +684,7 @@ static cpu_bfloat16 *attend(cpu_backend *cpu, const cpu_bf16_kernels *kernels,
     return all;
 }
 
-/* With and without the instruction, also if products are subnormal. */
+/* With and without the processor's instructions, also if products are subnormal. */
 static void attention_has_the_same_bits(void **state) {
     enum { C = 48, H = 2 };
     cpu_backend *cpu = *state;
@@ -701,20 +703,22 @@ static void attention_has_the_same_bits(void **state) {
         }
         half_tensor qkv = half_create(backend, qkv_values, N * 3 * C),
                     d_y = half_create(backend, dy_values, N * C);
-        const cpu_bf16_kernels *native = cpu_bf16_native(cpu->kernels);
-        cpu_bfloat16 *with =
-            attend(cpu, native ? native : cpu->bf16, &device.packed, N, &qkv, &d_y, C, H);
-        cpu_bfloat16 *without =
-            attend(cpu, cpu->kernels->bf16, &device.packed, N, &qkv, &d_y, C, H);
-        assert_memory_equal(with, without, N * 4 * C * sizeof *with);
+        cpu_bfloat16 *plain = attend(cpu, cpu->kernels->bf16, &device.packed, N, &qkv, &d_y, C, H);
+        const cpu_bf16_kernels *const others[] = {cpu_bf16_native(cpu->kernels),
+                                                  cpu_bf16_fused(cpu->kernels)};
+        for (size_t v = 0; v < LENGTH(others); v++) {
+            if (!others[v]) continue;
+            cpu_bfloat16 *other = attend(cpu, others[v], &device.packed, N, &qkv, &d_y, C, H);
+            assert_memory_equal(other, plain, N * 4 * C * sizeof *plain);
+            free(other);
+        }
         backend->op->buffer_destroy(&qkv.buffer, backend);
         backend->op->buffer_destroy(&d_y.buffer, backend);
         device_batch_destroy(&device);
         fixture_batch_destroy(&batch);
         free(qkv_values);
         free(dy_values);
-        free(with);
-        free(without);
+        free(plain);
     }
 }
 

@@ -11,6 +11,11 @@
 #include <immintrin.h>
 #endif
 
+/* Products by VDPBF16PS too, not only conversions by the instructions that come with it. */
+#if defined(__AVX512BF16__) && !defined(CPU_FUSED)
+#define CPU_DOT
+#endif
+
 /* A word holds two of them, the one with the even index in the lower half, as in memory. */
 typedef cpu_bfloat16 bfloat16;
 typedef int32_t __attribute__((vector_size(4 * CPU_LANES), aligned(2), may_alias)) loose_ivec;
@@ -107,7 +112,7 @@ CPU_INLINE void bfloat16_store_bits_part(bfloat16 *p, ivec bits, size_t count) {
  * operands are loaded there and whose results are stored there; and sums in registers that pass
  * through flush_hold after flush_begin and before flush_end. What passes through it after flush_end
  * is used only then. */
-#if defined(__x86_64__) && !defined(__AVX512BF16__)
+#if defined(__x86_64__) && !defined(CPU_DOT)
 CPU_INLINE uint32_t flush_begin(void) {
     const uint32_t flush = 0x9fc0; /* FTZ, DAZ, rounding to nearest, no exceptions */
     uint32_t before;
@@ -159,7 +164,7 @@ CPU_INLINE vec bfloat16_fma(vec sum, vec x, vec y) {
  * what VDPBF16PS computes. Source: Intel 64 and IA-32 Architectures Software Developer's Manual,
  * volume 2, VDPBF16PS. */
 CPU_INLINE vec bfloat16_dot(vec sum, ivec x, ivec y) {
-#ifdef __AVX512BF16__
+#ifdef CPU_DOT
     return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
 #else
     sum = bfloat16_fma(sum, bfloat16_high(x), bfloat16_high(y));

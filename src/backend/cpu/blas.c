@@ -25,7 +25,7 @@ static sigjmp_buf escape;
 static void on_crash(int signal_number) { siglongjmp(escape, signal_number); }
 
 /* The last two: bfloat16 with and without the processor's instruction. */
-typedef enum { BY_BLAS, BY_OWN, BY_NATIVE, BY_PLAIN, MULTIPLIERS } multiplier;
+typedef enum { BY_BLAS, BY_OWN, BY_NATIVE, BY_FUSED, MULTIPLIERS } multiplier;
 
 /* Whether products may be computed so. */
 static bool is_used(const cpu_backend *cpu, multiplier by) {
@@ -56,7 +56,7 @@ static dt_status multiply(cpu_backend *cpu, multiplier by, const product *p, con
     cpu_right right;
     for (size_t i = 0; i < p->M * p->N; i++) c[i] = 1;
     if (by == BY_NATIVE) return multiply_bf16(cpu, cpu_bf16_native(cpu->kernels), p, a, b, c);
-    if (by == BY_PLAIN) return multiply_bf16(cpu, cpu->kernels->bf16, p, a, b, c);
+    if (by == BY_FUSED) return multiply_bf16(cpu, cpu_bf16_fused(cpu->kernels), p, a, b, c);
     DT_TRY(cpu->kernels->right_open(&right, by == BY_OWN ? &cpu->packing : NULL, b, p->transpose_b,
                                     p->K, p->N));
     const cpu_left left = p->transpose_a ? (cpu_left){a, 1, p->M} : (cpu_left){a, p->K, 1};

@@ -285,8 +285,8 @@ struct cpu_bf16_kernels {
                                   dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
                                   size_t T, size_t C, size_t H, float scale);
 };
-extern const cpu_bf16_kernels cpu_bf16_kernels_native, cpu_bf16_kernels_avx512,
-    cpu_bf16_kernels_avx2, cpu_bf16_kernels_base;
+extern const cpu_bf16_kernels cpu_bf16_kernels_native, cpu_bf16_kernels_fused,
+    cpu_bf16_kernels_avx512, cpu_bf16_kernels_avx2, cpu_bf16_kernels_base;
 
 /* The kernels of one instruction set. */
 struct cpu_kernels {
@@ -307,9 +307,11 @@ extern const cpu_kernels cpu_kernels_avx512, cpu_kernels_avx2, cpu_kernels_base;
  * that the processor supports. NULL if it is not supported or not built. */
 const cpu_kernels *cpu_kernels_find(const char *name);
 
-/* Those for bfloat16 that use the processor's instruction, and give the same bits as the ones of
- * these kernels. NULL: the processor or the build has none for these vectors. */
+/* Kernels for bfloat16 with vectors as wide as these kernels have. The former multiply by the
+ * processor's instruction, and are NULL if the processor or the build has none for such vectors;
+ * the latter do without it. Both give the same bits. */
 const cpu_bf16_kernels *cpu_bf16_native(const cpu_kernels *kernels);
+const cpu_bf16_kernels *cpu_bf16_fused(const cpu_kernels *kernels);
 
 /* Use these kernels from now on. */
 void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels);

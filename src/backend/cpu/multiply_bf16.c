@@ -9,7 +9,7 @@
 /* The registers of AVX-512 hold 14 rows of two vectors and their operands, those of AVX2 6. Without
  * fused operations each sum needs more registers. */
 typedef uint32_t tile_word;
-#ifdef __AVX512BF16__
+#ifdef CPU_DOT
 #define TILE_DOT(sum, x, b) bfloat16_dot((sum), ivec_all((int32_t)(x)), (ivec)(b))
 enum { WIDENED = 1 }; /* tile_words that a word becomes */
 #else
@@ -167,7 +167,7 @@ void cpu_bf16_pair_rows(uint32_t *to, const float *from, size_t K, size_t M) {
 
 /* ---- the product ---- */
 
-#ifdef __AVX512BF16__
+#ifdef CPU_DOT
 void cpu_bf16_multiply(float *c, cpu_addend addend, cpu_left_words a, const cpu_right *right,
                        size_t M) {
     multiply_tiles(c, addend, (tile_left){a.p, a.row, a.step}, right, M);

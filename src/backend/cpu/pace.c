@@ -22,7 +22,7 @@ static dt_status shorten(double *least, cpu_backend *cpu, dt_tensor y, dt_tensor
 
 dt_status cpu_bf16_choose(cpu_backend *cpu, const cpu_bf16_kernels *native) {
     enum { X = 0, WEIGHT = TOKENS * IN, Y = WEIGHT + OUT * IN, ALL = Y + TOKENS * OUT };
-    const cpu_bf16_kernels *const plain = cpu->kernels->bf16;
+    const cpu_bf16_kernels *const fused = cpu_bf16_fused(cpu->kernels);
     double whole = INFINITY, with = INFINITY, without = INFINITY;
     dt_buffer *all = NULL;
     dt_status status;
@@ -35,10 +35,10 @@ dt_status cpu_bf16_choose(cpu_backend *cpu, const cpu_bf16_kernels *native) {
         DT_TRY_DONE(shorten(&whole, cpu, y, x, weight));
         cpu->bf16 = native;
         DT_TRY_DONE(shorten(&with, cpu, y, x_half, weight));
-        cpu->bf16 = plain;
+        cpu->bf16 = fused;
         DT_TRY_DONE(shorten(&without, cpu, y, x_half, weight));
     }
-    cpu->bf16 = with < without ? native : plain;
+    cpu->bf16 = with < without ? native : fused;
     cpu->table.bfloat16 = fmin(with, without) < 0.85 * whole ? DT_FAST_BFLOAT16 : DT_EVEN_BFLOAT16;
     status = DT_OK;
 done:

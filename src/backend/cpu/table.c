@@ -56,6 +56,13 @@ const cpu_bf16_kernels *cpu_bf16_native(const cpu_kernels *kernels) {
     return NULL;
 }
 
+const cpu_bf16_kernels *cpu_bf16_fused(const cpu_kernels *kernels) {
+#ifdef DT_BFLOAT16_KERNELS
+    if (cpu_bf16_native(kernels)) return &cpu_bf16_kernels_fused;
+#endif
+    return kernels->bf16;
+}
+
 /* The widest ones first. */
 static const struct {
     const char *name;
