@@ -37,9 +37,9 @@ ids[train:].tofile("data/text/val.bin")
 pickle.dump({"vocab_size": len(number)}, open("data/text/meta.pkl", "wb"))
 END
 
-settings=(--device=cpu --compile=False --dataset=text --eval_iters=1 --eval_interval=100000 --log_interval=1 --block_size=64 --batch_size=12
-    --n_layer=4 --n_head=4 --n_embd=128 --learning_rate=1e-3 --beta2=0.99 --warmup_iters=100 --dropout=0.0 --max_iters=300
-    --lr_decay_iters=2000 --out_dir=out)
+settings=(--device=cpu --compile=False --dataset=text --gradient_accumulation_steps=1 --eval_iters=1 --eval_interval=100000
+    --log_interval=1 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --learning_rate=1e-3 --beta2=0.99
+    --warmup_iters=100 --dropout=0.0 --max_iters=300 --lr_decay_iters=2000 --out_dir=out)
 
 # Milliseconds of a step, the first fifty left out.
 of_nanogpt() {

@@ -6,7 +6,7 @@
 # memory: fine-tuning of a model of GPT-2's size with random weights (12 layers, width 768, 50257 tokens, a context of 128): peak of the sum of
 # proportional set sizes over RANKS (4) ranks of a node, of all weights in float32, of adapters (rank 8) beside float32 weights, and beside
 # weights in nf4. It needs 13 GB of memory and 4 GB of disk.
-# speed: the latter two on one rank, by seconds of the processor, which do not depend on what else runs: the difference of 5 steps and 1.
+# speed: the latter two on one rank, by seconds of the processor: the difference of 5 steps and 1, in ROUNDS (5) turns.
 # answers: of a RUN of the default job: bytes of its weights, wrong answers over COUNT (16384) problems, and problems evaluated in a second of
 # the processor, in float32, bfloat16, q8_0 and nf4.
 # ONLY: some of "memory speed answers". FOLDER: build/bench/quantised; the base is not made again.
@@ -52,16 +52,32 @@ processor() {
     { time "$@" >&2 2>/dev/null; } 2>&1 | awk '{ print $1 + $2 }'
 }
 
-# speed NAME OPTION…: a row of the table.
-speed() {
+# rate NAME OPTION…: tokens in a second of the processor.
+rate() {
     local name=$1 steps seconds=()
     shift
     for steps in 1 5; do
         rm -rf "$name"
         seconds+=("$(processor "$dtrain" "${batch[@]}" --batch 4 --shards 1 --steps "$steps" --out "$name" "$@")")
     done
-    awk "BEGIN { printf \"| %s | %.1f |\\n\", \"$name\", 4 * 4 * 127 / (${seconds[1]} - ${seconds[0]}) }"
     rm -rf "$name"
+    awk "BEGIN { print 4 * 4 * 127 / (${seconds[1]} - ${seconds[0]}) }"
+}
+
+# speed: the table's rows, medians of rounds in which both are measured, the first one alternately.
+speed() {
+    local round frozen nf4
+    for ((round = 0; round < ${ROUNDS:-5}; round++)); do
+        ((round % 2)) || frozen=$(rate frozen "${beside[@]}")
+        nf4=$(rate nf4 "${beside[@]}" --base-quant nf4)
+        ((round % 2 == 0)) || frozen=$(rate frozen "${beside[@]}")
+        echo "$frozen $nf4"
+    done | /usr/bin/python3 -B -c '
+import statistics, sys
+rows = [[float(x) for x in line.split()] for line in sys.stdin]
+print(f"| frozen | {statistics.median(r[0] for r in rows):.0f} | 1 |")
+ratios = sorted(r[1] / r[0] for r in rows)
+print(f"| nf4 | {statistics.median(r[1] for r in rows):.0f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")'
 }
 
 where() { sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1; }
@@ -74,9 +90,8 @@ if [[ $only == *" memory "* ]]; then
     memory nf4 "${beside[@]}" --base-quant nf4
 fi
 if [[ $only == *" speed "* ]]; then
-    printf '\n%s; one rank, passes of 254 tokens\n\n| | tokens in a second of the processor |\n|---|---|\n' "$(where)"
-    speed frozen "${beside[@]}"
-    speed nf4 "${beside[@]}" --base-quant nf4
+    printf '\n%s; one rank, passes of 254 tokens, medians of %s rounds\n\n| | tokens in a second of the processor | share |\n|---|---|---|\n' "$(where)" "${ROUNDS:-5}"
+    speed
 fi
 
 # evaluate NAME OPTION…: of a checkpoint, as NAME.json.
