@@ -140,10 +140,10 @@ static void what_is_cut_fits_the_budget(void **state) {
     /* Half of the time: bfloat16 is nearly enough. */
     const double whole = cuts.forecast.total;
     dt_cuts_make(&cuts, &trial, &(dt_budget){DT_BUDGET_SECONDS, whole / 2});
-    assert_true(cuts.needed && cuts.fits && cuts.forecast.total <= 0.95 * whole / 2);
+    assert_true(cuts.needed && cuts.fits && cuts.forecast.total <= 0.9 * whole / 2);
     assert_non_null(strstr(cuts.line, "--precision bfloat16"));
     assert_non_null(strstr(cuts.line, "--steps "));
-    assert_true(cuts.forecast.total > 0.9 * whole / 2); /* no more than needed */
+    assert_true(cuts.forecast.total > 0.85 * whole / 2); /* no more than needed */
     for (size_t i = 0; i < cuts.cuts; i++)
         assert_true(isnan(cuts.cut[i].saved) || cuts.cut[i].saved > 0);
     /* The same as energy, and as money. */

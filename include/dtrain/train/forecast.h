@@ -116,7 +116,7 @@ typedef struct {
     char line[400]; /* the options taken; "": none */
 } dt_cuts;
 
-/* A twentieth of the budget is left as a reserve. */
+/* A tenth of the budget is left as a reserve. */
 void dt_cuts_make(dt_cuts *cuts, const dt_trial *trial, const dt_budget *budget);
 
 /* ---- how much text ---- */

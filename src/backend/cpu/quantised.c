@@ -24,15 +24,17 @@ static void unpack_q8_0(float *x, const unsigned char *bytes, size_t first, size
 #if CPU_LANES >= 8
 typedef uint32_t uvec __attribute__((vector_size(4 * CPU_LANES)));
 
-/* The lanes' own codes in their lowest bits: four bytes hold the codes of eight lanes, each byte's
- * upper half first. */
+/* How far the codes of eight lanes are from the lowest bits of their four bytes: each byte's upper
+ * half comes first. */
+#define AWAY 4, 0, 12, 8, 20, 16, 28, 24
+
+/* The lanes' own codes in their lowest bits. */
 CPU_INLINE ivec codes_of(const unsigned char *pair) {
-    const uvec away = (uvec) {
 #if CPU_LANES == 16
-        4, 0, 12, 8, 20, 16, 28, 24,
+    const uvec away = {AWAY, AWAY};
+#else
+    const uvec away = {AWAY};
 #endif
-            4, 0, 12, 8, 20, 16, 28, 24
-    };
     uint32_t word[LANES / 8];
     memcpy(word, pair, sizeof word);
 #if CPU_LANES == 16
