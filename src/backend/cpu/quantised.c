@@ -83,17 +83,20 @@ static void unpack_nf4(float *x, const unsigned char *bytes, size_t total, size_
 #define unpack_nf4 dt_nf4_unpack
 #endif
 
-static void unpack(float *x, dt_tensor weight, size_t total, size_t first, size_t count) {
-    if (weight.element == DT_ELEMENT_Q8_0) {
-        unpack_q8_0(x, cpu_bytes(weight), first, count);
+static void unpack(float *x, dt_element element, const unsigned char *bytes, size_t total,
+                   size_t first, size_t count) {
+    if (element == DT_ELEMENT_Q8_0) {
+        unpack_q8_0(x, bytes, first, count);
     } else {
-        unpack_nf4(x, cpu_bytes(weight), total, first, count);
+        unpack_nf4(x, bytes, total, first, count);
     }
 }
 
 dt_status cpu_unpack_columns(const float **part, cpu_backend *cpu, dt_tensor weight,
                              bool transposed, size_t K, size_t N, size_t first, size_t columns) {
     const size_t row = transposed ? K : N;
+    const unsigned char *bytes = cpu_bytes(weight);
+    DT_REQUIRE(bytes, DT_ERR_INTERNAL, "a product without weights");
     DT_REQUIRE(row % DT_NF4_BLOCK == 0 ||
                    (weight.element == DT_ELEMENT_Q8_0 && row % DT_Q8_0_BLOCK == 0),
                DT_ERR_INTERNAL, "blocks of weights reach over the end of rows of %zu", row);
@@ -101,10 +104,10 @@ dt_status cpu_unpack_columns(const float **part, cpu_backend *cpu, dt_tensor wei
     float *x = cpu->unpacked.at;
     *part = x;
     if (transposed) {
-        unpack(x, weight, K * N, first * K, columns * K);
+        unpack(x, weight.element, bytes, K * N, first * K, columns * K);
     } else {
         for (size_t k = 0; k < K; k++)
-            unpack(x + k * columns, weight, K * N, k * N + first, columns);
+            unpack(x + k * columns, weight.element, bytes, K * N, k * N + first, columns);
     }
     return DT_OK;
 }
