@@ -37,7 +37,7 @@ void dt_q8_0_pack(unsigned char *bytes, const float *x, size_t count) {
     }
 }
 
-void dt_q8_0_unpack(float *x, const unsigned char *bytes, size_t first, size_t count) {
+DT_HOT void dt_q8_0_unpack(float *x, const unsigned char *bytes, size_t first, size_t count) {
     bytes += first / DT_Q8_0_BLOCK * DT_Q8_0_BYTES;
     for (size_t at = 0; at < count; at += DT_Q8_0_BLOCK, bytes += DT_Q8_0_BYTES) {
         const float scale = dt_half_value((uint16_t)(bytes[0] | bytes[1] << 8));

@@ -109,9 +109,9 @@ static dt_status one_step(trial_run *r, measured_steps *m) {
     return DT_OK;
 }
 
-/* So many steps and seconds at least, as rank 0 counts them. Between the steps nothing is
- * exchanged, as in a run: ranks that share a core would catch up there, and their steps seem
- * shorter. */
+/* So many steps and seconds at least, as rank 0 counts them. Nothing is exchanged between the
+ * steps, where a run does not wait either: ranks that share a core would lose or gain time there.
+ */
 static dt_status some_steps(trial_run *r, measured_steps *m, int steps, double seconds) {
     double adding, exchanging, waiting, more[3];
     const double update = r->t.updating, own_waiting = r->t.waiting, start = dt_seconds_now();

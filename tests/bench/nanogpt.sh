@@ -58,7 +58,9 @@ print(1000 * statistics.median(h5py.File("run/latest.h5")["metrics/train/seconds
 }
 
 for ((i = 0; i < rounds; i++)); do
-    echo "$(of_nanogpt) $(of_dtrain "$@")"
+    peer_ms=$(of_nanogpt) || { cat nanogpt.log >&2; exit 1; }
+    own_ms=$(of_dtrain "$@")
+    echo "$peer_ms $own_ms"
 done >steps
 printf '%s; %s threads or ranks; dtrain: %s\n\n' "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)" "$ranks" "${*:-no more options}"
 /usr/bin/python3 -B - <<'END'

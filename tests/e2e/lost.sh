@@ -102,10 +102,10 @@ say "a start that hangs is ended"
 # Between "2 ranks on" and the first step, after the last one, and where MPI is left. All at the same time, since a start may take 20 s.
 start 2 "${run[@]}" --steps 3 --out begun >/dev/null 2>&1 || fail "exit code $? of a short run"
 declare -A stopped=()
-mkdir "$work/mpi/shared" "$work/mpi/resumed" "$work/mpi/freed" "$work/mpi/left"
 # stop_at NAME FAULT FOLDER STEPS. Each launcher in a folder of its own: those that start at the same time would all make the
 # same one, and fail if another was faster.
 stop_at() {
+    mkdir "$work/mpi/$1"
     OMPI_MCA_orte_tmpdir_base=$work/mpi/$1 LD_PRELOAD=$fault DTRAIN_TEST_FAULT=$2 start 2 "${run[@]}" --out "$3" --steps "$4" \
         --stall-timeout 3s >"$1.out" 2>"$1.err" &
     stopped[$1]=$!

@@ -1,25 +1,8 @@
 /* Weights of few bits, unpacked part by part: as a whole they would take as much memory as float32
  * ones, in each process. */
 #include "cpu.h"
-#include "dtrain/core/half.h"
 #include "dtrain/core/quantise.h"
 #include "vector.h"
-
-/* ---- values of 8 bits ---- */
-
-static void unpack_q8_0(float *x, const unsigned char *bytes, size_t first, size_t count) {
-    typedef int8_t __attribute__((vector_size(LANES), aligned(1), may_alias)) codes;
-    bytes += first / DT_Q8_0_BLOCK * DT_Q8_0_BYTES;
-    for (size_t at = 0; at < count; at += DT_Q8_0_BLOCK, bytes += DT_Q8_0_BYTES) {
-        const float scale = dt_half_value((uint16_t)(bytes[0] | bytes[1] << 8));
-        for (size_t i = 0; i < DT_Q8_0_BLOCK; i += LANES) {
-            const codes code = *(const codes *)(bytes + 2 + i);
-            vec_store(x + at + i, scale * __builtin_convertvector(code, vec));
-        }
-    }
-}
-
-/* ---- values of 4 bits ---- */
 
 #if CPU_LANES >= 8
 typedef uint32_t uvec __attribute__((vector_size(4 * CPU_LANES)));
@@ -86,7 +69,7 @@ static void unpack_nf4(float *x, const unsigned char *bytes, size_t total, size_
 static void unpack(float *x, dt_element element, const unsigned char *bytes, size_t total,
                    size_t first, size_t count) {
     if (element == DT_ELEMENT_Q8_0) {
-        unpack_q8_0(x, bytes, first, count);
+        dt_q8_0_unpack(x, bytes, first, count);
     } else {
         unpack_nf4(x, bytes, total, first, count);
     }
