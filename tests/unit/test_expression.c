@@ -257,6 +257,35 @@ static void a_line_without_sense_has_none_that_follows(void **state) {
     dt_text_destroy(&next);
 }
 
+static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
+    (void)state;
+    static const char *const line[][2] = {
+        {"B^52:^01+^543:^001$", ">B^052:^001+^543:^001$"},
+        {"B^52:^0001-~543:^01$", ">B^52:^0001-~0543:^001$"},
+        {"B~52:^01/^543:^0001$", ">B~052:^001/^543:^0001$"},
+        {"B^0:^01+^543:^001$", ">B^0:^001+^543:^001$"},
+        {"B^052:^001+^543:^001$", ">E(^052+^543):^001$"},
+        {"B^3:^7-~5:^7$", ">E(^3-~5):^7$"},
+        {"B^3:^7/~5:^7$", ">B^3/~5$"},
+        {"B^3:^7/^0:^7$", "}!$"},
+        {"B^3:^7*^5:^7$", ">E(^3*^5):(^7*^7)$"},
+        {"B^52:^01*^5:^001$", ">E(^52*^5):(^01*^001)$"},
+        {"B^52:^01+^3:^7$", ">E(^52*^7+^3*^01):(^01*^7)$"},
+        {"B^52*^001$", "}^0052$"},
+        {"B~01*~52$", "}^052$"},
+        {"B~1*^052$", "}~052$"},
+        {"B^001*^01$", "}^0001$"},
+        {"B^0*^01$", "}^0$"},
+    };
+    dt_text next = {0};
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+        dt_text_clear(&next);
+        assert_int_equal(dt_expression_next(&next, line[i][0], strlen(line[i][0]), 4), DT_OK);
+        assert_string_equal(next.bytes, line[i][1]);
+    }
+    dt_text_destroy(&next);
+}
+
 /* What is copied has the position that it had before, but for the mark in front of it. */
 static void positions_begin_again_behind_what_is_seen(void **state) {
     (void)state;
@@ -308,6 +337,7 @@ int main(void) {
         cmocka_unit_test(answers_are_compared_with_values),
         cmocka_unit_test(the_model_sees_the_line_that_waits_and_what_was_found),
         cmocka_unit_test(a_line_without_sense_has_none_that_follows),
+        cmocka_unit_test(decimals_are_lined_up_and_powers_of_ten_are_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

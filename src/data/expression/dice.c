@@ -42,6 +42,12 @@ void dt_drawn_digits(dt_drawn *number, dt_dice *dice, size_t count) {
     }
 }
 
+void dt_drawn_power(dt_drawn *number, size_t n) {
+    number->count = dt_min_size(n + 1, DT_DICE_DIGITS);
+    memset(number->digit, '0', number->count);
+    number->digit[number->count - 1] = '1';
+}
+
 /* Equal from the highest digit down to one that is lower; of half of them that is the highest. */
 void dt_drawn_below(dt_drawn *number, dt_dice *dice, const dt_drawn *most) {
     const size_t count = most->count;

@@ -114,10 +114,25 @@ static void add_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
     dt_pen_figure(pen, '^', a->mark == '^' ? b : a);
 }
 
+/* A number times 10^n. */
+static void put_raised(dt_pen *pen, char mark, const dt_figure *a, size_t n) {
+    dt_pen_char(pen, mark);
+    while (n-- > 0) dt_pen_char(pen, '0');
+    dt_pen_bytes(pen, a->digit, a->count);
+}
+
 static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
     const bool swap = a->count < b->count;
+    const char mark = a->mark == b->mark ? '^' : '~';
+    const int power_a = dt_figure_power(a), power_b = dt_figure_power(b);
     if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
         dt_pen_string(pen, "}^0");
+        return;
+    }
+    if (power_a >= 0 || power_b >= 0) { /* zeros are put below the other number's digits */
+        const bool first = power_b < 0;
+        dt_pen_char(pen, DT_LINE_RETURN);
+        put_raised(pen, mark, first ? b : a, (size_t)(first ? power_a : power_b));
         return;
     }
     dt_pen_string(pen, ">M");
@@ -125,7 +140,7 @@ static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
     dt_pen_char(pen, '*');
     dt_pen_figure(pen, '^', swap ? a : b);
     dt_pen_char(pen, '+');
-    dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
+    dt_pen_char(pen, mark);
 }
 
 static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
@@ -191,6 +206,58 @@ static void divide_fractions(dt_pen *pen, const dt_value *a, const dt_value *b) 
     }
 }
 
+/* a:10^n, with a zero more below both. */
+static void put_longer(dt_pen *pen, const dt_value *a) {
+    if (dt_figure_is_zero(&a->above)) {
+        dt_pen_string(pen, "^0");
+    } else {
+        put_raised(pen, a->above.mark, &a->above, 1);
+    }
+    dt_pen_char(pen, ':');
+    put_raised(pen, a->below.mark, &a->below, 1);
+}
+
+/* Two with the same number below, which then counts no more, or is below the result. */
+static void combine_alike(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
+    dt_pen_string(pen, operation == '/' ? ">B" : ">E");
+    if (operation == '/') {
+        put_two(pen, &a->above, operation, &b->above);
+        return;
+    }
+    put_in_brackets(pen, &a->above, operation, &b->above);
+    dt_pen_char(pen, ':');
+    put(pen, &a->below);
+}
+
+/* As people write decimals below each other: the one with fewer gets zeros, one at a time. */
+static void line_up(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
+    const bool first = a->below.count < b->below.count;
+    dt_pen_string(pen, ">B");
+    (first ? put_longer : dt_pen_value)(pen, a);
+    dt_pen_char(pen, operation);
+    (first ? dt_pen_value : put_longer)(pen, b);
+}
+
+static bool are_alike(const dt_value *a, const dt_value *b) {
+    return a->below.count == b->below.count && a->below.mark == b->below.mark &&
+           memcmp(a->below.digit, b->below.digit, a->below.count) == 0;
+}
+
+static void combine_fractions(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
+    const bool both = a->below.count && b->below.count;
+    if (operation == '*') {
+        multiply_fractions(pen, a, b);
+    } else if (both && are_alike(a, b)) {
+        combine_alike(pen, a, operation, b);
+    } else if (both && dt_figure_power(&a->below) > 0 && dt_figure_power(&b->below) > 0) {
+        line_up(pen, a, operation, b);
+    } else if (operation == '/') {
+        divide_fractions(pen, a, b);
+    } else {
+        add_fractions(pen, a, operation, b);
+    }
+}
+
 static bool follow_two(dt_pen *pen, dt_scan line) {
     dt_value a, b;
     if (!dt_scan_value(&a, &line) || ends(&line)) return false;
@@ -203,10 +270,8 @@ static bool follow_two(dt_pen *pen, dt_scan line) {
     } else if (whole) {
         if (operation == '-') b.above.mark = dt_opposite(b.above.mark);
         combine_whole(pen, &a.above, operation, &b.above);
-    } else if (multiplies(operation)) {
-        (operation == '*' ? multiply_fractions : divide_fractions)(pen, &a, &b);
     } else {
-        add_fractions(pen, &a, operation, &b);
+        combine_fractions(pen, &a, operation, &b);
     }
     return true;
 }

@@ -69,23 +69,39 @@ static void put_asked_number(draft *d) {
     if (d->percent && one_in(d, 2)) dt_pen_char(&d->pen, '%');
 }
 
-/* On the way: a whole number, or a fraction, of which one in three has decimals alone. */
-static void put_value(draft *d, bool fraction) {
-    const size_t most = one_in(d, 6) ? all_digits(d) - 4 : d->digits;
+static void put_power(draft *d, char mark, size_t n) {
+    dt_drawn power;
+    dt_drawn_power(&power, n);
+    dt_drawn_write(&d->pen, mark, &power);
+}
+
+static size_t any_power(draft *d) { return dt_dice_length(&d->dice, d->digits); }
+
+/* On the way: a whole number, */
+static void put_whole(draft *d, size_t most) {
     if (one_in(d, 16)) {
         dt_pen_string(&d->pen, "^0");
+    } else if (one_in(d, 12)) {
+        const size_t n = any_power(d);
+        put_power(d, any_mark(d), n);
     } else {
         put_number(d, any_mark(d), most);
     }
+}
+
+static size_t any_digits(draft *d) { return one_in(d, 6) ? all_digits(d) - 4 : d->digits; }
+
+/* or a fraction, of which one in three has decimals alone. */
+static void put_value(draft *d, bool fraction) {
+    const size_t most = any_digits(d);
+    put_whole(d, most);
     if (!fraction) return;
     dt_pen_char(&d->pen, ':');
     if (one_in(d, 3)) {
-        dt_pen_char(&d->pen, '^');
-        for (size_t i = dt_dice_length(&d->dice, d->digits); i > 0; i--) dt_pen_char(&d->pen, '0');
-        dt_pen_char(&d->pen, '1');
-        return;
+        put_power(d, '^', any_power(d));
+    } else {
+        put_number(d, '^', most);
     }
-    put_number(d, '^', most);
 }
 
 static void put_any_value(draft *d) { put_value(d, one_in(d, 4)); }
@@ -161,8 +177,39 @@ static bool follow(draft *d, dt_text *next, const char *becomes) {
     return true;
 }
 
+static void put_two_over(draft *d, size_t most, const dt_drawn *first, const dt_drawn *second) {
+    put_whole(d, most);
+    dt_pen_char(&d->pen, ':');
+    dt_drawn_write(&d->pen, '^', first);
+    dt_pen_char(&d->pen, any_operation(d));
+    put_whole(d, most);
+    dt_pen_char(&d->pen, ':');
+    dt_drawn_write(&d->pen, '^', second);
+}
+
+/* Two numbers with decimals, often as many. */
+static void put_two_decimals(draft *d) {
+    const size_t most = any_digits(d), first = any_power(d),
+                 second = one_in(d, 3) ? first : any_power(d);
+    dt_drawn below[2];
+    dt_drawn_power(&below[0], first);
+    dt_drawn_power(&below[1], second);
+    put_two_over(d, most, &below[0], &below[1]);
+}
+
+/* Two fractions of the same number. */
+static void put_two_alike(draft *d) {
+    dt_drawn below;
+    draw_number(&below, d, d->digits);
+    put_two_over(d, d->digits, &below, &below);
+}
+
 static void put_two(draft *d, bool fractions) {
     dt_pen_char(&d->pen, 'B');
+    if (fractions && one_in(d, 2)) {
+        (one_in(d, 6) ? put_two_alike : put_two_decimals)(d);
+        return;
+    }
     put_value(d, fractions && one_in(d, 2));
     dt_pen_char(&d->pen, any_operation(d));
     put_value(d, fractions && one_in(d, 2));
@@ -415,17 +462,17 @@ static void put_answered_question(draft *d, dt_text *next) {
  */
 static void put_line(draft *d, size_t hundredth, dt_text *next) {
     size_t end = 0;
-    if (hundredth < (end += 14))
+    if (hundredth < (end += 12))
         put_question(d);
     else if (hundredth < (end += 4))
         put_answered_question(d, next);
-    else if (hundredth < (end += 15))
+    else if (hundredth < (end += 13))
         put_line_of_expression(d, next, false);
     else if (hundredth < (end += 23))
         put_line_of_expression(d, next, true);
-    else if (hundredth < (end += 3))
+    else if (hundredth < (end += 4))
         put_two(d, false);
-    else if (hundredth < (end += 3))
+    else if (hundredth < (end += 6))
         put_two(d, true);
     else if (hundredth < (end += 2))
         put_sum(d);
