@@ -3,6 +3,7 @@
 #
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/addition.ini
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/division.ini
+#   LENGTHS="30 50 100" … tests/bench/lengths.sh …        # both operands of exactly so many digits, instead of up to --eval-digits
 #
 # A division is as long as its dividend, anything else as its longer operand. Runs and results stay in build/bench/lengths/NAME of
 # the configuration; other settings of the measurement: tests/bench/lib.sh.
@@ -14,15 +15,25 @@ FOLDER=${FOLDER:-build/bench/lengths}/$name
 . "$(dirname "$0")/lib.sh"
 
 results=()
-for seed in "${seeds[@]}"; do
-    result=$folder/$seed.json
+# evaluate_seed SEED RESULT OPTION…: the same problems for every seed of the training.
+evaluate_seed() {
+    local seed=$1 result=$2
+    shift 2
     results+=("$result")
-    [[ ! -s $result ]] || continue
-    train --out "$folder/$seed" "${options[@]}" --seed "$seed" >&2
-    # The same problems for every seed of the training.
-    "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" eval "$folder/$seed/latest.h5" --split test --seed 1 --count "${EVAL:-4096}" --json \
+    [[ ! -s $result ]] || return 0
+    "${MPIRUN:-mpirun}" -np "$ranks" "$dtrain" eval "$folder/$seed/latest.h5" --split test --seed 1 --count "${EVAL:-4096}" --json "$@" \
         >"$result.new"
     mv "$result.new" "$result"
+}
+
+read -ra lengths <<<"${LENGTHS:-}"
+for seed in "${seeds[@]}"; do
+    # A run that is finished stays as it is; the same command continues one that was stopped.
+    train --out "$folder/$seed" "${options[@]}" --seed "$seed" >&2
+    ((${#lengths[@]})) || evaluate_seed "$seed" "$folder/$seed.json"
+    for length in "${lengths[@]}"; do
+        evaluate_seed "$seed" "$folder/$seed.$length.json" --eval-digits "$length" --eval-least-digits "$length"
+    done
 done
 
 printf '%s, exact answers in percent by length; %s ranks, seeds %s\n\n' "$name" "$ranks" "${seeds[*]}"

@@ -114,25 +114,46 @@ static void add_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
     dt_pen_figure(pen, '^', a->mark == '^' ? b : a);
 }
 
-/* A number times 10^n. */
-static void put_raised(dt_pen *pen, char mark, const dt_figure *a, size_t n) {
-    dt_pen_char(pen, mark);
-    while (n-- > 0) dt_pen_char(pen, '0');
+/* Ten times a number. */
+static void put_tenfold(dt_pen *pen, const dt_figure *a) {
+    if (dt_figure_is_zero(a)) {
+        dt_pen_string(pen, "^0");
+        return;
+    }
+    dt_pen_char(pen, a->mark);
+    dt_pen_char(pen, '0');
     dt_pen_bytes(pen, a->digit, a->count);
+}
+
+/* A tenth of 10^n. */
+static void put_tenth(dt_pen *pen, const dt_figure *power) {
+    dt_pen_char(pen, power->mark);
+    dt_pen_bytes(pen, power->digit + 1, power->count - 1);
+}
+
+/* One of two factors is 10^n: its zeros go to the other, one at a time, since a model copies digits
+ * well only where they move by no more than a place. */
+static void multiply_power(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
+    const int power_a = dt_figure_power(a), power_b = dt_figure_power(b);
+    if (power_a == 0 || power_b == 0) {
+        dt_pen_char(pen, DT_LINE_RETURN);
+        dt_pen_figure(pen, a->mark == b->mark ? '^' : '~', power_b == 0 ? a : b);
+        return;
+    }
+    dt_pen_string(pen, ">B");
+    (power_b > 0 ? put_tenfold : put_tenth)(pen, a);
+    dt_pen_char(pen, '*');
+    (power_b > 0 ? put_tenth : put_tenfold)(pen, b);
 }
 
 static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
     const bool swap = a->count < b->count;
-    const char mark = a->mark == b->mark ? '^' : '~';
-    const int power_a = dt_figure_power(a), power_b = dt_figure_power(b);
     if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
         dt_pen_string(pen, "}^0");
         return;
     }
-    if (power_a >= 0 || power_b >= 0) { /* zeros are put below the other number's digits */
-        const bool first = power_b < 0;
-        dt_pen_char(pen, DT_LINE_RETURN);
-        put_raised(pen, mark, first ? b : a, (size_t)(first ? power_a : power_b));
+    if (dt_figure_power(a) >= 0 || dt_figure_power(b) >= 0) {
+        multiply_power(pen, a, b);
         return;
     }
     dt_pen_string(pen, ">M");
@@ -140,7 +161,7 @@ static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
     dt_pen_char(pen, '*');
     dt_pen_figure(pen, '^', swap ? a : b);
     dt_pen_char(pen, '+');
-    dt_pen_char(pen, mark);
+    dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
 }
 
 static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
@@ -206,50 +227,48 @@ static void divide_fractions(dt_pen *pen, const dt_value *a, const dt_value *b) 
     }
 }
 
-/* a:10^n, with a zero more below both. */
-static void put_longer(dt_pen *pen, const dt_value *a) {
-    if (dt_figure_is_zero(&a->above)) {
-        dt_pen_string(pen, "^0");
-    } else {
-        put_raised(pen, a->above.mark, &a->above, 1);
-    }
-    dt_pen_char(pen, ':');
-    put_raised(pen, a->below.mark, &a->below, 1);
+/* How many decimals: none of a whole number; -1: it is another fraction. */
+static int decimals_of(const dt_value *a) {
+    return a->below.count ? dt_figure_power(&a->below) : 0;
 }
 
-/* Two with the same number below, which then counts no more, or is below the result. */
-static void combine_alike(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
-    dt_pen_string(pen, operation == '/' ? ">B" : ">E");
+/* With as many decimals as the other they count no more, or as often in the result. */
+static void combine_lined_up(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
     if (operation == '/') {
+        dt_pen_string(pen, ">B");
         put_two(pen, &a->above, operation, &b->above);
         return;
     }
+    dt_pen_string(pen, ">E");
     put_in_brackets(pen, &a->above, operation, &b->above);
     dt_pen_char(pen, ':');
     put(pen, &a->below);
 }
 
+/* With one decimal more. */
+static void put_longer(dt_pen *pen, const dt_value *a) {
+    static const dt_figure one = {'^', "1", 1};
+    put_tenfold(pen, &a->above);
+    dt_pen_char(pen, ':');
+    put_tenfold(pen, a->below.count ? &a->below : &one);
+}
+
 /* As people write decimals below each other: the one with fewer gets zeros, one at a time. */
 static void line_up(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
-    const bool first = a->below.count < b->below.count;
+    const bool first = decimals_of(a) < decimals_of(b);
     dt_pen_string(pen, ">B");
     (first ? put_longer : dt_pen_value)(pen, a);
     dt_pen_char(pen, operation);
     (first ? dt_pen_value : put_longer)(pen, b);
 }
 
-static bool are_alike(const dt_value *a, const dt_value *b) {
-    return a->below.count == b->below.count && a->below.mark == b->below.mark &&
-           memcmp(a->below.digit, b->below.digit, a->below.count) == 0;
-}
-
 static void combine_fractions(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
-    const bool both = a->below.count && b->below.count;
+    const int decimals_a = decimals_of(a), decimals_b = decimals_of(b);
     if (operation == '*') {
         multiply_fractions(pen, a, b);
-    } else if (both && are_alike(a, b)) {
-        combine_alike(pen, a, operation, b);
-    } else if (both && dt_figure_power(&a->below) > 0 && dt_figure_power(&b->below) > 0) {
+    } else if (decimals_a >= 0 && decimals_a == decimals_b && a->below.count && b->below.count) {
+        combine_lined_up(pen, a, operation, b);
+    } else if (decimals_a >= 0 && decimals_b >= 0 && decimals_a != decimals_b) {
         line_up(pen, a, operation, b);
     } else if (operation == '/') {
         divide_fractions(pen, a, b);

@@ -177,37 +177,23 @@ static bool follow(draft *d, dt_text *next, const char *becomes) {
     return true;
 }
 
-static void put_two_over(draft *d, size_t most, const dt_drawn *first, const dt_drawn *second) {
-    put_whole(d, most);
-    dt_pen_char(&d->pen, ':');
-    dt_drawn_write(&d->pen, '^', first);
-    dt_pen_char(&d->pen, any_operation(d));
-    put_whole(d, most);
-    dt_pen_char(&d->pen, ':');
-    dt_drawn_write(&d->pen, '^', second);
-}
-
 /* Two numbers with decimals, often as many. */
 static void put_two_decimals(draft *d) {
     const size_t most = any_digits(d), first = any_power(d),
                  second = one_in(d, 3) ? first : any_power(d);
-    dt_drawn below[2];
-    dt_drawn_power(&below[0], first);
-    dt_drawn_power(&below[1], second);
-    put_two_over(d, most, &below[0], &below[1]);
-}
-
-/* Two fractions of the same number. */
-static void put_two_alike(draft *d) {
-    dt_drawn below;
-    draw_number(&below, d, d->digits);
-    put_two_over(d, d->digits, &below, &below);
+    put_whole(d, most);
+    dt_pen_char(&d->pen, ':');
+    put_power(d, '^', first);
+    dt_pen_char(&d->pen, any_operation(d));
+    put_whole(d, most);
+    dt_pen_char(&d->pen, ':');
+    put_power(d, '^', second);
 }
 
 static void put_two(draft *d, bool fractions) {
     dt_pen_char(&d->pen, 'B');
-    if (fractions && one_in(d, 2)) {
-        (one_in(d, 6) ? put_two_alike : put_two_decimals)(d);
+    if (fractions && one_in(d, 3)) {
+        put_two_decimals(d);
         return;
     }
     put_value(d, fractions && one_in(d, 2));
@@ -286,8 +272,6 @@ static void put_product(draft *d) {
     draw_number(&a, d, one_in(d, 3) ? all_digits(d) - 4 : d->digits);
     dt_drawn_digits(&b, &d->dice, dt_dice_length(&d->dice, a.count));
     const size_t done = one_in(d, 4) ? 0 : below(d, b.count);
-    const dt_figure left = {'^', b.digit, b.count - done};
-    if (dt_figure_is_zero(&left)) b.digit[0] = '1'; /* zeros are done at once */
     dt_pen_char(&d->pen, 'M');
     dt_drawn_write(&d->pen, '^', &a);
     dt_pen_string(&d->pen, "*^");
@@ -312,6 +296,7 @@ static void draw_divisor(dt_drawn *divisor, dt_drawn *rest, draft *d) {
 static void put_digit(draft *d) {
     dt_drawn divisor, rest, now;
     draw_divisor(&divisor, &rest, d);
+    if (one_in(d, 5)) rest.count = 0; /* by chance few divisions come out even */
     dt_drawn_multiple(&now, &divisor, (unsigned)below(d, 10), &rest);
     dt_pen_char(&d->pen, 'G');
     dt_drawn_write(&d->pen, '^', &now);
@@ -417,7 +402,10 @@ static void put_parts(draft *d) {
     if (one_in(d, 3)) return;
     dt_pen_char(&d->pen, DT_LINE_RETURN);
     const bool endless = !one_in(d, 3);
-    put_decimals(d, endless ? '~' : '^', endless ? DT_DECIMALS_MAX : 1 + below(d, DT_DECIMALS_MAX));
+    const size_t count = endless ? DT_DECIMALS_MAX : 1 + below(d, DT_DECIMALS_MAX),
+                 zeros = one_in(d, 4) ? below(d, count) : 0;
+    put_decimals(d, endless ? '~' : '^', count - zeros);
+    for (size_t i = 0; i < zeros; i++) dt_pen_char(&d->pen, '0');
 }
 
 static void put_rounded(draft *d) {
@@ -466,7 +454,7 @@ static void put_line(draft *d, size_t hundredth, dt_text *next) {
         put_question(d);
     else if (hundredth < (end += 4))
         put_answered_question(d, next);
-    else if (hundredth < (end += 13))
+    else if (hundredth < (end += 12))
         put_line_of_expression(d, next, false);
     else if (hundredth < (end += 23))
         put_line_of_expression(d, next, true);
@@ -488,7 +476,7 @@ static void put_line(draft *d, size_t hundredth, dt_text *next) {
         put_line_of_decimals(d);
     else if (hundredth < (end += 1))
         put_fraction(d);
-    else if (hundredth < (end += 1))
+    else if (hundredth < (end += 2))
         put_parts(d);
     else
         put_rounded(d);

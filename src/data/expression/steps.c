@@ -100,17 +100,12 @@ static void write_row(dt_pen *pen, result *row, const dt_figure *a, unsigned fac
     dt_pen_char(pen, row->digit[a->count]);
 }
 
-static void write_zeros(dt_pen *pen, size_t count) {
-    while (count-- > 0) dt_pen_char(pen, '0');
-}
-
-/* Without zeros above the highest other digit, after `zeros` of them below. */
-static void write_shifted(dt_pen *pen, char mark, const dt_figure *figure, size_t zeros) {
-    size_t count = figure->count;
-    while (count > 0 && figure->digit[count - 1] == '0') count--;
+/* Without zeros above the highest other digit; of nothing there is no digit. */
+static void write_sum_so_far(dt_pen *pen, char mark, const dt_figure *sum) {
+    size_t count = sum->count;
+    while (count > 0 && sum->digit[count - 1] == '0') count--;
     dt_pen_char(pen, mark);
-    write_zeros(pen, zeros);
-    dt_pen_bytes(pen, figure->digit, count);
+    dt_pen_bytes(pen, sum->digit, count);
 }
 
 /* The highest digit of b, times a, is added to ten times the sum so far. */
@@ -138,19 +133,18 @@ bool dt_step_product(dt_pen *pen, dt_scan line) {
         } else {
             shifted = product;
         }
-        if (dt_figure_is_zero(&rest)) {
-            dt_pen_char(pen, DT_LINE_RETURN);
-            write_shifted(pen, sum.mark, &shifted, rest.count);
-            return true;
-        }
     }
-    dt_pen_string(pen, ">M");
-    dt_pen_figure(pen, '^', &a);
-    dt_pen_string(pen, "*^");
-    dt_pen_bytes(pen, rest.digit, rest.count);
-    dt_pen_char(pen, '+');
-    write_shifted(pen, sum.mark, &shifted, 0);
-    return rest.count > 0;
+    if (rest.count > 0) {
+        dt_pen_string(pen, ">M");
+        dt_pen_figure(pen, '^', &a);
+        dt_pen_string(pen, "*^");
+        dt_pen_bytes(pen, rest.digit, rest.count);
+        dt_pen_char(pen, '+');
+    } else {
+        dt_pen_char(pen, DT_LINE_RETURN);
+    }
+    write_sum_so_far(pen, sum.mark, &shifted);
+    return true;
 }
 
 /* The divisor is subtracted as often as it can be; a letter before each difference says how often
