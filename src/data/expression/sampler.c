@@ -446,37 +446,68 @@ static void put_answered_question(draft *d, dt_text *next) {
     dt_text_destroy(&found);
 }
 
-/* Which line is drawn; how often, in hundredths. What is harder, or comes up more often, has more.
- */
-static void put_line(draft *d, size_t hundredth, dt_text *next) {
+/* Any line of the split from a whole calculation, whose beginning will do if it is long. */
+static void put_line_of_calculation(draft *d, dt_split split) {
+    enum { DIGITS = 5, LONG = 4000 };
+    dt_text whole = {0}, seen = {0}, *text = d->pen.text;
+    dt_status status = DT_OK;
+    size_t lines = 0;
+    bool ended = false;
+    if (!one_in(d, 4)) d->digits = dt_min_size(d->digits, DIGITS);
+    put_question(d);
+    DT_TRY_DONE(d->pen.status);
+    DT_TRY_DONE(dt_text_append(&whole, text->bytes, text->length));
+    DT_TRY_DONE(dt_text_append(&whole, "$", 1));
+    while (whole.length < LONG) {
+        DT_TRY_DONE(dt_expression_window(&seen, &ended, whole.bytes));
+        if (ended) break;
+        if (dt_line_split(seen.bytes, seen.length) == split && below(d, ++lines) == 0) {
+            dt_text_clear(text);
+            dt_pen_bytes(&d->pen, seen.bytes, seen.length - 1);
+        }
+        DT_TRY_DONE(dt_expression_next(&whole, seen.bytes, seen.length, d->config->decimals));
+    }
+done:
+    if (d->pen.status == DT_OK) d->pen.status = status;
+    dt_text_destroy(&whole);
+    dt_text_destroy(&seen);
+}
+
+enum { CHOICES = 150 };
+
+/* Which line is drawn: one as it comes up in calculations, or of a kind. What is harder has more of
+ * the choices, so that rare lines are learned, too. */
+static void put_line(draft *d, size_t choice, dt_split split, dt_text *next) {
     size_t end = 0;
-    if (hundredth < (end += 12))
+    if (choice < (end += 50))
+        put_line_of_calculation(d, split);
+    else if (choice < (end += 12))
         put_question(d);
-    else if (hundredth < (end += 4))
+    else if (choice < (end += 4))
         put_answered_question(d, next);
-    else if (hundredth < (end += 12))
+    else if (choice < (end += 12))
         put_line_of_expression(d, next, false);
-    else if (hundredth < (end += 23))
+    else if (choice < (end += 23))
         put_line_of_expression(d, next, true);
-    else if (hundredth < (end += 4))
+    else if (choice < (end += 4))
         put_two(d, false);
-    else if (hundredth < (end += 6))
+    else if (choice < (end += 6))
         put_two(d, true);
-    else if (hundredth < (end += 2))
+    else if (choice < (end += 2))
         put_sum(d);
-    else if (hundredth < (end += 4))
+    else if (choice < (end += 4))
         put_difference(d);
-    else if (hundredth < (end += 15))
+    else if (choice < (end += 15))
         put_product(d);
-    else if (hundredth < (end += 5))
+    else if (choice < (end += 5))
         put_digit(d);
-    else if (hundredth < (end += 7))
+    else if (choice < (end += 7))
         put_quotient(d);
-    else if (hundredth < (end += 2))
+    else if (choice < (end += 2))
         put_line_of_decimals(d);
-    else if (hundredth < (end += 1))
+    else if (choice < (end += 1))
         put_fraction(d);
-    else if (hundredth < (end += 2))
+    else if (choice < (end += 2))
         put_parts(d);
     else
         put_rounded(d);
@@ -503,19 +534,19 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
     const uint32_t purpose = DT_RANDOM_PROBLEM + (uint32_t)split;
     dt_text next = {0};
     dt_status status = DT_OK;
-    size_t hundredth = 0;
+    size_t choice = 0;
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
         draft d = {.dice = dt_dice_for((uint64_t)config->seed, purpose, index, attempt),
                    .config = config,
                    .pen = {text, DT_OK}};
-        const size_t choice = below(&d, 100);
-        if (attempt == 0) hundredth = choice;
+        const size_t drawn = below(&d, CHOICES);
+        if (attempt == 0) choice = drawn;
         d.digits = dt_min_size(most_digits[below(&d, 4)], (size_t)config->digits);
         dt_text_clear(text);
         if (question)
             put_question(&d);
         else
-            put_line(&d, hundredth, &next);
+            put_line(&d, choice, split, &next);
         dt_pen_char(&d.pen, DT_LINE_END);
         DT_TRY_DONE(d.pen.status);
         if (!fits(text, config) || dt_line_split(text->bytes, text->length) != split) continue;
