@@ -12,7 +12,7 @@ typedef struct {
 } report;
 
 static void write_report(report *own, dt_status local) {
-    own->code = local;
+    own->code = (int32_t)local;
     if (dt_error_code() == local) {
         snprintf(own->location, sizeof own->location, "%s", dt_error_location());
         snprintf(own->text, sizeof own->text, "%s", dt_error_text());
