@@ -3,7 +3,7 @@
 #
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/addition.ini
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/division.ini
-#   LENGTHS="30 50 100" … tests/bench/lengths.sh …        # both operands of exactly so many digits, instead of up to --eval-digits
+#   LENGTHS="30 50" … tests/bench/lengths.sh …    # both operands of exactly so many digits; up to the --eval-digits of the training
 #
 # A division is as long as its dividend, anything else as its longer operand. Runs and results stay in build/bench/lengths/NAME of
 # the configuration; other settings of the measurement: tests/bench/lib.sh.

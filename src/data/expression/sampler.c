@@ -77,7 +77,7 @@ static void put_power(draft *d, char mark, size_t n) {
 
 static size_t any_power(draft *d) { return dt_dice_length(&d->dice, d->digits); }
 
-/* On the way: a whole number, */
+/* On the way: a whole number. */
 static void put_whole(draft *d, size_t most) {
     if (one_in(d, 16)) {
         dt_pen_string(&d->pen, "^0");
@@ -91,7 +91,7 @@ static void put_whole(draft *d, size_t most) {
 
 static size_t any_digits(draft *d) { return one_in(d, 6) ? all_digits(d) - 4 : d->digits; }
 
-/* or a fraction, of which one in three has decimals alone. */
+/* On the way: a whole number or a fraction, of which one in three has decimals alone. */
 static void put_value(draft *d, bool fraction) {
     const size_t most = any_digits(d);
     put_whole(d, most);

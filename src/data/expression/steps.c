@@ -100,14 +100,6 @@ static void write_row(dt_pen *pen, result *row, const dt_figure *a, unsigned fac
     dt_pen_char(pen, row->digit[a->count]);
 }
 
-/* Without zeros above the highest other digit; of nothing there is no digit. */
-static void write_sum_so_far(dt_pen *pen, char mark, const dt_figure *sum) {
-    size_t count = sum->count;
-    while (count > 0 && sum->digit[count - 1] == '0') count--;
-    dt_pen_char(pen, mark);
-    dt_pen_bytes(pen, sum->digit, count);
-}
-
 /* The highest digit of b, times a, is added to ten times the sum so far. */
 bool dt_step_product(dt_pen *pen, dt_scan line) {
     dt_figure a, b, sum, shifted;
@@ -143,7 +135,7 @@ bool dt_step_product(dt_pen *pen, dt_scan line) {
     } else {
         dt_pen_char(pen, DT_LINE_RETURN);
     }
-    write_sum_so_far(pen, sum.mark, &shifted);
+    dt_pen_figure(pen, sum.mark, &shifted);
     return true;
 }
 
