@@ -1,5 +1,6 @@
 # src/core
 dt_unit_test(config SOURCES test_config.c LINK dt_core)
+dt_unit_test(config_text SOURCES test_config_text.c LINK dt_core)
 dt_unit_test(cost SOURCES test_cost.c LINK dt_core)
 dt_unit_test(line SOURCES test_line.c LINK dt_core)
 dt_unit_test(json SOURCES test_json.c LINK dt_core)
