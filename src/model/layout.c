@@ -16,7 +16,8 @@ typedef struct {
     dt_role role;
     size_name rows, columns; /* NONE: a vector */
     bool residual;           /* its product is added to the residual stream */
-    size_t stacked;          /* 0: 1 */
+    bool is_place;
+    size_t stacked; /* 0: 1 */
     double initial;
     bool lowers, lifts; /* of an adapter: the side of its input, or of its output */
     dt_target target;   /* of an adapter: what it is for */
@@ -25,7 +26,7 @@ typedef struct {
 static const description EMBEDDING[EMBEDDINGS] = {
     [TOK_EMBED] = {"tok_embed", DT_ROLE_EMBEDDING, VOCABULARY, WIDTH},
     [POS_EMBED] = {"pos_embed", DT_ROLE_EMBEDDING, POSITIONS, WIDTH},
-    [PLACE_EMBED] = {"place_embed", DT_ROLE_EMBEDDING, PLACES, WIDTH},
+    [PLACE_EMBED] = {"place_embed", DT_ROLE_EMBEDDING, PLACES, WIDTH, .is_place = true},
 };
 
 #define LOWERS(matrix, in, of)                                                                     \
@@ -146,6 +147,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .sharpness = config->sharpness,
         .no_positions = config->positions == DT_POSITIONS_NONE,
         .index_positions = index,
+        .place_waves = offset > 0,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
         .lora = {.rank = (size_t)config->lora_rank,
                  .alpha = config->lora_alpha,
@@ -191,10 +193,15 @@ static size_t size_of(size_name name, const dt_model_shape *shape) {
 
 static bool is_adapter(const description *d) { return d->lowers || d->lifts; }
 
+static bool has_waves(const description *d, const dt_model_shape *shape) {
+    return d->is_place && shape->place_waves;
+}
+
 /* Each layer adds twice to the residual stream. With this factor the variance does not depend on
  * the depth. */
 static double deviation_of(const description *d, const dt_model_shape *shape) {
-    const double deviation = 0.02;
+    const double deviation = 0.02, of_waves = 0.06;
+    if (has_waves(d, shape)) return of_waves;
     if (d->role == DT_ROLE_VECTOR || is_adapter(d)) return 0;
     return d->residual ? deviation / sqrt(2.0 * (double)shape->L) : deviation;
 }
@@ -211,6 +218,7 @@ static void append(dt_layout *layout, const description *d, const char *before,
         .stacked = dt_max_size(1, d->stacked),
         .initial = d->initial,
         .deviation = deviation_of(d, shape),
+        .waves = has_waves(d, shape),
     };
     if (p->frozen && d->role == DT_ROLE_MATRIX) p->element = dt_model_shape_matrices(shape);
     if (d->lowers) p->bound = 1 / sqrt((double)p->extent[1]);
@@ -342,6 +350,21 @@ bool dt_layout_find_adapter(const dt_parameter **a, const dt_parameter **b, cons
     return *a && *b;
 }
 
+/* Sines and cosines of the number of the row, of wavelengths from pi to 400 rows (Vaswani et al.
+ * 2017, arXiv:1706.03762, section 3.5): rows that are equally far apart differ by one and the same
+ * linear map. So what is learned of places of some digits holds of all. */
+static void put_waves(float *w, size_t rows, size_t width, double deviation) {
+    const double shortest = 3.14159265358979323846, longest = 400, amplitude = deviation * sqrt(2);
+    for (size_t c = 0; c < width; c++) {
+        const double share = width > 2 ? (double)(c / 2) / (double)((width - 1) / 2) : 0,
+                     length = shortest * pow(longest / shortest, share);
+        for (size_t r = 0; r < rows; r++) {
+            const double angle = 2 * shortest * (double)r / length;
+            w[r * width + c] = (float)(amplitude * (c % 2 == 0 ? cos(angle) : sin(angle)));
+        }
+    }
+}
+
 void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,
                          size_t workers) {
     for (size_t i = 0; i < layout->parameters; i++) {
@@ -351,7 +374,9 @@ void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed,
          * middle. */
         if ((p->offset + p->count / 2) * workers / layout->count != worker) continue;
         float *w = weights + p->offset;
-        if (p->deviation > 0) {
+        if (p->waves) {
+            put_waves(w, p->extent[0], p->extent[1], p->deviation);
+        } else if (p->deviation > 0) {
             dt_random_normal(w, p->count, p->deviation, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);
         } else if (p->bound > 0) {
             dt_random_uniform(w, p->count, p->bound, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);

@@ -131,6 +131,36 @@ static void initial_weights_are_those_of_gpt2(void **state) {
     dt_layout_destroy(&layout);
 }
 
+static double dot(const float *a, const float *b, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+/* Two places are as alike as any others that are equally far apart, and most like themselves. */
+static void places_that_may_begin_anywhere_begin_as_waves(void **state) {
+    (void)state;
+    enum { C = 32, P = 90 };
+    const dt_model_shape shape = {
+        .L = 1, .C = C, .H = 1, .F = 4 * C, .V = 19, .T = 60, .P = P, .place_waves = true};
+    dt_layout layout;
+    expect_ok(dt_layout_create(&layout, &shape));
+    float *w = reference_alloc(layout.count, sizeof *w);
+    dt_model_initialise(w, &layout, 1, 0, 1);
+    const float *place = w + dt_layout_find(&layout, "place_embed")->offset;
+    for (size_t apart = 0; apart < P; apart++) {
+        const double alike = dot(place, place + apart * C, C);
+        for (size_t r = 0; r + apart < P; r++) {
+            const double there = dot(place + r * C, place + (r + apart) * C, C);
+            assert_true(fabs(there - alike) < 1e-6);
+        }
+        if (apart == 0) assert_true(fabs(alike - C * 0.06 * 0.06) < 1e-6);
+        if (apart > 0) assert_true(alike < 0.99 * C * 0.06 * 0.06);
+    }
+    free(w);
+    dt_layout_destroy(&layout);
+}
+
 /* ---- forward ---- */
 
 static void logits_and_scores_agree(void **state) {
@@ -460,6 +490,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layout_is_the_schema),
         cmocka_unit_test(initial_weights_are_those_of_gpt2),
+        cmocka_unit_test(places_that_may_begin_anywhere_begin_as_waves),
         cmocka_unit_test(logits_and_scores_agree),
         cmocka_unit_test(a_batch_without_room_is_refused),
         cmocka_unit_test(gradients_agree),

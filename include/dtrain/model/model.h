@@ -24,6 +24,7 @@ typedef struct {
     bool no_positions; /* pos_embed has one row, for all tokens */
     bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
+    bool place_waves;     /* place_embed begins as sines and cosines of the place */
     bool bfloat16;        /* the operands of products; otherwise float32 */
     dt_lora lora;
     dt_element quantised; /* how the matrices of the layers are stored in a model of which nothing
@@ -73,6 +74,7 @@ typedef struct {
     size_t stacked;   /* matrices one above the other: 3 for attn_qkv, otherwise 1 */
     double initial;   /* mean of the initial values */
     double deviation; /* of the initial values; 0: all are the same */
+    bool waves;       /* deviation is that of sines and cosines of the number of the row */
     double bound;     /* they are uniform between -bound and bound instead; 0: they are not */
 } dt_parameter;
 
