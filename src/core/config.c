@@ -392,6 +392,13 @@ dt_status dt_config_check(const dt_config *config) {
     return check_costs(config);
 }
 
+void dt_config_evaluate_digits(dt_config *config) {
+    if (config->eval_least_digits > 0) config->least_digits = config->eval_least_digits;
+    if (config->eval_digits > 0) config->digits = config->eval_digits;
+    if (config->eval_dividend_digits > 0) config->dividend_digits = config->eval_dividend_digits;
+    if (config->eval_divisor_digits > 0) config->divisor_digits = config->eval_divisor_digits;
+}
+
 const char *dt_metric_name(const dt_config *config) {
     switch ((dt_metric_kind)config->metric) {
     case DT_METRIC_TOKEN_ACCURACY: return "token accuracy";

@@ -111,6 +111,11 @@ static const dt_setting table[] = {
           "most operations in an expression (--format expression)", .absent = "3"),
     WHOLE("depth", "data", FREE, depth, 0, 8, "2", "most brackets within each other",
           .absent = "2"),
+    CHOICE("numbers", "data", FIXED, numbers, "KIND", "any|natural", "any",
+           "numbers of expressions: any, or natural: questions have one operation of two natural "
+           "numbers, and no line is learned but those that come up, so that longer numbers than "
+           "--digits are never seen in training",
+           .absent = "any"),
     WHOLE("decimals", "data", FIXED, decimals, 0, 7, "4",
           "decimals that an answer without end is rounded to", .absent = "4"),
     CHOICE(

@@ -111,7 +111,8 @@ def line_leaf(text, at):
 
 
 def value_of(line):
-    return Parser(line, line_leaf).whole()
+    """Of an expression; that an operation comes next is no matter."""
+    return Parser(line.replace("[", "").replace("]", ""), line_leaf).whole()
 
 
 def asked_value(asked):
@@ -169,7 +170,7 @@ def answer_value(text):
 def frame_value(line):
     """What a line stands for, so that lines that take its place must stand for the same; None: not a number."""
     letter, rest = line[0], line[1:]
-    if letter in "EBSD":
+    if letter in "EPBSD":
         return value_of(rest)
     if letter == "M":
         a, b, total = re.fullmatch(r"(\^\d+)\*(\^\d*)\+([\^~]\d*)", rest).groups()
@@ -195,7 +196,7 @@ def frame_value(line):
 
 
 def returned_value(letter, text):
-    if letter in "EBSDM":
+    if letter in "EPBSDM":
         return value_of(text)
     if letter in "GL":
         return tuple(map(number, text.split(",")))
@@ -211,7 +212,7 @@ def check_return(letter, wanted, text):
     elif letter in "RWAC":
         got = answer_value(text.lstrip("="))
         assert got is None or got == wanted, (wanted, text)
-    elif letter in "EBSDMGL":
+    elif letter in "EPBSDMGL":
         assert returned_value(letter, text) == wanted, (letter, wanted, text)
 
 

@@ -112,4 +112,7 @@ for preset in addition division; do
     expect_text out "$preset, exact answers in percent by length" "| digits | seeds | median |"
     grep -qE '^\| [+/] \| [0-9]+ \| 2 \| 0.00 \|' out || fail "no length that both seeds have been asked"
 done
+expect_exit 0 env SEEDS=1 RANKS=1 MPIRUN="$mpirun" EVAL=16 FOLDER=asked ASK="8*1 6/2" "$here/../bench/lengths.sh" "$dtrain" \
+    --format expression --numbers natural --ops '*/' --digits 4 --eval-digits 8 --eval-dividend-digits 6 --place-offset 8 "${short[@]}"
+expect_text out "| * | 8 by 1 | 1 | 0.00 |" "| / | 6 by 2 | 1 | 0.00 |"
 say "the presets run"

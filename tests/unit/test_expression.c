@@ -10,6 +10,7 @@
 
 #include "dtrain/core/config.h"
 #include "dtrain/core/utf8.h"
+#include "dtrain/data/digits.h"
 #include "dtrain/expression/machine.h"
 #include "dtrain/expression/source.h"
 
@@ -219,9 +220,10 @@ static void the_model_sees_the_line_that_waits_and_what_was_found(void **state) 
     static const char *const part[][2] = {
         {"Q^3+^4*^2$", "Q^3+^4*^2$"},
         {"Q^3+^4*^2${E^3+^4*^2", "E^3+^4*^2$"},
-        {"Q^3+^4*^2${E^3+^4*^2${B^4*^2$", "B^4*^2$"},
-        {"Q^3+^4*^2${E^3+^4*^2${B^4*^2$>M^4*^2+^$", "M^4*^2+^$"},
-        {"Q^3+^4*^2${E^3+^4*^2${B^4*^2$>M^4*^2+^$^80}^8$", "E^3+^4*^2}^8$"},
+        {"Q^3+^4*^2${E^3+^4*^2$>P^3+^4[*]^2$", "P^3+^4[*]^2$"},
+        {"Q^3+^4*^2${E^3+^4*^2$>P^3+^4[*]^2${B^4*^2$", "B^4*^2$"},
+        {"Q^3+^4*^2${P^3+^4[*]^2${B^4*^2$>M^4*^2+^$", "M^4*^2+^$"},
+        {"Q^3+^4*^2${P^3+^4[*]^2${B^4*^2$>M^4*^2+^$^80}^8$", "P^3+^4[*]^2}^8$"},
         {"Q^3+^4*^2${E^3+^4*^2$}^11$", "Q^3+^4*^2}^11$"},
         {"Q^3+^4*^2$}^11$", NULL},
         {"Q^3+^4*^2$nonsense$", NULL},
@@ -241,10 +243,11 @@ static void the_model_sees_the_line_that_waits_and_what_was_found(void **state) 
 
 static void a_line_without_sense_has_none_that_follows(void **state) {
     (void)state;
-    static const char *const line[] = {"",          "$",          "E$",    "E^3+$", "B^3$",
-                                       "S^3+^4",    "M^3*^4$",    "X^1$",  "Qx$",   "L^1,^0$",
-                                       "E^3+^4}$x", "G^5,^0$",    "E(^3$", "B^+^$", "R^3$",
-                                       "F^,^3,^$",  "Q^3+^4}^1,$"};
+    static const char *const line[] = {"",          "$",           "E$",      "E^3+$",   "B^3$",
+                                       "S^3+^4",    "M^3*^4$",     "X^1$",    "Qx$",     "L^1,^0$",
+                                       "P^3+^4}$x", "G^5,^0$",     "E(^3$",   "B^+^$",   "R^3$",
+                                       "F^,^3,^$",  "Q^3+^4}^1,$", "P^3+^4$", "P[+]^4$", "P^3[+$",
+                                       "P^3[+^4$",  "P^3]+[^4}^7$"};
     dt_text next = {0};
     for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
         dt_text_clear(&next);
@@ -255,6 +258,39 @@ static void a_line_without_sense_has_none_that_follows(void **state) {
         dt_error_clear();
     }
     dt_text_destroy(&next);
+}
+
+static void follow_as_wanted(const char *const line[][2], size_t count) {
+    dt_text next = {0};
+    for (size_t i = 0; i < count; i++) {
+        dt_text_clear(&next);
+        assert_int_equal(dt_expression_next(&next, line[i][0], strlen(line[i][0]), 4), DT_OK);
+        assert_string_equal(next.bytes, line[i][1]);
+    }
+    dt_text_destroy(&next);
+}
+
+static void the_operation_that_comes_next_is_marked(void **state) {
+    (void)state;
+    static const char *const line[][2] = {
+        {"E^3+^4*^2$", ">P^3+^4[*]^2$"},
+        {"E^3-^4-^2$", ">P^3[-]^4-^2$"},
+        {"E^3-^4/^2/^5$", ">P^3-^4[/]^2/^5$"},
+        {"E^3*(^4-^2)/^5$", ">P^3*(^4]-[^2)/^5$"},
+        {"E(^3*^4+^2):^5$", ">P(^3[*]^4+^2):^5$"},
+        {"E^3:^5+(^4:^7+~2)$", ">P^3:^5+(^4:^7]+[~2)$"},
+        {"E^3:^5$", "}^3:^5$"},
+        {"P^3+^4[*]^2$", "{B^4*^2$"},
+        {"P^3+^4:^7[*]~2$", "{B^4:^7*~2$"},
+        {"P^3*(^4]-[^2)/^5$", "{B^4-^2$"},
+        {"P^3+^4[*]^2}^8$", ">E^3+^8$"},
+        {"P^3*(^4]-[^2)/^5}^2$", ">E^3*^2/^5$"},
+        {"P(^3[-]^4)-^2}~1$", ">E(~1)-^2$"},
+        {"P^3[-]^4}~1$", "}~1$"},
+        {"P(^3]-[^4)}~1$", "}~1$"},
+        {"P^3+^4[/]^0}!$", "}!$"},
+    };
+    follow_as_wanted(line, sizeof line / sizeof *line);
 }
 
 static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
@@ -280,17 +316,13 @@ static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
         {"B^001*~01$", ">B^0001*~1$"},
         {"B^0001*~1$", "}~0001$"},
         {"B^0*^01$", "}^0$"},
+        {"B^52*^725$", ">M^52*^725+^$"},
+        {"B^725*~52$", ">M^725*^52+~$"},
         {"M^52*^0+^57$", "}^057$"},
         {"M^52*^00+^57$", ">M^52*^0+^057$"},
         {"M^52*^0+~57$", "}~057$"},
     };
-    dt_text next = {0};
-    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
-        dt_text_clear(&next);
-        assert_int_equal(dt_expression_next(&next, line[i][0], strlen(line[i][0]), 4), DT_OK);
-        assert_string_equal(next.bytes, line[i][1]);
-    }
-    dt_text_destroy(&next);
+    follow_as_wanted(line, sizeof line / sizeof *line);
 }
 
 /* What is copied has the position that it had before, but for the mark in front of it. */
@@ -334,9 +366,60 @@ static void the_longest_numbers_fit(void **state) {
     dt_error_clear();
 }
 
+static size_t longest_number(const char *text) {
+    size_t longest = 0;
+    dt_digit_run run = {.marked = true, .is_signed = true};
+    for (; *text; text++) {
+        dt_digit_run_take(&run, *text);
+        if (run.digits > longest) longest = run.digits;
+    }
+    return longest - 1; /* the mark counts, too */
+}
+
+static void natural_numbers_are_as_long_as_they_come_up(void **state) {
+    (void)state;
+    static const struct {
+        const char *ops;
+        size_t longest;
+    } of[] = {{"+", 6}, {"-", 5}, {"*", 11}, {"/", 8}};
+    dt_config config;
+    dt_text text = {0};
+    for (size_t o = 0; o < sizeof of / sizeof *of; o++) {
+        dt_config_defaults(&config);
+        config.format = DT_FORMAT_EXPRESSION;
+        config.numbers = DT_NUMBERS_NATURAL;
+        config.digits = 5;
+        config.dividend_digits = 7;
+        config.eval_digits = config.eval_least_digits = 12;
+        config.eval_dividend_digits = 9;
+        strcpy(config.ops, of[o].ops);
+        assert_int_equal(dt_source_check(&config), DT_OK);
+        dt_source source = dt_source_for_asking(&config, NULL);
+        const size_t most = dt_expression_source.size(&config).places - 2;
+        size_t longest = 0;
+        for (uint64_t i = 0; i < 4000; i++) {
+            assert_int_equal(dt_expression_source.write(&text, &source, DT_TRAIN, i), DT_OK);
+            assert_null(strpbrk(text.bytes + 1, "%("));
+            const size_t length = longest_number(text.bytes);
+            if (length > longest) longest = length;
+        }
+        assert_int_equal(longest, of[o].longest);
+        const dt_config evaluated = dt_source_evaluated(&config);
+        source = dt_source_with(&source, &evaluated);
+        for (uint64_t i = 0; i < 50; i++) {
+            assert_int_equal(dt_expression_source.write(&text, &source, DT_TEST, i), DT_OK);
+            assert_int_equal(longest_number(text.bytes), of[o].ops[0] == '/' ? 9 : 12);
+            assert_in_range(longest_number(text.bytes), 1, most);
+            assert_int_equal(dt_expression_solve(&text, 4), DT_OK);
+        }
+    }
+    dt_text_destroy(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_numbers_fit),
+        cmocka_unit_test(natural_numbers_are_as_long_as_they_come_up),
         cmocka_unit_test(positions_begin_again_behind_what_is_seen),
         cmocka_unit_test(each_form_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_with_its_place),
@@ -344,6 +427,7 @@ int main(void) {
         cmocka_unit_test(answers_are_compared_with_values),
         cmocka_unit_test(the_model_sees_the_line_that_waits_and_what_was_found),
         cmocka_unit_test(a_line_without_sense_has_none_that_follows),
+        cmocka_unit_test(the_operation_that_comes_next_is_marked),
         cmocka_unit_test(decimals_are_lined_up_and_powers_of_ten_are_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

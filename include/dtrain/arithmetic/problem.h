@@ -78,9 +78,6 @@ dt_status dt_problem_parse(dt_problem *problem, const dt_line *typed);
  */
 dt_status dt_problem_in_domain(const dt_problem *problem, const dt_config *config);
 
-/* Put the digits of evaluation in the place of digits, dividend-digits and divisor-digits. */
-void dt_arithmetic_evaluate(dt_config *config);
-
 /* What dt_config_check does not know: which operations there are, and how long their operands may
  * be. DT_ERR_ARG. */
 dt_status dt_arithmetic_check(const dt_config *config);

@@ -16,6 +16,7 @@ typedef enum {
 } dt_format;
 typedef enum { DT_SHARPEN_FIXED, DT_SHARPEN_VALIDATION } dt_sharpen;
 typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
+typedef enum { DT_NUMBERS_ANY, DT_NUMBERS_NATURAL } dt_numbers;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
@@ -95,6 +96,7 @@ typedef struct {
     int64_t divisor_digits;
     int64_t format;                            /* dt_format */
     int64_t operations;                        /* most of them in an expression */
+    int64_t numbers;                           /* dt_numbers: of expressions */
     int64_t depth;                             /* most brackets within each other */
     int64_t decimals;                          /* of an answer that has no end */
     int64_t marks;                             /* dt_marks */
@@ -273,6 +275,10 @@ bool dt_overrides_has(const dt_overrides *given, const char *name);
 /* What no single setting can know: heads divide the width, shards is a power of two, batch >=
  * shards … */
 dt_status dt_config_check(const dt_config *config);
+
+/* Put the digits of evaluation in the place of digits, least-digits, dividend-digits and
+ * divisor-digits. */
+void dt_config_evaluate_digits(dt_config *config);
 
 /* "90s", "5m", "23h50m", "1d": seconds; DT_ERR_ARG otherwise. */
 dt_status dt_duration_parse(double *seconds, const char *text, const char *where);

@@ -3,13 +3,6 @@
 
 #include "dtrain/arithmetic/problem.h"
 
-void dt_arithmetic_evaluate(dt_config *config) {
-    if (config->eval_least_digits > 0) config->least_digits = config->eval_least_digits;
-    if (config->eval_digits > 0) config->digits = config->eval_digits;
-    if (config->eval_dividend_digits > 0) config->dividend_digits = config->eval_dividend_digits;
-    if (config->eval_divisor_digits > 0) config->divisor_digits = config->eval_divisor_digits;
-}
-
 /* Products in expressions have rows of their own, so that they may be longer. */
 static dt_status check_digits(const dt_config *config, int64_t digits, const char *name) {
     DT_REQUIRE(digits <= DT_PRODUCT_DIGITS_MAX || !strchr(config->ops, '*') ||

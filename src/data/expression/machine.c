@@ -11,13 +11,26 @@ static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
 
 /* ---- an expression: which operation comes next, and what it becomes with the result ---- */
 
-/* A value, or a character: an operation or a bracket. */
+/* A value, or a character: an operation, which may be the one that comes next, or a bracket. */
 typedef struct {
     char character; /* 0: a value */
+    bool chosen, in_brackets;
     const char *at, *end;
 } item;
 
 enum { ITEMS_MAX = 512 };
+
+/* "[*]" comes next; "]*[" stands alone between brackets, which go away with it. */
+static bool take_chosen(item *next, dt_scan *line) {
+    const char *at = line->at;
+    if (line->end - at < 3 || (at[0] != '[' && at[0] != ']')) return false;
+    next->in_brackets = at[0] == ']';
+    if (at[2] != (next->in_brackets ? '[' : ']')) return false;
+    next->character = at[1];
+    next->chosen = true;
+    line->at += 3;
+    return true;
+}
 
 static size_t take_items(item list[ITEMS_MAX], dt_scan line) {
     size_t count = 0;
@@ -26,7 +39,8 @@ static size_t take_items(item list[ITEMS_MAX], dt_scan line) {
         item *next = &list[count];
         if (++count > ITEMS_MAX) return 0;
         *next = (item){.at = line.at};
-        if (!dt_scan_value(&value, &line)) next->character = *line.at++;
+        if (!dt_scan_value(&value, &line) && !take_chosen(next, &line))
+            next->character = *line.at++;
         next->end = line.at;
     }
     return count;
@@ -35,13 +49,16 @@ static size_t take_items(item list[ITEMS_MAX], dt_scan line) {
 static bool multiplies(char c) { return c == '*' || c == '/'; }
 static bool adds(char c) { return c == '+' || c == '-'; }
 
-/* The first operation, from the left, of two numbers that no neighbour claims: the index of its
- * first number. */
+static bool is_value(const item *list, size_t count, size_t index) {
+    return index < count && !list[index].character;
+}
+
+/* The first operation, from the left, of two numbers that no neighbour claims. */
 static bool find_next(size_t *index, const item *list, size_t count) {
-    for (size_t i = 0; i + 2 < count; i++) {
-        const char left = i ? list[i - 1].character : '(', operation = list[i + 1].character,
-                   right = i + 3 < count ? list[i + 3].character : ')';
-        if (list[i].character || list[i + 2].character) continue;
+    for (size_t i = 1; i < count; i++) {
+        const char left = i > 1 ? list[i - 2].character : '(', operation = list[i].character,
+                   right = i + 2 < count ? list[i + 2].character : ')';
+        if (!is_value(list, count, i - 1) || !is_value(list, count, i + 1)) continue;
         *index = i;
         if (multiplies(operation) && !multiplies(left)) return true;
         if (adds(operation) && !multiplies(left) && !adds(left) && !multiplies(right)) return true;
@@ -53,29 +70,49 @@ static void write_items(dt_pen *pen, const item *first, const item *end) {
     if (first < end) dt_pen_bytes(pen, first->at, (size_t)(end[-1].end - first->at));
 }
 
-static bool follow_expression(dt_pen *pen, dt_scan line, dt_scan found) {
+/* E: the operation that comes next is marked. Where it is, is found out by a look at its
+ * neighbours; once it is marked, all else is copied. */
+static bool follow_expression(dt_pen *pen, dt_scan line) {
     item list[ITEMS_MAX];
-    size_t index;
+    size_t at;
     const size_t count = take_items(list, line);
     if (count == 1 && !list->character) {
         dt_pen_char(pen, DT_LINE_RETURN);
         write_items(pen, list, list + 1);
         return true;
     }
-    if (!find_next(&index, list, count)) return false;
-    const item *next = list + index, *behind = next + 3, *end = list + count;
+    if (!find_next(&at, list, count)) return false;
+    const bool in_brackets =
+        at > 1 && list[at - 2].character == '(' && at + 2 < count && list[at + 2].character == ')';
+    dt_pen_string(pen, ">P");
+    write_items(pen, list, list + at);
+    dt_pen_char(pen, in_brackets ? ']' : '[');
+    dt_pen_char(pen, list[at].character);
+    dt_pen_char(pen, in_brackets ? '[' : ']');
+    write_items(pen, list + at + 1, list + count);
+    return true;
+}
+
+/* P: the marked operation is calculated, and its result put in its place. */
+static bool follow_chosen(dt_pen *pen, dt_scan line, dt_scan found) {
+    item list[ITEMS_MAX];
+    size_t at = 0;
+    const size_t count = take_items(list, line);
+    while (at < count && !list[at].chosen) at++;
+    if (at == 0 || !is_value(list, count, at - 1) || !is_value(list, count, at + 1)) return false;
     if (ends(&found)) {
         dt_pen_string(pen, "{B");
-        write_items(pen, next, behind);
+        write_items(pen, list + at - 1, list + at);
+        dt_pen_char(pen, list[at].character);
+        write_items(pen, list + at + 1, list + at + 2);
         return true;
     }
-    const bool fails = *found.at == '!';
-    const bool in_brackets =
-        index > 0 && next[-1].character == '(' && behind < end && behind->character == ')';
-    if (in_brackets) next--, behind++;
-    const bool whole = next == list && behind == end;
+    const size_t brackets = list[at].in_brackets, sides = 1 + brackets;
+    if (at < sides || at + sides >= count) return false;
+    const item *first = list + at - sides, *behind = list + at + sides + 1, *end = list + count;
+    const bool fails = *found.at == '!', whole = first == list && behind == end;
     dt_pen_string(pen, whole || fails ? "}" : ">E");
-    if (!fails) write_items(pen, list, next);
+    if (!fails) write_items(pen, list, first);
     dt_pen_bytes(pen, found.at, (size_t)(found.end - found.at));
     if (!fails) write_items(pen, behind, end);
     return true;
@@ -147,7 +184,6 @@ static void multiply_power(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
 }
 
 static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
-    const bool swap = a->count < b->count;
     if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
         dt_pen_string(pen, "}^0");
         return;
@@ -157,9 +193,9 @@ static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
         return;
     }
     dt_pen_string(pen, ">M");
-    dt_pen_figure(pen, '^', swap ? b : a);
+    dt_pen_figure(pen, '^', a);
     dt_pen_char(pen, '*');
-    dt_pen_figure(pen, '^', swap ? a : b);
+    dt_pen_figure(pen, '^', b);
     dt_pen_char(pen, '+');
     dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
 }
@@ -413,6 +449,7 @@ static bool follow_rounded(dt_pen *pen, dt_scan line, dt_scan found, size_t kept
 static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t kept) {
     if (ends(&found)) {
         switch (letter) {
+        case 'E': return follow_expression(pen, line);
         case 'B': return follow_two(pen, line);
         case 'S': return dt_step_sum(pen, line);
         case 'D': return dt_step_difference(pen, line);
@@ -423,7 +460,7 @@ static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t
     }
     switch (letter) {
     case 'Q': return dt_question_follow(pen, line, found);
-    case 'E': return follow_expression(pen, line, found);
+    case 'P': return follow_chosen(pen, line, found);
     case 'L': return dt_step_quotient(pen, line, found);
     case 'F': return dt_step_decimals(pen, line, found);
     case 'R': return follow_fraction(pen, line, found, false);

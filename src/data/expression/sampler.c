@@ -17,7 +17,24 @@
 /* A line of a split is missed once in 10^20: of the rarest, one in twenty is wanted. */
 enum { ATTEMPTS = 1000 };
 
-size_t dt_expression_digits(const dt_config *config) { return 2 * (size_t)config->digits + 8; }
+static bool natural(const dt_config *config) { return config->numbers == DT_NUMBERS_NATURAL; }
+
+/* Of questions, in training and evaluation. */
+static size_t longest_asked(const dt_config *config) {
+    const size_t digits = dt_max_size((size_t)config->digits, (size_t)config->eval_digits),
+                 dividend = dt_max_size((size_t)config->dividend_digits,
+                                        (size_t)config->eval_dividend_digits),
+                 divisor = dt_max_size((size_t)config->divisor_digits,
+                                       (size_t)config->eval_divisor_digits);
+    if (!natural(config) || !strchr(config->ops, '/')) return digits;
+    return dt_max_size(digits, dt_max_size(dividend, divisor));
+}
+
+size_t dt_expression_digits(const dt_config *config) {
+    const size_t longest = longest_asked(config);
+    if (!natural(config)) return 2 * longest + 8;
+    return dt_max_size(strchr(config->ops, '*') ? 2 * longest : longest + 1, DT_DECIMALS_MAX + 1);
+}
 
 size_t dt_expression_longest(const dt_config *config) {
     return 48 + 8 * (dt_expression_digits(config) + (size_t)config->operations);
@@ -37,7 +54,7 @@ static size_t below(draft *d, size_t n) { return dt_dice_below(&d->dice, n); }
 static bool one_in(draft *d, size_t n) { return dt_dice_one_in(&d->dice, n); }
 static char any_mark(draft *d) { return one_in(d, 3) ? '~' : '^'; }
 
-static size_t all_digits(const draft *d) { return dt_expression_digits(d->config); }
+static size_t all_digits(const draft *d) { return 2 * (size_t)d->config->digits + 8; }
 
 static void draw_number(dt_drawn *number, draft *d, size_t most) {
     dt_drawn_digits(number, &d->dice, dt_dice_length(&d->dice, dt_max_size(most, 1)));
@@ -55,16 +72,17 @@ static void put_number(draft *d, char mark, size_t most) {
 static void put_asked_number(draft *d) {
     dt_drawn number;
     const bool decimal = d->decimals && one_in(d, 2);
-    const size_t zero = one_in(d, 20) ? 0 : dt_dice_length(&d->dice, d->digits);
-    dt_drawn_digits(&number, &d->dice, zero);
-    const size_t point = decimal ? dt_dice_length(&d->dice, d->digits) : 0;
-    dt_pen_char(&d->pen, zero && d->negatives && one_in(d, 2) ? '~' : '^');
+    const size_t whole = one_in(d, decimal ? 4 : 20) ? 0 : dt_dice_length(&d->dice, d->digits);
+    dt_drawn_digits(&number, &d->dice, whole);
+    const size_t point = decimal ? dt_dice_length(&d->dice, d->digits) : 0,
+                 zeros = point > 0 && one_in(d, 3) ? below(d, point) : 0;
+    dt_pen_char(&d->pen, whole && d->negatives && one_in(d, 2) ? '~' : '^');
     for (size_t i = 0; i < point; i++) {
         const size_t digit = i == 0 ? 1 + below(d, 9) : below(d, 10);
-        dt_pen_char(&d->pen, (char)('0' + digit));
+        dt_pen_char(&d->pen, (char)('0' + (i + zeros < point ? digit : 0)));
     }
     if (point > 0) dt_pen_char(&d->pen, '.');
-    if (zero == 0) dt_pen_char(&d->pen, '0');
+    if (whole == 0) dt_pen_char(&d->pen, '0');
     dt_pen_bytes(&d->pen, number.digit, number.count);
     if (d->percent && one_in(d, 2)) dt_pen_char(&d->pen, '%');
 }
@@ -100,7 +118,10 @@ static void put_value(draft *d, bool fraction) {
     if (one_in(d, 3)) {
         put_power(d, '^', any_power(d));
     } else {
-        put_number(d, '^', most);
+        dt_drawn number;
+        draw_number(&number, d, most);
+        if (number.count == 1 && number.digit[0] == '1') number.digit[0] = '2'; /* nothing is :1 */
+        dt_drawn_write(&d->pen, '^', &number);
     }
 }
 
@@ -138,10 +159,42 @@ static void put_expression(draft *d, shape s) {
 
 static shape any_shape(draft *d, bool asked) {
     const size_t most = (size_t)d->config->operations;
-    return (shape){one_in(d, 3) ? 1 : 1 + below(d, most), (size_t)d->config->depth, 0, asked};
+    const size_t count = one_in(d, 3) ? 1 : 1 + below(d, most);
+    return (shape){one_in(d, 50) ? 0 : count, (size_t)d->config->depth, 0, asked};
+}
+
+/* Of two digits alone: which of them comes next is told by its place, not by what stands before. */
+static void draw_alike(dt_drawn *number, draft *d) {
+    const char digit[2] = {(char)('1' + below(d, 9)), (char)('0' + below(d, 10))};
+    for (size_t i = 0; i < number->count; i++) number->digit[i] = digit[below(d, 2)];
+    if (number->count > 0 && number->digit[number->count - 1] == '0')
+        number->digit[number->count - 1] = digit[0];
+}
+
+static void put_natural(draft *d, size_t most) {
+    const size_t least = dt_min_size((size_t)d->config->least_digits, most);
+    dt_drawn number;
+    dt_drawn_digits(&number, &d->dice, least + below(d, most - least + 1));
+    if (!one_in(d, 8)) draw_alike(&number, d);
+    if (least == 1 && one_in(d, 40)) number.count = 0;
+    dt_drawn_write(&d->pen, '^', &number);
+}
+
+static void put_natural_question(draft *d) {
+    const dt_config *config = d->config;
+    const char operation = any_operation(d);
+    const bool divides = operation == '/';
+    dt_pen_char(&d->pen, 'Q');
+    put_natural(d, (size_t)(divides ? config->dividend_digits : config->digits));
+    dt_pen_char(&d->pen, operation);
+    put_natural(d, (size_t)(divides ? config->divisor_digits : config->digits));
 }
 
 static void put_question(draft *d) {
+    if (natural(d->config)) {
+        put_natural_question(d);
+        return;
+    }
     const size_t which = one_in(d, 2) ? below(d, dt_wording_count) : below(d, 7);
     const dt_wording *wording = &dt_wordings[one_in(d, 3) ? 0 : which];
     d->negatives = one_in(d, 3);
@@ -201,17 +254,27 @@ static void put_two(draft *d, bool fractions) {
     put_value(d, fractions && one_in(d, 2));
 }
 
-static void put_found_value(draft *d) {
+static void put_found_value(draft *d, bool fraction) {
     dt_pen_char(&d->pen, DT_LINE_RETURN);
     if (one_in(d, 30)) {
         dt_pen_char(&d->pen, '!');
     } else {
-        put_any_value(d);
+        put_value(d, fraction && one_in(d, 4));
     }
 }
 
+/* In a fraction of expressions, "(^3*^5):(^7*^2)", all results are whole. */
+static bool is_ratio(const dt_text *text) { return strstr(text->bytes, "):") != NULL; }
+
+/* Each operation takes one away. */
+static size_t count_operations(const dt_text *text) {
+    size_t count = 0;
+    for (size_t i = 0; i < text->length; i++) count += strchr("+-*/", text->bytes[i]) != NULL;
+    return count;
+}
+
 /* An expression as it is, or after some operations, with any numbers in the place of results. */
-static void put_line_of_expression(draft *d, dt_text *next, bool found) {
+static void put_line_of_expression(draft *d, dt_text *next) {
     dt_text *text = d->pen.text;
     bool made = false;
     while (one_in(d, 3) && !made && d->pen.status == DT_OK) {
@@ -224,16 +287,20 @@ static void put_line_of_expression(draft *d, dt_text *next, bool found) {
         dt_pen_char(&d->pen, 'E');
         put_expression(d, any_shape(d, false));
     }
-    const bool whole = memchr(text->bytes, ':', text->length) && made;
-    for (size_t i = below(d, (size_t)d->config->operations); i > 0; i--) {
-        const size_t length = text->length;
+    const bool fraction = !is_ratio(text);
+    for (size_t i = below(d, dt_max_size(count_operations(text), 1)); i > 0; i--) {
+        if (!follow(d, next, ">P")) return;
         dt_pen_char(&d->pen, DT_LINE_RETURN);
-        put_value(d, !whole && one_in(d, 4));
-        if (follow(d, next, ">E")) continue;
-        text->length = length;
-        break;
+        put_value(d, fraction && one_in(d, 4));
+        if (!follow(d, next, ">E")) return;
     }
-    if (found) put_found_value(d);
+}
+
+/* With the operation that comes next marked, and perhaps its result. */
+static void put_chosen_operation(draft *d, dt_text *next, bool found) {
+    put_line_of_expression(d, next);
+    const bool fraction = !is_ratio(d->pen.text);
+    if (follow(d, next, ">P") && found) put_found_value(d, fraction);
 }
 
 /* What is added up on the way is often longer than what was asked for. */
@@ -266,11 +333,18 @@ static void put_sum(draft *d) {
     put_number(d, mark, most);
 }
 
+static void swap_numbers(dt_drawn *a, dt_drawn *b) {
+    const dt_drawn other = *a;
+    *a = *b;
+    *b = other;
+}
+
 /* Some digits of the second number are done. */
 static void put_product(draft *d) {
     dt_drawn a, b, sum;
     draw_number(&a, d, one_in(d, 3) ? all_digits(d) - 4 : d->digits);
     dt_drawn_digits(&b, &d->dice, dt_dice_length(&d->dice, a.count));
+    if (one_in(d, 2)) swap_numbers(&a, &b);
     const size_t done = one_in(d, 4) ? 0 : below(d, b.count);
     dt_pen_char(&d->pen, 'M');
     dt_drawn_write(&d->pen, '^', &a);
@@ -441,17 +515,19 @@ static void put_answered_question(draft *d, dt_text *next) {
         dt_pen_char(&d->pen, DT_LINE_RETURN);
         dt_pen_bytes(&d->pen, found.bytes, found.length);
     } else {
-        put_found_value(d);
+        put_found_value(d, true);
     }
     dt_text_destroy(&found);
 }
 
-/* Any line of the split from a whole calculation, whose beginning will do if it is long. */
+/* Any line of the split from a whole calculation, whose beginning will do if it is long: more often
+ * one of those that are harder to learn. */
 static void put_line_of_calculation(draft *d, dt_split split) {
-    enum { DIGITS = 5, LONG = 4000 };
+    enum { DIGITS = 5, LONG = 4000, HARDER = 3 };
+    const char *harder = natural(d->config) ? "" : "QEPB";
     dt_text whole = {0}, seen = {0}, *text = d->pen.text;
     dt_status status = DT_OK;
-    size_t lines = 0;
+    size_t weights = 0;
     bool ended = false;
     if (!one_in(d, 4)) d->digits = dt_min_size(d->digits, DIGITS);
     put_question(d);
@@ -461,7 +537,9 @@ static void put_line_of_calculation(draft *d, dt_split split) {
     while (whole.length < LONG) {
         DT_TRY_DONE(dt_expression_window(&seen, &ended, whole.bytes));
         if (ended) break;
-        if (dt_line_split(seen.bytes, seen.length) == split && below(d, ++lines) == 0) {
+        const size_t weight = strchr(harder, seen.bytes[0]) ? HARDER : 1;
+        if (dt_line_split(seen.bytes, seen.length) == split &&
+            below(d, weights += weight) < weight) {
             dt_text_clear(text);
             dt_pen_bytes(&d->pen, seen.bytes, seen.length - 1);
         }
@@ -473,35 +551,37 @@ done:
     dt_text_destroy(&seen);
 }
 
-enum { CHOICES = 150 };
+enum { CHOICES = 170 };
 
 /* Which line is drawn: one as it comes up in calculations, or of a kind. What is harder has more of
  * the choices, so that rare lines are learned, too. */
 static void put_line(draft *d, size_t choice, dt_split split, dt_text *next) {
     size_t end = 0;
-    if (choice < (end += 50))
+    if (natural(d->config) || choice < (end += 50))
         put_line_of_calculation(d, split);
     else if (choice < (end += 12))
         put_question(d);
     else if (choice < (end += 4))
         put_answered_question(d, next);
-    else if (choice < (end += 12))
-        put_line_of_expression(d, next, false);
-    else if (choice < (end += 23))
-        put_line_of_expression(d, next, true);
-    else if (choice < (end += 4))
+    else if (choice < (end += 22))
+        put_line_of_expression(d, next);
+    else if (choice < (end += 8))
+        put_chosen_operation(d, next, false);
+    else if (choice < (end += 30))
+        put_chosen_operation(d, next, true);
+    else if (choice < (end += 5))
         put_two(d, false);
-    else if (choice < (end += 6))
+    else if (choice < (end += 7))
         put_two(d, true);
     else if (choice < (end += 2))
         put_sum(d);
     else if (choice < (end += 4))
         put_difference(d);
-    else if (choice < (end += 15))
+    else if (choice < (end += 10))
         put_product(d);
-    else if (choice < (end += 5))
+    else if (choice < (end += 4))
         put_digit(d);
-    else if (choice < (end += 7))
+    else if (choice < (end += 6))
         put_quotient(d);
     else if (choice < (end += 2))
         put_line_of_decimals(d);

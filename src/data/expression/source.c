@@ -41,8 +41,10 @@ static dt_text_size size_of(const dt_config *config) {
 }
 
 static bool same_texts(const dt_config *x, const dt_config *y) {
-    return strcmp(x->ops, y->ops) == 0 && x->digits == y->digits &&
-           x->operations == y->operations && x->depth == y->depth && x->decimals == y->decimals;
+    return strcmp(x->ops, y->ops) == 0 && x->digits == y->digits && x->numbers == y->numbers &&
+           x->least_digits == y->least_digits && x->dividend_digits == y->dividend_digits &&
+           x->divisor_digits == y->divisor_digits && x->operations == y->operations &&
+           x->depth == y->depth && x->decimals == y->decimals;
 }
 
 static dt_status evaluates(const char **part, const dt_config *config, const dt_config *trained) {
@@ -66,10 +68,12 @@ static void add_token(const char **token, size_t *count, const char *string) {
 static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
                                   const void *data) {
     static const char *const known[] = {
-        "$", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "+", "-", "*", "/", "=", "r", ",",
-        ":", ".", "(", ")", "%", "!", "≈", "{", "}", ">", "A", "B", "C", "D", "E", "F", "G", "H",
-        "L", "M", "Q", "R", "S", "W", "I", "J", "K", "N", "O", "P", "T", "a", "b", "c", "d", "e",
-        "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "s", "t", "^", "~"};
+        "$", "0", "1", "2", "3", "4",   "5",   "6",   "7",   "8",   "9",   "+",   "-",
+        "*", "/", "=", "r", ",", ":",   ".",   "(",   ")",   "%",   "!",   "≈",   "{",
+        "}", ">", "A", "B", "C", "D",   "E",   "F",   "G",   "H",   "L",   "M",   "P",
+        "Q", "R", "S", "W", "I", "J",   "K",   "N",   "O",   "T",   "a",   "b",   "c",
+        "d", "e", "f", "g", "h", "i",   "j",   "k",   "l",   "m",   "n",   "o",   "p",
+        "q", "s", "t", "^", "~", "[+]", "[-]", "[*]", "[/]", "]+[", "]-[", "]*[", "]/["};
     const char *token[TOKENS_MAX];
     size_t count = 0;
     (void)config;
@@ -377,6 +381,7 @@ const dt_source_kind dt_expression_source = {
     .subject = subject,
     .check = check,
     .endless = true,
+    .evaluate = dt_config_evaluate_digits,
     .size = size_of,
     .same_texts = same_texts,
     .evaluates = evaluates,

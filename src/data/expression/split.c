@@ -79,12 +79,27 @@ static uint64_t hash_question(dt_scan line) {
     return hash;
 }
 
+/* Without the marks of the operation that comes next. */
+static uint64_t hash_chosen(dt_scan line) {
+    dt_text text = {0};
+    dt_pen pen = {&text, DT_OK};
+    uint64_t hash = hash_bytes(line.at, line.end);
+    for (; !ends(&line); line.at++) {
+        if (*line.at != '[' && *line.at != ']') dt_pen_char(&pen, *line.at);
+    }
+    dt_scan scan = {text.bytes, text.bytes + text.length};
+    if (pen.status == DT_OK && text.length > 0) hash = hash_ratio(&scan);
+    dt_text_destroy(&text);
+    return hash;
+}
+
 uint64_t dt_line_hash(const char *seen, size_t length) {
     const char *end = memchr(seen, '}', length);
     if (!end) end = seen + length - 1;
     dt_scan line = {seen + 1, end};
     switch (seen[0]) {
     case 'Q': return hash_question(line);
+    case 'P': return hash_chosen(line);
     case 'E':
     case 'B':
     case 'S':
