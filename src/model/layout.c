@@ -355,8 +355,10 @@ bool dt_layout_find_adapter(const dt_parameter **a, const dt_parameter **b, cons
  * linear map. So what is learned of places of some digits holds of all. */
 static void put_waves(float *w, size_t rows, size_t width, double deviation) {
     const double shortest = 3.14159265358979323846, longest = 400, amplitude = deviation * sqrt(2);
+    const size_t last = (width - 1) / 2;
     for (size_t c = 0; c < width; c++) {
-        const double share = width > 2 ? (double)(c / 2) / (double)((width - 1) / 2) : 0,
+        const size_t pair = c / 2;
+        const double share = last > 0 ? (double)pair / (double)last : 0,
                      length = shortest * pow(longest / shortest, share);
         for (size_t r = 0; r < rows; r++) {
             const double angle = 2 * shortest * (double)r / length;
