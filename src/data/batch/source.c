@@ -35,7 +35,9 @@ int32_t dt_place_offset(const dt_config *config, uint64_t position) {
     uint32_t word[4];
     if (config->place_offset == 0) return 0;
     dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 0, position);
-    return (int32_t)(((uint64_t)word[0] * ((uint64_t)config->place_offset + 1)) >> 32);
+    const bool low = word[1] % 8 == 0;
+    const uint64_t most = (uint64_t)config->place_offset / (low ? 16 : 1);
+    return (int32_t)(((uint64_t)word[0] * (most + 1)) >> 32);
 }
 
 dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t position) {
