@@ -376,6 +376,28 @@ static size_t longest_number(const char *text) {
     return longest - 1; /* the mark counts, too */
 }
 
+static void a_model_of_natural_numbers_is_asked_for_nothing_else(void **state) {
+    (void)state;
+    static const char *const refused[] = {"2.5*3",     "-2*3", "2*3*4", "2*(3)*4",     "5",
+                                          "2 times 3", "5%*3", "2+3",   "What is 2*3?"};
+    dt_source source = calculator();
+    dt_text prompt = {0};
+    source.config.numbers = DT_NUMBERS_NATURAL;
+    strcpy(source.config.ops, "*/");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const dt_line line = dt_line_of(refused[i]);
+        assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_ERR_ARG);
+        if (!strstr(dt_error_text(), "one of */ between two natural numbers"))
+            print_error("\"%s\": %s\n", refused[i], dt_error_text());
+        assert_non_null(strstr(dt_error_text(), "one of */ between two natural numbers"));
+        dt_error_clear();
+    }
+    const dt_line line = dt_line_of("12 x 34 =");
+    assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
+    assert_string_equal(prompt.bytes, "Q^21*^43$");
+    dt_text_destroy(&prompt);
+}
+
 static void natural_numbers_are_as_long_as_they_come_up(void **state) {
     (void)state;
     static const struct {
@@ -419,6 +441,7 @@ static void natural_numbers_are_as_long_as_they_come_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_numbers_fit),
+        cmocka_unit_test(a_model_of_natural_numbers_is_asked_for_nothing_else),
         cmocka_unit_test(natural_numbers_are_as_long_as_they_come_up),
         cmocka_unit_test(positions_begin_again_behind_what_is_seen),
         cmocka_unit_test(each_form_is_read),

@@ -9,6 +9,7 @@
 #include "dtrain/core/utf8.h"
 #include "dtrain/expression/machine.h"
 #include "exact.h"
+#include "lines.h"
 #include "people.h"
 #include "read.h"
 #include "report.h"
@@ -274,6 +275,14 @@ done:
 
 /* ---- asking ---- */
 
+/* "Q^21+^43$", with an operation that the model has learned. */
+static bool is_natural(const dt_text *prompt, const char *ops) {
+    dt_scan scan = {prompt->bytes + 1, prompt->bytes + prompt->length - 1};
+    dt_figure a, b;
+    if (!dt_scan_figure(&a, &scan) || scan.at == scan.end || !strchr(ops, *scan.at++)) return false;
+    return dt_scan_figure(&b, &scan) && scan.at == scan.end && a.mark == '^' && b.mark == '^';
+}
+
 static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     const drawn note = {0, DT_TEST};
     const size_t longest = dt_expression_longest(&source->config),
@@ -281,6 +290,12 @@ static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *ty
     dt_question_facts facts;
     DT_TRY(dt_question_read(prompt, typed));
     DT_TRY(dt_question_facts_of(&facts, prompt->bytes));
+    if (source->config.numbers == DT_NUMBERS_NATURAL && !is_natural(prompt, source->config.ops)) {
+        DT_LINE_RAISE(DT_ERR_ARG, typed, typed->length,
+                      "the model has learned one of %s between two natural numbers, in signs; ask "
+                      "such a question, or train without --numbers natural",
+                      source->config.ops);
+    }
     if (facts.longest > digits) {
         DT_LINE_RAISE(
             DT_ERR_ARG, typed, typed->length,
