@@ -16,8 +16,7 @@ typedef struct {
     dt_role role;
     size_name rows, columns; /* NONE: a vector */
     bool residual;           /* its product is added to the residual stream */
-    bool is_place;
-    size_t stacked; /* 0: 1 */
+    size_t stacked;          /* 0: 1 */
     double initial;
     bool lowers, lifts; /* of an adapter: the side of its input, or of its output */
     dt_target target;   /* of an adapter: what it is for */
@@ -26,7 +25,7 @@ typedef struct {
 static const description EMBEDDING[EMBEDDINGS] = {
     [TOK_EMBED] = {"tok_embed", DT_ROLE_EMBEDDING, VOCABULARY, WIDTH},
     [POS_EMBED] = {"pos_embed", DT_ROLE_EMBEDDING, POSITIONS, WIDTH},
-    [PLACE_EMBED] = {"place_embed", DT_ROLE_EMBEDDING, PLACES, WIDTH, .is_place = true},
+    [PLACE_EMBED] = {"place_embed", DT_ROLE_EMBEDDING, PLACES, WIDTH},
 };
 
 #define LOWERS(matrix, in, of)                                                                     \
@@ -194,7 +193,7 @@ static size_t size_of(size_name name, const dt_model_shape *shape) {
 static bool is_adapter(const description *d) { return d->lowers || d->lifts; }
 
 static bool has_waves(const description *d, const dt_model_shape *shape) {
-    return d->is_place && shape->place_waves;
+    return d == &EMBEDDING[PLACE_EMBED] && shape->place_waves;
 }
 
 /* Each layer adds twice to the residual stream. With this factor the variance does not depend on
@@ -354,14 +353,15 @@ bool dt_layout_find_adapter(const dt_parameter **a, const dt_parameter **b, cons
  * 2017, arXiv:1706.03762, section 3.5): rows that are equally far apart differ by one and the same
  * linear map. So what is learned of places of some digits holds of all. */
 static void put_waves(float *w, size_t rows, size_t width, double deviation) {
-    const double shortest = 3.14159265358979323846, longest = 400, amplitude = deviation * sqrt(2);
+    const double pi = 3.14159265358979323846, shortest = pi, longest = 400,
+                 amplitude = deviation * sqrt(2);
     const size_t last = (width - 1) / 2;
     for (size_t c = 0; c < width; c++) {
         const size_t pair = c / 2;
         const double share = last > 0 ? (double)pair / (double)last : 0,
                      length = shortest * pow(longest / shortest, share);
         for (size_t r = 0; r < rows; r++) {
-            const double angle = 2 * shortest * (double)r / length;
+            const double angle = 2 * pi * (double)r / length;
             w[r * width + c] = (float)(amplitude * (c % 2 == 0 ? cos(angle) : sin(angle)));
         }
     }

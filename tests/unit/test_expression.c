@@ -364,6 +364,11 @@ static void the_longest_numbers_fit(void **state) {
     config.digits = 101;
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
     dt_error_clear();
+    config.digits = 100;
+    config.eval_digits = 101;
+    assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
+    assert_non_null(strstr(dt_error_text(), "--eval-digits 101"));
+    dt_error_clear();
 }
 
 static size_t longest_number(const char *text) {

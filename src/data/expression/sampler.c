@@ -333,30 +333,25 @@ static void put_sum(draft *d) {
     put_number(d, mark, most);
 }
 
-static void swap_numbers(dt_drawn *a, dt_drawn *b) {
-    const dt_drawn other = *a;
-    *a = *b;
-    *b = other;
-}
-
 /* Some digits of the second number are done. */
 static void put_product(draft *d) {
-    dt_drawn a, b, sum;
-    draw_number(&a, d, one_in(d, 3) ? all_digits(d) - 4 : d->digits);
-    dt_drawn_digits(&b, &d->dice, dt_dice_length(&d->dice, a.count));
-    if (one_in(d, 2)) swap_numbers(&a, &b);
-    const size_t done = one_in(d, 4) ? 0 : below(d, b.count);
+    dt_drawn longer, shorter, sum;
+    draw_number(&longer, d, one_in(d, 3) ? all_digits(d) - 4 : d->digits);
+    dt_drawn_digits(&shorter, &d->dice, dt_dice_length(&d->dice, longer.count));
+    const bool swap = one_in(d, 2);
+    const dt_drawn *a = swap ? &shorter : &longer, *b = swap ? &longer : &shorter;
+    const size_t done = one_in(d, 4) ? 0 : below(d, b->count);
     dt_pen_char(&d->pen, 'M');
-    dt_drawn_write(&d->pen, '^', &a);
+    dt_drawn_write(&d->pen, '^', a);
     dt_pen_string(&d->pen, "*^");
-    dt_pen_bytes(&d->pen, b.digit, b.count - done);
+    dt_pen_bytes(&d->pen, b->digit, b->count - done);
     dt_pen_char(&d->pen, '+');
     const char mark = any_mark(d);
     if (done == 0) {
         dt_pen_char(&d->pen, mark);
         return;
     }
-    dt_drawn_digits(&sum, &d->dice, a.count + done - one_in(d, 2));
+    dt_drawn_digits(&sum, &d->dice, a->count + done - one_in(d, 2));
     if (sum.count == 0) dt_drawn_digits(&sum, &d->dice, 1);
     dt_drawn_write(&d->pen, mark, &sum);
 }

@@ -9,7 +9,6 @@
 #include "dtrain/core/utf8.h"
 #include "dtrain/expression/machine.h"
 #include "exact.h"
-#include "lines.h"
 #include "people.h"
 #include "read.h"
 #include "report.h"
@@ -32,6 +31,9 @@ static dt_status check(const dt_config *config) {
     DT_REQUIRE(config->digits <= DIGITS_MOST, DT_ERR_ARG,
                "--digits %lld: numbers of expressions have at most %d digits",
                (long long)config->digits, DIGITS_MOST);
+    DT_REQUIRE(config->eval_digits <= DIGITS_MOST, DT_ERR_ARG,
+               "--eval-digits %lld: numbers of expressions have at most %d digits",
+               (long long)config->eval_digits, DIGITS_MOST);
     DT_REQUIRE(config->positions == DT_POSITIONS_LEARNED, DT_ERR_ARG,
                "--positions: expressions are read by learned positions; leave it out");
     return DT_OK;
@@ -275,14 +277,6 @@ done:
 
 /* ---- asking ---- */
 
-/* "Q^21+^43$", with an operation that the model has learned. */
-static bool is_natural(const dt_text *prompt, const char *ops) {
-    dt_scan scan = {prompt->bytes + 1, prompt->bytes + prompt->length - 1};
-    dt_figure a, b;
-    if (!dt_scan_figure(&a, &scan) || scan.at == scan.end || !strchr(ops, *scan.at++)) return false;
-    return dt_scan_figure(&b, &scan) && scan.at == scan.end && a.mark == '^' && b.mark == '^';
-}
-
 static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *typed) {
     const drawn note = {0, DT_TEST};
     const size_t longest = dt_expression_longest(&source->config),
@@ -290,7 +284,9 @@ static dt_status ask(dt_text *prompt, const dt_source *source, const dt_line *ty
     dt_question_facts facts;
     DT_TRY(dt_question_read(prompt, typed));
     DT_TRY(dt_question_facts_of(&facts, prompt->bytes));
-    if (source->config.numbers == DT_NUMBERS_NATURAL && !is_natural(prompt, source->config.ops)) {
+    const dt_scan line = {prompt->bytes + 1, prompt->bytes + prompt->length - 1};
+    if (source->config.numbers == DT_NUMBERS_NATURAL &&
+        !dt_scan_two_naturals(line, source->config.ops)) {
         DT_LINE_RAISE(DT_ERR_ARG, typed, typed->length,
                       "the model has learned one of %s between two natural numbers, in signs; ask "
                       "such a question, or train without --numbers natural",

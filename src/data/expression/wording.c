@@ -185,10 +185,14 @@ static bool take_natural(dt_scan *scan) {
     return dt_scan_figure(&figure, scan) && figure.mark == '^' && figure.count > 0;
 }
 
+bool dt_scan_two_naturals(dt_scan scan, const char *ops) {
+    return take_natural(&scan) && !ends(&scan) && strchr(ops, *scan.at++) && take_natural(&scan) &&
+           ends(&scan);
+}
+
 bool dt_question_divides(const dt_wording *wording, const dt_scan expression[2]) {
     dt_scan a = expression[0], b = expression[1];
-    if (!wording->between)
-        return take_natural(&a) && dt_scan_take(&a, '/') && take_natural(&a) && ends(&a);
+    if (!wording->between) return dt_scan_two_naturals(a, "/");
     return wording->operation == '/' && take_natural(&a) && ends(&a) && take_natural(&b) &&
            ends(&b);
 }

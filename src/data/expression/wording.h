@@ -31,6 +31,9 @@ bool dt_question_find(const dt_wording **wording, dt_scan expression[2], dt_scan
 /* Append the question's expression as calculations have it: "^3+^521:^01". */
 void dt_question_write(dt_pen *pen, const dt_wording *wording, const dt_scan expression[2]);
 
+/* "^21+^43": two natural numbers with one of these operations between them, and nothing else. */
+bool dt_scan_two_naturals(dt_scan scan, const char *ops);
+
 /* Whether it asks for the quotient of two natural numbers. */
 bool dt_question_divides(const dt_wording *wording, const dt_scan expression[2]);
 
