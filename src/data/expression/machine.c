@@ -107,7 +107,7 @@ static bool follow_chosen(dt_pen *pen, dt_scan line, dt_scan found) {
         write_items(pen, list + at + 1, list + at + 2);
         return true;
     }
-    const size_t brackets = list[at].in_brackets, sides = 1 + brackets;
+    const size_t sides = list[at].in_brackets ? 2 : 1; /* a bracket goes, too */
     if (at < sides || at + sides >= count) return false;
     const item *first = list + at - sides, *behind = list + at + sides + 1, *end = list + count;
     const bool fails = *found.at == '!', whole = first == list && behind == end;

@@ -5,19 +5,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "dice.h"
+#include "drawing.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/utf8.h"
 #include "dtrain/data/digits.h"
 #include "dtrain/expression/machine.h"
 #include "split.h"
 #include "steps.h"
-#include "wording.h"
 
 /* A line of a split is missed once in 10^20: of the rarest, one in twenty is wanted. */
 enum { ATTEMPTS = 1000 };
-
-static bool natural(const dt_config *config) { return config->numbers == DT_NUMBERS_NATURAL; }
 
 /* Of questions, in training and evaluation. */
 static size_t longest_asked(const dt_config *config) {
@@ -26,13 +23,13 @@ static size_t longest_asked(const dt_config *config) {
                                         (size_t)config->eval_dividend_digits),
                  divisor = dt_max_size((size_t)config->divisor_digits,
                                        (size_t)config->eval_divisor_digits);
-    if (!natural(config) || !strchr(config->ops, '/')) return digits;
+    if (!dt_drawing_is_natural(config) || !strchr(config->ops, '/')) return digits;
     return dt_max_size(digits, dt_max_size(dividend, divisor));
 }
 
 size_t dt_expression_digits(const dt_config *config) {
     const size_t longest = longest_asked(config);
-    if (!natural(config)) return 2 * longest + 8;
+    if (!dt_drawing_is_natural(config)) return 2 * longest + 8;
     return dt_max_size(strchr(config->ops, '*') ? 2 * longest : longest + 1, DT_DECIMALS_MAX + 1);
 }
 
@@ -40,182 +37,10 @@ size_t dt_expression_longest(const dt_config *config) {
     return 48 + 8 * (dt_expression_digits(config) + (size_t)config->operations);
 }
 
-/* What is drawn, and for which settings. */
-typedef struct {
-    dt_dice dice;
-    const dt_config *config;
-    dt_pen pen;
-    size_t digits; /* most of the numbers of this text */
-    /* of the numbers of a question */
-    bool negatives, decimals, percent;
-} draft;
-
-static size_t below(draft *d, size_t n) { return dt_dice_below(&d->dice, n); }
-static bool one_in(draft *d, size_t n) { return dt_dice_one_in(&d->dice, n); }
-static char any_mark(draft *d) { return one_in(d, 3) ? '~' : '^'; }
-
-static size_t all_digits(const draft *d) { return 2 * (size_t)d->config->digits + 8; }
-
-static void draw_number(dt_drawn *number, draft *d, size_t most) {
-    dt_drawn_digits(number, &d->dice, dt_dice_length(&d->dice, dt_max_size(most, 1)));
-}
-
-static void put_number(draft *d, char mark, size_t most) {
-    dt_drawn number;
-    draw_number(&number, d, most);
-    dt_drawn_write(&d->pen, mark, &number);
-}
-
-/* ---- numbers ---- */
-
-/* Of a question: "^5.21", "~3%". */
-static void put_asked_number(draft *d) {
-    dt_drawn number;
-    const bool decimal = d->decimals && one_in(d, 2);
-    const size_t whole = one_in(d, decimal ? 4 : 20) ? 0 : dt_dice_length(&d->dice, d->digits);
-    dt_drawn_digits(&number, &d->dice, whole);
-    const size_t point = decimal ? dt_dice_length(&d->dice, d->digits) : 0,
-                 zeros = point > 0 && one_in(d, 3) ? below(d, point) : 0;
-    dt_pen_char(&d->pen, whole && d->negatives && one_in(d, 2) ? '~' : '^');
-    for (size_t i = 0; i < point; i++) {
-        const size_t digit = i == 0 ? 1 + below(d, 9) : below(d, 10);
-        dt_pen_char(&d->pen, (char)('0' + (i + zeros < point ? digit : 0)));
-    }
-    if (point > 0) dt_pen_char(&d->pen, '.');
-    if (whole == 0) dt_pen_char(&d->pen, '0');
-    dt_pen_bytes(&d->pen, number.digit, number.count);
-    if (d->percent && one_in(d, 2)) dt_pen_char(&d->pen, '%');
-}
-
-static void put_power(draft *d, char mark, size_t n) {
-    dt_drawn power;
-    dt_drawn_power(&power, n);
-    dt_drawn_write(&d->pen, mark, &power);
-}
-
-static size_t any_power(draft *d) { return dt_dice_length(&d->dice, d->digits); }
-
-/* On the way: a whole number. */
-static void put_whole(draft *d, size_t most) {
-    if (one_in(d, 16)) {
-        dt_pen_string(&d->pen, "^0");
-    } else if (one_in(d, 12)) {
-        const size_t n = any_power(d);
-        put_power(d, any_mark(d), n);
-    } else {
-        put_number(d, any_mark(d), most);
-    }
-}
-
-static size_t any_digits(draft *d) { return one_in(d, 6) ? all_digits(d) - 4 : d->digits; }
-
-/* On the way: a whole number or a fraction, of which one in three has decimals alone. */
-static void put_value(draft *d, bool fraction) {
-    const size_t most = any_digits(d);
-    put_whole(d, most);
-    if (!fraction) return;
-    dt_pen_char(&d->pen, ':');
-    if (one_in(d, 3)) {
-        put_power(d, '^', any_power(d));
-    } else {
-        dt_drawn number;
-        draw_number(&number, d, most);
-        if (number.count == 1 && number.digit[0] == '1') number.digit[0] = '2'; /* nothing is :1 */
-        dt_drawn_write(&d->pen, '^', &number);
-    }
-}
-
-static void put_any_value(draft *d) { put_value(d, one_in(d, 4)); }
-
-/* ---- expressions ---- */
-
-typedef struct {
-    size_t operations, depth;
-    int least; /* operations that bind less need brackets: 0 none, 1 + and -, 2 * and / */
-    bool asked;
-} shape;
-
-static char any_operation(draft *d) {
-    const char *ops = d->config->ops;
-    return ops[below(d, strlen(ops))];
-}
-
-static void put_expression(draft *d, shape s) {
-    if (s.operations == 0) {
-        (s.asked ? put_asked_number : put_any_value)(d);
-        return;
-    }
-    const char operation = any_operation(d);
-    const int binds = operation == '*' || operation == '/' ? 2 : 1;
-    const bool brackets = s.depth > 0 && (binds < s.least || (s.least > 0 && one_in(d, 6)));
-    const size_t left = one_in(d, 2) ? s.operations - 1 : below(d, s.operations);
-    const size_t depth = s.depth - brackets;
-    if (brackets) dt_pen_char(&d->pen, '(');
-    put_expression(d, (shape){left, depth, binds, s.asked});
-    dt_pen_char(&d->pen, operation);
-    put_expression(d, (shape){s.operations - 1 - left, depth, binds + 1, s.asked});
-    if (brackets) dt_pen_char(&d->pen, ')');
-}
-
-static shape any_shape(draft *d, bool asked) {
-    const size_t most = (size_t)d->config->operations;
-    const size_t count = one_in(d, 3) ? 1 : 1 + below(d, most);
-    return (shape){one_in(d, 50) ? 0 : count, (size_t)d->config->depth, 0, asked};
-}
-
-/* Of two digits alone: which of them comes next is told by its place, not by what stands before. */
-static void draw_alike(dt_drawn *number, draft *d) {
-    const char digit[2] = {(char)('1' + below(d, 9)), (char)('0' + below(d, 10))};
-    for (size_t i = 0; i < number->count; i++) number->digit[i] = digit[below(d, 2)];
-    if (number->count > 0 && number->digit[number->count - 1] == '0')
-        number->digit[number->count - 1] = digit[0];
-}
-
-static void put_natural(draft *d, size_t most) {
-    const size_t least = dt_min_size((size_t)d->config->least_digits, most);
-    dt_drawn number;
-    dt_drawn_digits(&number, &d->dice, least + below(d, most - least + 1));
-    if (!one_in(d, 8)) draw_alike(&number, d);
-    if (least == 1 && one_in(d, 40)) number.count = 0;
-    dt_drawn_write(&d->pen, '^', &number);
-}
-
-static void put_natural_question(draft *d) {
-    const dt_config *config = d->config;
-    const char operation = any_operation(d);
-    const bool divides = operation == '/';
-    dt_pen_char(&d->pen, 'Q');
-    put_natural(d, (size_t)(divides ? config->dividend_digits : config->digits));
-    dt_pen_char(&d->pen, operation);
-    put_natural(d, (size_t)(divides ? config->divisor_digits : config->digits));
-}
-
-static void put_question(draft *d) {
-    if (natural(d->config)) {
-        put_natural_question(d);
-        return;
-    }
-    const size_t which = one_in(d, 2) ? below(d, dt_wording_count) : below(d, 7);
-    const dt_wording *wording = &dt_wordings[one_in(d, 3) ? 0 : which];
-    d->negatives = one_in(d, 3);
-    d->decimals = one_in(d, 4);
-    d->percent = one_in(d, 8);
-    dt_pen_char(&d->pen, 'Q');
-    dt_pen_string(&d->pen, wording->before);
-    if (wording->between) {
-        put_asked_number(d);
-        dt_pen_string(&d->pen, wording->between);
-        put_asked_number(d);
-    } else {
-        put_expression(d, any_shape(d, true));
-    }
-    dt_pen_string(&d->pen, wording->after);
-}
-
 /* ---- lines ---- */
 
 /* The line so far goes on as `follows` after what becomes of it; false: it does not. */
-static bool follow(draft *d, dt_text *next, const char *becomes) {
+static bool follow(dt_drawing *d, dt_text *next, const char *becomes) {
     dt_text *text = d->pen.text;
     dt_pen_char(&d->pen, DT_LINE_END);
     if (d->pen.status == DT_OK) {
@@ -231,35 +56,35 @@ static bool follow(draft *d, dt_text *next, const char *becomes) {
 }
 
 /* Two numbers with decimals, often as many. */
-static void put_two_decimals(draft *d) {
-    const size_t most = any_digits(d), first = any_power(d),
-                 second = one_in(d, 3) ? first : any_power(d);
-    put_whole(d, most);
+static void put_two_decimals(dt_drawing *d) {
+    const size_t most = dt_drawing_digits(d), first = dt_drawing_power(d),
+                 second = one_in(d, 3) ? first : dt_drawing_power(d);
+    dt_drawing_put_whole(d, most);
     dt_pen_char(&d->pen, ':');
-    put_power(d, '^', first);
-    dt_pen_char(&d->pen, any_operation(d));
-    put_whole(d, most);
+    dt_drawing_put_power(d, '^', first);
+    dt_pen_char(&d->pen, dt_drawing_operation(d));
+    dt_drawing_put_whole(d, most);
     dt_pen_char(&d->pen, ':');
-    put_power(d, '^', second);
+    dt_drawing_put_power(d, '^', second);
 }
 
-static void put_two(draft *d, bool fractions) {
+static void put_two(dt_drawing *d, bool fractions) {
     dt_pen_char(&d->pen, 'B');
     if (fractions && one_in(d, 3)) {
         put_two_decimals(d);
         return;
     }
-    put_value(d, fractions && one_in(d, 2));
-    dt_pen_char(&d->pen, any_operation(d));
-    put_value(d, fractions && one_in(d, 2));
+    dt_drawing_put_value(d, fractions && one_in(d, 2));
+    dt_pen_char(&d->pen, dt_drawing_operation(d));
+    dt_drawing_put_value(d, fractions && one_in(d, 2));
 }
 
-static void put_found_value(draft *d, bool fraction) {
+static void put_found_value(dt_drawing *d, bool fraction) {
     dt_pen_char(&d->pen, DT_LINE_RETURN);
     if (one_in(d, 30)) {
         dt_pen_char(&d->pen, '!');
     } else {
-        put_value(d, fraction && one_in(d, 4));
+        dt_drawing_put_value(d, fraction && one_in(d, 4));
     }
 }
 
@@ -274,7 +99,7 @@ static size_t count_operations(const dt_text *text) {
 }
 
 /* An expression as it is, or after some operations, with any numbers in the place of results. */
-static void put_line_of_expression(draft *d, dt_text *next) {
+static void put_line_of_expression(dt_drawing *d, dt_text *next) {
     dt_text *text = d->pen.text;
     bool made = false;
     while (one_in(d, 3) && !made && d->pen.status == DT_OK) {
@@ -285,36 +110,38 @@ static void put_line_of_expression(draft *d, dt_text *next) {
     if (!made) {
         dt_text_clear(text);
         dt_pen_char(&d->pen, 'E');
-        put_expression(d, any_shape(d, false));
+        dt_drawing_put_expression(d);
     }
     const bool fraction = !is_ratio(text);
     for (size_t i = below(d, dt_max_size(count_operations(text), 1)); i > 0; i--) {
         if (!follow(d, next, ">P")) return;
         dt_pen_char(&d->pen, DT_LINE_RETURN);
-        put_value(d, fraction && one_in(d, 4));
+        dt_drawing_put_value(d, fraction && one_in(d, 4));
         if (!follow(d, next, ">E")) return;
     }
 }
 
 /* With the operation that comes next marked, and perhaps its result. */
-static void put_chosen_operation(draft *d, dt_text *next, bool found) {
+static void put_chosen_operation(dt_drawing *d, dt_text *next, bool found) {
     put_line_of_expression(d, next);
     const bool fraction = !is_ratio(d->pen.text);
     if (follow(d, next, ">P") && found) put_found_value(d, fraction);
 }
 
 /* What is added up on the way is often longer than what was asked for. */
-static size_t longer_digits(draft *d) { return one_in(d, 2) ? all_digits(d) - 2 : d->digits; }
+static size_t longer_digits(dt_drawing *d) {
+    return one_in(d, 2) ? dt_drawing_longest(d) - 2 : d->digits;
+}
 
-static void put_difference(draft *d) {
+static void put_difference(dt_drawing *d) {
     dt_drawn a, b;
     const bool turned = one_in(d, 3);
     const size_t most = longer_digits(d);
-    draw_number(&a, d, most);
+    dt_drawing_number(&a, d, most);
     if (turned || one_in(d, 3)) {
         dt_drawn_below(&b, &d->dice, &a);
     } else {
-        draw_number(&b, d, most);
+        dt_drawing_number(&b, d, most);
     }
     if (!turned && one_in(d, 12)) b = a; /* of long numbers chance draws none that are equal */
     const bool swap = !turned && one_in(d, 2);
@@ -324,19 +151,19 @@ static void put_difference(draft *d) {
     dt_drawn_write(&d->pen, turned ? '~' : '^', swap ? &a : &b);
 }
 
-static void put_sum(draft *d) {
+static void put_sum(dt_drawing *d) {
     const char mark = any_mark(d);
     const size_t most = longer_digits(d);
     dt_pen_char(&d->pen, 'S');
-    put_number(d, mark, most);
+    dt_drawing_put_number(d, mark, most);
     dt_pen_char(&d->pen, '+');
-    put_number(d, mark, most);
+    dt_drawing_put_number(d, mark, most);
 }
 
 /* Some digits of the second number are done. */
-static void put_product(draft *d) {
+static void put_product(dt_drawing *d) {
     dt_drawn longer, shorter, sum;
-    draw_number(&longer, d, one_in(d, 3) ? all_digits(d) - 4 : d->digits);
+    dt_drawing_number(&longer, d, one_in(d, 3) ? dt_drawing_longest(d) - 4 : d->digits);
     dt_drawn_digits(&shorter, &d->dice, dt_dice_length(&d->dice, longer.count));
     const bool swap = one_in(d, 2);
     const dt_drawn *a = swap ? &shorter : &longer, *b = swap ? &longer : &shorter;
@@ -357,12 +184,12 @@ static void put_product(draft *d) {
 }
 
 /* A divisor, and a remainder below it. */
-static void draw_divisor(dt_drawn *divisor, dt_drawn *rest, draft *d) {
-    draw_number(divisor, d, one_in(d, 4) ? all_digits(d) - 4 : d->digits);
+static void draw_divisor(dt_drawn *divisor, dt_drawn *rest, dt_drawing *d) {
+    dt_drawing_number(divisor, d, one_in(d, 4) ? dt_drawing_longest(d) - 4 : d->digits);
     dt_drawn_below(rest, &d->dice, divisor);
 }
 
-static void put_digit(draft *d) {
+static void put_digit(dt_drawing *d) {
     dt_drawn divisor, rest, now;
     draw_divisor(&divisor, &rest, d);
     if (one_in(d, 5)) rest.count = 0; /* by chance few divisions come out even */
@@ -374,13 +201,13 @@ static void put_digit(draft *d) {
     dt_drawn_write(&d->pen, '^', &divisor);
 }
 
-static void put_digits(draft *d, const dt_drawn *number) {
+static void put_digits(dt_drawing *d, const dt_drawn *number) {
     dt_pen_char(&d->pen, '^');
     dt_pen_bytes(&d->pen, number->digit, number->count);
 }
 
 /* A digit, and what is left after it. */
-static void put_found_digit(draft *d, const dt_drawn *divisor) {
+static void put_found_digit(dt_drawing *d, const dt_drawn *divisor) {
     dt_drawn rest;
     dt_drawn_below(&rest, &d->dice, divisor);
     if (one_in(d, 6)) rest.count = 0;
@@ -390,13 +217,13 @@ static void put_found_digit(draft *d, const dt_drawn *divisor) {
     dt_drawn_write(&d->pen, '^', &rest);
 }
 
-static void put_quotient(draft *d) {
+static void put_quotient(dt_drawing *d) {
     dt_drawn divisor, rest, left, quotient;
     draw_divisor(&divisor, &rest, d);
-    draw_number(&left, d, one_in(d, 3) ? all_digits(d) - 2 : d->digits);
+    dt_drawing_number(&left, d, one_in(d, 3) ? dt_drawing_longest(d) - 2 : d->digits);
     if (one_in(d, 2)) left.digit[left.count - 1] = (char)('0' + below(d, 10));
     dt_drawn_digits(&quotient, &d->dice,
-                    one_in(d, 3) ? 0 : dt_dice_length(&d->dice, all_digits(d) - 4));
+                    one_in(d, 3) ? 0 : dt_dice_length(&d->dice, dt_drawing_longest(d) - 4));
     dt_pen_char(&d->pen, 'L');
     put_digits(d, &left);
     dt_pen_char(&d->pen, ',');
@@ -409,18 +236,18 @@ static void put_quotient(draft *d) {
 }
 
 /* Digits of which any may be 0. */
-static void put_decimals(draft *d, char mark, size_t count) {
+static void put_decimals(dt_drawing *d, char mark, size_t count) {
     dt_pen_char(&d->pen, mark);
     while (count-- > 0) dt_pen_char(&d->pen, (char)('0' + below(d, 10)));
 }
 
-static void draw_rest(dt_drawn *divisor, dt_drawn *rest, draft *d) {
+static void draw_rest(dt_drawn *divisor, dt_drawn *rest, dt_drawing *d) {
     do {
         draw_divisor(divisor, rest, d);
     } while (rest->count == 0 && d->pen.status == DT_OK);
 }
 
-static void put_line_of_decimals(draft *d) {
+static void put_line_of_decimals(dt_drawing *d) {
     dt_drawn divisor, rest;
     draw_rest(&divisor, &rest, d);
     dt_pen_char(&d->pen, 'F');
@@ -432,27 +259,27 @@ static void put_line_of_decimals(draft *d) {
     if (one_in(d, 2)) put_found_digit(d, &divisor);
 }
 
-static void put_fraction(draft *d) {
+static void put_fraction(dt_drawing *d) {
     dt_drawn divisor, rest;
     draw_rest(&divisor, &rest, d);
-    const bool natural = one_in(d, 2);
-    dt_pen_char(&d->pen, natural ? 'W' : 'R');
+    const bool dt_drawing_is_natural = one_in(d, 2);
+    dt_pen_char(&d->pen, dt_drawing_is_natural ? 'W' : 'R');
     if (one_in(d, 2)) {
-        put_value(d, true);
+        dt_drawing_put_value(d, true);
         return;
     }
-    put_number(d, any_mark(d), d->digits);
+    dt_drawing_put_number(d, any_mark(d), d->digits);
     dt_pen_char(&d->pen, ':');
     dt_drawn_write(&d->pen, '^', &divisor);
     if (dt_figure_power(&(dt_figure){'^', divisor.digit, divisor.count}) >= 0) return;
     dt_pen_char(&d->pen, DT_LINE_RETURN);
-    put_number(d, '^', d->digits);
+    dt_drawing_put_number(d, '^', d->digits);
     dt_pen_char(&d->pen, ',');
     if (one_in(d, 2)) rest.count = 0;
     dt_drawn_write(&d->pen, '^', &rest);
 }
 
-static void put_parts(draft *d) {
+static void put_parts(dt_drawing *d) {
     dt_drawn divisor, rest;
     draw_rest(&divisor, &rest, d);
     dt_pen_char(&d->pen, one_in(d, 2) ? 'A' : 'C');
@@ -461,7 +288,7 @@ static void put_parts(draft *d) {
         dt_pen_char(&d->pen, '0');
     } else {
         dt_drawn quotient;
-        draw_number(&quotient, d, all_digits(d) - 6);
+        dt_drawing_number(&quotient, d, dt_drawing_longest(d) - 6);
         dt_pen_bytes(&d->pen, quotient.digit, quotient.count);
     }
     dt_pen_char(&d->pen, ',');
@@ -477,7 +304,7 @@ static void put_parts(draft *d) {
     for (size_t i = 0; i < zeros; i++) dt_pen_char(&d->pen, '0');
 }
 
-static void put_rounded(draft *d) {
+static void put_rounded(dt_drawing *d) {
     const char mark = any_mark(d);
     const bool nothing = one_in(d, 8);
     dt_pen_char(&d->pen, 'H');
@@ -485,16 +312,16 @@ static void put_rounded(draft *d) {
         dt_pen_char(&d->pen, mark);
         dt_pen_char(&d->pen, '0');
     } else {
-        put_number(d, mark, all_digits(d) - 2);
+        dt_drawing_put_number(d, mark, dt_drawing_longest(d) - 2);
     }
     if (one_in(d, 2)) return;
     dt_pen_char(&d->pen, DT_LINE_RETURN);
-    put_number(d, mark, all_digits(d) - 2);
+    dt_drawing_put_number(d, mark, dt_drawing_longest(d) - 2);
 }
 
 /* An answer for a question: a value, or what the lines of answers give. */
-static void put_answered_question(draft *d, dt_text *next) {
-    static void (*const given[])(draft *) = {put_fraction, put_parts, put_parts, put_rounded};
+static void put_answered_question(dt_drawing *d, dt_text *next) {
+    static void (*const given[])(dt_drawing *) = {put_fraction, put_parts, put_parts, put_rounded};
     dt_text *text = d->pen.text;
     bool made = false;
     if (!one_in(d, 3)) {
@@ -505,7 +332,7 @@ static void put_answered_question(draft *d, dt_text *next) {
     if (made && d->pen.status == DT_OK)
         d->pen.status = dt_text_append(&found, text->bytes, text->length);
     dt_text_clear(text);
-    put_question(d);
+    dt_drawing_put_question(d);
     if (made) {
         dt_pen_char(&d->pen, DT_LINE_RETURN);
         dt_pen_bytes(&d->pen, found.bytes, found.length);
@@ -517,15 +344,15 @@ static void put_answered_question(draft *d, dt_text *next) {
 
 /* Any line of the split from a whole calculation, whose beginning will do if it is long: more often
  * one of those that are harder to learn. */
-static void put_line_of_calculation(draft *d, dt_split split) {
+static void put_line_of_calculation(dt_drawing *d, dt_split split) {
     enum { DIGITS = 5, LONG = 4000, HARDER = 3 };
-    const char *harder = natural(d->config) ? "" : "QEPB";
+    const char *harder = dt_drawing_is_natural(d->config) ? "" : "QEPB";
     dt_text whole = {0}, seen = {0}, *text = d->pen.text;
     dt_status status = DT_OK;
     size_t weights = 0;
     bool ended = false;
     if (!one_in(d, 4)) d->digits = dt_min_size(d->digits, DIGITS);
-    put_question(d);
+    dt_drawing_put_question(d);
     DT_TRY_DONE(d->pen.status);
     DT_TRY_DONE(dt_text_append(&whole, text->bytes, text->length));
     DT_TRY_DONE(dt_text_append(&whole, "$", 1));
@@ -550,12 +377,12 @@ enum { CHOICES = 170 };
 
 /* Which line is drawn: one as it comes up in calculations, or of a kind. What is harder has more of
  * the choices, so that rare lines are learned, too. */
-static void put_line(draft *d, size_t choice, dt_split split, dt_text *next) {
+static void put_line(dt_drawing *d, size_t choice, dt_split split, dt_text *next) {
     size_t end = 0;
-    if (natural(d->config) || choice < (end += 50))
+    if (dt_drawing_is_natural(d->config) || choice < (end += 50))
         put_line_of_calculation(d, split);
     else if (choice < (end += 12))
-        put_question(d);
+        dt_drawing_put_question(d);
     else if (choice < (end += 4))
         put_answered_question(d, next);
     else if (choice < (end += 22))
@@ -611,15 +438,15 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
     dt_status status = DT_OK;
     size_t choice = 0;
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
-        draft d = {.dice = dt_dice_for((uint64_t)config->seed, purpose, index, attempt),
-                   .config = config,
-                   .pen = {text, DT_OK}};
+        dt_drawing d = {.dice = dt_dice_for((uint64_t)config->seed, purpose, index, attempt),
+                        .config = config,
+                        .pen = {text, DT_OK}};
         const size_t drawn = below(&d, CHOICES);
         if (attempt == 0) choice = drawn;
         d.digits = dt_min_size(most_digits[below(&d, 4)], (size_t)config->digits);
         dt_text_clear(text);
         if (question)
-            put_question(&d);
+            dt_drawing_put_question(&d);
         else
             put_line(&d, choice, split, &next);
         dt_pen_char(&d.pen, DT_LINE_END);
