@@ -399,6 +399,17 @@ void dt_config_evaluate_digits(dt_config *config) {
     if (config->eval_divisor_digits > 0) config->divisor_digits = config->eval_divisor_digits;
 }
 
+dt_status dt_config_evaluate_ops(const char **part, const dt_config *config,
+                                 const dt_config *trained) {
+    for (const char *op = config->ops; *op; op++) {
+        DT_REQUIRE(strchr(trained->ops, *op), DT_ERR_ARG,
+                   "--ops: the model was trained on %s only, not on '%c'; leave it out",
+                   trained->ops, *op);
+    }
+    *part = strcmp(config->ops, trained->ops) == 0 ? NULL : config->ops;
+    return DT_OK;
+}
+
 const char *dt_metric_name(const dt_config *config) {
     switch ((dt_metric_kind)config->metric) {
     case DT_METRIC_TOKEN_ACCURACY: return "token accuracy";

@@ -176,9 +176,11 @@ static void find_places(dt_generator *g, const dt_tokenizer *tokenizer, size_t b
         return;
     }
     dt_tokenizer_places(g->positions, g->places, tokenizer, g->text + b * s->T, count);
-    /* An untrained model may write numbers with more digits than there are places. */
-    for (size_t i = 0; i < count; i++)
+    /* An untrained model may write more than there are positions, or places, for. */
+    for (size_t i = 0; i < count; i++) {
+        g->positions[i] = (int32_t)dt_min_size((size_t)g->positions[i], s->T - 1);
         g->places[i] = (int32_t)dt_min_size((size_t)g->places[i], s->P - 1);
+    }
 }
 
 /* Sets sequence b's input token of a step. A finished sequence repeats its last token, and the

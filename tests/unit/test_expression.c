@@ -54,6 +54,7 @@ static void each_form_is_read(void **state) {
         {"what is 48 minus 62", "QWhat is ^84 minus ^26?$"},
         {"What is (3 - 2) - 5?", "QWhat is (^3-^2)-^5?$"},
         {"Work out 398344341 * -0.2.", "QWork out ^143443893*~2.0$"},
+        {"14 divided by -(3+4)", "Q^41/~1/(^3+^4)$"},
         {"Calculate 14 divided by -7.", "QCalculate ^41 divided by ~7$"},
         {"Sum -772670 and -133.553.", "QSum ~076277 and ~355.331$"},
         {"Put together 1 and 2.", "QPut together ^1 and ^2$"},
@@ -102,6 +103,8 @@ static void what_cannot_be_read_is_refused_with_its_place(void **state) {
         {"3 of 4", "something follows the question", 3},
         {"", "a number is missing", 1},
         {"What is 3 plus ?", "a number is missing", 16},
+        {"Divide 14 by -(3+4)", "a number is missing", 15},
+        {"14を-(3+4)で割ると？", "a number is missing", 6},
     };
     const dt_source source = calculator();
     dt_text prompt = {0};
@@ -121,14 +124,15 @@ static void what_cannot_be_read_is_refused_with_its_place(void **state) {
 }
 
 /* What a model that makes no mistake answers. */
-static void solve(dt_text *reply, dt_text *whole, const char *asked, bool working) {
+static void solve(dt_text *reply, dt_text *whole, const char *asked, int64_t decimals,
+                  bool working) {
     const dt_source source = calculator();
     const dt_line line = dt_line_of(asked);
     dt_text prompt = {0};
     assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
     dt_text_clear(whole);
     assert_int_equal(dt_text_append(whole, prompt.bytes, prompt.length), DT_OK);
-    assert_int_equal(dt_expression_solve(whole, 4), DT_OK);
+    assert_int_equal(dt_expression_solve(whole, decimals), DT_OK);
     assert_int_equal(dt_expression_source.reply(reply, &source, &prompt, &line,
                                                 whole->bytes + prompt.length, working),
                      DT_OK);
@@ -166,11 +170,17 @@ static void answers_have_the_form_that_was_asked_for(void **state) {
     };
     dt_text reply = {0}, whole = {0};
     for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) {
-        solve(&reply, &whole, answer[i][0], false);
+        solve(&reply, &whole, answer[i][0], 4, false);
         assert_string_equal(reply.bytes, answer[i][1]);
     }
-    solve(&reply, &whole, "(3-5)*12", true);
+    solve(&reply, &whole, "(3-5)*12", 4, true);
     assert_string_equal(reply.bytes, "(3-5)*12\n  3-5 = -2\n= -2*12\n  -2*12 = -24\n-24\n");
+    solve(&reply, &whole, "-2/3", 4, true);
+    assert_string_equal(reply.bytes, "-2/3\n  2/3 = 0 r 2\n≈ -0.6667\n");
+    solve(&reply, &whole, "-8/3", 0, false);
+    assert_string_equal(reply.bytes, "≈ -3\n");
+    solve(&reply, &whole, "-7/3", 0, false);
+    assert_string_equal(reply.bytes, "≈ -2\n");
     dt_text_destroy(&reply);
     dt_text_destroy(&whole);
 }
@@ -196,7 +206,7 @@ static void answers_are_compared_with_values(void **state) {
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         bool right;
         const dt_line line = dt_line_of(given[i].asked);
-        solve(&reply, &whole, given[i].asked, false);
+        solve(&reply, &whole, given[i].asked, 4, false);
         assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
         assert_int_equal(dt_expression_source.is_value(&right, &source, &prompt,
                                                        whole.bytes + prompt.length, given[i].value),
@@ -239,6 +249,35 @@ static void the_model_sees_the_line_that_waits_and_what_was_found(void **state) 
         if (part[i][1]) assert_string_equal(seen.bytes, part[i][1]);
     }
     dt_text_destroy(&seen);
+}
+
+/* Not even where what was found for another line than the first is the last that may be written. */
+static void a_calculation_that_is_given_up_has_no_answer(void **state) {
+    (void)state;
+    const dt_source source = calculator();
+    const dt_line asked = dt_line_of("3+4");
+    dt_text prompt = {0}, lines = {0}, seen = {0}, reply = {0};
+    bool ended;
+    assert_int_equal(dt_expression_source.ask(&prompt, &source, &asked), DT_OK);
+    assert_int_equal(dt_text_append(&lines, prompt.bytes, prompt.length), DT_OK);
+    assert_int_equal(dt_text_append(&lines, "{E^3$", 5), DT_OK);
+    for (size_t i = 1; i < 1998; i++) {
+        assert_int_equal(dt_text_append(&lines, i % 2 ? ">E^4$" : ">E^3$", 5), DT_OK);
+    }
+    assert_int_equal(dt_text_append(&lines, "{B^3$", 5), DT_OK);
+    assert_int_equal(dt_expression_window(&seen, &ended, lines.bytes), DT_OK);
+    assert_false(ended);
+    assert_int_equal(dt_text_append(&lines, "}^7$", 4), DT_OK);
+    assert_int_equal(dt_expression_window(&seen, &ended, lines.bytes), DT_OK);
+    assert_true(ended);
+    assert_int_equal(dt_expression_source.reply(&reply, &source, &prompt, &asked,
+                                                lines.bytes + prompt.length, false),
+                     DT_ERR_DATA);
+    dt_error_clear();
+    dt_text_destroy(&prompt);
+    dt_text_destroy(&lines);
+    dt_text_destroy(&seen);
+    dt_text_destroy(&reply);
 }
 
 static void a_line_without_sense_has_none_that_follows(void **state) {
@@ -325,23 +364,85 @@ static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
     follow_as_wanted(line, sizeof line / sizeof *line);
 }
 
-/* What is copied has the position that it had before, but for the mark in front of it. */
-static void positions_begin_again_behind_what_is_seen(void **state) {
-    (void)state;
-    static const char text[] = "E^21+^3$>E^4";
-    static const int32_t wanted[] = {0, 1, 1, 1, 1, 2, 2, 2, 0, 1, 2, 2};
+enum { TOKENS_MAX = 2000 };
+
+/* position: (TOKENS_MAX); returns how many tokens the text has. */
+static size_t find_positions(int32_t *position, const char *text) {
+    static int32_t id[TOKENS_MAX], place[TOKENS_MAX];
     dt_config config;
     dt_tokenizer *tokenizer;
-    int32_t id[16], position[16], place[16];
     size_t count;
     dt_config_defaults(&config);
     config.format = DT_FORMAT_EXPRESSION;
     assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
-    assert_int_equal(dt_tokenizer_encode(id, 16, &count, tokenizer, text, strlen(text)), DT_OK);
-    assert_int_equal(count, strlen(text));
+    assert_int_equal(dt_tokenizer_encode(id, TOKENS_MAX, &count, tokenizer, text, strlen(text)),
+                     DT_OK);
     dt_tokenizer_places(position, place, tokenizer, id, count);
-    assert_memory_equal(position, wanted, sizeof wanted);
     dt_tokenizer_destroy(&tokenizer);
+    return count;
+}
+
+static void check_positions(const char *text, const int32_t *wanted) {
+    int32_t position[TOKENS_MAX];
+    const size_t count = find_positions(position, text);
+    assert_int_equal(count, strlen(text));
+    assert_memory_equal(position, wanted, count * sizeof *wanted);
+}
+
+static void positions_begin_again_behind_what_is_seen(void **state) {
+    (void)state;
+    static const int32_t wanted[] = {0, 2, 2, 2, 2, 4, 4, 4, 0, 2, 4, 4};
+    check_positions("E^21+^3$>E^4", wanted);
+}
+
+static void a_value_has_one_position_whole_or_fraction(void **state) {
+    (void)state;
+    check_positions("E^3+^4$", (const int32_t[]){0, 2, 2, 2, 4, 4, 4});
+    check_positions("E^3:^2+^4:^2$", (const int32_t[]){0, 2, 2, 2, 3, 3, 2, 4, 4, 4, 5, 5, 4});
+    check_positions("Q^3%+^4$", (const int32_t[]){0, 2, 2, 2, 2, 4, 4, 4});
+    /* behind a bracket it is a division of expressions */
+    check_positions("E(^3):^4$", (const int32_t[]){0, 2, 4, 4, 4, 6, 8, 8, 8});
+}
+
+/* The model has an embedding for each position below its longest text. */
+static void check_positions_fit(int64_t digits) {
+    dt_config config;
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    config.digits = digits;
+    config.operations = 24;
+    config.depth = 8;
+    const dt_source source = dt_source_for_asking(&config, NULL);
+    const size_t longest = dt_expression_source.size(&config).longest;
+    dt_text text = {0};
+    int32_t position[TOKENS_MAX];
+    for (uint64_t i = 0; i < 2000; i++) {
+        assert_int_equal(dt_expression_source.write(&text, &source, DT_TRAIN, i), DT_OK);
+        const size_t count = find_positions(position, text.bytes);
+        for (size_t j = 0; j < count; j++) assert_in_range(position[j], 0, longest - 1);
+    }
+    dt_text_destroy(&text);
+}
+
+static void numbers_that_are_too_long_are_refused(void **state) {
+    (void)state;
+    dt_config config;
+    dt_text prompt = {0};
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    config.digits = 4;
+    const dt_source source = dt_source_for_asking(&config, NULL);
+    static const char *const asked[] = {"12345678901234567+1", "0.0000000000000001+1"};
+    for (size_t i = 0; i < 2; i++) {
+        const dt_line line = dt_line_of(asked[i]);
+        assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_ERR_ARG);
+        assert_non_null(strstr(dt_error_text(), "a number has 17 digits, and the model can read "
+                                                "16"));
+        dt_error_clear();
+    }
+    const dt_line line = dt_line_of("1234567890123456+0.000000000000001");
+    assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
+    dt_text_destroy(&prompt);
 }
 
 static void the_longest_numbers_fit(void **state) {
@@ -361,6 +462,8 @@ static void the_longest_numbers_fit(void **state) {
         assert_in_range(dt_utf8_count(text.bytes), 1, longest);
     }
     dt_text_destroy(&text);
+    check_positions_fit(100);
+    check_positions_fit(1);
     config.digits = 101;
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
     dt_error_clear();
@@ -445,15 +548,18 @@ static void natural_numbers_are_as_long_as_they_come_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_that_are_too_long_are_refused),
         cmocka_unit_test(the_longest_numbers_fit),
         cmocka_unit_test(a_model_of_natural_numbers_is_asked_for_nothing_else),
         cmocka_unit_test(natural_numbers_are_as_long_as_they_come_up),
         cmocka_unit_test(positions_begin_again_behind_what_is_seen),
+        cmocka_unit_test(a_value_has_one_position_whole_or_fraction),
         cmocka_unit_test(each_form_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_with_its_place),
         cmocka_unit_test(answers_have_the_form_that_was_asked_for),
         cmocka_unit_test(answers_are_compared_with_values),
         cmocka_unit_test(the_model_sees_the_line_that_waits_and_what_was_found),
+        cmocka_unit_test(a_calculation_that_is_given_up_has_no_answer),
         cmocka_unit_test(a_line_without_sense_has_none_that_follows),
         cmocka_unit_test(the_operation_that_comes_next_is_marked),
         cmocka_unit_test(decimals_are_lined_up_and_powers_of_ten_are_zeros),

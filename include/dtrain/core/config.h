@@ -280,6 +280,15 @@ dt_status dt_config_check(const dt_config *config);
  * divisor-digits. */
 void dt_config_evaluate_digits(dt_config *config);
 
+/**
+ * Whether a model can be evaluated on these operations.
+ *
+ * @param[out] part  --ops as configured, NULL where it was trained on the same
+ * @return DT_ERR_ARG: it was not trained on one of them
+ */
+dt_status dt_config_evaluate_ops(const char **part, const dt_config *config,
+                                 const dt_config *trained);
+
 /* "90s", "5m", "23h50m", "1d": seconds; DT_ERR_ARG otherwise. */
 dt_status dt_duration_parse(double *seconds, const char *text, const char *where);
 

@@ -57,13 +57,14 @@ dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, cons
 /**
  * Where each token stands. Position: how many tokens that are no part of a number stand before it;
  * all digits of a number share one, with the token behind them. In a vocabulary with negative
- * marks, that of calculations, it counts from 0 again behind an end: what is copied to the next
- * line has the position there that it had before, or nearly so. Place: 1 for the first digit of a
- * number as written, 2 for the next … and for the token behind the last one, 0 for all else: so a
- * number's end can be found by its place, as a digit can. In a vocabulary that has the letters of
- * the working those that are digits count as such, and those between two digits are part of the
- * number and have the place of the second.
- * Together with what it is they tell any two tokens of a text apart, and what belongs together has
+ * marks, that of calculations, it counts from 0 again behind an end, by twos; a fraction counts as
+ * one number, its second one 1 further, and a percent sign as part of its number. So what is copied
+ * to the next line has the position there that it had before, or is a constant away.
+ * Place: 1 for the first digit of a number as written, 2 for the next … and for the token behind
+ * the last one, 0 for all else: so a number's end can be found by its place, as a digit can. In a
+ * vocabulary that has the letters of the working those that are digits count as such, and those
+ * between two digits are part of the number and have the place of the second.
+ * Together with what it is they tell any two tokens of a line apart, and what belongs together has
  * one of them in common. Both depend on what stands before alone, so that generation computes them
  * as it goes.
  *

@@ -4,7 +4,7 @@
 
 #include "dtrain/data/text.h"
 
-/* Most bytes of what the model reads at once, and of a line. */
+/* Most bytes of a line that is written; what the model reads at once has less than half as many. */
 enum { DT_LINE_BYTES_MAX = 8192 };
 
 /* What ends a line, and what tells what becomes of it. */
@@ -28,7 +28,10 @@ dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, int
  */
 dt_status dt_expression_window(dt_text *seen, bool *ended, const char *text);
 
-/* Append all lines of a calculation to its first. */
+/* Whether the last line of a text is what was found for its first. */
+bool dt_expression_is_complete(const char *text);
+
+/* Append all lines of a calculation to its first, as far as one may have lines. */
 dt_status dt_expression_solve(dt_text *text, int64_t decimals);
 
 #endif

@@ -52,16 +52,6 @@ static bool same_texts(const dt_config *x, const dt_config *y) {
            x->divisor_digits == y->divisor_digits;
 }
 
-static dt_status evaluates(const char **part, const dt_config *config, const dt_config *trained) {
-    for (const char *op = config->ops; *op; op++) {
-        DT_REQUIRE(strchr(trained->ops, *op), DT_ERR_ARG,
-                   "--ops: the model was trained on %s only, not on '%c'; leave it out",
-                   trained->ops, *op);
-    }
-    *part = strcmp(config->ops, trained->ops) == 0 ? NULL : config->ops;
-    return DT_OK;
-}
-
 static dt_status create_tokenizer(dt_tokenizer **tokenizer, const dt_config *config,
                                   const void *data) {
     (void)data;
@@ -300,7 +290,7 @@ const dt_source_kind dt_arithmetic_source = {
     .evaluate = dt_config_evaluate_digits,
     .size = size_of,
     .same_texts = same_texts,
-    .evaluates = evaluates,
+    .evaluates = dt_config_evaluate_ops,
     .tokenizer = create_tokenizer,
     .count = count,
     .write = write,

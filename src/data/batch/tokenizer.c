@@ -296,15 +296,22 @@ static char character_of(const dt_tokenizer *tokenizer, const char *token) {
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
                          const int32_t *id, size_t count) {
-    dt_digit_run run = {.marked = tokenizer->has_marks, .is_signed = tokenizer->has_signs};
-    const int32_t end = tokenizer->has_signs ? 0 : -1; /* of the lines of a calculation */
+    const bool calculation = tokenizer->has_signs;
+    dt_digit_run run = {.marked = tokenizer->has_marks, .is_signed = calculation};
     int32_t before = 0;
+    bool below = false; /* the fraction's line */
     for (size_t i = 0; i < count; i++) {
         const size_t digits = run.digits;
-        const dt_character_kind kind =
-            dt_digit_run_take(&run, character_of(tokenizer, dt_tokenizer_token(tokenizer, id[i])));
+        const char character = character_of(tokenizer, dt_tokenizer_token(tokenizer, id[i]));
+        const dt_character_kind kind = dt_digit_run_take(&run, character);
         place[i] = kind == DT_DIGIT || digits > 0 ? (int32_t)digits + 1 : 0;
-        position[i] = before;
-        before = id[i] == end ? 0 : before + (kind == DT_OUTSIDE);
+        position[i] = calculation ? 2 * before + (below && kind != DT_OUTSIDE) : before;
+        if (kind != DT_OUTSIDE) continue;
+        const bool of_value = calculation && digits > 0 && (character == ':' || character == '%');
+        below = of_value && character == ':';
+        if (calculation && id[i] == 0)
+            before = 0; /* behind the end of a line */
+        else
+            before += !of_value;
     }
 }

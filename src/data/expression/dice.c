@@ -48,6 +48,14 @@ void dt_drawn_power(dt_drawn *number, size_t n) {
     number->digit[number->count - 1] = '1';
 }
 
+void dt_drawn_shift(dt_drawn *number, size_t n) {
+    if (number->count == 0) return;
+    n = dt_min_size(n, DT_DICE_DIGITS - number->count);
+    memmove(number->digit + n, number->digit, number->count);
+    memset(number->digit, '0', n);
+    number->count += n;
+}
+
 /* Equal from the highest digit down to one that is lower; of half of them that is the highest. */
 void dt_drawn_below(dt_drawn *number, dt_dice *dice, const dt_drawn *most) {
     const size_t count = most->count;

@@ -33,6 +33,8 @@ typedef struct {
 void dt_drawn_digits(dt_drawn *number, dt_dice *dice, size_t count);
 /* 10^n */
 void dt_drawn_power(dt_drawn *number, size_t n);
+/* number * 10^n, as far as there is room */
+void dt_drawn_shift(dt_drawn *number, size_t n);
 /* Below `most`, which is not 0; of 0 there is no digit. */
 void dt_drawn_below(dt_drawn *number, dt_dice *dice, const dt_drawn *most);
 /* a * factor + b, b below a. */

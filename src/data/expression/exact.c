@@ -10,8 +10,6 @@
 #include "steps.h"
 #include "wording.h"
 
-static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
-
 /* ---- the value ---- */
 
 /* What reading a value finds out. */
@@ -62,7 +60,7 @@ static void read_product(mpq_t value, dt_scan *scan, finding *f) {
     mpq_t factor;
     mpq_init(factor);
     read_operand(value, scan, f);
-    while (f->readable && !ends(scan) && (*scan->at == '*' || *scan->at == '/')) {
+    while (f->readable && !dt_scan_ends(scan) && (*scan->at == '*' || *scan->at == '/')) {
         const char operation = *scan->at++;
         read_operand(factor, scan, f);
         f->facts.operations++;
@@ -82,7 +80,7 @@ static void read_sum(mpq_t value, dt_scan *scan, finding *f) {
     mpq_t term;
     mpq_init(term);
     read_product(value, scan, f);
-    while (f->readable && !ends(scan) && (*scan->at == '+' || *scan->at == '-')) {
+    while (f->readable && !dt_scan_ends(scan) && (*scan->at == '+' || *scan->at == '-')) {
         const char operation = *scan->at++;
         read_product(term, scan, f);
         f->facts.operations++;
@@ -108,7 +106,8 @@ static dt_status evaluate(mpq_t value, finding *f, const dt_wording **wording,
     DT_TRY_DONE(pen.status);
     scan = (dt_scan){text.bytes, text.bytes + text.length};
     read_sum(value, &scan, f);
-    DT_REQUIRE_DONE(f->readable && ends(&scan), DT_ERR_DATA, "\"%s\" is no expression", text.bytes);
+    DT_REQUIRE_DONE(f->readable && dt_scan_ends(&scan), DT_ERR_DATA, "\"%s\" is no expression",
+                    text.bytes);
     if (dt_answer_wordings[(*wording)->answer].absolute) mpq_abs(value, value);
     if (f->facts.operations != 1) f->facts.operation = 0;
     f->facts.natural = dt_question_divides(*wording, expression);

@@ -18,12 +18,13 @@ typedef struct {
 dt_status dt_question_facts_of(dt_question_facts *facts, const char *question);
 
 /* The answers to a question that are right, as people read them: "7", "2.25", "29 r 1", "≈ 0.3333",
- * "division by zero" or in words. The second is empty but where the first has many decimals. */
+ * "division by zero" or in words. The second is empty but where the first has more than 8 decimals.
+ */
 dt_status dt_exact_answers(dt_text right[2], const char *question, int64_t decimals);
 
-/* Whether an answer as people read it, the number alone, is a value: "7", "-0.25", "22/7", with
- * anything behind " ~ ". natural: of a quotient, in which "29 r 1" means 29 and a part of the
- * divisor. DT_ERR_DATA: the value cannot be read. */
+/* Whether a question has this value, "7", "-0.25" or "22/7", and an answer as people read it, with
+ * its words, is a right one. What follows a space in the value does not count. DT_ERR_DATA: the
+ * value cannot be read. */
 dt_status dt_exact_is(bool *right, const char *answer, const char *question, const char *value,
                       int64_t decimals);
 

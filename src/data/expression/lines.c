@@ -6,7 +6,7 @@
 #include "dtrain/data/digits.h"
 
 bool dt_scan_take(dt_scan *scan, char character) {
-    if (scan->at == scan->end || *scan->at != character) return false;
+    if (dt_scan_ends(scan) || *scan->at != character) return false;
     scan->at++;
     return true;
 }
@@ -32,6 +32,10 @@ bool dt_scan_value(dt_value *value, dt_scan *scan) {
     behind = *scan;
     if (dt_scan_take(&behind, ':') && dt_scan_figure(&value->below, &behind)) *scan = behind;
     return true;
+}
+
+void dt_pen_backwards(dt_pen *pen, const char *bytes, size_t count) {
+    while (count > 0) dt_pen_char(pen, bytes[--count]);
 }
 
 void dt_pen_bytes(dt_pen *pen, const char *bytes, size_t count) {

@@ -23,6 +23,7 @@ typedef struct {
     const char *at, *end;
 } dt_scan;
 
+static inline bool dt_scan_ends(const dt_scan *scan) { return scan->at == scan->end; }
 bool dt_scan_take(dt_scan *scan, char character);
 bool dt_scan_figure(dt_figure *figure, dt_scan *scan);
 bool dt_scan_value(dt_value *value, dt_scan *scan);
@@ -34,6 +35,8 @@ typedef struct {
 } dt_pen;
 
 void dt_pen_bytes(dt_pen *pen, const char *bytes, size_t count);
+/* The last one first. */
+void dt_pen_backwards(dt_pen *pen, const char *bytes, size_t count);
 void dt_pen_string(dt_pen *pen, const char *string);
 void dt_pen_char(dt_pen *pen, char character);
 

@@ -7,8 +7,6 @@
 #include "steps.h"
 #include "wording.h"
 
-static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
-
 /* ---- an expression: which operation comes next, and what it becomes with the result ---- */
 
 /* A value, or a character: an operation, which may be the one that comes next, or a bracket. */
@@ -34,7 +32,7 @@ static bool take_chosen(item *next, dt_scan *line) {
 
 static size_t take_items(item list[ITEMS_MAX], dt_scan line) {
     size_t count = 0;
-    while (!ends(&line)) {
+    while (!dt_scan_ends(&line)) {
         dt_value value;
         item *next = &list[count];
         if (++count > ITEMS_MAX) return 0;
@@ -100,7 +98,7 @@ static bool follow_chosen(dt_pen *pen, dt_scan line, dt_scan found) {
     const size_t count = take_items(list, line);
     while (at < count && !list[at].chosen) at++;
     if (at == 0 || !is_value(list, count, at - 1) || !is_value(list, count, at + 1)) return false;
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{B");
         write_items(pen, list + at - 1, list + at);
         dt_pen_char(pen, list[at].character);
@@ -268,7 +266,7 @@ static int decimals_of(const dt_value *a) {
     return a->below.count ? dt_figure_power(&a->below) : 0;
 }
 
-/* With as many decimals as the other they count no more, or as often in the result. */
+/* Both have as many decimals: a quotient drops them, a sum or difference keeps them. */
 static void combine_lined_up(dt_pen *pen, const dt_value *a, char operation, const dt_value *b) {
     if (operation == '/') {
         dt_pen_string(pen, ">B");
@@ -315,9 +313,10 @@ static void combine_fractions(dt_pen *pen, const dt_value *a, char operation, co
 
 static bool follow_two(dt_pen *pen, dt_scan line) {
     dt_value a, b;
-    if (!dt_scan_value(&a, &line) || ends(&line)) return false;
+    if (!dt_scan_value(&a, &line) || dt_scan_ends(&line)) return false;
     const char operation = *line.at++;
-    if (!strchr("+-*/", operation) || !dt_scan_value(&b, &line) || !ends(&line)) return false;
+    if (!strchr("+-*/", operation) || !dt_scan_value(&b, &line) || !dt_scan_ends(&line))
+        return false;
     if (!a.above.count || !b.above.count) return false;
     const bool whole = !a.below.count && !b.below.count;
     if (operation == '/' && dt_figure_is_zero(&b.above)) {
@@ -337,7 +336,7 @@ static bool follow_two(dt_pen *pen, dt_scan line) {
 static void write_point(dt_pen *pen, char mark, const dt_figure *number, size_t n) {
     dt_pen_char(pen, dt_figure_is_zero(number) ? '^' : mark);
     for (size_t i = 0; i < n; i++) dt_pen_char(pen, (char)('0' + dt_figure_digit(number, i)));
-    dt_pen_char(pen, '.');
+    if (n > 0) dt_pen_char(pen, '.');
     if (number->count > n) dt_pen_bytes(pen, number->digit + n, number->count - n);
     if (number->count <= n) dt_pen_char(pen, '0');
 }
@@ -346,14 +345,14 @@ static void write_point(dt_pen *pen, char mark, const dt_figure *number, size_t 
 static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natural) {
     dt_value value;
     dt_figure quotient, rest;
-    if (!dt_scan_value(&value, &line) || !ends(&line) || !value.below.count) return false;
+    if (!dt_scan_value(&value, &line) || !dt_scan_ends(&line) || !value.below.count) return false;
     const int power = dt_figure_power(&value.below);
-    if (ends(&found) && power > 0) {
+    if (dt_scan_ends(&found) && power > 0) {
         dt_pen_string(pen, "}=");
         write_point(pen, value.above.mark, &value.above, (size_t)power);
         return true;
     }
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{L");
         dt_pen_figure(pen, '^', &value.above);
         dt_pen_char(pen, ',');
@@ -362,7 +361,7 @@ static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natur
         return true;
     }
     if (!dt_scan_figure(&quotient, &found) || !dt_scan_take(&found, ',') ||
-        !dt_scan_figure(&rest, &found) || !ends(&found)) {
+        !dt_scan_figure(&rest, &found) || !dt_scan_ends(&found)) {
         return false;
     }
     if (dt_figure_is_zero(&rest)) {
@@ -405,15 +404,15 @@ static bool follow_parts(dt_pen *pen, dt_scan line, dt_scan found, bool natural,
     dt_figure quotient, decimals;
     dt_value rest;
     if (!dt_scan_figure(&quotient, &line) || !dt_scan_take(&line, ',') ||
-        !dt_scan_value(&rest, &line) || !ends(&line) || !rest.below.count) {
+        !dt_scan_value(&rest, &line) || !dt_scan_ends(&line) || !rest.below.count) {
         return false;
     }
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{F^,");
         put_two(pen, &rest.below, ',', &rest.above);
         return true;
     }
-    if (!dt_scan_figure(&decimals, &found) || !ends(&found)) return false;
+    if (!dt_scan_figure(&decimals, &found) || !dt_scan_ends(&found)) return false;
     if (decimals.mark == '~' && !natural) {
         if (decimals.count <= kept || quotient.count + kept > DT_LINE_BYTES_MAX) return false;
         write_rounded(pen, &quotient, &decimals, kept);
@@ -431,14 +430,14 @@ static bool follow_parts(dt_pen *pen, dt_scan line, dt_scan found, bool natural,
 /* H~12345: one more in the last place. */
 static bool follow_rounded(dt_pen *pen, dt_scan line, dt_scan found, size_t kept) {
     dt_figure number;
-    if (!dt_scan_figure(&number, &line) || !ends(&line)) return false;
-    if (ends(&found)) {
+    if (!dt_scan_figure(&number, &line) || !dt_scan_ends(&line)) return false;
+    if (dt_scan_ends(&found)) {
         const dt_figure one = {number.mark, "1", 1};
         dt_pen_string(pen, "{B");
         put_two(pen, &number, '+', &one);
         return true;
     }
-    if (!dt_scan_figure(&number, &found) || !ends(&found)) return false;
+    if (!dt_scan_figure(&number, &found) || !dt_scan_ends(&found)) return false;
     dt_pen_string(pen, "}=≈");
     write_point(pen, number.mark, &number, kept);
     return true;
@@ -447,7 +446,7 @@ static bool follow_rounded(dt_pen *pen, dt_scan line, dt_scan found, size_t kept
 /* ---- all ---- */
 
 static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t kept) {
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         switch (letter) {
         case 'E': return follow_expression(pen, line);
         case 'B': return follow_two(pen, line);

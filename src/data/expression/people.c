@@ -18,10 +18,6 @@ static size_t number_length(const char *at, size_t left) {
     return count;
 }
 
-static void write_backwards(dt_pen *pen, const char *at, size_t count) {
-    while (count > 0) dt_pen_char(pen, at[--count]);
-}
-
 /* Zeros at the end of decimals are not shown, unless the number is rounded. */
 static size_t skipped_zeros(const char *at, size_t count, bool rounded) {
     const char *point = memchr(at, '.', count);
@@ -36,13 +32,13 @@ static size_t write_number(dt_pen *pen, const char *at, size_t left, bool rounde
     const size_t count = number_length(at + 1, left - 1);
     const size_t skipped = skipped_zeros(at + 1, count, rounded);
     if (*at == '~') dt_pen_char(pen, '-');
-    write_backwards(pen, at + 1 + skipped, count - skipped);
+    dt_pen_backwards(pen, at + 1 + skipped, count - skipped);
     at += 1 + count;
     left -= 1 + count;
     if (left < 3 || at[0] != '.' || !is_mark(at[1]) || !is_digit(at[2])) return 1 + count;
     const size_t decimals = number_length(at + 2, left - 2);
     dt_pen_char(pen, '.');
-    write_backwards(pen, at + 2, decimals);
+    dt_pen_backwards(pen, at + 2, decimals);
     return 1 + count + 2 + decimals;
 }
 
@@ -86,17 +82,12 @@ static const char *find_mark(char *what, const char *line, const char *end) {
 }
 
 dt_status dt_people_answer(dt_text *answer, const char *text) {
-    dt_text seen = {0};
-    bool ended = false;
     char what = 0;
-    dt_status status = dt_expression_window(&seen, &ended, text);
-    dt_text_destroy(&seen);
-    DT_TRY(status);
     const char *line = text, *end = line_end(line), *mark;
     while (*end && end[1]) line = end + 1, end = line_end(line);
     mark = find_mark(&what, line, end);
-    DT_REQUIRE(ended && line > text && mark && what == DT_LINE_RETURN && mark + 1 < end,
-               DT_ERR_DATA, "there is no answer in the text");
+    DT_REQUIRE(dt_expression_is_complete(text) && mark && mark + 1 < end, DT_ERR_DATA,
+               "there is no answer in the text");
     return dt_people_write(answer, mark + 1, (size_t)(end - mark - 1));
 }
 
@@ -143,6 +134,7 @@ static dt_status write_result(dt_text *working, size_t depth, const asked *what,
 dt_status dt_people_working(dt_text *working, const char *text) {
     asked waits[ASKED_MAX] = {{0}};
     size_t depth = 0;
+    bool rounds = false; /* one more in the last place, of a number without its point */
     const char *line = line_end(text);
     while (*line && line[1]) {
         char what = 0;
@@ -150,10 +142,11 @@ dt_status dt_people_working(dt_text *working, const char *text) {
         if (!mark) break;
         const char *rest = mark + 1;
         if (what == DT_LINE_CALL && depth + 1 < ASKED_MAX) waits[++depth].at = NULL;
-        if (what != DT_LINE_RETURN && (*rest == 'E' || *rest == 'H') && rest[1])
+        if (what != DT_LINE_RETURN && *rest == 'E' && rest[1])
             DT_TRY(write_line(working, depth, what == DT_LINE_CALL ? "" : "= ", rest + 1, end));
-        if (what == DT_LINE_CALL && (*rest == 'B' || *rest == 'L'))
+        if (what == DT_LINE_CALL && (*rest == 'B' || *rest == 'L') && !rounds)
             waits[depth] = (asked){rest + 1, end};
+        rounds = what == DT_LINE_GO_ON && *rest == 'H';
         if (what == DT_LINE_RETURN && depth > 0) {
             if (waits[depth].at) DT_TRY(write_result(working, depth, &waits[depth], rest, end));
             depth--;

@@ -140,10 +140,6 @@ static bool take_grouped_digits(typed_digits *to, reading *r) {
     return true;
 }
 
-static void write_backwards(dt_pen *pen, const char *digit, size_t count) {
-    while (count > 0) dt_pen_char(pen, digit[--count]);
-}
-
 /* "-2.50%": "~5.2%". Neither zeros before the number nor those at the end of its decimals count. */
 static bool read_number(reading *r, bool negative) {
     typed_digits whole = {.count = 0}, decimals = {.count = 0};
@@ -159,10 +155,10 @@ static bool read_number(reading *r, bool negative) {
     while (decimals.count > 0 && decimals.digit[decimals.count - 1] == '0') decimals.count--;
     const bool zero = first == whole.count && decimals.count == 0;
     dt_pen_char(&r->pen, negative && !zero ? '~' : '^');
-    write_backwards(&r->pen, decimals.digit, decimals.count);
+    dt_pen_backwards(&r->pen, decimals.digit, decimals.count);
     if (decimals.count > 0) dt_pen_char(&r->pen, '.');
     if (first == whole.count) dt_pen_char(&r->pen, '0');
-    write_backwards(&r->pen, whole.digit + first, whole.count - first);
+    dt_pen_backwards(&r->pen, whole.digit + first, whole.count - first);
     skip_spaces(r);
     if (r->plain[0] == '%') {
         dt_pen_char(&r->pen, '%');
@@ -221,7 +217,7 @@ static bool read_brackets(reading *r) {
 
 /* A number or brackets, with any signs before it. before: the operation, or 0. *single: without a
  * factor -1. */
-static bool read_factor(reading *r, char before, bool *single) {
+static bool read_factor(reading *r, char before, bool number_only, bool *single) {
     bool negative = false;
     skip_spaces(r);
     for (;;) {
@@ -236,6 +232,7 @@ static bool read_factor(reading *r, char before, bool *single) {
     }
     *single = true;
     if (!closing(r->plain[0])) return read_number(r, negative);
+    if (number_only) return refuse(r, "a number is missing");
     *single = !negative;
     if (negative) dt_pen_string(&r->pen, before == '/' ? "~1/" : "~1*");
     return read_brackets(r);
@@ -244,14 +241,14 @@ static bool read_factor(reading *r, char before, bool *single) {
 /* single: it is one number, or brackets. */
 static bool read_sum(reading *r, bool *single) {
     bool one;
-    if (!read_factor(r, 0, single)) return false;
+    if (!read_factor(r, 0, false, single)) return false;
     for (;;) {
         skip_spaces(r);
         const char operation = take_operation(r);
         if (!operation) return true;
         dt_pen_char(&r->pen, operation);
         *single = false;
-        if (!read_factor(r, operation, &one)) return false;
+        if (!read_factor(r, operation, false, &one)) return false;
     }
 }
 
@@ -261,8 +258,7 @@ static bool read_expression(reading *r, bool number_only) {
     const size_t begin = text->length;
     bool single = true;
     r->brackets = 0;
-    if (number_only && closing(r->plain[0])) return refuse(r, "a number is missing");
-    if (number_only) return read_factor(r, 0, &single);
+    if (number_only) return read_factor(r, 0, true, &single);
     if (!read_sum(r, &single)) return false;
     if (single && r->pen.status == DT_OK && text->bytes[begin] == '(') {
         memmove(text->bytes + begin, text->bytes + begin + 1, text->length - begin - 2);

@@ -39,6 +39,8 @@ static const dt_count *list_of(const int64_t *tally, size_t which) {
 
 static double share_of(const dt_count *of) { return (double)of->right / (double)of->problems; }
 
+static const char *or_more(size_t which, size_t i) { return i + 1 == lists[which].size ? "+" : ""; }
+
 void dt_expression_print(FILE *out, const int64_t *tally, bool everything) {
     (void)everything;
     for (size_t which = 0; which < LISTS; which++) {
@@ -47,8 +49,8 @@ void dt_expression_print(FILE *out, const int64_t *tally, bool everything) {
         const char *comma = "";
         for (size_t i = 0; i < lists[which].size; i++) {
             if (list[i].problems == 0) continue;
-            fprintf(out, "%s  %zu: %.2f %% of %" PRId64, comma, i, 100 * share_of(&list[i]),
-                    list[i].problems);
+            fprintf(out, "%s  %zu%s: %.2f %% of %" PRId64, comma, i, or_more(which, i),
+                    100 * share_of(&list[i]), list[i].problems);
             comma = ",";
         }
         fprintf(out, "\n");
@@ -62,8 +64,8 @@ dt_status dt_expression_report(FILE *out, const int64_t *tally) {
         const char *comma = "";
         for (size_t i = 0; i < lists[which].size; i++) {
             if (list[i].problems == 0) continue;
-            fprintf(out, "%s\"%zu\":{\"problems\":%" PRId64 ",\"exact_match\":%.17g}", comma, i,
-                    list[i].problems, share_of(&list[i]));
+            fprintf(out, "%s\"%zu%s\":{\"problems\":%" PRId64 ",\"exact_match\":%.17g}", comma, i,
+                    or_more(which, i), list[i].problems, share_of(&list[i]));
             comma = ",";
         }
         fprintf(out, "}");

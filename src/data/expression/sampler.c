@@ -2,7 +2,6 @@
  * its own, with numbers of all lengths. */
 #include "sampler.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "drawing.h"
@@ -23,13 +22,13 @@ static size_t longest_asked(const dt_config *config) {
                                         (size_t)config->eval_dividend_digits),
                  divisor = dt_max_size((size_t)config->divisor_digits,
                                        (size_t)config->eval_divisor_digits);
-    if (!dt_drawing_is_natural(config) || !strchr(config->ops, '/')) return digits;
+    if (!dt_expression_is_natural(config) || !strchr(config->ops, '/')) return digits;
     return dt_max_size(digits, dt_max_size(dividend, divisor));
 }
 
 size_t dt_expression_digits(const dt_config *config) {
     const size_t longest = longest_asked(config);
-    if (!dt_drawing_is_natural(config)) return 2 * longest + 8;
+    if (!dt_expression_is_natural(config)) return 2 * longest + 8;
     return dt_max_size(strchr(config->ops, '*') ? 2 * longest : longest + 1, DT_DECIMALS_MAX + 1);
 }
 
@@ -39,7 +38,8 @@ size_t dt_expression_longest(const dt_config *config) {
 
 /* ---- lines ---- */
 
-/* The line so far goes on as `follows` after what becomes of it; false: it does not. */
+/* Replace the line by the next one, if that begins with `becomes`: its mark, and perhaps its
+ * letter. False: it does not, or an error. */
 static bool follow(dt_drawing *d, dt_text *next, const char *becomes) {
     dt_text *text = d->pen.text;
     dt_pen_char(&d->pen, DT_LINE_END);
@@ -68,10 +68,25 @@ static void put_two_decimals(dt_drawing *d) {
     dt_drawing_put_power(d, '^', second);
 }
 
+/* A number, and 10, 100 … or nearly so, in any order. */
+static void put_product_with_power(dt_drawing *d) {
+    const bool swap = one_in(d, 2);
+    const size_t most = dt_drawing_digits(d);
+    if (swap) dt_drawing_put_whole(d, most);
+    if (!swap) dt_drawing_put_near_power(d);
+    dt_pen_char(&d->pen, '*');
+    if (swap) dt_drawing_put_near_power(d);
+    if (!swap) dt_drawing_put_whole(d, most);
+}
+
 static void put_two(dt_drawing *d, bool fractions) {
     dt_pen_char(&d->pen, 'B');
     if (fractions && one_in(d, 3)) {
         put_two_decimals(d);
+        return;
+    }
+    if (!fractions && one_in(d, 4) && strchr(d->config->ops, '*')) {
+        put_product_with_power(d);
         return;
     }
     dt_drawing_put_value(d, fractions && one_in(d, 2));
@@ -84,12 +99,14 @@ static void put_found_value(dt_drawing *d, bool fraction) {
     if (one_in(d, 30)) {
         dt_pen_char(&d->pen, '!');
     } else {
-        dt_drawing_put_value(d, fraction && one_in(d, 4));
+        dt_drawing_put_value(d, fraction);
     }
 }
 
-/* In a fraction of expressions, "(^3*^5):(^7*^2)", all results are whole. */
-static bool is_ratio(const dt_text *text) { return strstr(text->bytes, "):") != NULL; }
+/* In a fraction of expressions, "(^3*^5):(^7*^2)" or "^51:(^7*^2)", all results are whole. */
+static bool is_ratio(const dt_text *text) {
+    return strstr(text->bytes, "):") || strstr(text->bytes, ":(");
+}
 
 /* Each operation takes one away. */
 static size_t count_operations(const dt_text *text) {
@@ -101,6 +118,10 @@ static size_t count_operations(const dt_text *text) {
 /* An expression as it is, or after some operations, with any numbers in the place of results. */
 static void put_line_of_expression(dt_drawing *d, dt_text *next) {
     dt_text *text = d->pen.text;
+    /* Where numbers and operations repeat, only how many stand before tells what comes next. */
+    d->alike = one_in(d, 4);
+    dt_drawing_choose_digits(d);
+    dt_drawing_choose_operations(d);
     bool made = false;
     while (one_in(d, 3) && !made && d->pen.status == DT_OK) {
         dt_text_clear(text);
@@ -125,7 +146,7 @@ static void put_line_of_expression(dt_drawing *d, dt_text *next) {
 static void put_chosen_operation(dt_drawing *d, dt_text *next, bool found) {
     put_line_of_expression(d, next);
     const bool fraction = !is_ratio(d->pen.text);
-    if (follow(d, next, ">P") && found) put_found_value(d, fraction);
+    if (follow(d, next, ">P") && found) put_found_value(d, fraction && one_in(d, 4));
 }
 
 /* What is added up on the way is often longer than what was asked for. */
@@ -183,10 +204,15 @@ static void put_product(dt_drawing *d) {
     dt_drawn_write(&d->pen, mark, &sum);
 }
 
-/* A divisor, and a remainder below it. */
+/* A divisor, and a remainder below it: where decimals were multiplied, both end in zeros. */
 static void draw_divisor(dt_drawn *divisor, dt_drawn *rest, dt_drawing *d) {
     dt_drawing_number(divisor, d, one_in(d, 4) ? dt_drawing_longest(d) - 4 : d->digits);
     dt_drawn_below(rest, &d->dice, divisor);
+    if (one_in(d, 3)) {
+        const size_t zeros = dt_drawing_power(d);
+        dt_drawn_shift(divisor, zeros);
+        dt_drawn_shift(rest, zeros);
+    }
 }
 
 static void put_digit(dt_drawing *d) {
@@ -195,8 +221,7 @@ static void put_digit(dt_drawing *d) {
     if (one_in(d, 5)) rest.count = 0; /* by chance few divisions come out even */
     dt_drawn_multiple(&now, &divisor, (unsigned)below(d, 10), &rest);
     dt_pen_char(&d->pen, 'G');
-    dt_drawn_write(&d->pen, '^', &now);
-    /* Nothing that comes down to nothing is written with its zero. */
+    dt_drawn_write(&d->pen, '^', &now); /* ^0 if there is nothing */
     dt_pen_char(&d->pen, ',');
     dt_drawn_write(&d->pen, '^', &divisor);
 }
@@ -262,8 +287,7 @@ static void put_line_of_decimals(dt_drawing *d) {
 static void put_fraction(dt_drawing *d) {
     dt_drawn divisor, rest;
     draw_rest(&divisor, &rest, d);
-    const bool dt_drawing_is_natural = one_in(d, 2);
-    dt_pen_char(&d->pen, dt_drawing_is_natural ? 'W' : 'R');
+    dt_pen_char(&d->pen, one_in(d, 2) ? 'W' : 'R');
     if (one_in(d, 2)) {
         dt_drawing_put_value(d, true);
         return;
@@ -284,7 +308,7 @@ static void put_parts(dt_drawing *d) {
     draw_rest(&divisor, &rest, d);
     dt_pen_char(&d->pen, one_in(d, 2) ? 'A' : 'C');
     dt_pen_char(&d->pen, any_mark(d));
-    if (one_in(d, 3)) {
+    if (one_in(d, 2)) {
         dt_pen_char(&d->pen, '0');
     } else {
         dt_drawn quotient;
@@ -299,7 +323,7 @@ static void put_parts(dt_drawing *d) {
     dt_pen_char(&d->pen, DT_LINE_RETURN);
     const bool endless = !one_in(d, 3);
     const size_t count = endless ? DT_DECIMALS_MAX : 1 + below(d, DT_DECIMALS_MAX),
-                 zeros = one_in(d, 4) ? below(d, count) : 0;
+                 zeros = one_in(d, 2) ? below(d, count) : 0;
     put_decimals(d, endless ? '~' : '^', count - zeros);
     for (size_t i = 0; i < zeros; i++) dt_pen_char(&d->pen, '0');
 }
@@ -319,6 +343,14 @@ static void put_rounded(dt_drawing *d) {
     dt_drawing_put_number(d, mark, dt_drawing_longest(d) - 2);
 }
 
+/* 7/2/3 is no quotient of two numbers, which has a remainder. */
+static void choose_divisions(dt_drawing *d) {
+    d->alike = one_in(d, 3);
+    dt_drawing_choose_digits(d);
+    dt_drawing_choose_operations(d);
+    if (strchr(d->config->ops, '/')) d->operation[0] = '/';
+}
+
 /* An answer for a question: a value, or what the lines of answers give. */
 static void put_answered_question(dt_drawing *d, dt_text *next) {
     static void (*const given[])(dt_drawing *) = {put_fraction, put_parts, put_parts, put_rounded};
@@ -332,12 +364,13 @@ static void put_answered_question(dt_drawing *d, dt_text *next) {
     if (made && d->pen.status == DT_OK)
         d->pen.status = dt_text_append(&found, text->bytes, text->length);
     dt_text_clear(text);
+    if (!made) choose_divisions(d);
     dt_drawing_put_question(d);
     if (made) {
         dt_pen_char(&d->pen, DT_LINE_RETURN);
         dt_pen_bytes(&d->pen, found.bytes, found.length);
     } else {
-        put_found_value(d, true);
+        put_found_value(d, one_in(d, 2));
     }
     dt_text_destroy(&found);
 }
@@ -346,7 +379,7 @@ static void put_answered_question(dt_drawing *d, dt_text *next) {
  * one of those that are harder to learn. */
 static void put_line_of_calculation(dt_drawing *d, dt_split split) {
     enum { DIGITS = 5, LONG = 4000, HARDER = 3 };
-    const char *harder = dt_drawing_is_natural(d->config) ? "" : "QEPB";
+    const char *harder = dt_expression_is_natural(d->config) ? "" : "QEPB";
     dt_text whole = {0}, seen = {0}, *text = d->pen.text;
     dt_status status = DT_OK;
     size_t weights = 0;
@@ -373,17 +406,17 @@ done:
     dt_text_destroy(&seen);
 }
 
-enum { CHOICES = 170 };
+enum { CHOICES = 178 };
 
 /* Which line is drawn: one as it comes up in calculations, or of a kind. What is harder has more of
  * the choices, so that rare lines are learned, too. */
 static void put_line(dt_drawing *d, size_t choice, dt_split split, dt_text *next) {
     size_t end = 0;
-    if (dt_drawing_is_natural(d->config) || choice < (end += 50))
+    if (dt_expression_is_natural(d->config) || choice < (end += 50))
         put_line_of_calculation(d, split);
     else if (choice < (end += 12))
         dt_drawing_put_question(d);
-    else if (choice < (end += 4))
+    else if (choice < (end += 8))
         put_answered_question(d, next);
     else if (choice < (end += 22))
         put_line_of_expression(d, next);
@@ -401,7 +434,7 @@ static void put_line(dt_drawing *d, size_t choice, dt_split split, dt_text *next
         put_difference(d);
     else if (choice < (end += 10))
         put_product(d);
-    else if (choice < (end += 4))
+    else if (choice < (end += 8))
         put_digit(d);
     else if (choice < (end += 6))
         put_quotient(d);
@@ -417,15 +450,20 @@ static void put_line(dt_drawing *d, size_t choice, dt_split split, dt_text *next
 
 /* ---- all ---- */
 
+size_t dt_expression_longest_number(const char *text) {
+    dt_digit_run run = {.marked = true, .is_signed = true};
+    size_t longest = 1; /* with the mark */
+    for (; *text; text++) {
+        dt_digit_run_take(&run, *text);
+        longest = dt_max_size(longest, run.digits);
+    }
+    return longest - 1;
+}
+
 /* Whether a model of these settings can read it. */
 static bool fits(const dt_text *text, const dt_config *config) {
-    dt_digit_run run = {.marked = true, .is_signed = true};
-    if (dt_utf8_count(text->bytes) > dt_expression_longest(config)) return false;
-    for (size_t i = 0; i < text->length; i++) {
-        dt_digit_run_take(&run, text->bytes[i]);
-        if (run.digits > dt_expression_digits(config) + 1) return false;
-    }
-    return true;
+    return dt_utf8_count(text->bytes) <= dt_expression_longest(config) &&
+           dt_expression_longest_number(text->bytes) <= dt_expression_digits(config);
 }
 
 /* Of the training split, too, lines are drawn until one is of the split, and fits. */

@@ -12,11 +12,14 @@
 size_t dt_expression_longest(const dt_config *config);
 size_t dt_expression_digits(const dt_config *config);
 
+/* Digits of the longest number of a text, as the model counts their places. */
+size_t dt_expression_longest_number(const char *text);
+
 /* Replace *text by what the model sees, and the line that follows from it: a pure function of
  * settings, split and index. */
 dt_status dt_line_sample(dt_text *text, const dt_config *config, dt_split split, uint64_t index);
 
-/* By a question, and the first line that follows. */
+/* The same of a whole calculation: a question, and the first line that follows. */
 dt_status dt_question_sample(dt_text *text, const dt_config *config, dt_split split,
                              uint64_t index);
 

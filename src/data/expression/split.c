@@ -19,8 +19,6 @@ static uint64_t hash_bytes(const char *at, const char *end) {
     return hash;
 }
 
-static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
-
 /* a + b and b + a are one, a - b and b - a are not. */
 static uint64_t combined(char operation, uint64_t a, uint64_t b) {
     const bool commutes = operation == '+' || operation == '*';
@@ -33,7 +31,7 @@ static uint64_t hash_operand(dt_scan *scan) {
     dt_value value;
     const char *begin = scan->at;
     if (!dt_scan_take(scan, '(')) {
-        if (!dt_scan_value(&value, scan) && !ends(scan)) scan->at++;
+        if (!dt_scan_value(&value, scan) && !dt_scan_ends(scan)) scan->at++;
         return hash_bytes(begin, scan->at);
     }
     const uint64_t hash = hash_ratio(scan);
@@ -43,7 +41,7 @@ static uint64_t hash_operand(dt_scan *scan) {
 
 static uint64_t hash_product(dt_scan *scan) {
     uint64_t hash = hash_operand(scan);
-    while (!ends(scan) && (*scan->at == '*' || *scan->at == '/')) {
+    while (!dt_scan_ends(scan) && (*scan->at == '*' || *scan->at == '/')) {
         const char operation = *scan->at++;
         hash = combined(operation, hash, hash_operand(scan));
     }
@@ -52,7 +50,7 @@ static uint64_t hash_product(dt_scan *scan) {
 
 static uint64_t hash_sum(dt_scan *scan) {
     uint64_t hash = hash_product(scan);
-    while (!ends(scan) && (*scan->at == '+' || *scan->at == '-')) {
+    while (!dt_scan_ends(scan) && (*scan->at == '+' || *scan->at == '-')) {
         const char operation = *scan->at++;
         hash = combined(operation, hash, hash_product(scan));
     }
@@ -84,7 +82,7 @@ static uint64_t hash_chosen(dt_scan line) {
     dt_text text = {0};
     dt_pen pen = {&text, DT_OK};
     uint64_t hash = hash_bytes(line.at, line.end);
-    for (; !ends(&line); line.at++) {
+    for (; !dt_scan_ends(&line); line.at++) {
         if (*line.at != '[' && *line.at != ']') dt_pen_char(&pen, *line.at);
     }
     dt_scan scan = {text.bytes, text.bytes + text.length};

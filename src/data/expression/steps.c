@@ -19,8 +19,6 @@ static dt_figure figure_of(const result *of) {
     return (dt_figure){DT_NUMBER_MARK, of->digit, of->count};
 }
 
-static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
-
 /* a + b, one digit wider than the longer, each digit a letter where it carries. */
 static void write_sum(dt_pen *pen, result *sum, const dt_figure *a, const dt_figure *b) {
     const size_t width = dt_max_size(a->count, b->count) + 1;
@@ -56,7 +54,7 @@ static bool take_two(dt_figure *a, dt_figure *b, dt_scan *line, char between) {
 bool dt_step_sum(dt_pen *pen, dt_scan line) {
     dt_figure a, b;
     result sum;
-    if (!take_two(&a, &b, &line, '+') || !ends(&line)) return false;
+    if (!take_two(&a, &b, &line, '+') || !dt_scan_ends(&line)) return false;
     dt_pen_char(pen, '^');
     write_sum(pen, &sum, &a, &b);
     dt_pen_char(pen, DT_LINE_RETURN);
@@ -67,7 +65,7 @@ bool dt_step_sum(dt_pen *pen, dt_scan line) {
 bool dt_step_difference(dt_pen *pen, dt_scan line) {
     dt_figure a, b;
     result left;
-    if (!take_two(&a, &b, &line, '-') || !ends(&line)) return false;
+    if (!take_two(&a, &b, &line, '-') || !dt_scan_ends(&line)) return false;
     dt_pen_char(pen, '^');
     if (!write_difference(pen, &left, &a, &b)) {
         dt_pen_char(pen, DT_LINE_RETURN);
@@ -105,7 +103,8 @@ bool dt_step_product(dt_pen *pen, dt_scan line) {
     dt_figure a, b, sum, shifted;
     result row, total, ten_times = {.count = 0};
     if (!take_two(&a, &b, &line, '*') || !dt_scan_take(&line, '+') ||
-        !dt_scan_figure(&sum, &line) || !ends(&line) || sum.count + 2 > DT_LINE_BYTES_MAX / 2) {
+        !dt_scan_figure(&sum, &line) || !dt_scan_ends(&line) ||
+        sum.count + 2 > DT_LINE_BYTES_MAX / 2) {
         return false;
     }
     const unsigned factor = dt_figure_digit(&b, b.count - 1);
@@ -144,7 +143,8 @@ bool dt_step_product(dt_pen *pen, dt_scan line) {
 bool dt_step_digit(dt_pen *pen, dt_scan line) {
     dt_figure a, b;
     result left[2];
-    if (!take_two(&a, &b, &line, ',') || !ends(&line) || dt_figure_is_zero(&b)) return false;
+    if (!take_two(&a, &b, &line, ',') || !dt_scan_ends(&line) || dt_figure_is_zero(&b))
+        return false;
     dt_figure now = a;
     for (unsigned times = 0; times < 10; times++) {
         dt_pen_char(pen, (char)('K' + times));
@@ -187,17 +187,17 @@ bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found) {
     result longer = {.count = 0};
     if (!take_two(&rest, &divisor, &line, ',') || !dt_scan_take(&line, ',') ||
         !dt_scan_figure(&quotient, &line) || !dt_scan_take(&line, ',') ||
-        !dt_scan_figure(&left, &line) || !ends(&line)) {
+        !dt_scan_figure(&left, &line) || !dt_scan_ends(&line)) {
         return false;
     }
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{G");
         write_below(pen, rest.digit[rest.count - 1], &left);
         dt_pen_char(pen, ',');
         dt_pen_figure(pen, '^', &divisor);
         return true;
     }
-    if (!take_two(&digit, &now_left, &found, ',') || !ends(&found)) return false;
+    if (!take_two(&digit, &now_left, &found, ',') || !dt_scan_ends(&found)) return false;
     if (quotient.count > 0 || digit.digit[0] != '0') {
         longer.digit[longer.count++] = digit.digit[0];
         memcpy(longer.digit + 1, quotient.digit, quotient.count);
@@ -222,17 +222,17 @@ bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found) {
 bool dt_step_decimals(dt_pen *pen, dt_scan line, dt_scan found) {
     dt_figure decimals, divisor, left, digit, now_left;
     if (!dt_scan_figure(&decimals, &line) || !dt_scan_take(&line, ',') ||
-        !take_two(&divisor, &left, &line, ',') || !ends(&line)) {
+        !take_two(&divisor, &left, &line, ',') || !dt_scan_ends(&line)) {
         return false;
     }
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{G");
         write_below(pen, '0', &left);
         dt_pen_char(pen, ',');
         dt_pen_figure(pen, '^', &divisor);
         return true;
     }
-    if (!take_two(&digit, &now_left, &found, ',') || !ends(&found)) return false;
+    if (!take_two(&digit, &now_left, &found, ',') || !dt_scan_ends(&found)) return false;
     const bool exact = dt_figure_is_zero(&now_left);
     const bool last = exact || decimals.count + 1 >= DT_DECIMALS_MAX;
     dt_pen_string(pen, !last ? ">F^" : exact ? "}^" : "}~");

@@ -15,9 +15,9 @@ bool dt_step_sum(dt_pen *pen, dt_scan line);        /* S^21+^43 */
 bool dt_step_difference(dt_pen *pen, dt_scan line); /* D^21-^43 */
 bool dt_step_product(dt_pen *pen, dt_scan line);    /* M^21*^43+^: both, and the sum so far */
 bool dt_step_digit(dt_pen *pen, dt_scan line);      /* G^602,^17: the next digit of a quotient */
-bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found);
 /* L^0602,^17,^,^: what is left of the dividend, divisor, quotient so far, remainder */
-bool dt_step_decimals(dt_pen *pen, dt_scan line, dt_scan found);
+bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found);
 /* F^,^17,^1: decimals so far, divisor, remainder */
+bool dt_step_decimals(dt_pen *pen, dt_scan line, dt_scan found);
 
 #endif

@@ -53,6 +53,17 @@ static bool take_line(stack *s, dt_span line) {
     }
 }
 
+bool dt_expression_is_complete(const char *text) {
+    stack s = {.frames = 1};
+    dt_span line = line_at(text);
+    s.frame[0] = line;
+    while (line.at[line.count] && line.at[line.count + 1]) {
+        line = line_at(line.at + line.count + 1);
+        if (!take_line(&s, line)) break;
+    }
+    return s.frames == 0 && (!line.at[line.count] || !line.at[line.count + 1]);
+}
+
 dt_status dt_expression_window(dt_text *seen, bool *ended, const char *text) {
     stack s = {.frames = 1};
     dt_span line = line_at(text);

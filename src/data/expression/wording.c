@@ -110,8 +110,6 @@ const size_t dt_wording_count = sizeof dt_wordings / sizeof *dt_wordings;
 
 /* ---- reading ---- */
 
-static bool ends(const dt_scan *scan) { return scan->at == scan->end; }
-
 static bool take_string(dt_scan *scan, const char *string) {
     const size_t length = strlen(string);
     if ((size_t)(scan->end - scan->at) < length || memcmp(scan->at, string, length) != 0)
@@ -122,16 +120,16 @@ static bool take_string(dt_scan *scan, const char *string) {
 
 static bool take_expression(dt_scan *expression, dt_scan *scan) {
     expression->at = scan->at;
-    while (!ends(scan) && strchr("^~0123456789.%+-*/()", *scan->at)) scan->at++;
+    while (!dt_scan_ends(scan) && strchr("^~0123456789.%+-*/()", *scan->at)) scan->at++;
     expression->end = scan->at;
-    return !ends(expression);
+    return !dt_scan_ends(expression);
 }
 
 static bool is_asked_as(dt_scan expression[2], const dt_wording *wording, dt_scan line) {
     return take_string(&line, wording->before) && take_expression(&expression[0], &line) &&
            (!wording->between ||
             (take_string(&line, wording->between) && take_expression(&expression[1], &line))) &&
-           take_string(&line, wording->after) && ends(&line);
+           take_string(&line, wording->after) && dt_scan_ends(&line);
 }
 
 bool dt_question_find(const dt_wording **wording, dt_scan expression[2], dt_scan line) {
@@ -150,7 +148,7 @@ static const char *write_number(dt_pen *pen, dt_scan scan) {
     char digit[DT_LINE_BYTES_MAX] = "";
     const char mark = *scan.at++;
     size_t count = 0, decimals = 0;
-    for (; !ends(&scan) && strchr("0123456789.", *scan.at); scan.at++) {
+    for (; !dt_scan_ends(&scan) && strchr("0123456789.", *scan.at); scan.at++) {
         if (*scan.at == '.') decimals = count;
         if (*scan.at != '.') digit[count++] = *scan.at;
     }
@@ -164,7 +162,7 @@ static const char *write_number(dt_pen *pen, dt_scan scan) {
 }
 
 static void write_expression(dt_pen *pen, dt_scan scan) {
-    while (!ends(&scan)) {
+    while (!dt_scan_ends(&scan)) {
         if (*scan.at == '^' || *scan.at == '~') {
             scan.at = write_number(pen, scan);
         } else {
@@ -186,15 +184,15 @@ static bool take_natural(dt_scan *scan) {
 }
 
 bool dt_scan_two_naturals(dt_scan scan, const char *ops) {
-    return take_natural(&scan) && !ends(&scan) && strchr(ops, *scan.at++) && take_natural(&scan) &&
-           ends(&scan);
+    return take_natural(&scan) && !dt_scan_ends(&scan) && strchr(ops, *scan.at++) &&
+           take_natural(&scan) && dt_scan_ends(&scan);
 }
 
 bool dt_question_divides(const dt_wording *wording, const dt_scan expression[2]) {
     dt_scan a = expression[0], b = expression[1];
     if (!wording->between) return dt_scan_two_naturals(a, "/");
-    return wording->operation == '/' && take_natural(&a) && ends(&a) && take_natural(&b) &&
-           ends(&b);
+    return wording->operation == '/' && take_natural(&a) && dt_scan_ends(&a) && take_natural(&b) &&
+           dt_scan_ends(&b);
 }
 
 /* ---- what follows ---- */
@@ -204,7 +202,7 @@ bool dt_question_follow(dt_pen *pen, dt_scan line, dt_scan found) {
     dt_scan expression[2];
     dt_value value;
     if (!dt_question_find(&wording, expression, line)) return false;
-    if (ends(&found)) {
+    if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{E");
         dt_question_write(pen, wording, expression);
         return true;
@@ -215,10 +213,10 @@ bool dt_question_follow(dt_pen *pen, dt_scan line, dt_scan found) {
     if (dt_scan_take(&behind, '!')) {
         dt_pen_char(pen, DT_LINE_RETURN);
         dt_pen_string(pen, answer->none);
-        return ends(&behind);
+        return dt_scan_ends(&behind);
     }
     if (!dt_scan_take(&behind, '=')) {
-        if (!dt_scan_value(&value, &behind) || !ends(&behind)) return false;
+        if (!dt_scan_value(&value, &behind) || !dt_scan_ends(&behind)) return false;
         if (answer->absolute) value.above.mark = DT_NUMBER_MARK;
         if (value.below.count) {
             dt_pen_string(pen, dt_question_divides(wording, expression) ? "{W" : "{R");

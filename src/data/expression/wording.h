@@ -21,6 +21,8 @@ typedef struct {
 
 extern const dt_wording dt_wordings[];
 extern const size_t dt_wording_count;
+/* The first so many have a whole expression, and English words. */
+enum { DT_WORDINGS_OF_EXPRESSIONS = 8 };
 extern const dt_answer_wording dt_answer_wordings[];
 extern const size_t dt_answer_wording_count;
 
