@@ -22,9 +22,23 @@ for option in "$@"; do
     case $option in --help | -\? | -h | --usage | --version | -V) exec build/dtrain "$@" ;; esac
 done
 
+# What goes on with the run: the same command, which begins nothing anew and goes on from where the folder stands now.
+again=jobs/quickstart.sh value=''
+for option in "$@"; do
+    if [[ -n $value ]]; then
+        value=''
+        continue
+    fi
+    case $option in
+    --fr | --fre | --fres | --fresh | --res=* | --resu=* | --resum=* | --resume=*) ;;
+    --res | --resu | --resum | --resume) value=next ;;
+    *) again+=$(printf ' %q' "$option") ;;
+    esac
+done
+
 mpi_environment "$ranks"
 export OMPI_MCA_orte_execute_quiet=${OMPI_MCA_orte_execute_quiet:-1} # exit codes are explained below
-say "" "Training on $ranks ranks. Ctrl-C stops; the same command goes on where it stood." ""
+say "" "Training on $ranks ranks. Ctrl-C stops; $again goes on where it stood." ""
 end=$(mktemp) stopped='' code=0
 trap 'rm -f "$end"' EXIT
 trap 'stopped=yes' INT TERM
@@ -39,7 +53,7 @@ said() {
 out=$(said run) model=$(said model)
 
 if ((code == 75)) || [[ $code -ne 0 && -n $stopped ]]; then
-    say "" "Stopped before the end. Run the same command again to go on from the last checkpoint${out:+ in $out}."
+    say "" "Stopped before the end. To go on from the last checkpoint${out:+ in $out}:" "  $again"
     exit 75
 elif ((code != 0)); then
     say "" "Ended with exit code $code. If no message above says why, let mpirun speak as well:" \
@@ -66,8 +80,7 @@ lines=()
 for split in test validation train; do # few lines of text may all fall into one split
     ((${#lines[@]})) || mapfile -t lines < <(examples "$split")
 done
-echo
-echo "A few problems:"
+((${#lines[@]} == 0)) || printf '\nA few problems:\n'
 for line in "${lines[@]}"; do
     problem=${line%%$'\037'*} right=${line#*$'\037'} between='=' verdict=''
     if [[ -z $problem ]]; then # plain text: its first words, to go on with
@@ -80,8 +93,8 @@ for line in "${lines[@]}"; do
     printf '  %-8s %s %-9s %s\n' "$problem" "$between" "$answer" "$verdict"
 done
 
-again=jobs/quickstart.sh folder=$(printf %q "$out") asked=${lines[0]%%$'\037'*}
-(($# == 0)) || again+=$(printf ' %q' "$@")
+folder=$(printf %q "$out") asked=${lines[0]-}
+asked=${asked%%$'\037'*}
 printf '\nAsk more:            build/dtrain ask %s\n' "$folder"
 [[ ! $asked =~ ^[0-9]+[-+*/][0-9]+$ ]] || printf 'See the working:     build/dtrain ask %s --show-work "%s"\n' "$folder" "$asked"
 cat <<END

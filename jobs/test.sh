@@ -31,7 +31,7 @@ run_check() {
 
 # run_tests TITLE FOLDER OPTION…: run ctest and count its tests. One that is skipped and has what it needs counts as failed.
 run_tests() {
-    local title=$1 folder=$2 log left_out of bad unjustified
+    local title=$1 folder=$2 log left_out left of bad unjustified
     shift 2
     log=$(mktemp)
     say "" "== $title"
@@ -46,11 +46,12 @@ run_tests() {
     if ! left_out=$(jobs/skipped.sh "$folder" "$log") && [[ $left_out != *FAILED* ]]; then
         left_out+=$'\n'"jobs/skipped.sh: FAILED: it ended without a verdict"
     fi
+    left=$(grep -c '\*\*\*Skipped' "$log" || true) # ctest counts them as passed
     rm -f "$log"
     say "" "Not tested:" "${left_out:-nothing}"
     unjustified=$(grep -c ': FAILED: ' <<<"$left_out" || true)
     skipped=$((skipped + $(grep -c ': skipped, ' <<<"$left_out" || true)))
-    passed=$((passed + of - bad)) failed=$((failed + bad + unjustified))
+    passed=$((passed + of - bad - left)) failed=$((failed + bad + unjustified))
 }
 
 ensure_packages build test

@@ -114,6 +114,13 @@ static bool knows(const dt_setting *setting) {
            command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 
+static dt_status check(const void *own) {
+    const data_options *options = own;
+    DT_REQUIRE(!options->tokens || !options->tsv, DT_ERR_ARG,
+               "--tsv has no column for tokens; leave out --tokens, or print --json");
+    return DT_OK;
+}
+
 const command DATA = {
     .name = "data",
     .usage = "",
@@ -124,5 +131,6 @@ const command DATA = {
     .knows = knows,
     .own_size = sizeof(data_options),
     .initial = &(const data_options){.split = DT_TRAIN, .count = -1},
+    .check = check,
     .run = run,
 };

@@ -351,13 +351,16 @@ static bool knows(const dt_setting *setting) {
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 
-static bool needs_ranks(const void *own) {
-    (void)own;
-    return true;
-}
-
 static dt_status check(const void *own) {
-    return command_check_target(((const eval_options *)own)->target);
+    const eval_options *options = own;
+    const char *other = options->exhaustive               ? "exhaustive"
+                        : options->dump_logits            ? "dump-logits"
+                        : options->count >= 0             ? "count"
+                        : options->split != DT_EVERY_TEXT ? "split"
+                                                          : NULL;
+    DT_REQUIRE(!options->file || !other, DT_ERR_ARG,
+               "--file asks all questions of its file; leave out --%s", other);
+    return command_check_target(options->target);
 }
 
 const command EVAL = {
@@ -376,7 +379,7 @@ const command EVAL = {
     .knows = knows,
     .own_size = sizeof(eval_options),
     .initial = &(const eval_options){.split = DT_EVERY_TEXT, .count = -1},
-    .needs_ranks = needs_ranks,
+    .needs_ranks = command_needs_ranks,
     .check = check,
     .run = run,
 };

@@ -10,6 +10,7 @@
 #include "dtrain/core/line.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/model/answer.h"
+#include "dtrain/run/signals.h"
 #include "dtrain/train/evaluate.h"
 
 /* Questions of one rank that are asked at once, and what was found. */
@@ -106,6 +107,11 @@ static dt_status ask_all(asking *a, size_t rank, size_t ranks) {
         while (status == DT_OK && found) {
             status = dt_line_reader_next(&line, &found, reader);
             if (status != DT_OK || !found || dt_line_is_blank(&line)) continue;
+            if (dt_signals_stop()) {
+                status = dt_error_raise(DT_ERR_STOPPED, __FILE__, __LINE__,
+                                        "the evaluation was stopped");
+                break;
+            }
             if (turn++ % ranks == rank) status = take(a, &line);
         }
         dt_line_reader_close(&reader);

@@ -37,6 +37,9 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     if (dt_import_is_adapter(options->source)) {
         DT_TRY_DONE(read_adapter(&checkpoint, options, out));
     } else {
+        DT_REQUIRE_DONE(!options->init_from, DT_ERR_ARG,
+                        "--init-from names the base of an adapter, and %s is none; leave it out",
+                        options->source);
         DT_TRY_DONE(dt_import_read(&checkpoint, options->source));
     }
     memcpy(checkpoint.config.out, out, sizeof out);

@@ -99,7 +99,9 @@ int main(int argc, char **argv) {
         if (closed != DT_OK) report(closed);
         if (command == DT_OK && closed != DT_OK) status = closed;
     }
-    if (fflush(stdout) != 0 && status == DT_OK) {
+    /* What an earlier flush could not write is gone, and the last one knows nothing of it. */
+    const bool lost = ferror(stdout) != 0;
+    if ((fflush(stdout) != 0 || lost) && status == DT_OK) {
         dt_log_error("standard output cannot be written");
         status = DT_ERR_IO;
     }

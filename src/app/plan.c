@@ -7,6 +7,7 @@
 #include "command.h"
 #include "dtrain/run/topology.h"
 #include "dtrain/train/forecast.h"
+#include "dtrain/train/start.h"
 #include "dtrain/ui/plan_report.h"
 
 enum { OTHERS_MAX = 32 };
@@ -43,9 +44,20 @@ static dt_status read_network(dt_allocation *at, const plan_options *options) {
     return DT_OK;
 }
 
+/* The settings of a run that begins on these ranks. */
+static dt_status settle_for(dt_config *config, const dt_overrides *given, size_t ranks) {
+    DT_TRY(dt_plan_settle_shards(config, given, ranks));
+    DT_REQUIRE(
+        ranks <= (size_t)config->shards, DT_ERR_ARG,
+        "%zu ranks: a run of %lld shards has at most as many; give a larger power of two with "
+        "--shards, and a batch as large",
+        ranks, (long long)config->shards);
+    return DT_OK;
+}
+
 /* "1,2,4,8": an allocation each. here: the ranks at hand. */
 static dt_status read_ranks(dt_allocation *at, size_t *count, const dt_allocation *here,
-                            int64_t shards, const plan_options *options) {
+                            const plan_options *options) {
     dt_allocation one = *here;
     DT_TRY(read_network(&one, options));
     *count = 0;
@@ -58,10 +70,6 @@ static dt_status read_ranks(dt_allocation *at, size_t *count, const dt_allocatio
         DT_REQUIRE(end != rest && ranks > 0 && (*end == ',' || !*end) && *count < OTHERS_MAX,
                    DT_ERR_ARG, "--ranks %s: write at most %d numbers like 1,2,4,8", options->ranks,
                    OTHERS_MAX);
-        DT_REQUIRE(ranks <= shards, DT_ERR_ARG,
-                   "--ranks %ld: a run of %lld shards has at most as many ranks; give a larger "
-                   "power of two with --shards",
-                   ranks, (long long)shards);
         one.ranks = (size_t)ranks;
         const size_t nodes = options->nodes > 0 ? (size_t)options->nodes : here->nodes;
         one.nodes = nodes < one.ranks ? nodes : one.ranks;
@@ -72,16 +80,20 @@ static dt_status read_ranks(dt_allocation *at, size_t *count, const dt_allocatio
 }
 
 /* Rank 0. */
-static dt_status report(const dt_trial *trial, const plan_options *options) {
+static dt_status report(const dt_trial *trial, const dt_overrides *given,
+                        const plan_options *options) {
     dt_allocation at[OTHERS_MAX];
     dt_forecast other[OTHERS_MAX];
     dt_budget budget;
     dt_cuts cuts;
     dt_known known;
     size_t others;
-    DT_TRY(read_ranks(at, &others, &trial->at, trial->config.shards, options));
-    for (size_t i = 0; i < others; i++)
-        other[i] = dt_forecast_make(trial, &trial->config, trial->flops, &at[i]);
+    DT_TRY(read_ranks(at, &others, &trial->at, options));
+    for (size_t i = 0; i < others; i++) {
+        dt_config config = trial->config;
+        DT_TRY(settle_for(&config, given, at[i].ranks));
+        other[i] = dt_forecast_make(trial, &config, trial->flops, &at[i]);
+    }
     const dt_forecast forecast = dt_forecast_make(trial, &trial->config, trial->flops, &trial->at);
     dt_known_find(&known, &trial->config, trial->parameters);
     if (options->budget) {
@@ -117,7 +129,15 @@ static dt_status check_options(const dt_session *s, const dt_overrides *given,
     dt_config_defaults(&config);
     dt_status status = dt_overrides_apply(&config, given);
     const dt_allocation here = {.ranks = dt_comm_size(s->comm), .nodes = dt_comm_nodes(s->comm)};
-    if (status == DT_OK) status = read_ranks(at, &others, &here, config.shards, options);
+    if (status == DT_OK) status = read_ranks(at, &others, &here, options);
+    for (size_t i = 0; status == DT_OK && i < others; i++) {
+        dt_config settled = config;
+        status = settle_for(&settled, given, at[i].ranks);
+    }
+    if (status == DT_OK && config.lora_rank > 0)
+        status = dt_error_raise(DT_ERR_ARG, __FILE__, __LINE__,
+                                "--lora-rank: runs are planned that begin with weights of their "
+                                "own, without adapters; leave it out");
     if (status == DT_OK && options->budget)
         status = dt_budget_parse(&budget, options->budget, &config);
     return dt_comm_agree(s->comm, status);
@@ -129,7 +149,7 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY(check_options(s, given, options));
     DT_TRY(dt_trial_run(&trial, s, given));
     dt_status status = DT_OK;
-    if (dt_comm_rank(s->comm) == 0) status = report(&trial, options);
+    if (dt_comm_rank(s->comm) == 0) status = report(&trial, given, options);
     return dt_comm_agree(s->comm, status);
 }
 

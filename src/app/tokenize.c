@@ -18,6 +18,7 @@
 #include "dtrain/data/encoder.h"
 #include "dtrain/data/source.h"
 #include "dtrain/file/replace.h"
+#include "dtrain/folder/run_folder.h"
 #include "dtrain/run/newest.h"
 #include "dtrain/ui/bar.h"
 
@@ -160,6 +161,11 @@ typedef struct {
 static dt_status open_text(reading *r, const char *path) {
     const bool standard = strcmp(path, "-") == 0;
     *r = (reading){.name = standard ? "standard input" : path};
+    DT_REQUIRE(
+        standard || !dt_is_folder(path), DT_ERR_ARG,
+        "--text %s is a folder: only a vocabulary is learned from several files (--tokenizer "
+        "bpe:N); show one file at a time",
+        path);
     r->file = standard ? stdin : fopen(path, "rb");
     DT_REQUIRE(r->file, DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
     return DT_OK;
@@ -428,22 +434,18 @@ static bool knows(const dt_setting *setting) {
     return command_knows_name(setting, known, sizeof known / sizeof *known);
 }
 
-static bool needs_ranks(const void *own) {
-    (void)own;
-    return true;
-}
-
 const command TOKENIZE = {
     .name = "tokenize",
     .usage = "--text PATH --tokenizer bpe:N --out FILE|DIR\n--text PATH --tokenizer FILE|DIR\n"
              "CHECKPOINT|RUN --text PATH",
     .help = "Learn a byte-level BPE from a text, on all ranks under mpirun; or show a text as the "
             "tokens of one, with their ids."
-            "\vFiles are Hugging Face's, and so is what they say. --text - reads standard input.",
+            "\vFiles are Hugging Face's, and so is what they say. --text - reads standard input. "
+            "What is shown is one file.",
     .option = OPTIONS,
     .options = sizeof OPTIONS / sizeof *OPTIONS,
     .knows = knows,
     .own_size = sizeof(tokenize_options),
-    .needs_ranks = needs_ranks,
+    .needs_ranks = command_needs_ranks,
     .run = run,
 };

@@ -128,13 +128,13 @@ typedef struct {
 
 /* What a budget may change stays as it was fitted when the run began, so that the same command goes
  * on with it. */
-static dt_status keep_fitted(fitted_settings *fitted, const char *folder) {
+static dt_status keep_fitted(fitted_settings *fitted, const char *run) {
     static const char *const NAME[] = {"steps",     "batch",  "eval-every",
                                        "precision", "layers", "width"};
     char path[DT_PATH_MAX];
     dt_checkpoint checkpoint = {0};
     size_t used = 0;
-    const dt_status status = dt_newest_summary(&checkpoint, path, sizeof path, folder);
+    const dt_status status = dt_newest_summary(&checkpoint, path, sizeof path, run);
     for (size_t i = 0; status == DT_OK && i < dt_setting_count(); i++) {
         const dt_setting *setting = dt_setting_at(i);
         if (!command_knows_name(setting, NAME, sizeof NAME / sizeof *NAME)) continue;
@@ -158,7 +158,8 @@ static dt_status has_begun(bool *begun, fitted_settings *fitted, const train_opt
     dt_config_defaults(&config);
     DT_TRY(dt_overrides_apply(&config, given));
     DT_TRY(dt_budget_parse(&budget, options->budget, &config));
-    if (options->fresh || *begun || !dt_is_folder(config.out)) return DT_OK;
+    if (options->resume) return keep_fitted(fitted, options->resume);
+    if (options->fresh || !dt_is_folder(config.out)) return DT_OK;
     DT_TRY(dt_run_checkpoints(&steps, &count, config.out));
     dt_memory_free(&steps);
     *begun = count > 0;
@@ -230,6 +231,11 @@ static dt_status fit_budget(fitted_settings *fitted, dt_session *s, const train_
                     options->budget);
         return DT_OK;
     }
+    DT_REQUIRE(
+        !options->init_from, DT_ERR_ARG,
+        "--budget %s: what a run takes that begins with the weights of another (--init-from) "
+        "is not planned; leave one of them out, or give --steps or --time-limit",
+        options->budget);
     DT_TRY(dt_trial_run(&trial, s, &fitted->given));
     if (s->device != s->host) s->device->op->close(&s->device); /* training opens its own */
     s->device = s->host;

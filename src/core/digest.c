@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/core/work.h"
 
 static dt_digest to_text(XXH128_hash_t hash) {
     dt_digest digest;
@@ -56,8 +57,10 @@ static dt_status add_file(dt_digester *digester, uint64_t *size, const char *pat
     FILE *file = fopen(path, "rb");
     DT_REQUIRE(file, DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
     DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
-    for (size_t got; (got = fread(block, 1, BLOCK, file)) > 0; *size += got) {
+    for (size_t got; (got = fread(block, 1, BLOCK, file)) > 0;) {
         dt_digester_add(digester, block, got);
+        *size += got;
+        DT_TRY_DONE(dt_work_tell("reading a file", *size, 0));
     }
     DT_REQUIRE_DONE(!ferror(file), DT_ERR_NO_INPUT, "cannot read %s: %s", path, strerror(errno));
 done:

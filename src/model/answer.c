@@ -58,6 +58,7 @@ static dt_status write_lines(bool *going, writing *list, size_t count, dt_genera
     if (lines > 0) {
         status = dt_generator_run(generator, line, prompt, lines, source->tokenizer);
         for (size_t i = 0; i < lines; i++) open[i]->line = line[i];
+        DT_TRY_DONE(status);
     }
     for (size_t i = 0; i < lines; i++) DT_TRY_DONE(add_line(open[i], source->kind->end));
 done:

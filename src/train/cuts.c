@@ -215,7 +215,8 @@ static void mention_data(search *s) {
          "shorter texts, but products and divisions are hardly learned (tests/bench/RESULTS.md)"},
     };
     dt_cuts *cuts = s->cuts;
-    if (s->config.train_file[0] || s->config.text[0]) return;
+    if (s->config.train_file[0] || s->config.text[0] || s->config.format == DT_FORMAT_EXPRESSION)
+        return;
     for (size_t i = 0; i < sizeof of / sizeof *of && cuts->cuts < DT_CUTS_MAX; i++) {
         dt_cut *cut = &cuts->cut[cuts->cuts++];
         *cut = (dt_cut){.saved = NAN};

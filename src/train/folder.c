@@ -50,6 +50,8 @@ static void list_differences(sight *s, const dt_start_plan *plan, const dt_confi
     /* These were decided before the file was written. */
     if (plan->config.precision == DT_PRECISION_AUTO) file.precision = DT_PRECISION_AUTO;
     if (plan->config.micro_batch == 0) file.micro_batch = 0;
+    /* And this one is chosen anew by each validation. */
+    if (plan->config.sharpen == DT_SHARPEN_VALIDATION) file.sharpness = plan->config.sharpness;
     for (dt_setting_change c = {0}; dt_config_next_change(&c, &plan->config, &file);) {
         char was[DT_PATH_MAX] = "";
         if (before) dt_config_text(was, sizeof was, before, c.setting);

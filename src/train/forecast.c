@@ -32,13 +32,18 @@ static double work_ratio(const dt_trial *trial, const dt_config *config, double 
     return precision * flops / trial->flops * (double)config->batch / (double)trial->config.batch;
 }
 
+/* The part of a batch that the rank with most shards has. */
+static double most_of_batch(const dt_config *config, const dt_allocation *at) {
+    const double shards = (double)config->shards;
+    return ceil(shards / (double)at->ranks) / shards;
+}
+
 /* Passes of the rank that has most shards. */
-static double passes_on(const dt_trial *trial, const dt_allocation *at, double ratio) {
-    const double shards = (double)trial->config.shards;
-    const double most_there = ceil(shards / (double)trial->at.ranks);
+static double passes_on(const dt_trial *trial, const dt_config *config, const dt_allocation *at,
+                        double ratio) {
     const double slowed = local_of(&trial->at) / busy_of(&trial->at);
-    const double of_shard = trial->passes / most_there / slowed;
-    return ratio * of_shard * ceil(shards / (double)at->ranks) * local_of(at) / busy_of(at);
+    const double whole = trial->passes / most_of_batch(&trial->config, &trial->at) / slowed;
+    return ratio * whole * most_of_batch(config, at) * local_of(at) / busy_of(at);
 }
 
 /* Gradients between nodes, by a tree: twice the logarithm of messages, and each node sends and
@@ -68,7 +73,7 @@ static step_parts step_on(const dt_trial *trial, const dt_config *config, const 
                           double ratio) {
     const bool here = same_ranks(&trial->at, at);
     const double update = trial->update * busy_of(&trial->at) / busy_of(at);
-    const double passes = passes_on(trial, at, ratio);
+    const double passes = passes_on(trial, config, at, ratio);
     const double exchange = here ? trial->exchanging : exchange_on(trial, config, at);
     /* Waiting is uneven work; a rank alone waits for nobody. */
     const double waiting = at->ranks == 1 ? 0 : trial->waiting * passes / trial->passes;
@@ -165,8 +170,9 @@ dt_forecast dt_forecast_make(const dt_trial *trial, const dt_config *config, dou
     forecast_memory(&f, trial, config, at);
     const double power = trial->watts * busy_of(at) * (double)at->nodes / here;
     f.cost = dt_cost_of(config, power * f.total, f.total * (double)at->nodes);
-    const double alone = passes_on(trial, &(dt_allocation){1, 1, at->cores, 0, 0}, ratio) +
-                         trial->update * busy_of(&trial->at) + trial->adding;
+    const double alone =
+        passes_on(trial, &trial->config, &(dt_allocation){1, 1, at->cores, 0, 0}, ratio) +
+        trial->update * busy_of(&trial->at) + trial->adding;
     f.efficiency = alone / (f.step * (double)at->ranks);
     return f;
 }

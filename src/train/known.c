@@ -77,7 +77,7 @@ static double between(const dt_known_row *x, const dt_known_row *y, size_t op, d
 
 void dt_known_find(dt_known *known, const dt_config *config, size_t parameters) {
     *known = (dt_known){.exact = NAN, .of = {NAN, NAN, NAN, NAN}, .from = FROM};
-    if (dt_source_kind_of(config)->setting) {
+    if (config->train_file[0] || config->text[0]) {
         known->tokens_wanted = TOKENS_PER_PARAMETER * (double)parameters;
         return;
     }

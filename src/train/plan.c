@@ -198,21 +198,25 @@ static dt_status has_shards(bool *given, const dt_overrides *overrides) {
     return DT_OK;
 }
 
-/* A new run that has more ranks than the default has shards gets more of them: room to grow to four
- * times its ranks, as far as there are problems. */
-static dt_status settle_shards(dt_config *config, const dt_overrides *overrides, size_t ranks) {
+dt_status dt_plan_settle_shards(dt_config *config, const dt_overrides *overrides, size_t ranks) {
     bool given;
     DT_TRY(has_shards(&given, overrides));
     if (given || ranks <= (size_t)config->shards) return DT_OK;
     int64_t shards = config->shards;
     while (shards < 4 * (int64_t)ranks && 2 * shards <= config->batch && shards < DT_MAX_SHARDS)
         shards *= 2;
-    if (shards < (int64_t)ranks) return DT_OK;
-    config->shards = shards;
+    if (shards >= (int64_t)ranks) config->shards = shards;
+    return DT_OK;
+}
+
+static dt_status settle_shards(dt_config *config, const dt_overrides *overrides, size_t ranks) {
+    const int64_t shards = config->shards;
+    DT_TRY(dt_plan_settle_shards(config, overrides, ranks));
+    if (config->shards == shards) return DT_OK;
     dt_log_info(
         "the batch is cut into %lld shards, the most ranks that this run can use: it begins "
         "with %zu ranks, and --shards is not given; the bits of a run depend on it",
-        (long long)shards, ranks);
+        (long long)config->shards, ranks);
     return DT_OK;
 }
 

@@ -150,6 +150,17 @@ refuse $CREATE /proc/dtrain start 3 "${tiny[@]}" --out /proc/dtrain
 [[ ! -e new ]] || fail "a refused start left the folder new"
 expect_exit $IO bash -c '"$@" >/dev/full' bash "$dtrain" info good
 expect_text err "standard output"
+expect_exit $USAGE "$dtrain" data --tsv --tokens
+expect_text err "leave out --tokens"
+expect_exit $USAGE "$dtrain" eval good --file asked.tsv --count 3
+expect_text err "leave out --count"
+expect_exit $USAGE "$dtrain" plan --lora-rank 4
+expect_text err "without adapters"
+expect_exit $USAGE "$dtrain" --budget 1h --init-from good --out new
+expect_text err "--init-from"
+mkdir texts
+expect_exit $USAGE "$dtrain" tokenize good --text texts
+expect_text err "texts is a folder"
 expect_exit $CREATE "$dtrain" eval good --count 64 --dump-logits file/logits.json
 expect_text err "file/logits.json cannot be created"
 

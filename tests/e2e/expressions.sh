@@ -53,6 +53,11 @@ grep -qE 'operations:.* 1: [0-9.]+ % of [0-9]+' out || fail "no accuracy by oper
 expect_exit "$USAGE" start 2 eval sums --exhaustive
 grep -q 'leave out --exhaustive' err || fail "no sentence on --exhaustive"
 
+# ---- a signal stops the questions of a file ----
+
+yes $'2+3\t5' | head -100000 >many.tsv || true
+expect_exit 75 timeout --preserve-status --signal TERM 3 "$dtrain" eval sums --file many.tsv
+
 # ---- questions of a file: the same counts on any number of ranks; what cannot be read is not answered ----
 
 printf '2+3\t5\n2+3\t6\nTell me 2+3\t5\n\nWhat is 2 plus 3?\t5\n12345678901234567890+1\t12345678901234567891\n' >asked.tsv

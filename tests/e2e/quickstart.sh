@@ -18,7 +18,12 @@ expect_text "$work/err" "Training on 2 ranks" "finished 40 steps"
 [[ -L 'runs/a "b\c/latest.h5' ]] || fail 'there is no runs/a "b\c/latest.h5'
 
 expect_exit 75 env NP=3 jobs/quickstart.sh "${options[@]}" --steps 100000 --time-limit 4s
-expect_text "$work/err" 'resuming runs/a "b\c from step 40' "Run the same command again" 'checkpoint in runs/a "b\c'
+expect_text "$work/err" 'resuming runs/a "b\c from step 40' 'To go on from the last checkpoint in runs/a "b\c:' "  jobs/quickstart.sh --layers 1"
+
+# What it says of going on begins nothing anew.
+expect_exit 0 env NP=2 jobs/quickstart.sh --fresh "${options[@]}" --steps 20
+expect_text "$work/out" "Train on:            jobs/quickstart.sh --layers 1" "Start from nothing:  jobs/quickstart.sh --layers 1"
+! grep -q "Train on:.*--fresh" "$work/out" || fail "what trains on would start over"
 
 # An error is reported once, and the exit code is the program's.
 expect_exit 64 env NP=2 jobs/quickstart.sh --widht 3

@@ -17,8 +17,9 @@ typedef struct {
 } dt_windows_facts;
 
 /**
- * The windows of the text that the settings name. The last twentieth of its bytes is for tests, the
- * one before for validation, the rest for training; no character is split.
+ * The windows of the text that the settings name. The last --test-share of its bytes is for tests,
+ * --validation-share before it for validation, the rest for training; no character is split, unless
+ * tokens are bytes.
  *
  * A window has `context` tokens, and begins with the last one of the window before: so every token
  * of a part but its first is predicted in exactly one window. The last window of a part may be

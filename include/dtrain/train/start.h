@@ -40,6 +40,10 @@ typedef struct {
 dt_status dt_start_decide(dt_start_plan *plan, dt_checkpoint *checkpoint, dt_run_lock **lock,
                           dt_session *s, const dt_start_request *request);
 
+/* A new run that has more ranks than the default has shards gets more of them, unless a person has
+ * set them: room to grow to four times its ranks, as far as there are problems. */
+dt_status dt_plan_settle_shards(dt_config *config, const dt_overrides *overrides, size_t ranks);
+
 /* Forget the best validation so far if the settings change what validations measure. */
 void dt_start_measure_anew(dt_run_state *state, const dt_config *before, const dt_config *now);
 

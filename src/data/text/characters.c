@@ -38,8 +38,9 @@ dt_status dt_characters_tokenizer(dt_tokenizer **tokenizer, const dt_characters 
     *tokenizer = NULL;
     for (size_t code = 1; code < CODE_POINTS; code++)
         count += code != '\n' && characters->used[code];
-    DT_REQUIRE(count <= TOKENS_MAX, DT_ERR_DATA, "%s has %zu different characters; %d are the most",
-               path, count - 1, TOKENS_MAX - 1);
+    DT_REQUIRE(count + with_end <= TOKENS_MAX, DT_ERR_DATA,
+               "%s has %zu different characters; %d are the most", path, count - 1,
+               TOKENS_MAX - 1 - with_end);
     DT_TRY_DONE(dt_memory_alloc(&character, count, sizeof *character, "the vocabulary"));
     DT_TRY_DONE(dt_memory_alloc(&token, count + 1, sizeof *token, "the vocabulary"));
     token[used++] = "\n";

@@ -385,11 +385,9 @@ dt_status dt_documents_next(dt_document_piece *piece, bool *found, dt_documents 
 
 /* ---- bad bytes ---- */
 
-dt_status dt_documents_raise_byte(const dt_documents *d, const char *path, uint64_t offset,
-                                  const char *what) {
+dt_status dt_documents_raise_byte(const char *path, uint64_t offset, const char *what) {
     char block[1 << 14], byte = 0;
     uint64_t lines = 1, begin = 0;
-    (void)d;
     const int file = open(path, O_RDONLY | O_CLOEXEC);
     for (uint64_t at = 0; file >= 0 && at <= offset;) {
         size_t got = 0;

@@ -53,7 +53,6 @@ void dt_documents_digest(char digest[DT_FILE_DIGEST_MAX + 1], const dt_documents
 /* Raise DT_ERR_DATA: a byte at an offset of a file is not what is wanted.
  *
  * @param what  "belongs to no text in UTF-8; …" */
-dt_status dt_documents_raise_byte(const dt_documents *documents, const char *path, uint64_t offset,
-                                  const char *what);
+dt_status dt_documents_raise_byte(const char *path, uint64_t offset, const char *what);
 
 #endif

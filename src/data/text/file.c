@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,18 +76,15 @@ dt_status dt_text_file_check(dt_text_file *file) {
     return DT_OK;
 }
 
-dt_status dt_text_file_raise_byte(const dt_text_file *file, int64_t line, uint64_t at,
-                                  unsigned char byte) {
-    DT_RAISE(DT_ERR_DATA,
-             "%s:%" PRId64 ": byte %" PRIu64 " (0x%02x) belongs to no text in UTF-8; convert it, "
-             "for example with iconv",
-             file->path, line, at, (unsigned)byte);
-}
-
 /* ---- the text of a run ---- */
 
 dt_status dt_run_text_digest(char digest[DT_FILE_DIGEST_MAX + 1], const dt_config *config,
                              const char *path, const char *setting) {
+    struct stat info;
+    /* A pipe would be empty when it is opened again. */
+    DT_REQUIRE(stat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode),
+               DT_ERR_NO_INPUT, "cannot read %s: it is no regular file, and is read several times",
+               path);
     DT_TRY(dt_file_digest(digest, DT_FILE_DIGEST_MAX + 1, path));
     return dt_run_text_compare(config, digest, path, setting);
 }

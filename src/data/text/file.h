@@ -32,10 +32,6 @@ dt_status dt_text_file_read(size_t *got, char *to, size_t size, const dt_text_fi
  * where its time is another one. */
 dt_status dt_text_file_check(dt_text_file *file);
 
-/* Raises DT_ERR_DATA: byte `at` of a line is no text. */
-dt_status dt_text_file_raise_byte(const dt_text_file *file, int64_t line, uint64_t at,
-                                  unsigned char byte);
-
 /* ---- the text of a run ---- */
 
 /**

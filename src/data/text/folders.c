@@ -31,6 +31,6 @@ void dt_folders_remove(const char *path, size_t made) {
     snprintf(folder, sizeof folder, "%s", path);
     for (char *slash; made > 0 && (slash = strrchr(folder, '/')) && slash >= folder + made;) {
         *slash = '\0';
-        if (rmdir(folder) != 0) return;
+        if (rmdir(folder) != 0 && errno != ENOENT) return;
     }
 }

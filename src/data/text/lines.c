@@ -10,6 +10,7 @@
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
+#include "dtrain/core/work.h"
 #include "dtrain/data/encoder.h"
 #include "file.h"
 
@@ -213,6 +214,7 @@ static dt_status look_through(dt_lines *lines, char *block, dt_digester *digeste
                    lines->file.path, line.number, DT_TEXT_BLOCK);
         dt_digester_add(digester, block, at);
         offset += at;
+        DT_TRY(dt_work_tell("reading the lines", offset, size));
     }
     return DT_OK;
 }

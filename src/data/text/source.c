@@ -121,7 +121,6 @@ static dt_status evaluates(const char **part, const dt_config *config, const dt_
 /* ---- opening ---- */
 
 static dt_status open_lines(void **data, const dt_config *config, const dt_tokenizer *tokenizer) {
-    (void)tokenizer;
     char digest[DT_FILE_DIGEST_MAX + 1];
     dt_lines *lines = NULL;
     const dt_status status = open_whole(&lines, digest, config, tokenizer);

@@ -90,6 +90,10 @@ static dt_status replace(char *path, dt_spools *s, size_t *number, const char *n
                DT_SPOOLS_MAX);
     const int length = snprintf(path, DT_PATH_MAX, "%s/text-%zu.txt", config->out, ++*number);
     DT_REQUIRE(length <= DT_PATHS_EACH, DT_ERR_ARG, "%s: the name %s is too long", name, path);
+    DT_REQUIRE(!strchr(path, ':'), DT_ERR_ARG,
+               "%s: it is kept in %s, and a : stands between the names of several texts; give an "
+               "--out without one",
+               name, path);
     if (config->train_digest[0] && stat(path, &info) == 0) return DT_OK;
     return spool(s, path, name);
 }

@@ -51,29 +51,29 @@ static dt_status write_ids(encoding *e, dt_split split) {
     return status;
 }
 
-static dt_status feed(encoding *e, const job *j, const char *bytes, size_t count, bool last) {
+static dt_status feed(encoding *e, const char *bytes, size_t count, bool last) {
     const dt_status status = dt_encoder_feed(e->encoder, bytes, count, last, &e->ids);
     if (status != DT_ERR_DATA) return status;
     char what[512];
     const uint64_t at = e->offset + dt_encoder_taken(e->encoder);
     snprintf(what, sizeof what, "is no token of the model's vocabulary: %.400s", dt_error_text());
-    return dt_documents_raise_byte(j->documents, e->was.path, at, what);
+    return dt_documents_raise_byte(e->was.path, at, what);
 }
 
 /* All that is left of a document's part; with the end if the document ends there. */
-static dt_status end_part(encoding *e, const job *j, bool ends) {
+static dt_status end_part(encoding *e, bool ends) {
     if (!e->open) return DT_OK;
-    DT_TRY(feed(e, j, "", 0, true));
+    DT_TRY(feed(e, "", 0, true));
     if (ends && e->end >= 0) DT_TRY(dt_ids_append(&e->ids, e->end));
     return write_ids(e, e->was.split);
 }
 
 /* Where a document begins, the one before ends: one token says both. It says so twice where a part
  * ends with a document. */
-static dt_status begin_piece(encoding *e, const job *j, const dt_document_piece *piece) {
+static dt_status begin_piece(encoding *e, const dt_document_piece *piece) {
     const bool parts = !e->open || piece->split != e->was.split;
     if (!piece->begins && !parts) return DT_OK;
-    DT_TRY(end_part(e, j, piece->begins));
+    DT_TRY(end_part(e, piece->begins));
     e->documents += piece->begins;
     if (piece->begins && parts && e->end >= 0) DT_TRY(dt_ids_append(&e->ids, e->end));
     e->open = true;
@@ -87,10 +87,10 @@ static dt_status encode_pieces(encoding *e, const job *j) {
         dt_document_piece piece;
         bool found;
         DT_TRY(dt_documents_next(&piece, &found, j->documents));
-        if (!found) return end_part(e, j, true);
-        DT_TRY(begin_piece(e, j, &piece));
+        if (!found) return end_part(e, true);
+        DT_TRY(begin_piece(e, &piece));
         e->was = piece;
-        DT_TRY(feed(e, j, piece.bytes, piece.count, false));
+        DT_TRY(feed(e, piece.bytes, piece.count, false));
         DT_TRY(write_ids(e, piece.split));
     }
 }
@@ -207,7 +207,7 @@ static dt_status open_locked(int *file, dt_tokens **tokens, const char *temporar
             if (ftruncate(*file, 0) == 0) return DT_OK;
             error = errno;
         }
-        if (*tokens && own) unlink(temporary);
+        if ((*tokens || error) && own) unlink(temporary);
         close(*file);
         *file = -1;
         if (error || status != DT_OK || *tokens) return status;

@@ -68,9 +68,8 @@ typedef struct {
     size_t opened;
 } survey;
 
-static dt_status raise_byte(const dt_documents *documents, const dt_document_piece *piece,
-                            uint64_t offset) {
-    return dt_documents_raise_byte(documents, piece->path, offset,
+static dt_status raise_byte(const dt_document_piece *piece, uint64_t offset) {
+    return dt_documents_raise_byte(piece->path, offset,
                                    "belongs to no text in UTF-8; convert it, for example with "
                                    "iconv, or give --tokenizer bytes");
 }
@@ -92,19 +91,16 @@ static bool take_open(size_t *used, survey *s, const dt_document_piece *piece) {
     return s->opened < DT_UTF8_MAX;
 }
 
-static dt_status take_characters(survey *s, const dt_document_piece *piece,
-                                 const dt_documents *documents) {
+static dt_status take_characters(survey *s, const dt_document_piece *piece) {
     size_t at = 0;
     const size_t before = s->opened;
-    if (before > 0 && !take_open(&at, s, piece))
-        return raise_byte(documents, piece, piece->offset - before);
+    if (before > 0 && !take_open(&at, s, piece)) return raise_byte(piece, piece->offset - before);
     while (at < piece->count) {
         const char *c = piece->bytes + at;
         const size_t left = piece->count - at;
         const size_t length = dt_utf8_length(c, left);
         if (!is_character(c, length)) {
-            if (length > 0 || left >= DT_UTF8_MAX)
-                return raise_byte(documents, piece, piece->offset + at);
+            if (length > 0 || left >= DT_UTF8_MAX) return raise_byte(piece, piece->offset + at);
             memcpy(s->open, c, left);
             s->opened = left;
             return DT_OK;
@@ -126,13 +122,13 @@ static dt_status look_through(survey *s, dt_documents *documents, bool character
         bool found;
         DT_TRY(dt_documents_next(&piece, &found, documents));
         if (s->opened > 0 && (!found || piece.begins || piece.split != split))
-            return raise_byte(documents, &(dt_document_piece){.path = path}, end - s->opened);
+            return raise_byte(&(dt_document_piece){.path = path}, end - s->opened);
         if (!found) return DT_OK;
         s->documents += piece.begins;
         split = piece.split;
         path = piece.path;
         end = piece.offset + piece.count;
-        if (characters) DT_TRY(take_characters(s, &piece, documents));
+        if (characters) DT_TRY(take_characters(s, &piece));
         s->has_zero = s->has_zero || memchr(piece.bytes, 0, piece.count);
     }
 }
