@@ -47,15 +47,22 @@ dt_status dt_base_find(char *base, size_t size, const dt_config *config, const c
     return raise_missing(config, path);
 }
 
-/* Reads the first candidate with the right digest. */
+/* Reads the first candidate with the right digest, whatever is wrong with those before. */
 static dt_status read_right(dt_checkpoint *base, const dt_config *config, const char *path) {
     char folder[DT_PATH_MAX], name[DT_PATH_MAX], other[DT_PATH_MAX] = "";
-    char digest[sizeof base->digest] = "";
+    char digest[sizeof base->digest] = "", why[1024] = "";
     DT_TRY(dt_file_folder(folder, sizeof folder, path));
     for (size_t i = 0; i < CANDIDATES; i++) {
         DT_TRY(candidate(name, sizeof name, folder, config, i));
         if (access(name, F_OK) != 0 || strcmp(name, path) == 0) continue;
-        DT_TRY(dt_checkpoint_read(base, name, DT_READ_WEIGHTS));
+        const dt_status status = dt_checkpoint_read(base, name, DT_READ_WEIGHTS);
+        if (status == DT_ERR_MEMORY) return status;
+        if (status != DT_OK) {
+            if (!*why) snprintf(why, sizeof why, "%s", dt_error_text());
+            dt_error_clear();
+            dt_checkpoint_destroy(base);
+            continue;
+        }
         if (strcmp(base->digest, config->base_digest) == 0) return DT_OK;
         if (!*other) {
             memcpy(other, name, sizeof other);
@@ -63,6 +70,11 @@ static dt_status read_right(dt_checkpoint *base, const dt_config *config, const 
         }
         dt_checkpoint_destroy(base);
     }
+    DT_REQUIRE(
+        *other || !*why, DT_ERR_DATA,
+        "%s needs its base, and what is there cannot be used: %s; put a whole one (digest %s) "
+        "beside it as base.h5",
+        path, why, config->base_digest);
     if (!*other) return raise_missing(config, path);
     DT_RAISE(
         DT_ERR_DATA,

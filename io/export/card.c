@@ -89,11 +89,11 @@ static void write_measured(FILE *out, const dt_checkpoint *c) {
     const dt_metrics *m = c->metrics;
     if (!m->validation_count) return;
     const dt_validation_row *row = &m->validation[m->validation_count - 1];
-    fprintf(out,
-            "| validated at step %" PRId64 " | loss %.5f, perplexity %.4f, tokens %.3f %%, exact "
-            "%.3f %% |\n",
-            row->step, row->loss, row->perplexity, 100 * row->token_accuracy,
-            100 * row->exact_match);
+    fprintf(out, "| validated at step %" PRId64 " | loss %.5f, perplexity %.4f, tokens %.3f %%",
+            row->step, row->loss, row->perplexity, 100 * row->token_accuracy);
+    if (dt_source_kind_of(&c->config)->answers)
+        fprintf(out, ", exact %.3f %%", 100 * row->exact_match);
+    fprintf(out, " |\n");
 }
 
 static void write_use(FILE *out, const dt_export *to) {

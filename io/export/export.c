@@ -112,9 +112,10 @@ dt_status dt_export_check(const dt_export *to) {
     return choose(&format, to);
 }
 
-static dt_status write_parts(const dt_export *to, const export_part *part,
+/* *done: how many of these parts are there. */
+static dt_status write_parts(size_t *done, const dt_export *to, const export_part *part,
                              dt_export_written *written, void *context) {
-    for (; part->name; part++) {
+    for (; part->name; part++, ++*done) {
         char path[DT_PATH_MAX];
         DT_TRY(path_of(path, to, part));
         DT_TRY(write_part(path, to, part));
@@ -123,9 +124,22 @@ static dt_status write_parts(const dt_export *to, const export_part *part,
     return DT_OK;
 }
 
+static void remove_parts(const dt_export *to, const export_part *part, size_t done) {
+    for (; done > 0; part++, done--) {
+        char path[DT_PATH_MAX];
+        if (path_of(path, to, part) == DT_OK) unlink(path);
+    }
+}
+
 dt_status dt_export_write(const dt_export *to, dt_export_written *written, void *context) {
     const export_format *format;
     DT_TRY(choose(&format, to));
-    DT_TRY(write_parts(to, format->parts(to), written, context));
-    return write_parts(to, ABOUT, written, context);
+    size_t parts = 0, about = 0;
+    dt_status status = write_parts(&parts, to, format->parts(to), written, context);
+    if (status == DT_OK) status = write_parts(&about, to, ABOUT, written, context);
+    if (status == DT_OK) return DT_OK;
+    /* A part of a model would stand in the way of the next try. */
+    remove_parts(to, format->parts(to), parts);
+    remove_parts(to, ABOUT, about);
+    return status;
 }

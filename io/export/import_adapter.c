@@ -35,8 +35,11 @@ static const cJSON *member(const reading *r, const char *name) {
 /* Kinds of adapters that change more than b a. */
 static dt_status check_kind(const reading *r) {
     static const char *const OFF[] = {"use_rslora", "use_dora", "use_qalora", "lora_bias"};
-    static const char *const EMPTY[] = {"rank_pattern", "alpha_pattern", "modules_to_save",
-                                        "layer_replication", "trainable_token_indices"};
+    static const char *const EMPTY[] = {
+        "rank_pattern",      "alpha_pattern",           "modules_to_save",
+        "layer_replication", "trainable_token_indices", "alora_invocation_tokens"};
+    /* The others change the base as well. */
+    static const char *const BEGIN[] = {"gaussian", "eva", "orthogonal"};
     const cJSON *type = member(r, "peft_type"), *bias = member(r, "bias");
     DT_REQUIRE(cJSON_IsString(type) && strcmp(type->valuestring, "LORA") == 0, DT_ERR_DATA,
                "%s: peft_type is not \"LORA\"; dtrain computes no other adapters", r->config_path);
@@ -55,6 +58,14 @@ static dt_status check_kind(const reading *r) {
             "else is trained",
             r->config_path, EMPTY[i]);
     }
+    const cJSON *begin = member(r, "init_lora_weights");
+    bool plain = !cJSON_IsString(begin);
+    for (size_t i = 0; !plain && i < sizeof BEGIN / sizeof *BEGIN; i++)
+        plain = strcmp(begin->valuestring, BEGIN[i]) == 0;
+    DT_REQUIRE(plain, DT_ERR_DATA,
+               "%s: init_lora_weights is \"%.40s\", which changes the base, too; save the adapter "
+               "with PEFT's path_initial_model_for_weight_conversion, as one of the base as it was",
+               r->config_path, begin->valuestring);
     return DT_OK;
 }
 

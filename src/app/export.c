@@ -78,6 +78,8 @@ static dt_status run(dt_session *s, const dt_overrides *given, const void *own) 
     DT_TRY(dt_run_resolve(path, sizeof path, options->target));
     DT_TRY(read_digest(digest, path));
     DT_TRY_DONE(dt_checkpoint_read(&checkpoint, path, DT_READ_WEIGHTS));
+    DT_REQUIRE_DONE(strcmp(checkpoint.digest, digest) == 0, DT_ERR_DATA,
+                    "%s has become another one while it was read; export it again", path);
     DT_TRY_DONE(dt_checkpoint_expect_floats(&checkpoint, path));
     DT_REQUIRE_DONE(!dt_source_kind_of(&checkpoint.config)->window, DT_ERR_ARG,
                     "%s has learned %s line by line, and other programs do not put the lines "

@@ -64,8 +64,8 @@ static void print(const dt_checkpoint *c, bool json) {
 dt_status new_run_write(dt_checkpoint *checkpoint, const char *how, const char *from, bool json) {
     DT_TRY(new_run_tell(checkpoint, how, from));
     DT_TRY(dt_run_folder_open(checkpoint->config.out));
-    DT_TRY(dt_publish_settings(&checkpoint->config));
     DT_TRY(dt_publish_checkpoint(checkpoint, NULL));
+    DT_TRY(dt_publish_settings(&checkpoint->config)); /* which make it the folder of a run */
     print(checkpoint, json);
     return DT_OK;
 }

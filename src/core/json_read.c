@@ -196,8 +196,9 @@ static unsigned long take_character(const char **at, const char *end) {
 
 dt_status dt_json_text(char **text, const dt_json_value *value) {
     static const char ESCAPE[] = "bfnrt", MEANT[] = "\b\f\n\r\t";
-    /* No escape is shorter than what it means. */
-    DT_TRY(dt_memory_alloc(text, value->length + 1, 1, "a text of JSON"));
+    /* What a \u without its digits stands for, U+FFFD, is one byte longer; all else is no longer.
+     */
+    DT_TRY(dt_memory_alloc(text, value->length + value->length / 2 + 1, 1, "a text of JSON"));
     char *to = *text;
     const char *const end = value->text + value->length;
     for (const char *at = value->text; at < end;) {

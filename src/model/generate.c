@@ -273,7 +273,7 @@ void dt_generator_begin(dt_generator *g, const dt_tokenizer *tokenizer) {
  * predicted. */
 static void append(dt_generator *g, int32_t id) {
     const size_t T = g->model->shape.T, most = T - 1;
-    if (g->count[0] == most) {
+    if (g->count[0] >= most) {
         const size_t kept = dt_max_size(T / 2, 1) - 1;
         memmove(g->text, g->text + most - kept, kept * sizeof *g->text);
         g->count[0] = kept;

@@ -172,11 +172,21 @@ cp merged/latest.h5 base/checkpoint-00000060.h5
 expect_exit 65 start 2 eval three --count 8
 expect_text err "is not the base" "digest"
 expect_exit 65 start 2 --out three --steps 40
-rm -r base
+echo damaged >base/checkpoint-00000060.h5
+expect_exit 65 start 2 eval three --count 8
+expect_text err "what is there cannot be used" "beside it as base.h5"
+cp one.base/best.h5 three/base.h5
+expect_exit 0 start 2 eval three --count 8
+rm -r base three/base.h5
 mv one.base base
 
 # ---- what is refused ----
 
+expect_exit 0 "$dtrain" export one --format adapter --to peft
+expect_exit 0 "$dtrain" import peft --init-from base --out returned
+sed -i 's/"peft_type"/"init_lora_weights": "pissa", "peft_type"/' peft/adapter_config.json
+expect_exit 65 "$dtrain" import peft --init-from base --out refused
+expect_text err "pissa" "changes the base"
 expect_exit 64 start 2 "${adapter[@]}" --lora-rank 200 --out refused
 expect_text err "--lora-rank 200 is more than the width of the model, 32"
 expect_exit 64 start 2 "${base[@]}" --lora-rank 4 --out refused

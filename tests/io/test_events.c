@@ -256,6 +256,24 @@ static void texts_of_json_are_read(void **state) {
     }
 }
 
+/* The only escape that is shorter than what it means. */
+static void texts_of_json_have_room_for_all_that_is_unknown(void **state) {
+    (void)state;
+    enum { COUNT = 5000 };
+    dt_text source = {0};
+    dt_json json;
+    char *text;
+    assert_int_equal(dt_text_append(&source, "\"", 1), DT_OK);
+    for (size_t i = 0; i < COUNT; i++) assert_int_equal(dt_text_append(&source, "\\u", 2), DT_OK);
+    assert_int_equal(dt_text_append(&source, "\"", 1), DT_OK);
+    assert_int_equal(dt_json_parse(&json, source.bytes, "test"), DT_OK);
+    assert_int_equal(dt_json_text(&text, json.value), DT_OK);
+    assert_int_equal(strlen(text), 3 * COUNT);
+    dt_memory_free(&text);
+    dt_json_destroy(&json);
+    dt_text_destroy(&source);
+}
+
 static void the_log_is_read_as_the_run_went(void **state) {
     const char *folder = *state;
     char path[DT_PATH_MAX];
@@ -305,6 +323,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(texts_are_quoted, set_up, tear_down),
         cmocka_unit_test(a_folder_that_is_not_there_is_an_error),
         cmocka_unit_test(texts_of_json_are_read),
+        cmocka_unit_test(texts_of_json_have_room_for_all_that_is_unknown),
         cmocka_unit_test_setup_teardown(the_log_is_read_as_the_run_went, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,15 @@ static bool wanted(const dt_config *config) { return config->text[0] != '\0'; }
 
 static const char *subject(const dt_config *config) { return config->text; }
 
+static size_t context_of(const dt_config *config) {
+    return config->context > 0 ? (size_t)config->context : USUAL_CONTEXT;
+}
+
 static dt_status check(const dt_config *config) {
     DT_TRY(dt_vocabulary_check(config));
+    DT_REQUIRE(!wanted(config) || context_of(config) >= 2, DT_ERR_ARG,
+               "--context %lld: a window of running text has at least 2 tokens",
+               (long long)config->context);
     DT_REQUIRE(wanted(config) || !config->validation_text[0], DT_ERR_ARG,
                "--validation-text %s is to validate on, and there is no --text to learn",
                config->validation_text);
@@ -37,10 +44,6 @@ static dt_status check(const dt_config *config) {
                "--positions none is for arithmetic; leave it out: tokens of running text know "
                "their index");
     return DT_OK;
-}
-
-static size_t context_of(const dt_config *config) {
-    return config->context > 0 ? (size_t)config->context : USUAL_CONTEXT;
 }
 
 static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
