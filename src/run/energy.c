@@ -176,10 +176,10 @@ static dt_status sum_over_ranks(double *sum, dt_energy *e, double mine) {
     return status;
 }
 
-dt_status dt_energy_finish(dt_energy_part *sum, dt_energy *e) {
+dt_status dt_energy_finish(dt_energy_part *sum, dt_energy *e, bool hurry) {
     static const double WAIT = 5; /* seconds, for Slurm */
     if (e->by == BY_SLURM && leads(e))
-        dt_slurm_energy_look(&e->slurm, dt_signals_stop() ? 0 : WAIT);
+        dt_slurm_energy_look(&e->slurm, hurry || dt_signals_stop() ? 0 : WAIT);
     if (e->by == BY_COUNTERS) {
         atomic_store(&e->worked[dt_comm_local_rank(e->comm)], processor_seconds());
         DT_TRY(dt_comm_node_barrier(e->comm));

@@ -157,6 +157,7 @@ dt_status dt_begin(dt_trainer *t, const dt_start_plan *plan, dt_checkpoint *chec
     } else {
         DT_TRY(dt_trainer_load(t, leads ? checkpoint : NULL, plan->kind == DT_START_FROM_WEIGHTS));
     }
+    t->given_weights = plan->kind != DT_START_NEW && !adapts;
     dt_checkpoint_destroy(checkpoint);
     if (leads) announce_run(t, plan, t->s);
     if (leads && plan->kind == DT_START_RESUME) mend(t, plan);

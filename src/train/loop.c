@@ -1,4 +1,5 @@
 /* Training: the loop over steps, with validations, checkpoints and a stop in time. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -446,10 +447,10 @@ static void save_last(void *context) {
 }
 
 /* What was used after the last step, too. Collective. */
-static dt_status finish_energy(dt_trainer *t) {
+static dt_status finish_energy(dt_trainer *t, bool hurry) {
     dt_energy_part sum;
     double joules;
-    DT_TRY(dt_energy_finish(&sum, t->energy));
+    DT_TRY(dt_energy_finish(&sum, t->energy, hurry));
     if (dt_comm_rank(t->s->comm) > 0) return DT_OK;
     dt_writer_lock(t->writer);
     dt_trainer_enter_energy(t, &joules, &sum);
@@ -475,7 +476,7 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     if (status != DT_OK) goto done;
     dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     if (loop.leads) observer->close(observer->context);
-    DT_TRY_DONE(finish_energy(t));
+    DT_TRY_DONE(finish_energy(t, *end == END_TIME));
     if (loop.leads) status = finish(t, &loop, *end);
     dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
@@ -577,7 +578,8 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     if (dt_cost_asks_energy(&plan.config)) dt_energy_explain(t.energy);
     DT_TRY_DONE(dt_begin(&t, &plan, &checkpoint));
     dt_watchdog_enter(watchdog, DT_PHASE_START, 0);
-    const dt_deadline until = dt_deadline_find(start, plan.config.time_limit);
+    dt_deadline until = {.at = INFINITY, .what = "no limit"};
+    if (leads) until = dt_deadline_find(start, plan.config.time_limit); /* may ask Slurm */
     DT_TRY_DONE(train(&t, &until, observer, &end));
     const bool finished = end == END_STEPS || end == END_PATIENCE;
     if (leads) observe_end(observer, &t.config, &t.state, &t.metrics, finished);

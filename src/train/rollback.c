@@ -62,6 +62,12 @@ static dt_status find_healthy(dt_trainer *t, dt_checkpoint *checkpoint, int64_t 
         DT_TRY(
             dt_newest_read(checkpoint, path, sizeof path, folder, INT64_MAX, DT_READ_ALL, found));
     }
+    DT_REQUIRE(
+        *found || !t->given_weights, DT_ERR_UNAVAILABLE,
+        "the run has diverged at step %lld, before its first checkpoint, and has no way back "
+        "to the weights that it began with; start it again with a lower --lr, or a longer "
+        "--warmup",
+        (long long)t->state.step);
     DT_TRY(set_branch_aside(folder, *found ? checkpoint->state.step : 0));
     return *found ? mend_best(folder, &checkpoint->state) : DT_OK;
 }
@@ -116,6 +122,13 @@ dt_status dt_trainer_roll_back(dt_trainer *t, int64_t before) {
     status = dt_trainer_end_job(restart_from(t, &checkpoint, found, leads));
     if (status != DT_OK) goto done;
     dt_writer_unlock(t->writer);
+    /* A signal may have had a checkpoint of the branch written meanwhile. */
+    if (leads) {
+        if (dt_writer_drain(t->writer) != DT_OK) dt_log_warn("%s", dt_error_text());
+        dt_error_clear();
+        status = set_branch_aside(t->config.out, t->state.step);
+    }
+    DT_TRY_DONE(dt_comm_agree(t->s->comm, status));
     dt_log_warn(
         "the run has diverged: it goes back from step %lld to %lld and continues with other texts",
         (long long)from, (long long)t->state.step);

@@ -57,10 +57,12 @@ dt_status dt_trainer_sample(dt_trainer *t) {
     dt_status status = DT_OK;
     dt_text_clear(&t->sample);
     if (!is_due(t)) return DT_OK;
-    if (dt_comm_rank(t->s->comm) == 0) {
-        dt_watchdog_enter(t->watchdog, DT_PHASE_WORK, t->state.step);
-        status = draw(t);
-        dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    /* All ranks enter as many phases, so that one that is behind is found. */
+    const bool leads = dt_comm_rank(t->s->comm) == 0;
+    dt_watchdog_enter(t->watchdog, leads ? DT_PHASE_WORK : DT_PHASE_WAIT, t->state.step);
+    if (leads) status = draw(t);
+    dt_watchdog_enter(t->watchdog, DT_PHASE_WAIT, t->state.step);
+    if (leads) {
         /* A model that has diverged is no reason to stop: training may go back. */
         if (status == DT_ERR_DATA) {
             dt_text_clear(&t->sample);

@@ -57,8 +57,7 @@ static dt_status find_checkpoint(dt_start_plan *plan, dt_checkpoint *checkpoint,
         DT_TRY(find_newest(&plan->newest, plan->config.out));
         return check_no_newer(plan->config.out, plan->newest, checkpoint->state.step);
     }
-    if (request->fresh)
-        return request->check_gradients ? DT_OK : dt_folder_set_aside(plan->config.out);
+    if (request->fresh) return DT_OK;
     /* If a file has the folder's name, dt_run_folder_open reports it. */
     if (!dt_is_folder(plan->config.out)) return DT_OK;
     DT_TRY(find_newest(&plan->newest, plan->config.out));
@@ -72,6 +71,18 @@ static dt_status move_base(dt_checkpoint *checkpoint, const dt_start_plan *plan)
     DT_TRY(dt_path_from(base, sizeof base, plan->config.out, plan->config.base));
     DT_TRY(dt_run_folder_of(folder, sizeof folder, plan->path));
     return dt_path_between(checkpoint->config.base, sizeof checkpoint->config.base, folder, base);
+}
+
+/* Adapters need their base at every start, and where it is. */
+static dt_status check_aside(const dt_start_plan *plan, const char *from) {
+    const size_t length = strlen(plan->config.out);
+    const bool inside =
+        from && strncmp(plan->path, plan->config.out, length) == 0 && plan->path[length] == '/';
+    DT_REQUIRE(!inside || plan->config.lora_rank == 0, DT_ERR_ARG,
+               "--fresh renames the folder %s, in which the base of the adapters is; give another "
+               "--out",
+               plan->config.out);
+    return DT_OK;
 }
 
 /* Look at what exists, and decide. */
@@ -92,6 +103,11 @@ static dt_status plan_start(dt_start_plan *plan, dt_checkpoint *checkpoint,
     if (weights) {
         DT_TRY(dt_run_resolve(plan->path, sizeof plan->path, from));
         DT_TRY(dt_checkpoint_read(checkpoint, plan->path, DT_READ_WEIGHTS));
+    }
+    /* As late as can be: what comes next may write to the folder, such as tokens of a text. */
+    if (request->fresh && !request->check_gradients) {
+        DT_TRY(check_aside(plan, from));
+        DT_TRY(dt_folder_set_aside(plan->config.out));
     }
     DT_TRY(dt_plan_decide(plan,
                           found     ? DT_FOUND_CHECKPOINT

@@ -138,10 +138,10 @@ static dt_status measure_steps(trial_run *r) {
     dt_trial *trial = r->trial;
     dt_energy_part before, after;
     DT_TRY(some_steps(r, &m, WARM_STEPS, 0));
-    DT_TRY(dt_energy_finish(&before, r->t.energy));
+    DT_TRY(dt_energy_finish(&before, r->t.energy, false));
     const double start = dt_seconds_now();
     DT_TRY(some_steps(r, &m, LEAST_STEPS, LEAST_SECONDS));
-    DT_TRY(dt_energy_finish(&after, r->t.energy));
+    DT_TRY(dt_energy_finish(&after, r->t.energy, false));
     const double seconds = dt_seconds_now() - start;
     trial->step = m.seconds / m.steps;
     trial->tokens = m.tokens / m.steps;

@@ -140,6 +140,14 @@ refuse $USAGE 12345 "$dtrain" ask good 12345+1
 refuse $USAGE "one of + - * / is missing" "$dtrain" ask good "12 und 3"
 refuse $USAGE "999999999999999999999" "$dtrain" ask good 999999999999999999999+1
 
+# ---- --fresh renames nothing before it is known that a run can begin ----
+
+cp -r good again
+refuse $NO_INPUT "none.h5" start 3 "${tiny[@]}" --fresh --init-from none.h5 --out again
+[[ -e again/latest.h5 ]] || fail "a refused start has renamed the run"
+expect_exit 0 start 3 "${tiny[@]}" --fresh --init-from again --out again
+expect_text err "weights"
+
 # ---- folders that cannot be written ----
 
 touch file

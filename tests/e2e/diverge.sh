@@ -85,6 +85,12 @@ expect_text err "the run has diverged: it goes back from step" "finished 30 step
 all_finite update
 say "a state after a wrong update is dropped"
 
+# What began with the weights of another run has no way back before its first checkpoint: it does not begin anew with random ones.
+expect_exit 69 faulty "nan 1 2 5" 2 "${run[@]}" --init-from whole --checkpoint-every 20 --out fine
+expect_text err "before its first checkpoint" "a lower --lr"
+[[ ! -e fine/latest.h5 ]] || fail "a run was begun with other weights than those given"
+say "no other weights than those given"
+
 # ---- it keeps diverging ----
 
 expect_exit 69 faulty "nan 1 12 1000" 2 "${run[@]}" --out lost

@@ -84,7 +84,7 @@ static void check_share(size_t ranks_per_node) {
     work(0.2 + 0.05 * (double)dt_comm_rank(world));
     dt_energy_note(energy); /* the counters are read once a second at most */
     put_counters(1900, 540);
-    CHECK(dt_energy_finish(&sum, energy) == DT_OK);
+    CHECK(dt_energy_finish(&sum, energy, false) == DT_OK);
     const double worked = sum_of(own_seconds() - before);
     CHECK(fabs(sum.joules / (900 * worked / 40) - 1) < 0.1);
     CHECK(sum.processor_seconds >= worked && sum.lost == 0);
@@ -111,7 +111,7 @@ static void the_share_is_at_most_all(void **state) {
     CHECK(dt_energy_open(&energy, world, 0, dt_seconds_now()) == DT_OK);
     work(0.2);
     put_counters(1070, 500.1);
-    CHECK(dt_energy_finish(&sum, energy) == DT_OK);
+    CHECK(dt_energy_finish(&sum, energy, false) == DT_OK);
     CHECK(fabs(sum.joules - 70) < 1e-6);
     dt_energy_close(&energy);
 }
@@ -125,11 +125,11 @@ static void lost_counters_are_said_or_replaced(void **state) {
         CHECK(dt_energy_open(&energy, world, watts, dt_seconds_now()) == DT_OK);
         put("intel-rapl:0/energy_uj", "gone\n", 0);
         work(0.1);
-        CHECK(dt_energy_finish(&sum, energy) == DT_OK);
+        CHECK(dt_energy_finish(&sum, energy, false) == DT_OK);
         CHECK(sum.lost == (double)dt_comm_nodes(world));
         const double before = sum.joules;
         work(0.1);
-        CHECK(dt_energy_finish(&sum, energy) == DT_OK);
+        CHECK(dt_energy_finish(&sum, energy, false) == DT_OK);
         CHECK(watts ? sum.joules - before >= 0.1 * watts : sum.joules == 0);
         dt_history_row row = {.nodes = 1};
         dt_energy_enter(&row, energy, &sum);
@@ -145,14 +145,14 @@ static void without_a_source_nothing_is_known(void **state) {
     dt_energy_part sum;
     setenv("DTRAIN_POWERCAP", "/nowhere/at/all", 1);
     CHECK(dt_energy_open(&energy, world, 0, dt_seconds_now()) == DT_OK);
-    CHECK(dt_energy_finish(&sum, energy) == DT_OK);
+    CHECK(dt_energy_finish(&sum, energy, false) == DT_OK);
     dt_history_row row = {.joules = 3};
     dt_energy_enter(&row, energy, &sum);
     CHECK(isnan(row.joules) && !row.energy_source[0] && row.processor_seconds > 0);
     dt_energy_close(&energy);
 
     CHECK(dt_energy_open(&energy, world, 12, dt_seconds_now()) == DT_OK);
-    CHECK(dt_energy_finish(&sum, energy) == DT_OK);
+    CHECK(dt_energy_finish(&sum, energy, false) == DT_OK);
     dt_energy_enter(&row, energy, &sum);
     CHECK(fabs(row.joules - 12 * sum.processor_seconds) < 1e-9);
     CHECK(strcmp(row.energy_source, "processor time at 12 W a core") == 0);

@@ -41,8 +41,9 @@ void dt_energy_close(dt_energy **energy);
  * minute and not waited for. NULL: nothing. Not collective. */
 dt_energy_part dt_energy_note(dt_energy *energy);
 
-/* The last look, and the sum over ranks. Collective. */
-dt_status dt_energy_finish(dt_energy_part *sum, dt_energy *energy);
+/* The last look, and the sum over ranks. hurry: Slurm is not waited for, since the time is nearly
+ * over. Collective. */
+dt_status dt_energy_finish(dt_energy_part *sum, dt_energy *energy, bool hurry);
 
 /* Enter the sum over ranks in this start's row of the history. Rank 0. NULL: nothing is known. */
 void dt_energy_enter(dt_history_row *row, dt_energy *energy, const dt_energy_part *sum);

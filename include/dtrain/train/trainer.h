@@ -54,6 +54,8 @@ typedef struct {
     dt_metrics metrics; /* complete on rank 0 only */
     dt_run_state state; /* the same on all ranks */
 
+    bool given_weights; /* it began with those of another run, or of another folder */
+
     dt_text sample; /* what the model wrote at the last validation, in whole characters; empty:
                        nothing. Rank 0 only */
 
