@@ -113,7 +113,7 @@ lines = out.splitlines()
 assert lines[-1] == known[0] and lines[-2] == f"3 + 4 = {known[0]}", lines
 assert known[1] in lines[:-2] and f"7 * 8 = {known[1]}" in lines[:-2], lines'
 # Each answer of a file is flushed, and the last flush has nothing left to fail with.
-expect_exit 74 bash -c '"$1" ask "$2" <<<3+4 >/dev/full' bash "$dtrain" "$run"
+expect_exit 74 bash -c '"$@" <<<3+4 >/dev/full' bash "$dtrain" ask "$run"
 grep -q "standard output cannot be written" err || fail "nothing is said of answers that are lost"
 # By file, from any folder, and by the name of a link.
 file=$run/$(readlink "$run/best.h5")
