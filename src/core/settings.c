@@ -96,7 +96,8 @@ static const dt_setting table[] = {
     TEXT("ops", "data", FREE, ops, "OPS", DT_OPS_MAX, "+--***///",
          "operations; one that stands twice is drawn twice as often"),
     WHOLE("digits", "data", FREE, digits, 1, 200, "3",
-          "most digits of the operands of + and -, and of *, where 24 are the most; 100 in expressions"),
+          "most digits of the operands of + and -, and of *, where 24 are the most; 100 in "
+          "expressions"),
     WHOLE("least-digits", "data", FREE, least_digits, 1, 200, "1",
           "fewest digits of operands that may have as many", .absent = "1"),
     WHOLE("dividend-digits", "data", FREE, dividend_digits, 1, 18, "4",
