@@ -17,6 +17,7 @@ jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "${train[@]}" --text facts.txt --tokenizer bpe:600 --context 48 --layers 2 --width 64 --lr 1e-2 --steps "${TEXT_STEPS:-400}" --eval-every 0 --out facts
 "${train[@]}" --init-from facts --train-file answers.txt --lr 5e-3 --steps "${ANSWER_STEPS:-150}" --eval-every 0 --out whole
 "${train[@]}" --init-from facts --train-file answers.txt --lr 1e-2 --lora-rank 8 --steps "${ANSWER_STEPS:-150}" --eval-every 0 --out adapter
+rm -rf merged # of an earlier call of this script
 "$dtrain" merge adapter --out merged
 
 # number NAME: a number of eval --json.

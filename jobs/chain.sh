@@ -18,9 +18,13 @@ shift
 # By its name the chain is known, to itself as well.
 name=dtrain-chain-$(date +%Y%m%d-%H%M%S)-$$
 export CHAIN=yes
+echo "chain $name; to cancel it: scancel --name=$name"
 previous=()
 for ((link = 1; link <= links; link++)); do
-    job=$(sbatch --parsable --job-name="$name" --no-requeue "${previous[@]}" "$@" </dev/null)
+    job=$(sbatch --parsable --job-name="$name" --no-requeue "${previous[@]}" "$@" </dev/null) || {
+        echo "jobs/chain.sh: link $link of $links was refused; the links before it stay" >&2
+        exit 1
+    }
     job=${job%%;*} # the name of the cluster may follow
     named=$(squeue -h -t all -j "$job" -o %j </dev/null)
     if [[ $named != "$name" ]]; then
@@ -32,4 +36,3 @@ for ((link = 1; link <= links; link++)); do
     # After any end: a link that ran out of time, was preempted or lost a node has left a checkpoint, too.
     previous=("--dependency=afterany:$job")
 done
-echo "chain $name; to cancel it: scancel --name=$name"

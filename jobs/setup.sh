@@ -24,18 +24,23 @@ find_missing() {
     done <"$repo/jobs/packages.txt"
 }
 
-# apt_install PACKAGE…: as root, or through sudo where that needs no question or there is somebody to answer it.
+# apt_install PACKAGE…: as root, or through sudo where that needs no question or there is somebody to answer it. A package that
+# this release does not have keeps none of the others away.
 apt_install() {
-    local as_root=()
+    local as_root=() known=() package
     if ((EUID != 0)); then
         command -v sudo >/dev/null || return 1
         [[ -t 0 ]] || sudo -n true 2>/dev/null || return 1
         as_root=(sudo)
     fi
-    say "Installing with apt-get: $*"
-    "${as_root[@]}" apt-get update -qq </dev/null &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
-            -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@" </dev/null >&2
+    "${as_root[@]}" apt-get update -qq </dev/null || return
+    for package; do
+        if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); else say "apt-get knows no package $package"; fi
+    done
+    ((${#known[@]})) || return 0
+    say "Installing with apt-get: ${known[*]}"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install \
+        -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${known[@]}" </dev/null >&2
 }
 
 # ensure_packages PURPOSE…: install what is missing, or say what it is and fail.

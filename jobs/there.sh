@@ -6,6 +6,8 @@
 #   digests KERNELS              e2e.before knows the bits with these kernels
 #   ability root                 to be root
 #   ability mounts               to mount file systems, at least in a namespace of one's own
+#   ability user-mounts          to mount them in a namespace of users as well
+#   ability control-groups       to make a control group whose memory is limited
 #   ability namespaces           to make namespaces with their own host name and mounts
 #   ability network-namespaces   with their own network and processes as well
 #   ability network-cards        and to have network cards there whose other end is a program (TAP)
@@ -24,7 +26,7 @@ is_there() {
         is_there "${1%% and *}" && is_there "${1#* and }"
         return
     fi
-    local kind=${1%% *} name=${1#* } least
+    local kind=${1%% *} name=${1#* } least preprocessor
     case $kind in
     program)
         least=${name#*>=}
@@ -32,7 +34,10 @@ is_there() {
         command -v "$name" >/dev/null || return 1
         [[ $least == "$name" ]] || sort -C -V <<<"$least"$'\n'"$("$name" --version | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1)"
         ;;
-    header) "${CC:-cc}" -E -x c - <<<"#include <$name>" >/dev/null 2>&1 ;;
+    header)
+        read -ra preprocessor <<<"${CC:-cc}" # may be "ccache gcc"
+        "${preprocessor[@]}" -E -x c - <<<"#include <$name>" >/dev/null 2>&1
+        ;;
     module) pkg-config --exists "$name" 2>/dev/null ;;
     icd) [[ -e ${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}/$name.icd ]] ;;
     python) /usr/bin/python3 -c "import $name" 2>/dev/null ;;
@@ -73,10 +78,33 @@ reaches_pypi() {
     return "$code"
 }
 
+# memory_group NAME: makes a control group whose memory can be limited; prints the file that takes the limit.
+memory_group() {
+    local parent file
+    for parent in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+        mkdir "$parent/$1" 2>/dev/null || continue
+        for file in memory.limit_in_bytes memory.max; do
+            [[ ! -w $parent/$1/$file ]] || {
+                echo "$parent/$1/$file"
+                return
+            }
+        done
+        rmdir "$parent/$1"
+    done
+    return 1
+}
+
+can_limit_memory() {
+    local file
+    file=$(memory_group "dtrain-there.$$") && rmdir "${file%/*}"
+}
+
 is_able() {
     case $1 in
     root) ((EUID == 0)) ;;
     mounts) unshare -m mount -t tmpfs tmpfs /mnt 2>/dev/null ;;
+    user-mounts) unshare -rm mount -t tmpfs tmpfs /mnt 2>/dev/null ;;
+    control-groups) can_limit_memory ;;
     namespaces) unshare -u -m true 2>/dev/null ;;
     network-namespaces)
         unshare --mount --uts --net --pid --fork --kill-child=KILL --mount-proc ip link set lo up 2>/dev/null

@@ -9,9 +9,10 @@
 # test failed; what there was no time for is named. On a device that is no GPU (PoCL) the sizes are small.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cd "$repo"
-build=${BUILD:-build/gpu}
+build=$(realpath -m "${BUILD:-$repo/build/gpu}")
 report=$(realpath -m "${1:-$build/REPORT.md}")
+[[ -z ${DTRAIN_LIBRARIES:-} ]] || DTRAIN_LIBRARIES=$(realpath "$DTRAIN_LIBRARIES")
+cd "$repo"
 end=$((SECONDS + ${SECONDS_ALL:-480}))
 mkdir -p "$build"
 work=$(mktemp -d "${TMPDIR:-/tmp}/dtrain-gpu.XXXXXX")
@@ -20,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 # ---- the environment ----
 
 if [[ -n ${DTRAIN_LIBRARIES:-} ]]; then
-    root=$(realpath "$DTRAIN_LIBRARIES")/usr
+    root=$DTRAIN_LIBRARIES/usr
     libraries=$root/lib/$(uname -m)-linux-gnu
     export PATH=$root/bin:$PATH CMAKE_PREFIX_PATH=$root${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
     export PKG_CONFIG_PATH=$libraries/pkgconfig:$root/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=${root%/usr}
@@ -78,19 +79,19 @@ number() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$2" | head -n 1; }
 # ---- building ----
 
 begin=$SECONDS
-if [[ ! -x $build/bench_opencl ]]; then
+if [[ ! -e $build/build.ninja && ! -e $build/Makefile ]]; then
     generator=()
     [[ -e $build/CMakeCache.txt ]] || ! command -v ninja >/dev/null || generator=(-G Ninja)
     cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DDTRAIN_OPENCL=ON >"$build/configure.log" 2>&1 || {
         cat "$build/configure.log" >&2
         exit 1
     }
-    targets=(dtrain bench_opencl grad_{operations,attention,dropout,model,frozen,generation})
-    cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}" >"$build/build.log" 2>&1 || {
-        tail -n 30 "$build/build.log" >&2
-        exit 1
-    }
 fi
+targets=(dtrain bench_opencl grad_{operations,attention,dropout,model,frozen,generation})
+cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}" >"$build/build.log" 2>&1 || {
+    tail -n 30 "$build/build.log" >&2
+    exit 1
+}
 built=$((SECONDS - begin))
 dtrain=$(realpath "$build/dtrain")
 train=("$dtrain" --log-level warn --keep 1 --eval-every 0 --checkpoint-every never)

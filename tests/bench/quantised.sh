@@ -46,19 +46,23 @@ memory() {
     rm -rf "$name"
 }
 
-# processor COMMAND…: its seconds on the processor; its output goes to standard error.
+# processor COMMAND…: its seconds on the processor. What it says is shown if it fails.
 processor() {
     local TIMEFORMAT='%U %S'
-    { time "$@" >&2 2>/dev/null; } 2>&1 | awk '{ print $1 + $2 }'
+    { time "$@" >messages 2>&1; } 2>&1 | awk '{ print $1 + $2 }' || {
+        cat messages >&2
+        return 1
+    }
 }
 
 # rate NAME OPTION…: tokens in a second of the processor.
 rate() {
-    local name=$1 steps seconds=()
+    local name=$1 steps value seconds=()
     shift
     for steps in 1 5; do
         rm -rf "$name"
-        seconds+=("$(processor "$dtrain" "${batch[@]}" --batch 4 --shards 1 --steps "$steps" --out "$name" "$@")")
+        value=$(processor "$dtrain" "${batch[@]}" --batch 4 --shards 1 --steps "$steps" --out "$name" "$@") || exit
+        seconds+=("$value")
     done
     rm -rf "$name"
     awk "BEGIN { print 4 * 4 * 127 / (${seconds[1]} - ${seconds[0]}) }"
@@ -104,7 +108,8 @@ evaluate() {
 
 if [[ $only == *" answers "* && -n $run ]]; then
     for to in q8_0 nf4; do
-        [[ -e $to.h5 ]] || "$dtrain" quantise "$run" --to "$to" --out "$to.h5" >&2
+        rm -f "$to.h5" # of another run
+        "$dtrain" quantise "$run" --to "$to" --out "$to.h5" >&2
     done
     evaluate float32 "$run" --precision float32
     evaluate bfloat16 "$run" --precision bfloat16

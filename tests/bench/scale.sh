@@ -11,7 +11,7 @@ export LC_ALL=C
 . "$(dirname "${BASH_SOURCE[0]}")/../../jobs/setup.sh"
 ensure_packages build test simulation
 build=${BUILD:-$repo/build} folder=${BUILD:-$repo/build}/scale
-[[ -x $build/bench_replay ]] || build "$build" -DCMAKE_BUILD_TYPE=Release -DDTRAIN_TESTS=ON >&2
+[[ -x $build/bench_replay && -x $build/bench_schedule && -x $build/dtrain ]] || build "$build" -DCMAKE_BUILD_TYPE=Release -DDTRAIN_TESTS=ON >&2
 mkdir -p "$folder"
 mpi_environment 1
 

@@ -19,7 +19,7 @@ targets=("$@")
 ((${#targets[@]})) || targets=(adapter bpe checkpoint config expression import line options safetensors text)
 # shellcheck source=jobs/there.sh
 . "$repo/jobs/there.sh"
-need "program clang-14 or program clang" "ability libfuzzer" # Debian: clang-14 libclang-rt-14-dev
+need "program clang-14 or program clang" "ability libfuzzer"
 compiler=$(command -v clang-14 || command -v clang)
 mkdir -p "$folder"
 

@@ -17,7 +17,8 @@ small_python() {
     done
     if ((${#missing[@]})); then
         need "ability pypi"
-        [[ -x $python ]] || python3 -m venv "$folder" >&2
+        # One that was left half-made has no pip.
+        "$python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$folder" >&2
         "$python" -m pip install --quiet --disable-pip-version-check "${missing[@]}" >&2
     fi
     exec {lock}>&-
