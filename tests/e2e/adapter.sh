@@ -119,8 +119,10 @@ expect_exit 0 "$dtrain" merge three/best.h5 --out merged3
 compare_datasets merged/latest.h5 merged3/latest.h5 /weights
 for run in one merged; do
     expect_exit 0 start 2 eval $run --precision float32 --count 64 --dump-logits $run.json
-    expect_exit 0 "$dtrain" ask $run '3*2' '4*5'
+    expect_exit 0 "$dtrain" ask $run --precision float32 '3*2' '4*5'
+    mv out $run.answers
 done
+cmp one.answers merged.answers || fail "the merged model answers otherwise"
 /usr/bin/python3 -B - one.json merged.json base/best.h5 merged/latest.h5 one/best.h5 <<'END' || fail "the merged model is another"
 import json, sys, h5py, numpy as np
 def numbers(x):

@@ -32,10 +32,7 @@ expect_text err "2 ranks on 1 node"
 compare_runs run/checkpoint-00000020.h5 two/checkpoint-00000020.h5
 say "a launcher's ranks are ranks"
 
-if ! unshare -rm true 2>/dev/null; then
-    say "SKIPPED: a read-only /tmp (no right to mount)"
-    exit
-fi
+have "ability user-mounts" || exit 0
 # without_tmp COMMAND…: /tmp and /dev/shm are read-only and empty. The folder of this test is kept open, since it is in /tmp.
 without_tmp() {
     # shellcheck disable=SC2016 # for the inner shell
@@ -50,7 +47,7 @@ expect_exit 0 without_tmp env -i PATH= "$dtrain" eval run --count 8
 cmp -s out bare.out || fail "another answer without /tmp"
 expect_exit 0 without_tmp env -i PATH= "$dtrain" "${tiny[@]}" --steps 20 --out three
 compare_runs run/checkpoint-00000020.h5 three/checkpoint-00000020.h5
-if command -v gnuplot >/dev/null; then
+if have "program gnuplot"; then
     expect_exit 0 without_tmp env TMPDIR=/nowhere "$dtrain" plot run --output picture.svg
     grep -q '<svg' picture.svg || fail "no picture"
 fi

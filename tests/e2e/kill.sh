@@ -42,6 +42,8 @@ for ((k = 0; k < kills; k++)); do
     pause=$(calculate "0.3 + $RANDOM / 32768 * 1.4")
     launch "$ranks" "${run[@]}" --steps 1000000 --out parts
     sleep "$pause"
+    # The first one is killed when there is something to lose, so that each of the others goes on with it.
+    ((k > 0)) || wait_for 60 is_past parts 0
     ! is_over "$job" || fail "it ended by itself"
     kill_job "$way" "$ranks"
     step=$(newest_step parts)

@@ -44,26 +44,15 @@ say "a model that is too large for its ranks"
 
 # ---- the memory of a job or a container ----
 
-group=
-for parent in /sys/fs/cgroup/memory /sys/fs/cgroup; do
-    limits=(memory.limit_in_bytes memory.max)
-    mkdir "$parent/dtrain-e2e.$$" 2>/dev/null || continue
-    for file in "${limits[@]}"; do
-        [[ ! -w $parent/dtrain-e2e.$$/$file ]] || group=$parent/dtrain-e2e.$$ limit_file=$file
-    done
-    [[ -z $group ]] || break
-    rmdir "$parent/dtrain-e2e.$$"
-done
-if [[ -z $group ]]; then
-    say "SKIPPED: a control group (no right to make one)"
-    exit
-fi
+have "ability control-groups" || exit 0
+limit_file=$(memory_group "dtrain-e2e.$$")
+group=${limit_file%/*}
 # shellcheck disable=SC2317 # called by expect_exit
 grouped() (
     echo $BASHPID >"$group/cgroup.procs"
     "$@"
 )
-echo 800000000 >"$group/$limit_file"
+echo 800000000 >"$limit_file"
 code=0
 grouped start 2 "${large[@]}" >out 2>err || code=$?
 rmdir "$group" 2>/dev/null || true

@@ -47,6 +47,7 @@ end_of_job
 ((code == 75)) || fail "exit code $code after HUP"
 [[ $(last_stop hung_up/latest.h5) == "signal HUP" ]] || fail "the history says $(last_stop hung_up/latest.h5)"
 nohup_start() { nohup "$dtrain" "${run[@]}" --steps 1000000 --out nohup >out 2>err & job=$!; }
+: >err # of the run before
 nohup_start
 wait_for 30 has_made 5
 kill -HUP "$job"

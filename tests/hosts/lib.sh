@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Shared by the tests on hosts that are apart. To be sourced by a script that is called with DTRAIN SWITCH and has set HOSTS, the
 # number of hosts it needs.
+set -euo pipefail
 
 here_hosts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [[ -z ${DTRAIN_ON_HOSTS:-} ]]; then

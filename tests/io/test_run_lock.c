@@ -112,6 +112,7 @@ static pid_t start_holder(const scene *s) {
 }
 
 static void end_holder(pid_t holder) {
+    if (holder <= 0) return; /* kill(-1) would end every process there is */
     kill(holder, SIGKILL);
     waitpid(holder, NULL, 0);
 }
@@ -229,12 +230,15 @@ static const char *busy_message(pid_t holder) {
     return NULL;
 }
 
+static const char no_holder[] = "the other process could not take it";
+
 /* A living owner, on a file system with flock or without, on this machine or another. */
 static const char *refused(const scene *s, bool without, bool away) {
     double seconds;
     no_flock = without;
     network = away;
     const pid_t holder = start_holder(s);
+    if (holder <= 0) return no_holder;
     elsewhere = away;
     const bool taken = can_take(s, &seconds);
     end_holder(holder);
@@ -264,6 +268,7 @@ static const char *taken_over(const scene *s, bool without) {
     no_flock = without;
     network = true;
     const pid_t holder = start_holder(s);
+    if (holder <= 0) return no_holder;
     end_holder(holder);
     elsewhere = true;
     if (!can_take(s, &seconds)) return "it could not be taken";
@@ -277,6 +282,7 @@ static const char *taken_over_with_local_flock(const scene *s) { return taken_ov
 static const char *waited_for(const scene *s) {
     double seconds;
     const pid_t holder = start_holder(s);
+    if (holder <= 0) return no_holder;
     const pid_t killer = fork();
     if (killer == 0) {
         sleep(2);
@@ -295,6 +301,7 @@ static const char *taken_again(const scene *s) {
     double seconds;
     snprintf(moved, sizeof moved, "%s.moved", s->folder);
     const pid_t holder = start_holder(s);
+    if (holder <= 0) return no_holder;
     if (rename(s->folder, moved) != 0 || mkdir(s->folder, 0700) != 0) return "cannot be moved";
     for (int i = 0; i < 80 && !dt_run_is_locked(s->folder); i++) usleep(50000);
     const bool taken = can_take(s, &seconds);
