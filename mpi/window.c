@@ -45,6 +45,7 @@ static dt_status check_space(dt_comm *comm, size_t bytes, const char *what) {
         MPI_Allreduce(MPI_IN_PLACE, &wanted, 1, MPI_UNSIGNED_LONG_LONG, MPI_SUM, comm->machine)));
     const size_t space = dt_window_space();
     dt_status local = DT_OK;
+    char why[DT_LIMIT_TEXT];
     if (wanted > space) {
         local = dt_error_raise(
             DT_ERR_MEMORY, __FILE__, __LINE__,
@@ -53,11 +54,9 @@ static dt_status check_space(dt_comm *comm, size_t bytes, const char *what) {
             "shares nothing",
             what, (double)wanted / 1e6, window_folder(), (double)space / 1e6);
     } else if (comm->local_size > 1 && !dt_limit_allows(bytes + OVERHEAD)) {
-        local = dt_error_raise(
-            DT_ERR_MEMORY, __FILE__, __LINE__,
-            "%s: %.1f MB cannot be mapped: the limit of address space leaves %.1f MB; raise it "
-            "(ulimit -v)",
-            what, (double)bytes / 1e6, dt_limit_address_space() / 1e6);
+        local =
+            dt_error_raise(DT_ERR_MEMORY, __FILE__, __LINE__, "%s: %.1f MB cannot be mapped: %s",
+                           what, (double)bytes / 1e6, dt_limit_text(why));
     }
     return dt_comm_agree(comm, local);
 }

@@ -33,6 +33,19 @@ bool dt_limit_allows(size_t bytes) {
     return true;
 }
 
+const char *dt_limit_text(char text[DT_LIMIT_TEXT]) {
+    const double space = dt_limit_address_space();
+    if (isfinite(space)) {
+        snprintf(text, DT_LIMIT_TEXT,
+                 "the limit of address space leaves %.1f MB; raise it (ulimit -v)", space / 1e6);
+    } else {
+        snprintf(text, DT_LIMIT_TEXT, "%s",
+                 "the system promises no more (vm.overcommit_memory); end other programs, or let "
+                 "it promise more");
+    }
+    return text;
+}
+
 /* ---- control groups ---- */
 
 /* FOLDER/name; NULL: it cannot be opened. */

@@ -31,6 +31,18 @@ dt_status dt_matrices_list(dt_matrix **matrix, size_t *count, const dt_layout *l
     return DT_OK;
 }
 
+size_t dt_matrices_scratch(const dt_layout *layout, const dt_config *config) {
+    size_t most = 0;
+    for (size_t i = 0; i < layout->parameters; i++) {
+        const dt_parameter *p = &layout->parameter[i];
+        const size_t stacked = matrix_count(p, config);
+        if (stacked == 0) continue;
+        const size_t rows = p->extent[0] / stacked, r = dt_min_size(rows, p->extent[1]);
+        most = dt_max_size(most, 2 * rows * p->extent[1] + 2 * r * r);
+    }
+    return most;
+}
+
 double dt_matrix_cost(size_t rows, size_t columns) {
     const double r = (double)dt_min_size(rows, columns), c = (double)dt_max_size(rows, columns);
     /* As the backend computes it: four steps, of which a wide matrix takes part in two. */

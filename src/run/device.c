@@ -126,8 +126,8 @@ dt_status dt_session_settle_precision(const dt_session *s, dt_config *config) {
                s->device->op->name);
     if (s->bfloat16 == DT_SLOW_BFLOAT16) {
         dt_log_warn(
-            "bfloat16: a processor here computes its products slowly, with the same bits as "
-            "elsewhere; --precision float32 is faster");
+            "bfloat16: a processor here computes its products slowly; --precision float32 is "
+            "faster");
     }
     return DT_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "dtrain/core/memory.h"
+#include "dtrain/optim/optim.h"
 #include "dtrain/run/writer.h"
 #include "dtrain/train/evaluate.h"
 
@@ -44,6 +45,7 @@ dt_footprint dt_footprint_of(const dt_config *config, const dt_model_shape *shap
         .gradients = block * slots,
         .activations = (double)dt_model_bytes(shape, texts, dt_footprint_tokens(config, shape)),
         .packed = packed_bytes(config, shape, layout),
+        .scratch = (double)dt_matrices_scratch(layout, config) * sizeof(float),
         .snapshots = DT_SNAPSHOTS * block * blocks,
         .libraries = LIBRARIES,
     };
@@ -52,7 +54,7 @@ dt_footprint dt_footprint_of(const dt_config *config, const dt_model_shape *shap
 double dt_footprint_node(const dt_footprint *f, const dt_footprint_ranks *ranks) {
     const double local = (double)ranks->local;
     return f->state + f->snapshots +
-           local * (f->gradients + f->activations + f->packed + f->libraries);
+           local * (f->gradients + f->activations + f->packed + f->scratch + f->libraries);
 }
 
 void dt_footprint_text(char *text, size_t size, const dt_footprint *f,
@@ -60,8 +62,10 @@ void dt_footprint_text(char *text, size_t size, const dt_footprint *f,
     const double ranks_here = (double)ranks->local;
     snprintf(text, size,
              "weights and moments %.1f MB, gradients of %.0f rank%s %.1f MB, activations %.1f MB, "
-             "packed weights %.1f MB, copies for checkpoints %.1f MB, libraries %.1f MB",
+             "packed weights %.1f MB, updates %.1f MB, copies for checkpoints %.1f MB, libraries "
+             "%.1f MB",
              f->state / 1e6, ranks_here, ranks->local == 1 ? "" : "s",
              ranks_here * f->gradients / 1e6, ranks_here * f->activations / 1e6,
-             ranks_here * f->packed / 1e6, f->snapshots / 1e6, ranks_here * f->libraries / 1e6);
+             ranks_here * f->packed / 1e6, ranks_here * f->scratch / 1e6, f->snapshots / 1e6,
+             ranks_here * f->libraries / 1e6);
 }

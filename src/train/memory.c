@@ -34,7 +34,7 @@ static demand demand_of(const dt_trainer *t, const dt_config *config) {
     if (dt_comm_node(comm) > 0) f->snapshots = 0;
     const double copy = dt_comm_rank(comm) == 0 ? f->snapshots : 0;
     d.mapped = MAPPED + f->libraries + f->state + (double)d.ranks.local * f->gradients +
-               f->activations + f->packed + copy;
+               f->activations + f->packed + f->scratch + copy;
     d.space = dt_limit_address_space();
     d.used = dt_footprint_node(f, &d.ranks);
     d.left = fmin(dt_limit_cgroup("/proc/self/cgroup", "/sys/fs/cgroup"), memory_of_machine());

@@ -74,9 +74,14 @@ static void test_address_space(void **state) {
     const double space = dt_limit_address_space();
     const bool fits = dt_limit_allows((size_t)1 << 20),
                too_large = dt_limit_allows((size_t)1 << 30);
+    char limited[DT_LIMIT_TEXT], unlimited[DT_LIMIT_TEXT];
+    dt_limit_text(limited);
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
     assert_true(space > 0 && space < 268435456.0);
     assert_true(fits && !too_large);
+    assert_non_null(strstr(limited, " MB; raise it (ulimit -v)"));
+    if (before.rlim_cur == open.rlim_cur)
+        assert_non_null(strstr(dt_limit_text(unlimited), "overcommit"));
 }
 #endif
 

@@ -21,4 +21,8 @@ double dt_limit_cgroup(const char *groups, const char *mount);
 /* Whether so many bytes of memory can be mapped now. */
 bool dt_limit_allows(size_t bytes);
 
+/* Why not, as the end of a sentence, and what to do about it. */
+enum { DT_LIMIT_TEXT = 128 };
+const char *dt_limit_text(char text[DT_LIMIT_TEXT]);
+
 #endif

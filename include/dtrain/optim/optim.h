@@ -34,6 +34,9 @@ typedef struct {
 dt_status dt_matrices_list(dt_matrix **matrix, size_t *count, const dt_layout *layout,
                            const dt_config *config);
 
+/* Floats that an update of the largest of them works in; 0 with AdamW. */
+size_t dt_matrices_scratch(const dt_layout *layout, const dt_config *config);
+
 /**
  * Give each matrix to a worker, so that all have about as much to compute: the largest first, each
  * to the worker that has the least so far, and to the first of several.

@@ -10,6 +10,7 @@ typedef struct {
     double gradients;   /* of a rank: partial sums that it stores at once, in the node's window */
     double activations; /* of a rank: of one forward and backward pass, and their gradients */
     double packed;      /* of a rank: weights as the kernels read them */
+    double scratch;     /* of a rank: for the update of its largest matrix */
     double snapshots;   /* of rank 0: copies that checkpoints are written from */
     double libraries;   /* of a rank: the program, MPI, BLAS */
 } dt_footprint;

@@ -341,12 +341,11 @@ dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cac
     CPU_INTS("attention_decode", length);
     const size_t D = C / H;
     cpu_backend *cpu = (cpu_backend *)backend;
-    workspace w;
     if (qkv.element == DT_ELEMENT_BFLOAT16)
         return cpu->bf16->attention_decode(cpu, y, k_cache, v_cache, qkv, length, B, T, C, H,
                                            scale);
     CPU_FLOATS("attention_decode", y, k_cache, v_cache, qkv);
-    DT_TRY(reserve(cpu, &w, T, D));
+    DT_TRY(cpu_reserve(&cpu->scratch, T, "attention scratch"));
     for (size_t b = 0; b < B; b++) {
         const size_t at = (size_t)cpu_i32(length)[b];
         DT_REQUIRE(at < T, DT_ERR_INTERNAL,
@@ -356,8 +355,8 @@ dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cac
         memcpy(keys + at * C, row + C, C * sizeof *keys);
         memcpy(values + at * C, row + 2 * C, C * sizeof *values);
         for (size_t h = 0; h < H; h++) {
-            head_decode(cpu_f32(y) + b * C + h * D, w.p, row + h * D, keys + h * D, values + h * D,
-                        at + 1, D, C, scale);
+            head_decode(cpu_f32(y) + b * C + h * D, cpu->scratch.at, row + h * D, keys + h * D,
+                        values + h * D, at + 1, D, C, scale);
         }
     }
     return DT_OK;

@@ -11,8 +11,12 @@
 #include <immintrin.h>
 #endif
 
-/* Products by VDPBF16PS too, not only conversions by the instructions that come with it. */
-#if defined(__AVX512BF16__) && !defined(CPU_FUSED)
+/* Conversions by the instructions of AVX512_BF16, which compiler flags may allow for narrower
+ * vectors, too; and products by VDPBF16PS. */
+#if defined(__AVX512BF16__) && CPU_LANES == 16
+#define CPU_CONVERT
+#endif
+#if defined(CPU_CONVERT) && !defined(CPU_FUSED)
 #define CPU_DOT
 #endif
 
@@ -28,7 +32,7 @@ CPU_INLINE ivec ivec_choose(ivec mask, ivec a, ivec b) { return (a & mask) | (b 
 /* Rounded to the nearest bfloat16, ties to even, in the lower half of each lane; subnormal numbers
  * become 0, and a NaN stays one. The same as VCVTNEPS2BF16. */
 CPU_INLINE ivec bfloat16_round(vec v) {
-#ifdef __AVX512BF16__
+#ifdef CPU_CONVERT
     return (ivec)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v));
 #else
     typedef uint32_t __attribute__((vector_size(4 * CPU_LANES))) uvec;
@@ -82,7 +86,7 @@ CPU_INLINE void bfloat16_store_bits(bfloat16 *p, ivec bits) {
 }
 
 CPU_INLINE void bfloat16_store(bfloat16 *p, vec v) {
-#ifdef __AVX512BF16__
+#ifdef CPU_CONVERT
     _mm256_storeu_si256((void *)p, (__m256i)_mm512_cvtneps_pbh((__m512)v));
 #else
     bfloat16_store_bits(p, bfloat16_round(v));

@@ -97,10 +97,9 @@ void cpu_kernels_use(cpu_backend *cpu, const cpu_kernels *kernels) {
 /* OpenBLAS maps a buffer of 128 MiB at its first product, and retries without end if that fails. */
 static dt_status check_room(void) {
     enum { BUFFER = 136 << 20 };
+    char why[DT_LIMIT_TEXT];
     DT_REQUIRE(dt_limit_allows(BUFFER), DT_ERR_MEMORY,
-               "out of memory: OpenBLAS needs %d MB, and the limit of address space leaves %.0f "
-               "MB; raise it (ulimit -v)",
-               BUFFER / 1000000, dt_limit_address_space() / 1e6);
+               "out of memory: OpenBLAS needs %d MB, and %s", BUFFER / 1000000, dt_limit_text(why));
     return DT_OK;
 }
 
