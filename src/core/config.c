@@ -389,6 +389,10 @@ dt_status dt_config_check(const dt_config *config) {
                "--places %lld and --place-offset %lld: with --positions index, as for running "
                "text, digits have no places; leave them out",
                (long long)config->places, (long long)config->place_offset);
+    DT_REQUIRE(config->distractors == 0 || config->place_offset > 0, DT_ERR_ARG,
+               "--distractors %lld: they have the places that --place-offset moves digits to; give "
+               "one, such as --place-offset 100, or leave them out",
+               (long long)config->distractors);
     return check_costs(config);
 }
 

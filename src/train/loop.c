@@ -32,7 +32,7 @@ typedef struct {
     bool failing;              /* writes fail, and this has been said */
     int64_t written;           /* the last checkpoint on disk when one failed */
     bool pending;              /* a checkpoint is due but could not be taken yet */
-    int asked;                 /* number of checkpoints asked for by USR2 */
+    int asked[2]; /* checkpoints that USR2 had asked this rank for: at its last two reports */
     int skipped_in_a_row;
     bool nodes_differ;  /* nodes hold different weights */
     int rollbacks_here; /* to about the same step */
@@ -176,8 +176,9 @@ static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_r
 /* Decide on a checkpoint after a step. Rank 0 only. */
 static void checkpoint_if_due(dt_trainer *t, loop_state *loop, const dt_step_request *request,
                               bool improved) {
-    /* If USR2 came to all ranks, it came to rank 0 too, and the writer has answered it. */
-    const bool asked = request->asked > loop->asked && request->asked > dt_signals_checkpoints();
+    /* If USR2 came to all ranks, it came to rank 0 too, and the writer has answered it. It may have
+     * come to others in the step before. */
+    const bool asked = request->asked && dt_signals_checkpoints() == loop->asked[0];
     const bool due = improved || asked || request->checkpoint || checkpoint_due(t);
     if (loop->skipped_in_a_row > 0 && !improved) {
         /* These weights may be unfit for training: they must not replace healthy checkpoints. */
@@ -213,12 +214,11 @@ static dt_status after_step(dt_trainer *t, loop_state *loop, const dt_train_row 
     const bool ends = request->stop_after || t->state.step >= t->config.steps;
     if (loop->leads) tell_step(t, loop, row);
     /* Nothing is kept unless all nodes agree on the weights. */
-    const bool asked = request->checkpoint || request->asked > loop->asked;
+    const bool asked = request->checkpoint || request->asked;
     if (ends || asked || checkpoint_due(t) || validation_due(t)) DT_TRY(compare_nodes(t, loop));
     if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
     /* The last checkpoint is written later, with the reason for the end. */
     if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
-    loop->asked = request->asked;
     return DT_OK;
 }
 
@@ -236,7 +236,9 @@ static double next_seconds(const dt_trainer *t, const loop_state *loop) {
 
 /* This rank's requests for this step. */
 static dt_step_request ask_for(const dt_trainer *t, loop_state *loop) {
-    dt_step_request request = {.asked = dt_signals_checkpoints()};
+    loop->asked[0] = loop->asked[1];
+    loop->asked[1] = dt_signals_checkpoints();
+    dt_step_request request = {.asked = loop->asked[1] > loop->asked[0]};
     if (!loop->leads) return request;
     request.stop_after =
         dt_deadline_near(&loop->until, next_seconds(t, loop), dt_writer_write_seconds(t->writer));

@@ -11,7 +11,7 @@ typedef struct {
     double stop;           /* at once: this step's gradients are incomplete */
     double stop_after;     /* after this step */
     double checkpoint;     /* a checkpoint is due */
-    double asked;          /* number of checkpoints that USR2 has asked this rank for */
+    double asked;          /* USR2 has asked for one since the last report */
     double failed;
     double
         arrived;   /* seconds from the beginning of the step to that of the sum; of all: the most */

@@ -7,6 +7,7 @@
 #include "dtrain/core/clock.h"
 #include "dtrain/core/log.h"
 #include "dtrain/core/memory.h"
+#include "dtrain/data/distract.h"
 #include "dtrain/optim/optim.h"
 #include "dtrain/run/signals.h"
 #include "dtrain/train/trainer.h"
@@ -73,6 +74,7 @@ static dt_status measure_texts(dt_trainer *t, const dt_source *source, size_t be
     for (size_t i = begin; i < end; i++) {
         DT_TRY(source->kind->train_length(&t->deal.tokens[i], &t->batch.text, source,
                                           step_position(t) + i));
+        t->deal.tokens[i] += (uint32_t)dt_distractors(&t->config, step_position(t) + i);
     }
     return DT_OK;
 }
@@ -360,7 +362,7 @@ dt_status dt_trainer_step(dt_trainer *t, dt_train_row *row, dt_step_request *req
     request->stop = all.stop > 0;
     request->stop_after = all.stop_after > 0;
     request->checkpoint = all.checkpoint > 0;
-    request->asked = (int)all.asked;
+    request->asked = all.asked > 0;
     request->skipped = false;
     *row = (dt_train_row){.step = t->state.step};
     if (request->stop) goto done;

@@ -53,6 +53,15 @@ grep -qE 'operations:.* 1: [0-9.]+ % of [0-9]+' out || fail "no accuracy by oper
 expect_exit "$USAGE" start 2 eval sums --exhaustive
 grep -q 'leave out --exhaustive' err || fail "no sentence on --exhaustive"
 
+# ---- the settings that come with dtrain ----
+
+expect_exit 0 start 2 --config "$here/../../jobs/calculator.ini" --width 16 --batch 8 --steps 2 --eval-examples 8 --out preset
+expect_exit 0 "$dtrain" info preset --json
+/usr/bin/python3 -B -c '
+import json
+settings = json.load(open("out"))["settings"]
+assert settings["format"] == "expression" and settings["digits"] == 15 and settings["steps"] == 2, settings' || fail "not the settings of the file"
+
 # ---- a signal stops the questions of a file ----
 
 yes $'2+3\t5' | head -100000 >many.tsv || true
@@ -69,6 +78,20 @@ cmp out one.json || fail "the counts depend on the number of ranks"
 import json, sys
 result = json.load(open(sys.argv[1]))
 assert result["questions"] == 5 and result["answered"] == 3 and result["right"] in (0, 1, 2), result' one.json || fail "wrong counts"
+# What the model itself answers is counted as right, and nothing else.
+questions=()
+for a in {1..9}; do for b in 2 5 8; do questions+=("$a+$b"); done; done
+expect_exit 0 "$dtrain" ask sums "${questions[@]}"
+paste <(printf '%s\n' "${questions[@]}") out | grep -P '^\S+\t[0-9]+$' >own.tsv || true
+(($(wc -l <own.tsv) >= 9)) || fail "only $(wc -l <own.tsv) of ${#questions[@]} answers are numbers"
+expect_exit 0 start 2 eval sums --file own.tsv --json
+/usr/bin/python3 -B -c '
+import json, sys
+result = json.load(open("out"))
+assert result["right"] == result["answered"] == result["questions"] == int(sys.argv[1]), result' "$(wc -l <own.tsv)" || fail "its own answers are wrong"
+sed 's/$/1/' own.tsv >others.tsv
+expect_exit 0 start 2 eval sums --file others.tsv --json
+grep -q '"right":0' out || fail "other answers are right"
 expect_exit 0 start 2 eval sums --file asked.tsv --errors listed.tsv
 head -1 listed.tsv | grep -qP '^line\tasked\tvalue\tanswer\ttext$' || fail "the list of errors has no heading"
 grep -qP '^2\t2\+3\t6\t' listed.tsv || fail "a wrong answer is not listed"

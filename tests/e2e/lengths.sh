@@ -72,6 +72,24 @@ expect_exit 0 "$dtrain" data --count 1 --ops + --format reverse --marks start
 grep -qE ' \^[0-9]+\+\^[0-9]+=\^[0-9]+\$$' out || fail "the numbers have no marks: $(cat out)"
 expect_exit 64 start alone "${run[@]}" --marks start --place-offset 0 --positions index --out small
 expect_text err "digits and marks have no places"
+# Distractors change what is learned, the same on any number of ranks, and over a stop.
+distracted=("${run[@]}" --marks start --distractors 9)
+expect_exit 0 start alone "${distracted[@]}" --out distracted
+expect_exit 0 start alone "${distracted[@]}" --schedule constant --out distracted-whole
+expect_exit 0 start 3 "${distracted[@]}" --schedule constant --steps 6 --out distracted-parts
+expect_exit 0 start 2 "${distracted[@]}" --schedule constant --out distracted-parts
+compare_runs distracted-whole/latest.h5 distracted-parts/latest.h5
+/usr/bin/python3 -B - marked/latest.h5 distracted/latest.h5 <<'END' || fail "no text has distractors, or too many"
+import h5py, numpy, sys
+plain, distracted = (h5py.File(name) for name in sys.argv[1:])
+assert not numpy.array_equal(plain["weights/tok_embed"][...], distracted["weights/tok_embed"][...])
+texts, more = (int(file["metrics/train/tokens"][...].sum()) for file in (plain, distracted))
+print(f"{texts} tokens, and {more} with distractors")
+# Up to nine, 4.5 on average, for each of 32 texts in 12 steps, as far as the short context has room.
+assert 32 * 12 * 1 < more - texts < 32 * 12 * 5, (texts, more)
+END
+expect_exit 64 start alone "${distracted[@]}" --place-offset 0 --out small
+expect_text err "--distractors 9: they have the places that --place-offset moves digits to"
 # Sharpness changes what validations see, but not what is learned.
 expect_exit 0 start alone "${run[@]}" --sharpness 4 --out sharp
 /usr/bin/python3 -B - alone/latest.h5 sharp/latest.h5 <<'END' || fail "sharpness changes training, or not its validations"
@@ -106,11 +124,11 @@ say "marks and sharpness do what they say"
 # ---- presets, and the table over seeds ----
 
 short=(--steps 1 --layers 1 --width 16 --heads 1 --batch 8 --log-level error)
-for preset in addition division; do
+for preset in addition subtraction division; do
     expect_exit 0 env SEEDS="1 2" RANKS=1 MPIRUN="$mpirun" EVAL=48 FOLDER=table "$here/../bench/lengths.sh" "$dtrain" \
         --config "$here/../../jobs/$preset.ini" "${short[@]}"
     expect_text out "$preset, exact answers in percent by length" "| digits | seeds | median |"
-    grep -qE '^\| [+/] \| [0-9]+ \| 2 \| 0.00 \|' out || fail "no length that both seeds have been asked"
+    grep -qE '^\| [-+/] \| [0-9]+ \| 2 \| 0.00 \|' out || fail "no length that both seeds have been asked"
 done
 expect_exit 0 env SEEDS=1 RANKS=1 MPIRUN="$mpirun" EVAL=16 FOLDER=asked ASK="8*1 6/2" "$here/../bench/lengths.sh" "$dtrain" \
     --format expression --numbers natural --ops '*/' --digits 4 --eval-digits 8 --eval-dividend-digits 6 --place-offset 8 "${short[@]}"

@@ -20,7 +20,7 @@ expect_soon() {
 
 # ---- USR2: a checkpoint, and the run goes on ----
 
-run=(--steps 150 --eval-every 50 --checkpoint-every 0 --keep 0 "${small[@]}" --schedule constant --log-level debug)
+run=(--steps 240 --eval-every 80 --checkpoint-every 0 --keep 0 "${small[@]}" --schedule constant --log-level debug)
 expect_exit 0 start 2 "${run[@]}" --out whole
 launch 2 "${run[@]}" --out asked
 wait_for 30 has_made 5
@@ -28,14 +28,18 @@ kill -USR2 "$job"
 wait_for 30 is_past asked 0
 first=$(newest_step asked)
 wait_for 60 has_made $((first + 5))
-# Rank 0 also answers a USR2 that only another rank gets.
-signal_rank USR2 1
-wait_for 30 is_past asked "$first"
+# Rank 0 also answers a USR2 that only another rank gets, after it had more of them itself.
+for rank in 0 1; do
+    signal_rank USR2 $rank
+    wait_for 30 is_past asked "$first"
+    first=$(newest_step asked)
+    wait_for 60 has_made $((first + 5))
+done
 end_of_job
 ((code == 0)) || fail "exit code $code after USR2"
 say "USR2: checkpoints $(steps_of asked)"
-[[ $(newest_step asked) == 150 ]] || fail "it ended at step $(newest_step asked)"
-[[ $(steps_of asked | wc -w) -ge 3 ]] || fail "only checkpoints $(steps_of asked)"
+[[ $(newest_step asked) == 240 ]] || fail "it ended at step $(newest_step asked)"
+[[ $(steps_of asked | wc -w) -ge 4 ]] || fail "only checkpoints $(steps_of asked)"
 compare_runs whole/latest.h5 asked/latest.h5
 
 # ---- HUP, as from a terminal that is closed ----

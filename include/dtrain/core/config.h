@@ -100,6 +100,7 @@ typedef struct {
     int64_t depth;                             /* most brackets within each other */
     int64_t decimals;                          /* of an answer that has no end */
     int64_t marks;                             /* dt_marks */
+    int64_t distractors;                       /* most digits before a training text */
     int64_t train_examples;                    /* 0: an endless stream */
     char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
     char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */

@@ -16,6 +16,7 @@ typedef enum {
     DT_RANDOM_PHRASING = 12,
     DT_RANDOM_LINE = 13,   /* the split of a line of a file */
     DT_RANDOM_SAMPLE = 14, /* the next token of a text */
+    DT_RANDOM_DISTRACTOR = 15,
 } dt_random_purpose;
 
 /**

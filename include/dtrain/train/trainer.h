@@ -73,8 +73,8 @@ typedef struct {
     bool stop;       /* out: a signal asked for a stop, and the step was not made */
     bool stop_after; /* in and out: this step is the last one there is time for */
     bool checkpoint; /* in and out: it is time for a checkpoint */
-    int asked; /* in: how often USR2 has asked this rank for one; out: the maximum over the ranks */
-    bool skipped; /* out: a value was not finite, and nothing was updated */
+    bool asked;      /* in: USR2 has asked this rank for one since the last step; out: any rank */
+    bool skipped;    /* out: a value was not finite, and nothing was updated */
 } dt_step_request;
 
 /* Windows, model and buffers for the configuration; weights and moments are zero. tokenizer: rank

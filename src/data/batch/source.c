@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtrain/core/random.h"
+#include "dtrain/data/distract.h"
 
 dt_source dt_source_with(const dt_source *source, const dt_config *config) {
     return (dt_source){source->kind, *config, source->tokenizer, NULL, source->data};
@@ -44,6 +45,7 @@ dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t pos
     DT_TRY(source->kind->train(&batch->text, source, position));
     DT_TRY(dt_batch_append(batch, &batch->text, position, source->tokenizer));
     dt_batch_shift_places(batch, batch->problems - 1, dt_place_offset(&source->config, position));
+    dt_batch_distract(batch, &source->config, source->tokenizer, position);
     return DT_OK;
 }
 

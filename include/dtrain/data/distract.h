@@ -1,0 +1,24 @@
+/* Distractors: digits of other places before a training text. */
+#ifndef DTRAIN_DISTRACT_H
+#define DTRAIN_DISTRACT_H
+
+#include "dtrain/core/config.h"
+#include "dtrain/data/pack.h"
+
+/* How many stand before training text `position`: 0 … config->distractors, all as likely; a pure
+ * function of (seed, position). */
+size_t dt_distractors(const dt_config *config, uint64_t position);
+
+/**
+ * Let them stand before the last text of a batch, whose places have been moved on already; fewer
+ * where a text's share of the batch's tokens, the context, has no room for all of them.
+ *
+ * Each is a digit of the text, or a letter in one of its numbers, with the position that it has
+ * there, and another place: any that digits of such texts may have, but for those of this text.
+ * They are not scored. So what is learned tells a place from all others, as longer numbers have
+ * them, and not only from the few of the text.
+ */
+void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
+                       uint64_t position);
+
+#endif

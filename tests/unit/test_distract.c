@@ -1,0 +1,157 @@
+/* Distractors before training texts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "dtrain/arithmetic/format.h"
+#include "dtrain/arithmetic/source.h"
+#include "dtrain/data/distract.h"
+#include "dtrain/data/source.h"
+
+enum { OFFSET = 40, MOST = 20, WIDTH = 3, LENGTH = 7, ROOM = 40 };
+
+/* 12+7=19$ has seven inputs, of which five are digits; its places are 1 to 3. */
+static const dt_problem sum = {DT_ADD, DT_NUMBER(12), DT_NUMBER(7)};
+static const dt_config settings = {
+    .seed = 3, .format = DT_FORMAT_PLAIN, .place_offset = OFFSET, .distractors = MOST};
+
+typedef struct {
+    dt_tokenizer *tokenizer;
+    dt_batch batch;
+} scene;
+
+static int set_up(void **state) {
+    static scene s;
+    assert_int_equal(dt_tokenizer_create(&s.tokenizer, DT_FORMAT_PLAIN, DT_MARKS_NONE), DT_OK);
+    *state = &s;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    scene *s = *state;
+    dt_batch_destroy(&s->batch);
+    dt_tokenizer_destroy(&s->tokenizer);
+    return 0;
+}
+
+static void append(scene *s, int32_t offset) {
+    dt_batch *b = &s->batch;
+    assert_int_equal(dt_arithmetic_write(&b->text, &sum, &settings, 0), DT_OK);
+    assert_int_equal(dt_batch_append(b, &b->text, 0, s->tokenizer), DT_OK);
+    dt_batch_shift_places(b, b->problems - 1, offset);
+}
+
+static bool is_of_text(const dt_batch *b, size_t i, size_t first) {
+    for (size_t j = first; j < first + LENGTH; j++) {
+        const bool digit = b->token[j] >= 1 && b->token[j] <= 10; /* of "$0123456789" */
+        if (digit && b->token[i] == b->token[j] && b->position[i] == b->position[j]) return true;
+    }
+    return false;
+}
+
+/* Behind another text, which stays as it is. */
+static void they_stand_before_a_text(void **state) {
+    enum { COUNT = 4000 };
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    size_t drawn[MOST + 1] = {0}, at[OFFSET + WIDTH + 1] = {0};
+    assert_int_equal(dt_batch_create(b, 2, 2 * ROOM), DT_OK);
+    for (uint64_t position = 0; position < COUNT; position++) {
+        int32_t token[2 * LENGTH], place[2 * LENGTH], target[2 * LENGTH], number[2 * LENGTH];
+        const int32_t offset = dt_place_offset(&settings, position);
+        dt_batch_clear(b);
+        append(s, 0);
+        append(s, offset);
+        memcpy(token, b->token, sizeof token);
+        memcpy(place, b->place, sizeof place);
+        memcpy(target, b->target, sizeof target);
+        memcpy(number, b->position, sizeof number);
+        dt_batch_distract(b, &settings, s->tokenizer, position);
+        const size_t count = dt_distractors(&settings, position), first = LENGTH + count;
+        drawn[count]++;
+        assert_int_equal(b->tokens, first + LENGTH);
+        assert_int_equal(b->offset[1], LENGTH);
+        assert_int_equal(b->offset[2], first + LENGTH);
+        assert_int_equal(b->documents, 2);
+        assert_int_equal(b->document[1], LENGTH);
+        assert_int_equal(b->document[2], first + LENGTH);
+        assert_int_equal(b->scored, 2 * 3); /* 1, 9 and the end */
+        assert_memory_equal(b->token, token, sizeof token / 2);
+        assert_memory_equal(b->place, place, sizeof place / 2);
+        assert_memory_equal(b->token + first, token + LENGTH, sizeof token / 2);
+        assert_memory_equal(b->place + first, place + LENGTH, sizeof place / 2);
+        assert_memory_equal(b->target + first, target + LENGTH, sizeof target / 2);
+        assert_memory_equal(b->position + first, number + LENGTH, sizeof number / 2);
+        for (size_t i = LENGTH; i < first; i++) {
+            assert_in_range(b->place[i], 1, OFFSET + WIDTH);
+            assert_true(b->place[i] < offset + 1 - 2 || b->place[i] > offset + WIDTH + 2);
+            assert_int_equal(b->target[i], -1);
+            assert_true(is_of_text(b, i, first));
+            at[b->place[i]]++;
+        }
+    }
+    for (size_t i = 0; i <= MOST; i++)
+        assert_in_range(drawn[i], COUNT / (MOST + 1) * 3 / 4, COUNT / (MOST + 1) * 5 / 4);
+    for (size_t i = 1; i <= OFFSET + WIDTH; i++)
+        assert_in_range(at[i], COUNT * MOST / 2 / (OFFSET + WIDTH) / 2,
+                        COUNT * MOST / 2 / (OFFSET + WIDTH) * 3 / 2);
+}
+
+/* Each text has an equal share of the batch's tokens. */
+static void as_many_as_there_is_room_for(void **state) {
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    size_t most = 0;
+    assert_int_equal(dt_batch_create(b, 1, LENGTH + 4), DT_OK);
+    for (uint64_t position = 0; position < 100; position++) {
+        dt_batch_clear(b);
+        append(s, 9);
+        dt_batch_distract(b, &settings, s->tokenizer, position);
+        assert_in_range(b->tokens, LENGTH, LENGTH + 4);
+        most = b->tokens > most ? b->tokens : most;
+    }
+    assert_int_equal(most, LENGTH + 4);
+}
+
+static void none_without_a_place_or_a_setting(void **state) {
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    assert_int_equal(dt_batch_create(b, 1, ROOM), DT_OK);
+    for (uint64_t position = 0; position < 100; position++) {
+        dt_config config = settings;
+        dt_batch_clear(b);
+        append(s, 0);
+        config.place_offset = 2; /* places up to 5, the text's and the two next to it */
+        dt_batch_distract(b, &config, s->tokenizer, position);
+        assert_int_equal(b->tokens, LENGTH);
+        config = settings;
+        config.distractors = 0;
+        assert_int_equal(dt_distractors(&config, position), 0);
+        dt_batch_distract(b, &config, s->tokenizer, position);
+        assert_int_equal(b->tokens, LENGTH);
+    }
+}
+
+static void others_with_another_seed(void **state) {
+    (void)state;
+    dt_config config = settings;
+    size_t same = 0;
+    config.seed++;
+    for (uint64_t i = 0; i < 2000; i++)
+        same += dt_distractors(&settings, i) == dt_distractors(&config, i);
+    assert_in_range(same, 40, 160); /* one in 21 */
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(they_stand_before_a_text, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(as_many_as_there_is_room_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(none_without_a_place_or_a_setting, set_up, tear_down),
+        cmocka_unit_test(others_with_another_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
