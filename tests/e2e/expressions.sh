@@ -78,17 +78,18 @@ cmp out one.json || fail "the counts depend on the number of ranks"
 import json, sys
 result = json.load(open(sys.argv[1]))
 assert result["questions"] == 5 and result["answered"] == 3 and result["right"] in (0, 1, 2), result' one.json || fail "wrong counts"
-# What the model itself answers is counted as right, and nothing else.
+# What the model answers by `ask` is right here where it is true, and nothing else is.
 questions=()
 for a in {1..9}; do for b in 2 5 8; do questions+=("$a+$b"); done; done
 expect_exit 0 "$dtrain" ask sums "${questions[@]}"
 paste <(printf '%s\n' "${questions[@]}") out | grep -P '^\S+\t[0-9]+$' >own.tsv || true
-(($(wc -l <own.tsv) >= 9)) || fail "only $(wc -l <own.tsv) of ${#questions[@]} answers are numbers"
 expect_exit 0 start 2 eval sums --file own.tsv --json
 /usr/bin/python3 -B -c '
-import json, sys
+import json
+rows = [line.split() for line in open("own.tsv")]
+true = sum(eval(asked) == int(value) for asked, value in rows)
 result = json.load(open("out"))
-assert result["right"] == result["answered"] == result["questions"] == int(sys.argv[1]), result' "$(wc -l <own.tsv)" || fail "its own answers are wrong"
+assert true >= 3 and result["right"] == true and result["answered"] == result["questions"] == len(rows), (true, result)' || fail "answers are miscounted"
 sed 's/$/1/' own.tsv >others.tsv
 expect_exit 0 start 2 eval sums --file others.tsv --json
 grep -q '"right":0' out || fail "other answers are right"

@@ -75,6 +75,7 @@ static void fill_unusual(dt_config *config) {
         {"eval-least-digits", "5"},
         {"least-digits", "2"},
         {"marks", "start"},
+        {"distractors", "32"},
         {"numbers", "natural"},
         {"sharpness", "1.5"},
         {"lora-rank", "8"},
