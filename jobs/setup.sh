@@ -33,9 +33,10 @@ apt_install() {
         [[ -t 0 ]] || sudo -n true 2>/dev/null || return 1
         as_root=(sudo)
     fi
+    say "Looking for these with apt-get: $*"
     "${as_root[@]}" apt-get update -qq </dev/null || return
     for package; do
-        if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); else say "apt-get knows no package $package"; fi
+        if [[ -n $(apt-cache show "$package" 2>/dev/null) ]]; then known+=("$package"); else say "apt-get knows no package $package"; fi
     done
     ((${#known[@]})) || return 0
     say "Installing with apt-get: ${known[*]}"

@@ -125,8 +125,8 @@ static const dt_setting table[] = {
         "so that with --place-offset a model finds where a number begins",
         .absent = "none"),
     WHOLE("distractors", "data", FREE, distractors, 0, 4096, "0",
-          "up to N digits of other places stand before each training text, so that with "
-          "--place-offset the digits of longer numbers are told apart",
+          "up to N digits of other places stand before each training text, as far as the context "
+          "has room, so that with --place-offset the digits of longer numbers are told apart",
           .absent = "0"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),

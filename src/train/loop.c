@@ -32,7 +32,7 @@ typedef struct {
     bool failing;              /* writes fail, and this has been said */
     int64_t written;           /* the last checkpoint on disk when one failed */
     bool pending;              /* a checkpoint is due but could not be taken yet */
-    int asked[2]; /* checkpoints that USR2 had asked this rank for: at its last two reports */
+    int asked[3]; /* checkpoints that USR2 had asked this rank for: at its last three reports */
     int skipped_in_a_row;
     bool nodes_differ;  /* nodes hold different weights */
     int rollbacks_here; /* to about the same step */
@@ -176,8 +176,8 @@ static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_r
 /* Decide on a checkpoint after a step. Rank 0 only. */
 static void checkpoint_if_due(dt_trainer *t, loop_state *loop, const dt_step_request *request,
                               bool improved) {
-    /* If USR2 came to all ranks, it came to rank 0 too, and the writer has answered it. It may have
-     * come to others in the step before. */
+    /* What came to rank 0, in this step or the two before, the writer has answered. If USR2 came to
+     * all ranks, that is the same one. */
     const bool asked = request->asked && dt_signals_checkpoints() == loop->asked[0];
     const bool due = improved || asked || request->checkpoint || checkpoint_due(t);
     if (loop->skipped_in_a_row > 0 && !improved) {
@@ -237,8 +237,9 @@ static double next_seconds(const dt_trainer *t, const loop_state *loop) {
 /* This rank's requests for this step. */
 static dt_step_request ask_for(const dt_trainer *t, loop_state *loop) {
     loop->asked[0] = loop->asked[1];
-    loop->asked[1] = dt_signals_checkpoints();
-    dt_step_request request = {.asked = loop->asked[1] > loop->asked[0]};
+    loop->asked[1] = loop->asked[2];
+    loop->asked[2] = dt_signals_checkpoints();
+    dt_step_request request = {.asked = loop->asked[2] > loop->asked[1]};
     if (!loop->leads) return request;
     request.stop_after =
         dt_deadline_near(&loop->until, next_seconds(t, loop), dt_writer_write_seconds(t->writer));

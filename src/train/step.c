@@ -74,7 +74,9 @@ static dt_status measure_texts(dt_trainer *t, const dt_source *source, size_t be
     for (size_t i = begin; i < end; i++) {
         DT_TRY(source->kind->train_length(&t->deal.tokens[i], &t->batch.text, source,
                                           step_position(t) + i));
-        t->deal.tokens[i] += (uint32_t)dt_distractors(&t->config, step_position(t) + i);
+        const size_t more = dt_distractors(&t->config, step_position(t) + i);
+        const size_t all = dt_min_size(t->deal.tokens[i] + more, t->shape.T);
+        if (more > 0) t->deal.tokens[i] = (uint32_t)all;
     }
     return DT_OK;
 }

@@ -239,6 +239,7 @@ void dt_plan_report_json(const dt_plan_report *r) {
     number("gradients_rank", t->footprint.gradients);
     number("activations_rank", t->footprint.activations);
     number("packed_rank", t->footprint.packed);
+    number("updates_rank", t->footprint.scratch);
     number("snapshots", t->footprint.snapshots);
     number("libraries_rank", t->footprint.libraries);
     number("measured", t->memory);

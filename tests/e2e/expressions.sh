@@ -81,7 +81,9 @@ assert result["questions"] == 5 and result["answered"] == 3 and result["right"] 
 # What the model answers by `ask` is right here where it is true, and nothing else is.
 questions=()
 for a in {1..9}; do for b in 2 5 8; do questions+=("$a+$b"); done; done
-expect_exit 0 "$dtrain" ask sums "${questions[@]}"
+code=0 # of a question without a readable answer, whose line is empty
+printf '%s\n' "${questions[@]}" | "$dtrain" ask sums >out 2>err || code=$?
+((code == 0 || code == DATA)) || fail "exit code $code of ask"
 paste <(printf '%s\n' "${questions[@]}") out | grep -P '^\S+\t[0-9]+$' >own.tsv || true
 expect_exit 0 start 2 eval sums --file own.tsv --json
 /usr/bin/python3 -B -c '

@@ -20,7 +20,7 @@ expect_soon() {
 
 # ---- USR2: a checkpoint, and the run goes on ----
 
-run=(--steps 240 --eval-every 80 --checkpoint-every 0 --keep 0 "${small[@]}" --schedule constant --log-level debug)
+run=(--steps 240 --eval-every 240 --checkpoint-every 0 --keep 0 "${small[@]}" --schedule constant --log-level debug)
 expect_exit 0 start 2 "${run[@]}" --out whole
 launch 2 "${run[@]}" --out asked
 wait_for 30 has_made 5

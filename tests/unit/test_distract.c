@@ -101,6 +101,43 @@ static void they_stand_before_a_text(void **state) {
                         COUNT * MOST / 2 / (OFFSET + WIDTH) * 3 / 2);
 }
 
+/* Of a product's working: its digits and the letters between them, but neither marks nor what
+ * stands behind a number. */
+static void they_repeat_what_numbers_are_of(void **state) {
+    static const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)};
+    enum { FIRST = 1000 };
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    dt_config config = settings;
+    dt_tokenizer *tokenizer;
+    size_t letters = 0, digits = 0;
+    config.format = DT_FORMAT_SCRATCHPAD;
+    config.marks = DT_MARKS_START;
+    assert_int_equal(dt_tokenizer_create(&tokenizer, config.format, config.marks), DT_OK);
+    assert_int_equal(dt_batch_create(b, 1, FIRST), DT_OK);
+    for (uint64_t position = 0; position < 300; position++) {
+        dt_batch_clear(b);
+        assert_int_equal(dt_arithmetic_write(&b->text, &product, &config, 0), DT_OK);
+        assert_int_equal(dt_batch_append(b, &b->text, 0, tokenizer), DT_OK);
+        const size_t length = b->tokens;
+        dt_batch_shift_places(b, 0, dt_place_offset(&config, position));
+        dt_batch_distract(b, &config, tokenizer, position);
+        const size_t first = b->tokens - length;
+        for (size_t i = 0; i < first; i++) {
+            const char character = dt_tokenizer_token(tokenizer, b->token[i])[0];
+            size_t like = first;
+            assert_null(strchr("^*=,+$", character));
+            while (b->token[like] != b->token[i] || b->position[like] != b->position[i])
+                assert_true(++like < b->tokens);
+            digits += character >= '0' && character <= '9';
+            letters +=
+                (character >= 'a' && character <= 't') || (character >= 'K' && character <= 'T');
+        }
+    }
+    assert_true(digits > 500 && letters > 500);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
 /* Each text has an equal share of the batch's tokens. */
 static void as_many_as_there_is_room_for(void **state) {
     scene *s = *state;
@@ -149,6 +186,7 @@ static void others_with_another_seed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(they_stand_before_a_text, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(they_repeat_what_numbers_are_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_many_as_there_is_room_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(none_without_a_place_or_a_setting, set_up, tear_down),
         cmocka_unit_test(others_with_another_seed),

@@ -5,7 +5,7 @@
 #include "dtrain/core/config.h"
 #include "dtrain/data/pack.h"
 
-/* How many stand before training text `position`: 0 … config->distractors, all as likely; a pure
+/* How many training text `position` is to have: 0 … config->distractors, all as likely; a pure
  * function of (seed, position). */
 size_t dt_distractors(const dt_config *config, uint64_t position);
 

@@ -2,11 +2,11 @@
  * other places. */
 #include "dtrain/data/distract.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
-#include "dtrain/data/digits.h"
 
 /* Between a text's places and those of its distractors: it still sees where its numbers end. */
 enum { GAP = 2 };
@@ -36,12 +36,12 @@ static free_places find_free(const dt_batch *batch, size_t begin, size_t end, in
         .below = below > 0 ? below : 0, .above = most + GAP + 1, .last = most - least + 1 + offset};
 }
 
-/* A number's tokens have its position, and the one behind it, too: so the next one tells whether a
- * token belongs to it. Its mark is none of its digits. */
+/* A digit or letter of a number. All its tokens have the same position, and the one behind it, too:
+ * so the next one tells whether a token belongs to it. */
 static bool is_of_number(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer) {
     const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
-    const bool mark = token && (token[0] == DT_NUMBER_MARK || token[0] == DT_NEGATIVE_MARK);
-    return batch->place[i] > 0 && batch->position[i] == batch->position[i + 1] && !mark;
+    const bool character = token && token[0] && !token[1] && isalnum((unsigned char)token[0]);
+    return character && batch->place[i] > 0 && batch->position[i] == batch->position[i + 1];
 }
 
 /* The first token of a number in begin … end - 1 from `from` on, and from `begin`; `end`: there is
