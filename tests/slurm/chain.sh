@@ -5,8 +5,9 @@
 
 mapfile -t lines < <(jobs/chain.sh 4 --ntasks-per-node=2 --output=%j.out jobs/dtrain.sbatch "${run[@]}" --out run)
 printf '%s\n' "${lines[@]}"
+[[ ${lines[0]} == "chain dtrain-chain-"*"scancel --name="* ]] || fail "the chain is not named first"
 links=()
-for line in "${lines[@]:0:4}"; do
+for line in "${lines[@]:1:4}"; do
     line=${line#job }
     links+=("${line%%:*}")
 done
@@ -32,9 +33,9 @@ say "same bytes through three links; the fourth was cancelled"
 
 # An error that would also occur in the next link.
 mapfile -t lines < <(jobs/chain.sh 2 --ntasks-per-node=2 --output=%j.out jobs/dtrain.sbatch --out run --width 64)
-[[ ${lines[0]} =~ ^job\ ([0-9]+): ]] || fail "${lines[0]}"
-expect_end "${BASH_REMATCH[1]}" FAILED 64
 [[ ${lines[1]} =~ ^job\ ([0-9]+): ]] || fail "${lines[1]}"
+expect_end "${BASH_REMATCH[1]}" FAILED 64
+[[ ${lines[2]} =~ ^job\ ([0-9]+): ]] || fail "${lines[2]}"
 wait_for 60 job_is "${BASH_REMATCH[1]}" CANCELLED
 say "a chain ends at an error"
 
