@@ -37,8 +37,7 @@ size_t dt_matrices_scratch(const dt_layout *layout, const dt_config *config) {
         const dt_parameter *p = &layout->parameter[i];
         const size_t stacked = matrix_count(p, config);
         if (stacked == 0) continue;
-        const size_t rows = p->extent[0] / stacked, r = dt_min_size(rows, p->extent[1]);
-        most = dt_max_size(most, 2 * rows * p->extent[1] + 2 * r * r);
+        most = dt_max_size(most, dt_muon_scratch(p->extent[0] / stacked, p->extent[1]));
     }
     return most;
 }

@@ -48,4 +48,5 @@ expect refused.out "leave --job-name out"
 # Without a script, sbatch would read one from standard input.
 printf '#!/bin/sh\n' | { jobs/chain.sh 1 --hold >refused.out 2>&1 && fail "a chain without a script"; read -r rest && [[ $rest == '#!/bin/sh' ]]; } ||
     fail "the caller's input was read"
+expect refused.out "link 1 of 1 was refused"
 say "a chain refuses another name and a missing script"

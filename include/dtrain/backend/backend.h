@@ -108,6 +108,13 @@ typedef struct {
     float scale;          /* makes the update about as large as AdamW's */
 } dt_muon;
 
+/* Floats that an update by muon works in: a direction and its next step, (rows,columns) each, and
+ * two products of the smaller side. */
+static inline size_t dt_muon_scratch(size_t rows, size_t columns) {
+    const size_t r = rows < columns ? rows : columns;
+    return 2 * rows * columns + 2 * r * r;
+}
+
 /* Keyed dropout: whether an element is kept depends only on (seed, step, site, number of the
  * problem, number of the token in it, channel). */
 typedef struct {

@@ -160,7 +160,7 @@ dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor
     CPU_FLOATS("muon", weight, m, gradient);
     DT_REQUIRE(rows <= INT_MAX && columns <= INT_MAX, DT_ERR_ARG,
                "a matrix of (%zu,%zu) exceeds what BLAS can count; lower --width", rows, columns);
-    DT_TRY(cpu_reserve(&cpu->scratch, 2 * count + 2 * r * r, "muon scratch"));
+    DT_TRY(cpu_reserve(&cpu->scratch, dt_muon_scratch(rows, columns), "muon scratch"));
     float *x = cpu->scratch.at, *next = x + count, *gram = next + count, *poly = gram + r * r;
     double square;
     momentum_step(cpu_f32(m), cpu_f32(gradient), count, constants);
