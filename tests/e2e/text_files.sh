@@ -100,6 +100,20 @@ compare_datasets file/latest.h5 fifos/latest.h5 "${state[@]}"
 expect_exit 65 start 2 "${tiny[@]}" --text - --out bad </dev/null
 expect_text err "has 0 tokens to train on"
 [[ ! -e bad ]] || fail "an empty pipe makes a folder"
+# A start that waits for a pipe in which nothing comes, or that nobody writes into, can be stopped, and leaves nothing.
+exec {silent}<>fifo
+mkfifo lonely
+for pipe in "/dev/fd/$silent" lonely; do
+    "$dtrain" "${tiny[@]}" --text "$pipe" --out waiting >out 2>err &
+    wait_for 30 grep -q "waiting for the pipe" err || fail "it does not say that it waits for $pipe"
+    kill -TERM $!
+    code=0
+    wait $! || code=$?
+    ((code == 75)) || fail "exit code $code of a start that was stopped"
+    expect_text err "stopped by signal TERM while waiting for the pipe"
+    [[ ! -e waiting ]] || fail "a stopped start leaves a folder"
+done
+exec {silent}>&-
 say "pipes are kept"
 
 # ---- files of tokens ----

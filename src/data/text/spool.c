@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,14 +22,27 @@ static bool is_pipe(const char *path) {
            (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode));
 }
 
+/* A program that writes into a pipe takes its time: meanwhile whoever listens can end the start. */
+static dt_status wait_for(int from, uint64_t done) {
+    enum { TELL_MS = 1000 };
+    struct pollfd reader = {.fd = from, .events = POLLIN};
+    for (;;) {
+        const int ready = poll(&reader, 1, TELL_MS);
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return DT_OK; /* reading says what is wrong */
+        DT_TRY(dt_work_tell("waiting for the pipe", done, 0));
+    }
+}
+
 static dt_status copy(int to, int from, const char *path, const char *name) {
     char *block = NULL;
     uint64_t done = 0;
     dt_status status;
     DT_TRY_DONE(dt_memory_alloc(&block, BLOCK, 1, "a block of a file"));
     for (;;) {
+        DT_TRY_DONE(wait_for(from, done));
         const ssize_t got = read(from, block, BLOCK);
-        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         DT_REQUIRE_DONE(got >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", name, strerror(errno));
         if (got == 0) break;
         const int error = dt_bytes_write(to, block, (size_t)got, done);
@@ -61,7 +75,8 @@ static dt_status copy_to(const char *path, int from, const char *name) {
 /* One pipe to a file. */
 static dt_status spool(dt_spools *s, const char *path, const char *name) {
     const bool standard = strcmp(name, "-") == 0;
-    const int from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+    /* Nor does the opening wait until somebody writes into a named pipe. */
+    const int from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     DT_REQUIRE(from >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", name, strerror(errno));
     dt_status status = DT_OK;
     if (!dt_folders_make(&s->made[s->count], path)) {
