@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "begin.h"
+#include "checkpoints.h"
 #include "dtrain/core/clock.h"
 #include "dtrain/core/cost.h"
 #include "dtrain/core/log.h"
@@ -27,12 +27,7 @@ typedef struct {
     dt_deadline until;
     double step_seconds;       /* the longest recent step */
     double validation_seconds; /* the last one */
-    double last_checkpoint;    /* dt_seconds_now() */
-    double retry_at;           /* when to repeat a failed write; 0: none failed */
-    bool failing;              /* writes fail, and this has been said */
-    int64_t written;           /* the last checkpoint on disk when one failed */
-    bool pending;              /* a checkpoint is due but could not be taken yet */
-    int asked[3]; /* checkpoints that USR2 had asked this rank for: at its last three reports */
+    dt_checkpoints checkpoints;
     int skipped_in_a_row;
     bool nodes_differ;  /* nodes hold different weights */
     int rollbacks_here; /* to about the same step */
@@ -47,85 +42,11 @@ typedef struct {
 #define DEVICE_FAILED "device failed"
 typedef enum { END_STEPS, END_PATIENCE, END_SIGNAL, END_TIME, END_DEVICE, END_ERROR } end_kind;
 
-/* ---- checkpoints ---- */
-
 static bool validation_due(const dt_trainer *t) {
     const int64_t every = t->config.eval_every;
     return every > 0 && t->state.step > 0 &&
            (t->state.step % every == 0 || t->state.step == t->config.steps);
 }
-
-/* By steps or epochs; the same on all ranks. */
-static bool checkpoint_due(const dt_trainer *t) {
-    const dt_cadence *every = &t->config.checkpoint_every;
-    if (every->steps > 0) return t->state.step % every->steps == 0;
-    if (every->epochs > 0 && t->config.train_examples > 0) {
-        const int64_t length = every->epochs * t->config.train_examples;
-        return t->state.problems / length != (t->state.problems - t->config.batch) / length;
-    }
-    return false;
-}
-
-/* By the clock of rank 0. */
-static bool checkpoint_time_due(const dt_trainer *t, const loop_state *loop) {
-    const double most = dt_cadence_most_seconds(&t->config.checkpoint_every);
-    return dt_seconds_now() - loop->last_checkpoint >= most;
-}
-
-/* How urgent a checkpoint of this moment is. */
-typedef enum {
-    CHECKPOINT_OWED, /* only if an earlier one could not be taken */
-    CHECKPOINT_DUE,  /* now, or as soon as the writer has room */
-    CHECKPOINT_MUST, /* now: exactly this state */
-} checkpoint_wish;
-
-enum { RETRY_SECONDS = 30 };
-
-/* A disk that fails, and one that works again, is said once. */
-static void notice_failure(dt_trainer *t, loop_state *loop) {
-    const char *failure = dt_writer_failure(t->writer);
-    const int64_t written = dt_writer_written_step(t->writer);
-    if (failure) {
-        loop->retry_at = dt_seconds_now() + RETRY_SECONDS;
-        if (loop->failing) {
-            dt_log_debug("%s", failure);
-        } else {
-            dt_log_warn("%s; the run goes on and tries again every %d s", failure, RETRY_SECONDS);
-        }
-        loop->failing = true;
-        loop->written = written;
-    } else if (loop->failing && written != loop->written) {
-        dt_log_info("checkpoints can be written again: that of step %lld is", (long long)written);
-        loop->failing = false;
-        loop->retry_at = 0;
-    }
-}
-
-/* Submit the current state to the writer. Rank 0 only. */
-static void request_checkpoint(dt_trainer *t, loop_state *loop, checkpoint_wish wish) {
-    /* No further step will be made: this state is written later, with the reason for the end. */
-    if (dt_signals_stop()) return;
-    bool accepted = false;
-    notice_failure(t, loop);
-    loop->pending = loop->pending || wish == CHECKPOINT_DUE || loop->retry_at > 0;
-    if (wish == CHECKPOINT_OWED && !loop->pending) return;
-    if (wish != CHECKPOINT_MUST && dt_seconds_now() < loop->retry_at) {
-        loop->last_checkpoint = dt_seconds_now(); /* it is not due again until then */
-        return;
-    }
-    loop->retry_at = 0;
-    if (dt_writer_submit(t->writer, wish == CHECKPOINT_MUST, &accepted) != DT_OK) {
-        dt_log_warn("%s; the run goes on without this checkpoint", dt_error_text());
-        dt_error_clear();
-    } else if (!accepted && wish != CHECKPOINT_OWED) {
-        dt_log_debug("the checkpoint of step %lld has to wait: two before it are not written yet",
-                     (long long)t->state.step);
-    }
-    loop->pending = !accepted;
-    if (accepted) loop->last_checkpoint = dt_seconds_now();
-}
-
-/* ---- the loop ---- */
 
 /* A validation, if one is due at this step and has not been made. Collective. */
 static dt_status validate_if_due(dt_trainer *t, loop_state *loop, bool *improved,
@@ -168,7 +89,7 @@ static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_r
     loop->skipped_in_a_row = 0;
     if (loop->leads) loop->observer->back(loop->observer->context, t->state.step, &t->metrics);
     /* A later start must use the other data, too. */
-    if (loop->leads) request_checkpoint(t, loop, CHECKPOINT_MUST);
+    if (loop->leads) dt_checkpoints_request(&loop->checkpoints, t, DT_CHECKPOINT_MUST);
     *rolled_back = true;
     return DT_OK;
 }
@@ -176,19 +97,18 @@ static dt_status handle_skipped(dt_trainer *t, loop_state *loop, const dt_step_r
 /* Decide on a checkpoint after a step. Rank 0 only. */
 static void checkpoint_if_due(dt_trainer *t, loop_state *loop, const dt_step_request *request,
                               bool improved) {
-    /* What came to rank 0, in this step or the two before, the writer has answered. If USR2 came to
-     * all ranks, that is the same one. */
-    const bool asked = request->asked && dt_signals_checkpoints() == loop->asked[0];
-    const bool due = improved || asked || request->checkpoint || checkpoint_due(t);
+    dt_checkpoints *c = &loop->checkpoints;
+    const bool due = improved || request->checkpoint || dt_checkpoints_due(t) ||
+                     dt_checkpoints_unanswered(c, request);
     if (loop->skipped_in_a_row > 0 && !improved) {
         /* These weights may be unfit for training: they must not replace healthy checkpoints. */
-        loop->pending = loop->pending || due;
+        if (due) dt_checkpoints_postpone(c);
         return;
     }
-    request_checkpoint(t, loop,
-                       improved ? CHECKPOINT_MUST
-                       : due    ? CHECKPOINT_DUE
-                                : CHECKPOINT_OWED);
+    dt_checkpoints_request(c, t,
+                           improved ? DT_CHECKPOINT_MUST
+                           : due    ? DT_CHECKPOINT_DUE
+                                    : DT_CHECKPOINT_OWED);
 }
 
 static void tell_step(const dt_trainer *t, loop_state *loop, const dt_train_row *row) {
@@ -215,7 +135,7 @@ static dt_status after_step(dt_trainer *t, loop_state *loop, const dt_train_row 
     if (loop->leads) tell_step(t, loop, row);
     /* Nothing is kept unless all nodes agree on the weights. */
     const bool asked = request->checkpoint || request->asked;
-    if (ends || asked || checkpoint_due(t) || validation_due(t)) DT_TRY(compare_nodes(t, loop));
+    if (ends || asked || dt_checkpoints_due(t) || validation_due(t)) DT_TRY(compare_nodes(t, loop));
     if (!request->stop_after) DT_TRY(validate_if_due(t, loop, &improved, interrupted));
     /* The last checkpoint is written later, with the reason for the end. */
     if (loop->leads && !ends) checkpoint_if_due(t, loop, request, improved);
@@ -236,14 +156,11 @@ static double next_seconds(const dt_trainer *t, const loop_state *loop) {
 
 /* This rank's requests for this step. */
 static dt_step_request ask_for(const dt_trainer *t, loop_state *loop) {
-    loop->asked[0] = loop->asked[1];
-    loop->asked[1] = loop->asked[2];
-    loop->asked[2] = dt_signals_checkpoints();
-    dt_step_request request = {.asked = loop->asked[2] > loop->asked[1]};
+    dt_step_request request = {.asked = dt_checkpoints_asked(&loop->checkpoints)};
     if (!loop->leads) return request;
     request.stop_after =
         dt_deadline_near(&loop->until, next_seconds(t, loop), dt_writer_write_seconds(t->writer));
-    request.checkpoint = checkpoint_time_due(t, loop);
+    request.checkpoint = dt_checkpoints_overdue(&loop->checkpoints, &t->config);
     return request;
 }
 
@@ -284,7 +201,7 @@ static dt_status validate_if_owed(dt_trainer *t, loop_state *loop, bool *interru
     DT_TRY(dt_comm_max(t->s->comm, &validated));
     if (validated >= t->state.step) return DT_OK;
     DT_TRY(validate_if_due(t, loop, &improved, interrupted));
-    if (loop->leads && improved) request_checkpoint(t, loop, CHECKPOINT_MUST);
+    if (loop->leads && improved) dt_checkpoints_request(&loop->checkpoints, t, DT_CHECKPOINT_MUST);
     return DT_OK;
 }
 
@@ -325,22 +242,6 @@ static dt_status train_loop(dt_trainer *t, loop_state *loop, end_kind *end) {
     return DT_OK;
 }
 
-/* Writes the last checkpoint; repeats a write that fails. */
-static dt_status write_last(dt_trainer *t) {
-    static const time_t PAUSE[] = {1, 3};
-    enum { TRIES = 1 + sizeof PAUSE / sizeof *PAUSE };
-    dt_status status = DT_OK;
-    for (size_t i = 0; i < TRIES; i++) {
-        bool accepted;
-        status = dt_writer_submit(t->writer, true, &accepted);
-        if (status == DT_OK) status = dt_writer_drain(t->writer);
-        if (status == DT_OK || i == TRIES - 1) break;
-        dt_log_warn("%s; trying again in %lld s", dt_error_text(), (long long)PAUSE[i]);
-        nanosleep(&(struct timespec){.tv_sec = PAUSE[i]}, NULL);
-    }
-    return status;
-}
-
 /* Whether a later start can go on from this state. Not if its last step was not finite or the nodes
  * do not agree on it: then earlier checkpoints are better. */
 static bool is_healthy(const loop_state *loop) {
@@ -351,7 +252,7 @@ static bool is_healthy(const loop_state *loop) {
  * 0 only. */
 static void save_before_error(dt_trainer *t, const loop_state *loop) {
     if (!is_healthy(loop)) return;
-    if (write_last(t) == DT_OK) {
+    if (dt_checkpoints_write_last(t) == DT_OK) {
         dt_log_info("the last completed step, %lld, has been saved", (long long)t->state.step);
     } else {
         dt_log_warn("the last completed step, %lld, could not be saved: %s",
@@ -385,7 +286,7 @@ static dt_status finish(dt_trainer *t, loop_state *loop, end_kind end) {
         save_before_error(t, loop);
         return DT_OK;
     }
-    DT_TRY(write_last(t));
+    DT_TRY(dt_checkpoints_write_last(t));
     /* Until now the checkpoint before the last one was kept, too. */
     return end == END_STEPS || end == END_PATIENCE ? dt_run_rotate(t->config.out, t->config.keep)
                                                    : DT_OK;
@@ -432,23 +333,6 @@ static void tell_end(const dt_trainer *t, end_kind end, const char *limit) {
                 state->seconds, best, model);
 }
 
-/* Other ranks are stuck or lost: save the last completed step, if it is whole, before the job ends.
- * It may be on disk already, whether or not it can be written once more. */
-static void save_last(void *context) {
-    dt_trainer *t = context;
-    if (!t->writer) return; /* no step has been made */
-    const double patience = 2 + 2 * dt_writer_write_seconds(t->writer);
-    const bool saved = dt_writer_save(t->writer, patience);
-    const int64_t written = dt_writer_written_step(t->writer);
-    if (saved || written >= t->state.step) {
-        fprintf(stderr, "dtrain: the last completed step, %lld, has been saved\n",
-                (long long)written);
-    } else {
-        fprintf(stderr, "dtrain: the last completed step, %lld, could not be saved\n",
-                (long long)t->state.step);
-    }
-}
-
 /* What was used after the last step, too. Collective. */
 static dt_status finish_energy(dt_trainer *t, bool hurry) {
     dt_energy_part sum;
@@ -466,7 +350,7 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
                        end_kind *end) {
     loop_state loop = {.leads = dt_comm_rank(t->s->comm) == 0,
                        .until = *until,
-                       .last_checkpoint = dt_seconds_now(),
+                       .checkpoints = {.last = dt_seconds_now()},
                        .observer = observer};
     dt_status status = DT_OK;
     if (loop.leads) observer->open(observer->context, &t->config, t->state.step, &t->metrics);
@@ -475,7 +359,7 @@ static dt_status train(dt_trainer *t, const dt_deadline *until, const dt_observe
     status = train_loop(t, &loop, end);
     /* Collective operations are no longer possible, but the state in memory may be whole. */
     if (status == DT_ERR_COMM && dt_watchdog_forget_last_words(t->watchdog) && loop.leads)
-        save_last(t);
+        dt_checkpoints_save_at_end(t);
     if (status != DT_OK) goto done;
     dt_watchdog_enter(t->watchdog, DT_PHASE_END, t->state.step);
     if (loop.leads) observer->close(observer->context);
@@ -550,7 +434,7 @@ dt_status dt_train(dt_session *s, const dt_start_request *request, const dt_obse
     dt_startup_limit(plan.config.stall_timeout);
     /* Only one rank checks gradients, for as long as that takes. */
     const double watched = request->check_gradients ? 0 : plan.config.stall_timeout;
-    DT_TRY_DONE(dt_watchdog_open(&watchdog, s->comm, watched, save_last, &t));
+    DT_TRY_DONE(dt_watchdog_open(&watchdog, s->comm, watched, dt_checkpoints_save_at_end, &t));
     dt_startup_end();
     DT_TRY_DONE(dt_session_open_device(s, (dt_backend_kind)plan.config.backend));
     dt_signals_catch(); /* again: OpenCL's compilers replace signal handlers */
