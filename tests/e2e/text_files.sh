@@ -40,18 +40,24 @@ end = len(vocabulary)
 ids = [end] + [token for text in documents for token in [vocabulary.index(c) for c in text] + [end]]
 found, order = [], {}
 for split in "train", "validation", "test":
-    windows = [tuple(json.loads(line)["tokens"]) for line in open(f"{split}.json")]
-    # An epoch of training has each window once: 900 are more, and begin again.
-    windows = list(dict.fromkeys(windows)) if split == "train" else windows
-    assert all(len(window) == 12 for window in windows) or sum(len(window) < 12 for window in windows) == 1
-    order[split] = windows
+    order[split] = [tuple(json.loads(line)["tokens"]) for line in open(f"{split}.json")]
+    assert split == "train" or sum(len(window) < 12 for window in order[split]) <= 1
+# 900 windows of training are several epochs: the first ends where each token of the part but its first has been predicted.
+left = len(ids) - 1 - sum(1 + sum(len(w) - 1 for w in order[split]) for split in ("validation", "test"))
+first = []
+for window in order["train"]:
+    if left > 0:
+        first.append(window)
+        left -= len(window) - 1
+assert left == 0 and len(first) < len(order["train"]) // 2, (left, len(first))
+order["train"] = first
 # The windows of a part, joined where one ends with the token that the next begins with, are a stretch of the text.
 at = 0
 for split in "train", "validation", "test":
     left, predicted = list(order[split]), 0
     begin = at
     while left:
-        window = next((w for w in left if tuple(ids[at:at + len(w)]) == w and (len(w) == 12 or len(left) == 1)), None)
+        window = next((w for w in left if tuple(ids[at:at + len(w)]) == w and (len(w) == 12 or at == begin or len(left) == 1)), None)
         assert window, (split, at, len(left))
         left.remove(window)
         at += len(window) - 1

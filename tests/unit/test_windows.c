@@ -90,10 +90,10 @@ static size_t join_part(char *joined, dt_windows *windows, dt_split split, size_
     dt_text window = {0};
     size_t length = 0;
     for (uint64_t i = 0; i < facts->windows[split]; i++) {
-        assert_int_equal(dt_windows_read(&window, windows, split, i), DT_OK);
+        assert_int_equal(dt_windows_read(&window, windows, split, 0, i), DT_OK);
         assert_int_equal(window.length, strlen(window.bytes));
         const size_t tokens = tokens_in(window.bytes, tokenizer);
-        assert_int_equal(tokens, dt_windows_length(windows, split, i));
+        assert_int_equal(tokens, dt_windows_length(windows, split, 0, i));
         assert_int_equal(tokens, window.ids);
         assert_true(tokens == context || (i + 1 == facts->windows[split] && tokens >= 2));
         if (i > 0) {
@@ -143,36 +143,52 @@ static void windows_are_the_whole_text(void **state) {
 
 /* ---- epochs ---- */
 
-static void expect_epoch(const dt_source *source, uint64_t epoch, uint64_t *order) {
+/* Where in the training part a window stands: a short one is the first or the last of its epoch. */
+static size_t find_in_text(const dt_text *window, size_t context, size_t tokens) {
+    if (window->length < context) {
+        if (strncmp(window->bytes, text, window->length) == 0) return 0;
+        const size_t begin = tokens - window->length;
+        assert_memory_equal(window->bytes, text + begin, window->length);
+        return begin;
+    }
+    assert_int_equal(window->length, context);
+    const char *found = strstr(text, window->bytes);
+    assert_non_null(found);
+    assert_null(strstr(found + 1, window->bytes));
+    return (size_t)(found - text);
+}
+
+/* Each token but the first is predicted once. Returns where the second window begins, and where
+ * each begins in the order of training. */
+static size_t expect_epoch(const dt_source *source, uint64_t epoch, size_t *order) {
     const uint64_t windows = (uint64_t)source->config.train_examples;
-    const dt_windows_facts *facts = dt_windows_about(source->data);
-    dt_text found = {0}, wanted = {0};
-    uint8_t *seen = calloc(windows, 1);
-    uint64_t tokens = 0;
-    assert_int_equal(windows, facts->windows[DT_TRAIN]);
+    const size_t tokens = (size_t)dt_windows_about(source->data)->tokens[DT_TRAIN];
+    const size_t context = (size_t)source->config.context;
+    dt_text found = {0}, unused = {0};
+    uint8_t *predicted = calloc(tokens, 1);
+    size_t second = tokens;
     for (uint64_t i = 0; i < windows; i++) {
         uint32_t length;
         const uint64_t position = epoch * windows + i;
         assert_int_equal(source->kind->train(&found, source, position), DT_OK);
-        assert_int_equal(source->kind->train_length(&length, &wanted, source, position), DT_OK);
-        tokens += length;
-        uint64_t w = 0; /* all are different */
-        for (; w < windows; w++) {
-            assert_int_equal(dt_windows_read(&wanted, source->data, DT_TRAIN, w), DT_OK);
-            if (!seen[w] && strcmp(found.bytes, wanted.bytes) == 0) break;
-        }
-        assert_true(w < windows);
-        seen[w] = 1;
-        order[i] = w;
+        assert_int_equal(source->kind->train_length(&length, &unused, source, position), DT_OK);
+        assert_int_equal(length + 1, found.length);
+        const size_t begin = order[i] = find_in_text(&found, context, tokens);
+        for (size_t k = 1; k < found.length; k++) assert_int_equal(predicted[begin + k]++, 0);
+        if (begin > 0 && begin < second) second = begin;
     }
-    assert_int_equal(tokens, facts->tokens[DT_TRAIN] - 1);
-    free(seen);
+    for (size_t k = 1; k < tokens; k++) assert_int_equal(predicted[k], 1);
+    for (uint64_t i = 0; i < windows; i++)
+        assert_true(order[i] == 0 || order[i] % (context - 1) == second % (context - 1));
+    free(predicted);
     dt_text_destroy(&found);
-    dt_text_destroy(&wanted);
+    dt_text_destroy(&unused);
+    return second;
 }
 
-static void an_epoch_has_each_window_once(void **state) {
-    (void)state;
+/* Epochs of windows of so many tokens begin at so many places at least, and have as many windows.
+ */
+static void expect_epochs(size_t context, uint64_t epochs, size_t fewest) {
     enum { NUMBERS = 3000 };
     size = 0;
     for (unsigned i = 0; i < NUMBERS; i++)
@@ -180,21 +196,58 @@ static void an_epoch_has_each_window_once(void **state) {
     write_file(text, size);
     dt_config config = settings("chars");
     dt_source source;
-    config.context = 100;
+    config.context = (int64_t)context;
     assert_int_equal(dt_source_check(&config), DT_OK);
     assert_int_equal(dt_source_settle(&config, NULL), DT_OK);
     assert_int_equal(config.positions, DT_POSITIONS_INDEX);
     assert_int_equal(config.metric, DT_METRIC_LOSS);
     assert_int_equal(dt_source_open(&source, &config, NULL), DT_OK);
     const size_t windows = (size_t)config.train_examples;
-    uint64_t *first = calloc(windows, sizeof *first), *second = calloc(windows, sizeof *second);
-    assert_true(windows > 200);
+    size_t *first = calloc(windows, sizeof *first), *other = calloc(windows, sizeof *other);
+    uint8_t *begun = calloc(context, 1);
+    size_t begins = 0;
     expect_epoch(&source, 0, first);
-    expect_epoch(&source, 1, second);
-    assert_memory_not_equal(first, second, windows * sizeof *first);
+    for (uint64_t epoch = 1; epoch < epochs; epoch++) {
+        const size_t second = expect_epoch(&source, epoch, other);
+        assert_memory_not_equal(first, other, windows * sizeof *first);
+        assert_in_range(second, 1, context - 1);
+        begins += !begun[second];
+        begun[second] = 1;
+    }
+    if (begins < fewest) fail_msg("%zu begins with a context of %zu", begins, context);
+    /* A part of the windows is the same in each epoch. */
+    const uint64_t part = windows / 2;
+    source.config.train_examples = (int64_t)part;
+    dt_text once = {0}, again = {0};
+    for (uint64_t i = 0; i < part; i++) {
+        size_t found = 0;
+        assert_int_equal(source.kind->train(&once, &source, i), DT_OK);
+        for (uint64_t k = part; k < 2 * part; k++) {
+            assert_int_equal(source.kind->train(&again, &source, k), DT_OK);
+            found += strcmp(once.bytes, again.bytes) == 0;
+        }
+        assert_int_equal(found, 1);
+    }
+    dt_text_destroy(&once);
+    dt_text_destroy(&again);
+    free(begun);
     free(first);
-    free(second);
+    free(other);
     dt_source_close(&source);
+}
+
+/* In the last window much is missing, or little. */
+static void an_epoch_predicts_each_token_once(void **state) {
+    (void)state;
+    for (size_t context = 96; context < 104; context++) expect_epochs(context, 5, 2);
+    expect_epochs(100, 40, 15);
+    expect_epochs(20000, 10, 5);                    /* two windows */
+    dt_windows *windows = open_windows(2, "chars"); /* of one token to predict */
+    assert_int_equal(dt_windows_about(windows)->epoch,
+                     dt_windows_about(windows)->windows[DT_TRAIN]);
+    for (uint64_t epoch = 0; epoch < 10; epoch++)
+        assert_int_equal(dt_windows_back(windows, 1, epoch), 0);
+    dt_windows_close(&windows);
 }
 
 static void settings_left_open_are_settled(void **state) {
@@ -335,7 +388,7 @@ static void expect_windows(const dt_config *config, const dt_tokenizer *tokenize
     dt_text window = {0};
     if (dt_windows_open(&windows, config, tokenizer, 64, false) != DT_OK)
         fail_msg("%s", dt_error_text());
-    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0), DT_OK);
+    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0, 0), DT_OK);
     assert_int_equal(window.ids, 64);
     assert_memory_equal(window.bytes, first, window.length);
     dt_text_destroy(&window);
@@ -430,7 +483,7 @@ static void only_whole_files_are_read(void **state) {
     dt_windows *windows;
     dt_text window = {0};
     assert_int_equal(dt_windows_open(&windows, &config, NULL, 64, false), DT_OK);
-    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0), DT_ERR_DATA);
+    assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0, 0), DT_ERR_DATA);
     assert_non_null(strstr(dt_error_text(), "is damaged"));
     dt_text_destroy(&window);
     dt_windows_close(&windows);
@@ -457,7 +510,7 @@ static void documents_end_with_a_token(void **state) {
     assert_int_equal(dt_windows_tokenizer(&tokenizer, windows), DT_OK);
     assert_int_equal(dt_tokenizer_end(tokenizer), 255);
     for (uint64_t i = 0; i < dt_windows_about(windows)->windows[DT_TRAIN]; i++) {
-        assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, i), DT_OK);
+        assert_int_equal(dt_windows_read(&window, windows, DT_TRAIN, 0, i), DT_OK);
         for (size_t k = i > 0; k < window.ids; k++)
             found[length++] =
                 window.id[k] == 255 ? '\x01' : dt_tokenizer_token(tokenizer, window.id[k])[0];
@@ -474,7 +527,7 @@ static void documents_end_with_a_token(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows_are_the_whole_text),
-        cmocka_unit_test(an_epoch_has_each_window_once),
+        cmocka_unit_test(an_epoch_predicts_each_token_once),
         cmocka_unit_test(settings_left_open_are_settled),
         cmocka_unit_test(vocabularies_have_all_tokens),
         cmocka_unit_test(short_texts_have_what_they_have),

@@ -17,6 +17,7 @@ typedef enum {
     DT_RANDOM_LINE = 13,   /* the split of a line of a file */
     DT_RANDOM_SAMPLE = 14, /* the next token of a text */
     DT_RANDOM_DISTRACTOR = 15,
+    DT_RANDOM_WINDOWS = 16, /* where an epoch's windows begin */
 } dt_random_purpose;
 
 /**

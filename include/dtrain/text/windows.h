@@ -13,6 +13,7 @@ typedef struct {
     uint64_t bytes, documents;
     uint64_t tokens[DT_SPLITS];
     uint64_t windows[DT_SPLITS];
+    uint64_t epoch; /* windows of an epoch of training that begins elsewhere than others */
     char digest[DT_FILE_DIGEST_MAX + 1]; /* of the text, as kept in train-digest */
 } dt_windows_facts;
 
@@ -43,15 +44,22 @@ const dt_windows_facts *dt_windows_about(const dt_windows *windows);
 /* Close, and delete what opening has made. */
 void dt_windows_discard(dt_windows **windows);
 
-/* Tokens of a window. */
-size_t dt_windows_length(const dt_windows *windows, dt_split split, uint64_t index);
+/* How many tokens earlier the windows of this epoch begin than those above, so that a token has
+ * others before it in each epoch: drawn from `seed`. All `facts.epoch` windows of the training part
+ * then hold each of its tokens as those above do; the first may be shorter, too. */
+uint64_t dt_windows_back(const dt_windows *windows, uint64_t seed, uint64_t epoch);
+
+/* Tokens of a window; the parameters are those of dt_windows_read. */
+size_t dt_windows_length(const dt_windows *windows, dt_split split, uint64_t back, uint64_t index);
 
 /**
  * The tokens of a window, and the bytes that they stand for; its first token is given.
  *
+ * @param back   0, or of dt_windows_back for DT_TRAIN
  * @param index  of the part's windows, in the order of the text
  */
-dt_status dt_windows_read(dt_text *text, const dt_windows *windows, dt_split split, uint64_t index);
+dt_status dt_windows_read(dt_text *text, const dt_windows *windows, dt_split split, uint64_t back,
+                          uint64_t index);
 
 /* The vocabulary of the tokens, as a new one. */
 dt_status dt_windows_tokenizer(dt_tokenizer **tokenizer, const dt_windows *windows);

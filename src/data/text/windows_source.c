@@ -59,7 +59,7 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
                "--eval-every 0",
                config->validation_text[0] ? config->validation_text : config->text,
                config->validation_share);
-    const int64_t windows = (int64_t)facts->windows[DT_TRAIN];
+    const int64_t windows = (int64_t)facts->epoch;
     if (config->train_examples == 0 || config->train_examples > windows)
         config->train_examples = windows;
     if (config->metric == DT_METRIC_EXACT_MATCH) {
@@ -158,8 +158,7 @@ static void announce(const dt_source *source) {
     dt_log_info("text: %s, %llu bytes%s: %llu tokens to train on, in %llu windows; %llu for "
                 "validation, %llu for tests",
                 source->config.text, (unsigned long long)facts->bytes, documents,
-                (unsigned long long)facts->tokens[DT_TRAIN],
-                (unsigned long long)facts->windows[DT_TRAIN],
+                (unsigned long long)facts->tokens[DT_TRAIN], (unsigned long long)facts->epoch,
                 (unsigned long long)facts->tokens[DT_VALIDATION],
                 (unsigned long long)facts->tokens[DT_TEST]);
 }
@@ -174,50 +173,59 @@ static dt_split split_with(const dt_source *source, dt_split split) {
 }
 
 /* Windows of a split are counted in a random order, so that the first of them speak for all. */
-static dt_status find_window(uint64_t *window, const dt_source *source, dt_split split,
-                             uint64_t number) {
-    DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_INTERNAL, "windows are counted by split");
-    const uint64_t count = dt_windows_about(source->data)->windows[split];
-    DT_REQUIRE(number < count, DT_ERR_INTERNAL, "window %llu of the %llu of a split",
-               (unsigned long long)number, (unsigned long long)count);
+static uint64_t find_window(const dt_source *source, dt_split split, uint64_t number,
+                            uint64_t count) {
     /* No epoch comes that far. */
     const uint32_t order = UINT32_MAX - (uint32_t)split;
-    *window = dt_random_permute(number, count, (uint64_t)source->config.seed, order);
-    return DT_OK;
+    return dt_random_permute(number, count, (uint64_t)source->config.seed, order);
 }
 
 static dt_status write(dt_text *text, const dt_source *source, dt_split wanted, uint64_t number) {
     const dt_split split = split_with(source, wanted);
-    uint64_t window = 0;
-    DT_TRY(find_window(&window, source, split, number));
+    const uint64_t count = dt_windows_about(source->data)->windows[split];
+    DT_REQUIRE(split != DT_EVERY_TEXT && number < count, DT_ERR_INTERNAL,
+               "window %llu of the %llu of a split", (unsigned long long)number,
+               (unsigned long long)count);
     text->note = (dt_note){0};
-    return dt_windows_read(text, source->data, split, window);
+    return dt_windows_read(text, source->data, split, 0, find_window(source, split, number, count));
 }
 
-/* The number, in its split, of the window at a position of the run. */
-static dt_status number_at(uint64_t *number, const dt_source *source, uint64_t position) {
+/* Of a position in the run: where its epoch's windows begin, and which of them it is. */
+typedef struct {
+    uint64_t back, window;
+} trained;
+
+/* With all windows each epoch begins elsewhere. A part of them stays the same. */
+static dt_status find_trained(trained *at, const dt_source *source, uint64_t position) {
     const dt_config *config = &source->config;
-    const uint64_t examples = (uint64_t)config->train_examples;
-    DT_REQUIRE(examples > 0, DT_ERR_INTERNAL, "how many windows to train on is not settled");
-    *number = dt_random_permute(position % examples, examples, (uint64_t)config->seed,
-                                (uint32_t)(position / examples));
+    const dt_windows_facts *facts = dt_windows_about(source->data);
+    const uint64_t examples = (uint64_t)config->train_examples, seed = (uint64_t)config->seed;
+    const bool all = examples == facts->epoch;
+    const uint64_t count = all ? facts->epoch : facts->windows[DT_TRAIN];
+    DT_REQUIRE(examples > 0 && examples <= count, DT_ERR_INTERNAL,
+               "%llu windows to train on, of the %llu of an epoch", (unsigned long long)examples,
+               (unsigned long long)count);
+    const uint64_t epoch = position / examples;
+    const uint64_t number = dt_random_permute(position % examples, examples, seed, (uint32_t)epoch);
+    at->back = all ? dt_windows_back(source->data, seed, epoch) : 0;
+    at->window = find_window(source, DT_TRAIN, number, count);
     return DT_OK;
 }
 
 static dt_status train(dt_text *text, const dt_source *source, uint64_t position) {
-    uint64_t number = 0;
-    DT_TRY(number_at(&number, source, position));
-    return write(text, source, DT_TRAIN, number);
+    trained at = {0};
+    DT_TRY(find_trained(&at, source, position));
+    text->note = (dt_note){0};
+    return dt_windows_read(text, source->data, DT_TRAIN, at.back, at.window);
 }
 
 /* The last token is only predicted. */
 static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_source *source,
                               uint64_t position) {
-    uint64_t number = 0, window = 0;
+    trained at = {0};
     (void)scratch;
-    DT_TRY(number_at(&number, source, position));
-    DT_TRY(find_window(&window, source, DT_TRAIN, number));
-    *tokens = (uint32_t)dt_windows_length(source->data, DT_TRAIN, window) - 1;
+    DT_TRY(find_trained(&at, source, position));
+    *tokens = (uint32_t)dt_windows_length(source->data, DT_TRAIN, at.back, at.window) - 1;
     return DT_OK;
 }
 
