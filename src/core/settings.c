@@ -145,6 +145,12 @@ static const dt_setting table[] = {
          "part of --text to validate on: its end, before what is for tests", .absent = "0.05"),
     REAL("test-share", "data", FIXED, test_share, 0, 0.9, "0.05",
          "part of --text for tests: its end", .absent = "0.05"),
+    CHOICE(
+        "windows", "data", FIXED, windows, "CUT", "auto|fixed|moved", "auto",
+        "where --text is cut into windows of training: at the same places in each epoch (fixed), "
+        "or each time some tokens earlier (moved), so that what comes before a token is not "
+        "always the same; auto: moved, but in a run that began without this setting fixed",
+        .absent = "auto"),
     OPTIONAL("document-separator", "data", FIXED, document_separator, "LINE", DT_SEPARATOR_MAX, "",
              "a line that ends a document of running text, besides <|endoftext|> and the end of a "
              "file",

@@ -37,7 +37,7 @@ bool dt_checkpoints_overdue(const dt_checkpoints *c, const dt_config *config);
 /* Hand the current state to the writer, or warn that it cannot be. */
 void dt_checkpoints_request(dt_checkpoints *c, dt_trainer *t, dt_checkpoint_wish wish);
 
-/* One is due that these weights, unfit for training, must not be. */
+/* A checkpoint is due, but these weights may be unfit for training: take it after a later step. */
 void dt_checkpoints_postpone(dt_checkpoints *c);
 
 /* Write the current state and wait for it; a write that fails is repeated. */

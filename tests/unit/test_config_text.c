@@ -76,6 +76,7 @@ static void fill_unusual(dt_config *config) {
         {"least-digits", "2"},
         {"marks", "start"},
         {"distractors", "32"},
+        {"windows", "fixed"},
         {"numbers", "natural"},
         {"sharpness", "1.5"},
         {"lora-rank", "8"},

@@ -16,6 +16,7 @@ typedef enum {
 } dt_format;
 typedef enum { DT_SHARPEN_FIXED, DT_SHARPEN_VALIDATION } dt_sharpen;
 typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
+typedef enum { DT_WINDOWS_AUTO, DT_WINDOWS_FIXED, DT_WINDOWS_MOVED } dt_windows_cut;
 typedef enum { DT_NUMBERS_ANY, DT_NUMBERS_NATURAL } dt_numbers;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
@@ -108,6 +109,7 @@ typedef struct {
                                           them; "": none */
     char validation_text[DT_PATH_MAX]; /* to validate on, instead of a part of it; "": none */
     char document_separator[DT_SEPARATOR_MAX + 1]; /* a line that ends a document; "": none */
+    int64_t windows;                               /* dt_windows_cut: of running text */
     double validation_share, test_share;           /* parts of it that are not trained on */
     char tokenizer[DT_PATH_MAX];                   /* what its tokens are */
     /* model */

@@ -244,7 +244,8 @@ dt_status dt_source_count(uint64_t *count, const dt_source *source, dt_split spl
                           uint64_t wanted);
 
 /* Append training text `position`, its places moved on (dt_place_offset), behind its distractors.
- * With train-examples N there are that many, freshly permuted in each epoch. */
+ * With train-examples N there are that many, freshly permuted in each epoch; running
+ * text may be cut elsewhere in each. */
 dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t position);
 
 /* Append text number `index` of a split. */

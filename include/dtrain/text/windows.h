@@ -13,7 +13,8 @@ typedef struct {
     uint64_t bytes, documents;
     uint64_t tokens[DT_SPLITS];
     uint64_t windows[DT_SPLITS];
-    uint64_t epoch; /* windows of an epoch of training that begins elsewhere than others */
+    uint64_t
+        moved_windows; /* of DT_TRAIN where they are moved (dt_windows_back): one more at most */
     char digest[DT_FILE_DIGEST_MAX + 1]; /* of the text, as kept in train-digest */
 } dt_windows_facts;
 
@@ -44,9 +45,9 @@ const dt_windows_facts *dt_windows_about(const dt_windows *windows);
 /* Close, and delete what opening has made. */
 void dt_windows_discard(dt_windows **windows);
 
-/* How many tokens earlier the windows of this epoch begin than those above, so that a token has
- * others before it in each epoch: drawn from `seed`. All `facts.epoch` windows of the training part
- * then hold each of its tokens as those above do; the first may be shorter, too. */
+/* By how many tokens all windows of this epoch of training are moved towards the beginning; drawn
+ * from seed and epoch. The `moved_windows` of them still predict each token but the first exactly
+ * once; the first may be shorter, too. */
 uint64_t dt_windows_back(const dt_windows *windows, uint64_t seed, uint64_t epoch);
 
 /* Tokens of a window; the parameters are those of dt_windows_read. */

@@ -75,7 +75,7 @@ static dt_status copy_to(const char *path, int from, const char *name) {
 /* One pipe to a file. */
 static dt_status spool(dt_spools *s, const char *path, const char *name) {
     const bool standard = strcmp(name, "-") == 0;
-    /* Nor does the opening wait until somebody writes into a named pipe. */
+    /* Without O_NONBLOCK the opening of a named pipe would wait for somebody who writes. */
     const int from = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     DT_REQUIRE(from >= 0, DT_ERR_NO_INPUT, "cannot read %s: %s", name, strerror(errno));
     dt_status status = DT_OK;

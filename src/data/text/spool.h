@@ -17,7 +17,7 @@ typedef struct {
  * In the place of each pipe, and of "-", which is standard input, put the name of a file that has
  * what came from it: OUT/text-1.txt. A run that has begun reads the file that it has made.
  *
- * @return DT_ERR_NO_INPUT, DT_ERR_CREATE, DT_ERR_IO
+ * @return DT_ERR_NO_INPUT, DT_ERR_CREATE, DT_ERR_IO; what the listener of the work returns
  */
 dt_status dt_spool(dt_spools *spools, dt_config *config);
 

@@ -19,15 +19,15 @@ struct dt_windows {
 /* Tokens by which a window is behind the one before. */
 static uint64_t advance_of(const dt_windows *windows) { return windows->context - 1; }
 
-/* Windows that begin `back` tokens earlier than from the first token on. */
+/* Windows of a part if all are moved `back` tokens towards its beginning. */
 static uint64_t count_of(const dt_windows *windows, dt_split split, uint64_t back) {
     const uint64_t count = windows->facts.tokens[split], advance = advance_of(windows);
     return count < 2 ? 0 : (count - 1 + back + advance - 1) / advance;
 }
 
-/* All epochs have as many windows. So they may begin as much earlier as the last of them is shorter
- * than the others; or, with one window more, by all but that. Whichever is more; in a short text,
- * though, one more would be much. */
+/* Every epoch needs the same number of windows. Without another window they can move by 0 … missing
+ * tokens: what the last one lacks; with one more by missing + 1 … advance - 1. That with more
+ * choice is taken; but in a short text no window is added, where it would be much. */
 typedef struct {
     uint64_t least, most;
 } backs;
@@ -51,7 +51,7 @@ static void fill_facts(dt_windows *windows) {
         facts->tokens[split] = tokens->tokens[split];
         facts->windows[split] = count_of(windows, (dt_split)split, 0);
     }
-    facts->epoch = count_of(windows, DT_TRAIN, find_backs(windows).most);
+    facts->moved_windows = count_of(windows, DT_TRAIN, find_backs(windows).most);
 }
 
 dt_status dt_windows_open(dt_windows **out, const dt_config *config, const dt_tokenizer *tokenizer,

@@ -46,6 +46,11 @@ static dt_status check(const dt_config *config) {
     return DT_OK;
 }
 
+/* Windows of an epoch, unless there are fewer to train on. */
+static uint64_t epoch_of(const dt_config *config, const dt_windows_facts *facts) {
+    return config->windows == DT_WINDOWS_MOVED ? facts->moved_windows : facts->windows[DT_TRAIN];
+}
+
 static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
     const size_t context = context_of(config);
     DT_REQUIRE(facts->tokens[DT_TRAIN] >= context, DT_ERR_DATA,
@@ -59,7 +64,10 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
                "--eval-every 0",
                config->validation_text[0] ? config->validation_text : config->text,
                config->validation_share);
-    const int64_t windows = (int64_t)facts->epoch;
+    /* A run that knows its text has begun, and then all its epochs are as the first. */
+    if (config->windows == DT_WINDOWS_AUTO)
+        config->windows = config->train_digest[0] ? DT_WINDOWS_FIXED : DT_WINDOWS_MOVED;
+    const int64_t windows = (int64_t)epoch_of(config, facts);
     if (config->train_examples == 0 || config->train_examples > windows)
         config->train_examples = windows;
     if (config->metric == DT_METRIC_EXACT_MATCH) {
@@ -158,7 +166,8 @@ static void announce(const dt_source *source) {
     dt_log_info("text: %s, %llu bytes%s: %llu tokens to train on, in %llu windows; %llu for "
                 "validation, %llu for tests",
                 source->config.text, (unsigned long long)facts->bytes, documents,
-                (unsigned long long)facts->tokens[DT_TRAIN], (unsigned long long)facts->epoch,
+                (unsigned long long)facts->tokens[DT_TRAIN],
+                (unsigned long long)epoch_of(&source->config, facts),
                 (unsigned long long)facts->tokens[DT_VALIDATION],
                 (unsigned long long)facts->tokens[DT_TEST]);
 }
@@ -182,10 +191,10 @@ static uint64_t find_window(const dt_source *source, dt_split split, uint64_t nu
 
 static dt_status write(dt_text *text, const dt_source *source, dt_split wanted, uint64_t number) {
     const dt_split split = split_with(source, wanted);
+    DT_REQUIRE(split != DT_EVERY_TEXT, DT_ERR_INTERNAL, "windows are counted by split");
     const uint64_t count = dt_windows_about(source->data)->windows[split];
-    DT_REQUIRE(split != DT_EVERY_TEXT && number < count, DT_ERR_INTERNAL,
-               "window %llu of the %llu of a split", (unsigned long long)number,
-               (unsigned long long)count);
+    DT_REQUIRE(number < count, DT_ERR_INTERNAL, "window %llu of the %llu of a split",
+               (unsigned long long)number, (unsigned long long)count);
     text->note = (dt_note){0};
     return dt_windows_read(text, source->data, split, 0, find_window(source, split, number, count));
 }
@@ -195,19 +204,19 @@ typedef struct {
     uint64_t back, window;
 } trained;
 
-/* With all windows each epoch begins elsewhere. A part of them stays the same. */
+/* Windows move only where an epoch has all of them: a part of them would have other tokens then. */
 static dt_status find_trained(trained *at, const dt_source *source, uint64_t position) {
     const dt_config *config = &source->config;
     const dt_windows_facts *facts = dt_windows_about(source->data);
     const uint64_t examples = (uint64_t)config->train_examples, seed = (uint64_t)config->seed;
-    const bool all = examples == facts->epoch;
-    const uint64_t count = all ? facts->epoch : facts->windows[DT_TRAIN];
+    const bool moved = config->windows == DT_WINDOWS_MOVED && examples == facts->moved_windows;
+    const uint64_t count = moved ? facts->moved_windows : facts->windows[DT_TRAIN];
     DT_REQUIRE(examples > 0 && examples <= count, DT_ERR_INTERNAL,
                "%llu windows to train on, of the %llu of an epoch", (unsigned long long)examples,
                (unsigned long long)count);
     const uint64_t epoch = position / examples;
     const uint64_t number = dt_random_permute(position % examples, examples, seed, (uint32_t)epoch);
-    at->back = all ? dt_windows_back(source->data, seed, epoch) : 0;
+    at->back = moved ? dt_windows_back(source->data, seed, epoch) : 0;
     at->window = find_window(source, DT_TRAIN, number, count);
     return DT_OK;
 }
