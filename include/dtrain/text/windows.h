@@ -13,8 +13,7 @@ typedef struct {
     uint64_t bytes, documents;
     uint64_t tokens[DT_SPLITS];
     uint64_t windows[DT_SPLITS];
-    uint64_t
-        moved_windows; /* of DT_TRAIN where they are moved (dt_windows_back): one more at most */
+    uint64_t moved_windows;              /* of DT_TRAIN where epochs move them: one more at most */
     char digest[DT_FILE_DIGEST_MAX + 1]; /* of the text, as kept in train-digest */
 } dt_windows_facts;
 

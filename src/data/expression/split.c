@@ -62,6 +62,13 @@ static uint64_t hash_ratio(dt_scan *scan) {
     return dt_scan_take(scan, ':') ? combined(':', hash, hash_sum(scan)) : hash;
 }
 
+/* A text that is empty has no bytes to point to. */
+static uint64_t hash_text(const dt_text *text, uint64_t if_empty) {
+    if (text->length == 0) return if_empty;
+    dt_scan scan = {text->bytes, text->bytes + text->length};
+    return hash_ratio(&scan);
+}
+
 static uint64_t hash_question(dt_scan line) {
     dt_scan expression[2];
     const dt_wording *wording;
@@ -70,8 +77,7 @@ static uint64_t hash_question(dt_scan line) {
     uint64_t hash = hash_bytes(line.at, line.end);
     if (dt_question_find(&wording, expression, line)) {
         dt_question_write(&pen, wording, expression);
-        dt_scan scan = {text.bytes, text.bytes + text.length};
-        if (pen.status == DT_OK) hash = hash_ratio(&scan);
+        if (pen.status == DT_OK) hash = hash_text(&text, hash);
     }
     dt_text_destroy(&text);
     return hash;
@@ -85,8 +91,7 @@ static uint64_t hash_chosen(dt_scan line) {
     for (; !dt_scan_ends(&line); line.at++) {
         if (*line.at != '[' && *line.at != ']') dt_pen_char(&pen, *line.at);
     }
-    dt_scan scan = {text.bytes, text.bytes + text.length};
-    if (pen.status == DT_OK && text.length > 0) hash = hash_ratio(&scan);
+    if (pen.status == DT_OK) hash = hash_text(&text, hash);
     dt_text_destroy(&text);
     return hash;
 }

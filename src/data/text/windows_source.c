@@ -298,7 +298,8 @@ static dt_status show(FILE *out, const dt_source *source, const dt_text *text, d
     return DT_OK;
 }
 
-static const char *const settled[] = {"train-digest", "train-examples", "validation-text", NULL};
+static const char *const settled[] = {"train-digest", "train-examples", "validation-text",
+                                      "windows", NULL};
 
 const dt_source_kind dt_windows_source = {
     .name = "running text",
