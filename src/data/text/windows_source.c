@@ -64,9 +64,9 @@ static dt_status settle_by(dt_config *config, const dt_windows_facts *facts) {
                "--eval-every 0",
                config->validation_text[0] ? config->validation_text : config->text,
                config->validation_share);
-    /* A run that knows its text has begun, and then all its epochs are as the first. */
-    if (config->windows == DT_WINDOWS_AUTO)
-        config->windows = config->train_digest[0] ? DT_WINDOWS_FIXED : DT_WINDOWS_MOVED;
+    /* A run that knows its text has begun, and stays as it is: there auto means fixed. */
+    if (config->windows == DT_WINDOWS_AUTO && !config->train_digest[0])
+        config->windows = DT_WINDOWS_MOVED;
     const int64_t windows = (int64_t)epoch_of(config, facts);
     if (config->train_examples == 0 || config->train_examples > windows)
         config->train_examples = windows;
