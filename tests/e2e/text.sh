@@ -73,6 +73,17 @@ for ranks in 1 3; do
 done
 expect_exit 0 start 3 --resume whole/checkpoint-00000060.h5 --out half
 compare_runs whole/latest.h5 half/latest.h5
+# A run that a program without --windows began goes on with windows that stay where they were.
+expect_exit 0 start 2 "${tale[@]}" --windows fixed --out fixed
+cp fixed/checkpoint-00000060.h5 earlier.h5
+PYTHONPATH=$here/../io /usr/bin/python3 -B - <<'END' || fail "the checkpoint cannot be changed"
+import h5py, signed
+with h5py.File("earlier.h5", "r+") as file:
+    del file["config"].attrs["windows"]
+    signed.sign(file)
+END
+expect_exit 0 start 2 --resume earlier.h5 --out earlier
+compare_datasets fixed/latest.h5 earlier/latest.h5 /weights /optimizer /metrics/train /metrics/validation /state
 launch 2 "${tale[@]}" --out killed
 wait_for 60 test -e killed/checkpoint-00000040.h5
 signal_ranks KILL
