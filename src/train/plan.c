@@ -136,8 +136,9 @@ static dt_status plan_resume(dt_start_plan *plan, const dt_checkpoint *checkpoin
     DT_TRY(dt_overrides_apply(&next, &request->given));
     memcpy(next.out, plan->config.out, sizeof next.out);
     DT_TRY(settle_base(&next, plan->path, request));
-    /* Both were decided when the run began, and the bits depend on them. */
+    /* These were decided when the run began, and the bits depend on them. */
     if (next.precision == DT_PRECISION_AUTO) next.precision = checkpoint->config.precision;
+    if (next.windows == DT_WINDOWS_AUTO) next.windows = checkpoint->config.windows;
     if (next.micro_batch == 0) next.micro_batch = checkpoint->config.micro_batch;
     const dt_source_kind *was = dt_source_kind_of(&checkpoint->config);
     const dt_source_kind *is = dt_source_kind_of(&next);
