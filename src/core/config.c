@@ -77,16 +77,21 @@ static bool survives_ini(const char *text) {
     return length == 0 || (text[0] != ' ' && text[length - 1] != ' ');
 }
 
+static dt_status check_line(const char *text, const char *where) {
+    DT_REQUIRE(survives_ini(text), DT_ERR_ARG,
+               "%s: \"%s\" cannot be kept in an ini file; leave out control characters, spaces at "
+               "the ends and ';' after a space",
+               where, text);
+    return DT_OK;
+}
+
 static dt_status read_text(char *value, const dt_setting *setting, const char *text,
                            const char *where) {
     const size_t length = strlen(text);
     DT_REQUIRE(length > 0 || setting->min == 0, DT_ERR_ARG, "%s: must not be empty", where);
     DT_REQUIRE(length <= (size_t)setting->max, DT_ERR_ARG,
                "%s: \"%s\" is %zu bytes long; %g are the most", where, text, length, setting->max);
-    DT_REQUIRE(survives_ini(text), DT_ERR_ARG,
-               "%s: \"%s\" cannot be kept in an ini file; leave out control characters, spaces at "
-               "the ends and ';' after a space",
-               where, text);
+    DT_TRY(check_line(text, where));
     memset(value, 0, (size_t)setting->max + 1); /* configurations are compared as bytes */
     memcpy(value, text, length + 1);
     return DT_OK;
@@ -99,7 +104,7 @@ static dt_status read_path(char *value, const dt_setting *setting, const char *t
     return read_text(value, setting, path, where);
 }
 
-/* A single one must fit into a line of an ini file. */
+/* Each stands on a line of its own in an ini file. */
 static dt_status read_paths(char *value, const dt_setting *setting, const char *text,
                             const char *where) {
     char list[DT_PATH_MAX] = "";
@@ -112,6 +117,7 @@ static dt_status read_paths(char *value, const dt_setting *setting, const char *
         DT_REQUIRE(*path && strlen(path) <= DT_PATHS_EACH, DT_ERR_ARG,
                    "%s: \"%s\": each name has 1 to %d bytes, and \":\" stands between names", where,
                    text, DT_PATHS_EACH);
+        DT_TRY(check_line(path, where));
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ":" : "", path);
         DT_REQUIRE(used < sizeof list, DT_ERR_ARG,
                    "%s: the names have more than %zu bytes in all; put the files into a folder",

@@ -127,6 +127,9 @@ static void bad_values_are_named_and_change_nothing(void **state) {
         {"schedule", "cos", "--schedule: \"cos\" is none of cosine|constant"},
         {"schedule", "", "--schedule: \"\" is none of cosine|constant"},
         {"out", "", "--out: must not be empty"},
+        {"text", "one :two",
+         "--text: \"one \" cannot be kept in an ini file; leave out control characters, spaces at "
+         "the ends and ';' after a space"},
         {"ops", "+++++++++++++++++",
          "--ops: \"+++++++++++++++++\" is 17 bytes long; 16 are the most"},
         {"checkpoint-every", "soon",
