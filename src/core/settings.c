@@ -128,6 +128,10 @@ static const dt_setting table[] = {
           "up to N digits of other places stand before each training text, as far as the context "
           "has room, so that with --place-offset the digits of longer numbers are told apart",
           .absent = "0"),
+    WHOLE("distractor-run", "data", FREE, distractor_run, 0, 4096, "0",
+          "let distractors be up to N digits in a row, as those that a longer number has beside "
+          "the text's; 0: each has a place of its own",
+          .absent = "0"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
 
@@ -170,6 +174,11 @@ static const dt_setting table[] = {
     WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),
+    CHOICE("place-embedding", "model", FIXED, place_embedding, "KIND", "learned|waves", "learned",
+           "what stands for a place: numbers that are learned, or waves: sines and cosines of the "
+           "place, which stay as they are, so that what is learned at some places holds at all "
+           "(--place-offset)",
+           .absent = "learned"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
            "what tokens know of where they stand: learned: how many numbers and operators come "
            "before them, and digits their place in their number; none: their place alone; index: "

@@ -173,7 +173,7 @@ static inline bool is_lowest(const dt_parameter *p) { return p->offset == 0; }
 
 /* The gradient of a parameter, if it is needed. */
 static inline dt_tensor gradient_of(dt_buffer *gradient, const dt_parameter *p) {
-    return p->frozen ? DT_NO_TENSOR : dt_floats(gradient, p->offset);
+    return p->frozen || p->constant ? DT_NO_TENSOR : dt_floats(gradient, p->offset);
 }
 
 /* Dropout of (N,C) with probability p, as the step's key says. */

@@ -9,6 +9,7 @@
 
 #include "dtrain/arithmetic/format.h"
 #include "dtrain/arithmetic/source.h"
+#include "dtrain/data/digits.h"
 #include "dtrain/data/distract.h"
 #include "dtrain/data/source.h"
 
@@ -138,6 +139,69 @@ static void they_repeat_what_numbers_are_of(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
+/* Each row goes on with one of the text's numbers, upwards or downwards; marks are anywhere. */
+static void rows_go_on_with_a_number(void **state) {
+    static const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)};
+    enum { ROOM_OF_ALL = 1000, RUN = 5 };
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    dt_config config = settings;
+    dt_tokenizer *tokenizer;
+    size_t marks = 0, ends = 0, ups = 0, downs = 0, begins = 0;
+    config.format = DT_FORMAT_SCRATCHPAD;
+    config.marks = DT_MARKS_START;
+    config.distractor_run = RUN;
+    assert_int_equal(dt_tokenizer_create(&tokenizer, config.format, config.marks), DT_OK);
+    assert_int_equal(dt_batch_create(b, 1, ROOM_OF_ALL), DT_OK);
+    for (uint64_t position = 0; position < 1000; position++) {
+        int32_t least = INT32_MAX, most = 0, place = 0, number = -1;
+        dt_batch_clear(b);
+        assert_int_equal(dt_arithmetic_write(&b->text, &product, &config, 0), DT_OK);
+        assert_int_equal(dt_batch_append(b, &b->text, 0, tokenizer), DT_OK);
+        const size_t length = b->tokens;
+        dt_batch_shift_places(b, 0, dt_place_offset(&config, position));
+        dt_batch_distract(b, &config, tokenizer, position);
+        const size_t first = b->tokens - length;
+        for (size_t i = first; i < b->tokens; i++) {
+            if (b->place[i] > 0 && b->place[i] < least) least = b->place[i];
+            if (b->place[i] > most) most = b->place[i];
+        }
+        for (size_t i = 0, in_row = 0; i < first; i++) {
+            const char character = dt_tokenizer_token(tokenizer, b->token[i])[0];
+            assert_in_range(b->place[i], 1, most - least + 1 + OFFSET);
+            assert_int_equal(b->target[i], -1);
+            if (character == DT_NUMBER_MARK) {
+                marks++;
+                continue;
+            }
+            assert_true(b->place[i] < least || b->place[i] > most);
+            if (strchr("*=,+$", character)) { /* behind a row that goes up */
+                assert_true(number == b->position[i] && b->place[i] == place + 1);
+                ends++;
+            } else if (b->place[i] == least - 1 || b->place[i] == most + 1) {
+                begins++;
+                in_row = 1;
+            } else {
+                const int32_t step = b->place[i] > most ? 1 : -1;
+                assert_true(number == b->position[i] && b->place[i] == place + step);
+                assert_true(++in_row <= RUN);
+                *(step > 0 ? &ups : &downs) += 1;
+            }
+            number = b->position[i];
+            place = b->place[i];
+        }
+    }
+    /* Ten of a text on average; rows of three; of those that go up half end. */
+    const size_t digits = begins + ups + downs;
+    assert_in_range(digits, 7500, 9500);
+    assert_in_range(marks, digits / 9, digits / 6);
+    assert_in_range(begins, digits / 5, digits / 2);
+    assert_in_range(ups, digits / 5, digits / 2);
+    assert_in_range(downs, digits / 5, digits / 2);
+    assert_in_range(ends, begins / 8, begins / 3);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
 /* Each text has an equal share of the batch's tokens. */
 static void as_many_as_there_is_room_for(void **state) {
     scene *s = *state;
@@ -187,6 +251,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(they_stand_before_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(they_repeat_what_numbers_are_of, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_go_on_with_a_number, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_many_as_there_is_room_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(none_without_a_place_or_a_setting, set_up, tear_down),
         cmocka_unit_test(others_with_another_seed),

@@ -19,6 +19,7 @@ typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
 typedef enum { DT_WINDOWS_AUTO, DT_WINDOWS_FIXED, DT_WINDOWS_MOVED } dt_windows_cut;
 typedef enum { DT_NUMBERS_ANY, DT_NUMBERS_NATURAL } dt_numbers;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
+typedef enum { DT_PLACES_LEARNED, DT_PLACES_WAVES } dt_place_embedding;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum {
@@ -102,6 +103,7 @@ typedef struct {
     int64_t decimals;                          /* of an answer that has no end */
     int64_t marks;                             /* dt_marks */
     int64_t distractors;                       /* most digits before a training text */
+    int64_t distractor_run;                    /* most of them in a row; 0: each stands alone */
     int64_t train_examples;                    /* 0: an endless stream */
     char train_file[DT_PATH_MAX];              /* lines to learn instead of problems; "": none */
     char train_digest[DT_FILE_DIGEST_MAX + 1]; /* what the file holds: "SIZE-XXH3"; "": any */
@@ -114,12 +116,13 @@ typedef struct {
     char tokenizer[DT_PATH_MAX];                   /* what its tokens are */
     /* model */
     int64_t layers, width, heads;
-    int64_t context;      /* tokens of the longest problem; 0: as the data needs */
-    int64_t places;       /* digits of the longest number and the operator after; 0: as needed */
-    int64_t place_offset; /* training adds up to this to a problem's place ids */
-    int64_t positions;    /* dt_positions */
-    double sharpness;     /* factor of attention's scores in evaluation */
-    int64_t sharpen;      /* dt_sharpen: what decides it */
+    int64_t context;         /* tokens of the longest problem; 0: as the data needs */
+    int64_t places;          /* digits of the longest number and the operator after; 0: as needed */
+    int64_t place_offset;    /* training adds up to this to a problem's place ids */
+    int64_t place_embedding; /* dt_place_embedding */
+    int64_t positions;       /* dt_positions */
+    double sharpness;        /* factor of attention's scores in evaluation */
+    int64_t sharpen;         /* dt_sharpen: what decides it */
     double dropout;
     /* adapter */
     int64_t lora_rank; /* 0: the weights themselves are trained */

@@ -25,6 +25,7 @@ typedef struct {
     bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
     bool place_waves;     /* place_embed begins as sines and cosines of the place */
+    bool places_constant; /* it is not trained */
     bool bfloat16;        /* the operands of products; otherwise float32 */
     dt_lora lora;
     dt_element quantised; /* how the matrices of the layers are stored in a model of which nothing
@@ -63,6 +64,7 @@ typedef struct {
     char name[48]; /* "layers/0/attn_qkv/weight" */
     dt_role role;
     bool frozen;
+    bool constant; /* in the blocks of trained parameters, but without gradient: it stays */
     size_t offset; /* trained: first element in its blocks, a multiple of DT_ALIGNED_FLOATS; frozen:
                       the offset of the next trained parameter, or the end */
     dt_element element;   /* of frozen weights; trained parameters are float32 */

@@ -7,9 +7,14 @@
 
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
+#include "dtrain/data/digits.h"
 
-/* Between a text's places and those of its distractors: it still sees where its numbers end. */
+/* Between a text's places and those of distractors that stand alone: it still sees where its
+ * numbers end. */
 enum { GAP = 2 };
+
+/* Of distractors in a row, one in so many is a mark instead. */
+enum { MARK_SHARE = 8 };
 
 /* Places that distractors may have. */
 typedef struct {
@@ -17,13 +22,14 @@ typedef struct {
     int32_t above, last; /* above … last */
 } free_places;
 
-static int32_t free_count(const free_places *f) {
-    const int32_t above = f->last - f->above + 1;
-    return f->below + (above > 0 ? above : 0);
+static int32_t count_above(const free_places *f) {
+    return f->last < f->above ? 0 : f->last - f->above + 1;
 }
 
 /* All that such a text's digits may have, but for its own, and the gap. */
-static free_places find_free(const dt_batch *batch, size_t begin, size_t end, int32_t offset) {
+static free_places find_free(const dt_batch *batch, size_t begin, size_t end,
+                             const dt_config *config) {
+    const int32_t gap = config->distractor_run > 0 ? 0 : GAP;
     int32_t least = INT32_MAX, most = 0;
     for (size_t i = begin; i < end; i++) {
         const int32_t place = batch->place[i];
@@ -31,9 +37,10 @@ static free_places find_free(const dt_batch *batch, size_t begin, size_t end, in
         if (place > most) most = place;
     }
     if (most == 0) return (free_places){.above = 1};
-    const int32_t below = least - GAP - 1;
-    return (free_places){
-        .below = below > 0 ? below : 0, .above = most + GAP + 1, .last = most - least + 1 + offset};
+    const int32_t below = least - gap - 1;
+    return (free_places){.below = below > 0 ? below : 0,
+                         .above = most + gap + 1,
+                         .last = most - least + 1 + (int32_t)config->place_offset};
 }
 
 /* A digit or letter of a number. All its tokens have the same position, and the one behind it, too:
@@ -44,15 +51,23 @@ static bool is_of_number(const dt_batch *batch, size_t i, const dt_tokenizer *to
     return character && batch->place[i] > 0 && batch->position[i] == batch->position[i + 1];
 }
 
-/* The first token of a number in begin … end - 1 from `from` on, and from `begin`; `end`: there is
- * none. */
-static size_t find_of_number(const dt_batch *batch, size_t begin, size_t end, size_t from,
-                             const dt_tokenizer *tokenizer) {
+static bool is_mark(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer) {
+    const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
+    const bool mark = token && (token[0] == DT_NUMBER_MARK || token[0] == DT_NEGATIVE_MARK);
+    return mark && batch->place[i] > 0;
+}
+
+typedef bool is_wanted(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer);
+
+/* The first such token in begin … end - 1 from `from` on, and from `begin`; `end`: there is none.
+ */
+static size_t find(is_wanted *wanted, const dt_batch *batch, size_t begin, size_t end, size_t from,
+                   const dt_tokenizer *tokenizer) {
     for (size_t i = from; i + 1 < end; i++) {
-        if (is_of_number(batch, i, tokenizer)) return i;
+        if (wanted(batch, i, tokenizer)) return i;
     }
     for (size_t i = begin; i < from && i + 1 < end; i++) {
-        if (is_of_number(batch, i, tokenizer)) return i;
+        if (wanted(batch, i, tokenizer)) return i;
     }
     return end;
 }
@@ -68,6 +83,98 @@ size_t dt_distractors(const dt_config *config, uint64_t position) {
     return (size_t)dt_random_below(word, (uint64_t)config->distractors + 1);
 }
 
+/* A text, and the distractors before it. */
+typedef struct {
+    dt_batch *batch;
+    const dt_config *config;
+    const dt_tokenizer *tokenizer;
+    uint64_t position;
+    free_places free;
+    size_t begin;      /* of the distractors */
+    size_t first, end; /* of the text */
+} scene;
+
+/* Random numbers of distractor k. What they are drawn of: 0 which token it is, 1 a row that begins,
+ * 2 the place of a mark, 3 a digit of the row. */
+static void draw(uint32_t word[4], const scene *s, size_t k, uint32_t of) {
+    dt_random_block(word, (uint64_t)s->config->seed, DT_RANDOM_DISTRACTOR,
+                    (uint32_t)k + 1 + (of << 16), s->position);
+}
+
+static void put(const scene *s, size_t k, size_t like, int32_t place) {
+    dt_batch *batch = s->batch;
+    batch->token[s->begin + k] = batch->token[like];
+    batch->position[s->begin + k] = batch->position[like];
+    batch->place[s->begin + k] = place;
+    batch->target[s->begin + k] = -1;
+}
+
+/* Distractor k, which stands alone. */
+static void put_alone(const scene *s, size_t k) {
+    const free_places *f = &s->free;
+    uint32_t word[4];
+    draw(word, s, k, 0);
+    const size_t from = s->first + dt_random_below(word, s->end - s->first);
+    const size_t like = find(is_of_number, s->batch, s->first, s->end, from, s->tokenizer);
+    const int32_t place = (int32_t)dt_random_below(word + 2, (uint64_t)(f->below + count_above(f)));
+    put(s, k, like, place < f->below ? place + 1 : f->above + place - f->below);
+}
+
+/* Digits in a row, which go on with one of the text's numbers. */
+typedef struct {
+    size_t begin, end;   /* the tokens of that number, and what ends it */
+    int32_t place, step; /* of the next digit, and to the one after it */
+    int32_t left;
+    bool ends; /* what ends that number comes behind the last one */
+} row;
+
+/* `like`: a digit of the number. */
+static row begin_row(const scene *s, size_t k, size_t like) {
+    const dt_batch *batch = s->batch;
+    const int32_t above = count_above(&s->free), below = s->free.below;
+    uint32_t word[4];
+    row r = {.begin = like, .end = like + 1};
+    while (r.begin > s->first && batch->position[r.begin - 1] == batch->position[like]) r.begin--;
+    while (r.end < s->end && batch->position[r.end] == batch->position[like]) r.end++;
+    draw(word, s, k, 1);
+    const bool up = below == 0 || (above > 0 && word[0] % 2 == 0);
+    const int32_t room = up ? above : below;
+    r.step = up ? 1 : -1;
+    r.place = up ? s->free.above : below;
+    r.left = 1 + (int32_t)dt_random_below(word + 2, (uint64_t)s->config->distractor_run);
+    /* The last number of a text goes on to its end. */
+    r.ends = up && r.left < room && r.end < s->end && word[1] % 2 == 0;
+    if (r.left > room) r.left = room;
+    return r;
+}
+
+/* Distractor k, a digit of the row or what ends it; or a mark, which may have any place, so that
+ * none tells where a number began. */
+static void put_next(row *r, const scene *s, size_t k) {
+    const dt_batch *batch = s->batch;
+    uint32_t word[4];
+    draw(word, s, k, 0);
+    const size_t from = s->first + dt_random_below(word, s->end - s->first);
+    const size_t mark = find(is_mark, batch, s->first, s->end, from, s->tokenizer);
+    if (word[3] % MARK_SHARE == 0 && mark < s->end) {
+        draw(word, s, k, 2);
+        put(s, k, mark, 1 + (int32_t)dt_random_below(word, (uint64_t)s->free.last));
+        return;
+    }
+    if (r->left == 0 && r->ends) {
+        put(s, k, r->end - 1, r->place);
+        r->ends = false;
+        return;
+    }
+    if (r->left == 0)
+        *r = begin_row(s, k, find(is_of_number, batch, s->first, s->end, from, s->tokenizer));
+    draw(word, s, k, 3);
+    const size_t digit = r->begin + dt_random_below(word, r->end - r->begin);
+    put(s, k, find(is_of_number, batch, r->begin, r->end, digit, s->tokenizer), r->place);
+    r->place += r->step;
+    r->left--;
+}
+
 void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
                        uint64_t position) {
     const size_t b = batch->problems - 1, begin = (size_t)batch->offset[b], end = batch->tokens;
@@ -75,9 +182,10 @@ void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokeni
     const size_t left = room > end - begin ? room - (end - begin) : 0;
     const size_t count = dt_min_size(dt_distractors(config, position), left);
     if (count == 0) return;
-    const free_places free = find_free(batch, begin, end, (int32_t)config->place_offset);
-    const int32_t places = free_count(&free);
-    if (places <= 0 || find_of_number(batch, begin, end, begin, tokenizer) == end) return;
+    const free_places free = find_free(batch, begin, end, config);
+    if (free.below + count_above(&free) == 0 ||
+        find(is_of_number, batch, begin, end, begin, tokenizer) == end)
+        return;
     move(batch->token, begin, end, count);
     move(batch->position, begin, end, count);
     move(batch->place, begin, end, count);
@@ -85,17 +193,13 @@ void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokeni
     batch->tokens += count;
     batch->offset[b + 1] = (int32_t)batch->tokens;
     batch->document[batch->documents] = (int32_t)batch->tokens;
-    const size_t first = begin + count;
+    const scene s = {batch, config, tokenizer, position, free, begin, begin + count, end + count};
+    row r = {0};
     for (size_t k = 0; k < count; k++) {
-        uint32_t word[4];
-        dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_DISTRACTOR, (uint32_t)k + 1,
-                        position);
-        const size_t from = first + dt_random_below(word, end - begin);
-        const size_t like = find_of_number(batch, first, batch->tokens, from, tokenizer);
-        const int32_t place = (int32_t)dt_random_below(word + 2, (uint64_t)places);
-        batch->token[begin + k] = batch->token[like];
-        batch->position[begin + k] = batch->position[like];
-        batch->place[begin + k] = place < free.below ? place + 1 : free.above + place - free.below;
-        batch->target[begin + k] = -1;
+        if (config->distractor_run > 0) {
+            put_next(&r, &s, k);
+        } else {
+            put_alone(&s, k);
+        }
     }
 }
