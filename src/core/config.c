@@ -395,18 +395,6 @@ dt_status dt_config_check(const dt_config *config) {
                "--places %lld and --place-offset %lld: with --positions index, as for running "
                "text, digits have no places; leave them out",
                (long long)config->places, (long long)config->place_offset);
-    DT_REQUIRE(config->distractors == 0 || config->place_offset > 0, DT_ERR_ARG,
-               "--distractors %lld: they have the places that --place-offset moves digits to; give "
-               "one, such as --place-offset 100, or leave them out",
-               (long long)config->distractors);
-    DT_REQUIRE(
-        config->distractor_run == 0 || config->distractors > 0, DT_ERR_ARG,
-        "--distractor-run %lld says how many distractors stand in a row, and there are none; "
-        "give --distractors, such as 64, too, or leave it out",
-        (long long)config->distractor_run);
-    DT_REQUIRE(config->place_embedding != DT_PLACES_WAVES || config->place_offset > 0, DT_ERR_ARG,
-               "--place-embedding waves: it is for places that may begin anywhere; give "
-               "--place-offset, such as 100, or leave it out");
     return check_costs(config);
 }
 

@@ -129,8 +129,8 @@ static const dt_setting table[] = {
           "has room, so that with --place-offset the digits of longer numbers are told apart",
           .absent = "0"),
     WHOLE("distractor-run", "data", FREE, distractor_run, 0, 4096, "0",
-          "let distractors be up to N digits in a row, as those that a longer number has beside "
-          "the text's; 0: each has a place of its own",
+          "let --distractors stand in rows of up to N digits, as if one of the text's numbers were "
+          "longer; 0: each has a place of its own",
           .absent = "0"),
     WHOLE("train-examples", "data", FREE, train_examples, 0, EXACT, "0",
           "different training problems; 0: without end"),
@@ -176,8 +176,8 @@ static const dt_setting table[] = {
           "problem, so that longer numbers than those trained on can be read"),
     CHOICE("place-embedding", "model", FIXED, place_embedding, "KIND", "learned|waves", "learned",
            "what stands for a place: numbers that are learned, or waves: sines and cosines of the "
-           "place, which stay as they are, so that what is learned at some places holds at all "
-           "(--place-offset)",
+           "place, which stay as they are, so that with --place-offset what is learned at some "
+           "places holds at all",
            .absent = "learned"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
            "what tokens know of where they stand: learned: how many numbers and operators come "

@@ -146,7 +146,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .sharpness = config->sharpness,
         .no_positions = config->positions == DT_POSITIONS_NONE,
         .index_positions = index,
-        .place_waves = offset > 0,
+        .place_waves = offset > 0 || config->place_embedding == DT_PLACES_WAVES,
         .places_constant = config->place_embedding == DT_PLACES_WAVES,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
         .lora = {.rank = (size_t)config->lora_rank,
@@ -161,6 +161,10 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         "--lora-rank %zu is more than the width of the model, %zu, and no adapter of that rank "
         "is smaller than its matrix; give a rank of 4 to 64",
         shape->lora.rank, C);
+    DT_REQUIRE(config->distractors == 0 || offset > 0, DT_ERR_ARG,
+               "--distractors %lld: they have the places that --place-offset moves digits to; give "
+               "one, such as --place-offset 100, or leave them out",
+               (long long)config->distractors);
     DT_TRY(check_blocks(shape, shape->lora.matrices, "leave --base-quant out"));
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);

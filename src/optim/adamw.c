@@ -23,9 +23,8 @@ dt_status dt_optimizer_update(dt_backend *host, dt_buffer *weights, dt_buffer *m
          * needs no tail. */
         const size_t from = dt_max_size(begin, p->offset);
         const size_t to = dt_min_size(end, p->offset + dt_round_up(p->count, DT_ALIGNED_FLOATS));
-        if (p->frozen || from >= to || matrix_count(p, config)) continue;
-        constants.decay =
-            p->role == DT_ROLE_VECTOR || p->constant ? 0.0f : (float)config->weight_decay;
+        if (p->frozen || p->constant || from >= to || matrix_count(p, config)) continue;
+        constants.decay = p->role == DT_ROLE_VECTOR ? 0.0f : (float)config->weight_decay;
         DT_TRY(host->update->adamw(host, dt_floats(weights, from), dt_floats(m, from),
                                    dt_floats(v, from), dt_tensor_at(gradient, from), to - from,
                                    &constants));

@@ -147,7 +147,7 @@ static void rows_go_on_with_a_number(void **state) {
     dt_batch *b = &s->batch;
     dt_config config = settings;
     dt_tokenizer *tokenizer;
-    size_t marks = 0, ends = 0, ups = 0, downs = 0, begins = 0;
+    size_t marks = 0, within = 0, ends = 0, ups = 0, downs = 0, begins = 0;
     config.format = DT_FORMAT_SCRATCHPAD;
     config.marks = DT_MARKS_START;
     config.distractor_run = RUN;
@@ -170,8 +170,12 @@ static void rows_go_on_with_a_number(void **state) {
             const char character = dt_tokenizer_token(tokenizer, b->token[i])[0];
             assert_in_range(b->place[i], 1, most - least + 1 + OFFSET);
             assert_int_equal(b->target[i], -1);
+            size_t like = first;
+            while (b->token[like] != b->token[i] || b->position[like] != b->position[i])
+                assert_true(++like < b->tokens);
             if (character == DT_NUMBER_MARK) {
                 marks++;
+                within += b->place[i] >= least && b->place[i] <= most;
                 continue;
             }
             assert_true(b->place[i] < least || b->place[i] > most);
@@ -195,6 +199,7 @@ static void rows_go_on_with_a_number(void **state) {
     const size_t digits = begins + ups + downs;
     assert_in_range(digits, 7500, 9500);
     assert_in_range(marks, digits / 9, digits / 6);
+    assert_in_range(within, marks / 9, marks / 3); /* 8 of 48 places */
     assert_in_range(begins, digits / 5, digits / 2);
     assert_in_range(ups, digits / 5, digits / 2);
     assert_in_range(downs, digits / 5, digits / 2);

@@ -14,13 +14,14 @@ size_t dt_distractors(const dt_config *config, uint64_t position);
  * where a text's share of the batch's tokens, the context, has no room for all of them.
  *
  * Each is a digit of the text, or a letter in one of its numbers, with the position that it has
- * there, and another place: alone, any that digits of such texts may have, but for those of this
- * text. They are not scored. So what is learned tells a place from all others, as longer numbers
- * have them, and not only from the few of the text.
+ * there, and another place: any that digits of such texts may have, but for those of this text and
+ * the two beside them. They are not scored. So what is learned tells a place from all others, as
+ * longer numbers have them, and not only from the few of the text.
  *
- * With distractor_run R rows of 1 … R of them go on with one of the text's numbers, from the last
- * place of the text up or from its first place down; half of the rows that go up end as the number
- * does. One in eight is one of the text's marks, at any place.
+ * With distractor_run R they stand in rows of 1 … R. A row goes on with one of the text's numbers:
+ * up from the text's last place, or down from its first. Half of the rows that go up and leave room
+ * have what ends their number behind them. Where texts have start marks one distractor in eight is
+ * a mark instead, at any place.
  */
 void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
                        uint64_t position);

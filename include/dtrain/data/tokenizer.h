@@ -29,6 +29,8 @@ size_t dt_tokenizer_size(const dt_tokenizer *tokenizer);
 const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id);
 /* The bytes that a token stands for; none if there is no such token. */
 dt_span dt_tokenizer_bytes(const dt_tokenizer *tokenizer, int32_t id);
+/* Whether a token is a start mark: in a vocabulary of problems that has them. */
+bool dt_tokenizer_is_mark(const dt_tokenizer *tokenizer, int32_t id);
 /* The token DT_END_OF_DOCUMENT; -1: the vocabulary has none. */
 int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer);
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y);

@@ -52,15 +52,22 @@ static bool is_of_number(const dt_batch *batch, size_t i, const dt_tokenizer *to
 }
 
 static bool is_mark(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer) {
+    return dt_tokenizer_is_mark(tokenizer, batch->token[i]);
+}
+
+/* Whether a token behind a digit goes on with its number. */
+static bool goes_on(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer) {
     const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
-    const bool mark = token && (token[0] == DT_NUMBER_MARK || token[0] == DT_NEGATIVE_MARK);
-    return mark && batch->place[i] > 0;
+    if (!token || !token[0] || token[1] || batch->place[i] == 0) return false;
+    const bool letter =
+        (token[0] >= 'a' && token[0] <= 'i') || (token[0] >= 'K' && token[0] <= 'T');
+    return dt_digit_value(token[0]) >= 0 || letter || token[0] == '.';
 }
 
 typedef bool is_wanted(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer);
 
-/* The first such token in begin … end - 1 from `from` on, and from `begin`; `end`: there is none.
- */
+/* The first such token in begin … end - 2 from `from` on, then from `begin` up to it; `end`: there
+ * is none. */
 static size_t find(is_wanted *wanted, const dt_batch *batch, size_t begin, size_t end, size_t from,
                    const dt_tokenizer *tokenizer) {
     for (size_t i = from; i + 1 < end; i++) {
@@ -94,8 +101,8 @@ typedef struct {
     size_t first, end; /* of the text */
 } scene;
 
-/* Random numbers of distractor k. What they are drawn of: 0 which token it is, 1 a row that begins,
- * 2 the place of a mark, 3 a digit of the row. */
+/* Random numbers of distractor k. `of` says what they are for: 0 which token it is, 1 a row that
+ * begins, 2 the place of a mark, 3 a digit of the row. There are fewer than 65535 distractors. */
 static void draw(uint32_t word[4], const scene *s, size_t k, uint32_t of) {
     dt_random_block(word, (uint64_t)s->config->seed, DT_RANDOM_DISTRACTOR,
                     (uint32_t)k + 1 + (of << 16), s->position);
@@ -122,10 +129,10 @@ static void put_alone(const scene *s, size_t k) {
 
 /* Digits in a row, which go on with one of the text's numbers. */
 typedef struct {
-    size_t begin, end;   /* the tokens of that number, and what ends it */
+    size_t begin, end;   /* the tokens of that number, and the one behind it */
     int32_t place, step; /* of the next digit, and to the one after it */
     int32_t left;
-    bool ends; /* what ends that number comes behind the last one */
+    bool ends; /* what ends that number comes behind the last one, too */
 } row;
 
 /* `like`: a digit of the number. */
@@ -135,15 +142,17 @@ static row begin_row(const scene *s, size_t k, size_t like) {
     uint32_t word[4];
     row r = {.begin = like, .end = like + 1};
     while (r.begin > s->first && batch->position[r.begin - 1] == batch->position[like]) r.begin--;
-    while (r.end < s->end && batch->position[r.end] == batch->position[like]) r.end++;
+    while (r.end < s->end && goes_on(batch, r.end, s->tokenizer)) r.end++;
     draw(word, s, k, 1);
     const bool up = below == 0 || (above > 0 && word[0] % 2 == 0);
     const int32_t room = up ? above : below;
     r.step = up ? 1 : -1;
     r.place = up ? s->free.above : below;
     r.left = 1 + (int32_t)dt_random_below(word + 2, (uint64_t)s->config->distractor_run);
-    /* The last number of a text goes on to its end. */
-    r.ends = up && r.left < room && r.end < s->end && word[1] % 2 == 0;
+    /* What ends the text's last number is none of its inputs. */
+    const bool has_end =
+        r.end < s->end && batch->place[r.end] > 0 && !is_mark(batch, r.end, s->tokenizer);
+    r.ends = has_end && up && r.left < room && word[1] % 2 == 0;
     if (r.left > room) r.left = room;
     return r;
 }
@@ -155,14 +164,16 @@ static void put_next(row *r, const scene *s, size_t k) {
     uint32_t word[4];
     draw(word, s, k, 0);
     const size_t from = s->first + dt_random_below(word, s->end - s->first);
-    const size_t mark = find(is_mark, batch, s->first, s->end, from, s->tokenizer);
-    if (word[3] % MARK_SHARE == 0 && mark < s->end) {
+    const size_t mark = word[3] % MARK_SHARE == 0
+                            ? find(is_mark, batch, s->first, s->end, from, s->tokenizer)
+                            : s->end;
+    if (mark < s->end) {
         draw(word, s, k, 2);
         put(s, k, mark, 1 + (int32_t)dt_random_below(word, (uint64_t)s->free.last));
         return;
     }
     if (r->left == 0 && r->ends) {
-        put(s, k, r->end - 1, r->place);
+        put(s, k, r->end, r->place);
         r->ends = false;
         return;
     }
@@ -170,7 +181,8 @@ static void put_next(row *r, const scene *s, size_t k) {
         *r = begin_row(s, k, find(is_of_number, batch, s->first, s->end, from, s->tokenizer));
     draw(word, s, k, 3);
     const size_t digit = r->begin + dt_random_below(word, r->end - r->begin);
-    put(s, k, find(is_of_number, batch, r->begin, r->end, digit, s->tokenizer), r->place);
+    const size_t end = dt_min_size(r->end + 1, s->end);
+    put(s, k, find(is_of_number, batch, r->begin, end, digit, s->tokenizer), r->place);
     r->place += r->step;
     r->left--;
 }

@@ -162,6 +162,13 @@ const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id) {
     return dt_tokenizer_bytes(tokenizer, id).at;
 }
 
+bool dt_tokenizer_is_mark(const dt_tokenizer *tokenizer, int32_t id) {
+    const char *token = dt_tokenizer_token(tokenizer, id);
+    if (!token || !token[0] || token[1]) return false;
+    return (token[0] == DT_NUMBER_MARK && tokenizer->has_marks) ||
+           (token[0] == DT_NEGATIVE_MARK && tokenizer->has_signs);
+}
+
 int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer) { return tokenizer->end; }
 
 bool dt_tokenizer_equal(const dt_tokenizer *x, const dt_tokenizer *y) {
