@@ -123,7 +123,8 @@ static void put_alone(const scene *s, size_t k) {
     draw(word, s, k, 0);
     const size_t from = s->first + dt_random_below(word, s->end - s->first);
     const size_t like = find(is_of_number, s->batch, s->first, s->end, from, s->tokenizer);
-    const int32_t place = (int32_t)dt_random_below(word + 2, (uint64_t)(f->below + count_above(f)));
+    const uint64_t places = (uint64_t)f->below + (uint64_t)count_above(f);
+    const int32_t place = (int32_t)dt_random_below(word + 2, places);
     put(s, k, like, place < f->below ? place + 1 : f->above + place - f->below);
 }
 
