@@ -102,10 +102,22 @@ static void they_stand_before_a_text(void **state) {
                         COUNT * MOST / 2 / (OFFSET + WIDTH) * 3 / 2);
 }
 
+/* A product's working, the only text, and its distractors; how many these are. */
+static size_t distract_product(dt_batch *b, const dt_config *config, const dt_tokenizer *tokenizer,
+                               uint64_t position) {
+    static const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)};
+    dt_batch_clear(b);
+    assert_int_equal(dt_arithmetic_write(&b->text, &product, config, 0), DT_OK);
+    assert_int_equal(dt_batch_append(b, &b->text, 0, tokenizer), DT_OK);
+    const size_t length = b->tokens;
+    dt_batch_shift_places(b, 0, dt_place_offset(config, position));
+    dt_batch_distract(b, config, tokenizer, position);
+    return b->tokens - length;
+}
+
 /* Of a product's working: its digits and the letters between them, but neither marks nor what
  * stands behind a number. */
 static void they_repeat_what_numbers_are_of(void **state) {
-    static const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)};
     enum { FIRST = 1000 };
     scene *s = *state;
     dt_batch *b = &s->batch;
@@ -117,13 +129,7 @@ static void they_repeat_what_numbers_are_of(void **state) {
     assert_int_equal(dt_tokenizer_create(&tokenizer, config.format, config.marks), DT_OK);
     assert_int_equal(dt_batch_create(b, 1, FIRST), DT_OK);
     for (uint64_t position = 0; position < 300; position++) {
-        dt_batch_clear(b);
-        assert_int_equal(dt_arithmetic_write(&b->text, &product, &config, 0), DT_OK);
-        assert_int_equal(dt_batch_append(b, &b->text, 0, tokenizer), DT_OK);
-        const size_t length = b->tokens;
-        dt_batch_shift_places(b, 0, dt_place_offset(&config, position));
-        dt_batch_distract(b, &config, tokenizer, position);
-        const size_t first = b->tokens - length;
+        const size_t first = distract_product(b, &config, tokenizer, position);
         for (size_t i = 0; i < first; i++) {
             const char character = dt_tokenizer_token(tokenizer, b->token[i])[0];
             size_t like = first;
@@ -141,7 +147,6 @@ static void they_repeat_what_numbers_are_of(void **state) {
 
 /* Each row goes on with one of the text's numbers, upwards or downwards; marks are anywhere. */
 static void rows_go_on_with_a_number(void **state) {
-    static const dt_problem product = {DT_MULTIPLY, DT_NUMBER(273), DT_NUMBER(274)};
     enum { ROOM_OF_ALL = 1000, RUN = 5 };
     scene *s = *state;
     dt_batch *b = &s->batch;
@@ -155,13 +160,7 @@ static void rows_go_on_with_a_number(void **state) {
     assert_int_equal(dt_batch_create(b, 1, ROOM_OF_ALL), DT_OK);
     for (uint64_t position = 0; position < 1000; position++) {
         int32_t least = INT32_MAX, most = 0, place = 0, number = -1;
-        dt_batch_clear(b);
-        assert_int_equal(dt_arithmetic_write(&b->text, &product, &config, 0), DT_OK);
-        assert_int_equal(dt_batch_append(b, &b->text, 0, tokenizer), DT_OK);
-        const size_t length = b->tokens;
-        dt_batch_shift_places(b, 0, dt_place_offset(&config, position));
-        dt_batch_distract(b, &config, tokenizer, position);
-        const size_t first = b->tokens - length;
+        const size_t first = distract_product(b, &config, tokenizer, position);
         for (size_t i = first; i < b->tokens; i++) {
             if (b->place[i] > 0 && b->place[i] < least) least = b->place[i];
             if (b->place[i] > most) most = b->place[i];

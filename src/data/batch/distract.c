@@ -55,13 +55,18 @@ static bool is_mark(const dt_batch *batch, size_t i, const dt_tokenizer *tokeniz
     return dt_tokenizer_is_mark(tokenizer, batch->token[i]);
 }
 
-/* Whether a token behind a digit goes on with its number. */
-static bool goes_on(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer) {
-    const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
-    if (!token || !token[0] || token[1] || batch->place[i] == 0) return false;
-    const bool letter =
-        (token[0] >= 'a' && token[0] <= 'i') || (token[0] >= 'K' && token[0] <= 'T');
-    return dt_digit_value(token[0]) >= 0 || letter || token[0] == '.';
+/* Where the number ends that token `begin` is the mark or the first digit of. */
+static size_t end_of_number(const dt_batch *batch, size_t begin, size_t end,
+                            const dt_tokenizer *tokenizer) {
+    const bool marked = is_mark(batch, begin, tokenizer);
+    dt_digit_run run = {.is_signed = true, .digits = marked};
+    size_t i = begin + marked;
+    for (; i < end && !is_mark(batch, i, tokenizer); i++) {
+        const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
+        const bool single = token && token[0] && !token[1];
+        if (dt_digit_run_take(&run, single ? token[0] : '\0') == DT_OUTSIDE) break;
+    }
+    return i;
 }
 
 typedef bool is_wanted(const dt_batch *batch, size_t i, const dt_tokenizer *tokenizer);
@@ -141,9 +146,9 @@ static row begin_row(const scene *s, size_t k, size_t like) {
     const dt_batch *batch = s->batch;
     const int32_t above = count_above(&s->free), below = s->free.below;
     uint32_t word[4];
-    row r = {.begin = like, .end = like + 1};
+    row r = {.begin = like};
     while (r.begin > s->first && batch->position[r.begin - 1] == batch->position[like]) r.begin--;
-    while (r.end < s->end && goes_on(batch, r.end, s->tokenizer)) r.end++;
+    r.end = dt_max_size(like + 1, end_of_number(batch, r.begin, s->end, s->tokenizer));
     draw(word, s, k, 1);
     const bool up = below == 0 || (above > 0 && word[0] % 2 == 0);
     const int32_t room = up ? above : below;

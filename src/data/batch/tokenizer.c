@@ -162,11 +162,14 @@ const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id) {
     return dt_tokenizer_bytes(tokenizer, id).at;
 }
 
+static bool is_mark(const dt_tokenizer *tokenizer, char character) {
+    return (character == DT_NUMBER_MARK && tokenizer->has_marks) ||
+           (character == DT_NEGATIVE_MARK && tokenizer->has_signs);
+}
+
 bool dt_tokenizer_is_mark(const dt_tokenizer *tokenizer, int32_t id) {
     const char *token = dt_tokenizer_token(tokenizer, id);
-    if (!token || !token[0] || token[1]) return false;
-    return (token[0] == DT_NUMBER_MARK && tokenizer->has_marks) ||
-           (token[0] == DT_NEGATIVE_MARK && tokenizer->has_signs);
+    return token && token[0] && !token[1] && is_mark(tokenizer, token[0]);
 }
 
 int32_t dt_tokenizer_end(const dt_tokenizer *tokenizer) { return tokenizer->end; }
@@ -296,9 +299,9 @@ dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, cons
 static char character_of(const dt_tokenizer *tokenizer, const char *token) {
     if (!token || token[1] != '\0') return '\0';
     const bool digit = token[0] >= '0' && token[0] <= '9';
-    const bool mark = (token[0] == DT_NUMBER_MARK && tokenizer->has_marks) ||
-                      ((token[0] == DT_NEGATIVE_MARK || token[0] == '.') && tokenizer->has_signs);
-    return digit || mark || tokenizer->has_letters ? token[0] : '\0';
+    const bool point = token[0] == '.' && tokenizer->has_signs;
+    return digit || point || is_mark(tokenizer, token[0]) || tokenizer->has_letters ? token[0]
+                                                                                    : '\0';
 }
 
 void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
