@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -31,7 +32,10 @@ typedef enum { NEEDS_ROOM, NEEDS_NONE } need;
 
 typedef enum { FAULT_NONE, FAULT_FAIL, FAULT_SHORT, FAULT_TORN } verdict;
 
-static atomic_int counter;
+/* Number and note of an operation belong together: a process that another thread ends in between
+ * would leave out the line. */
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+static int counter;
 static atomic_bool full;
 
 static bool is_under(const char *path) {
@@ -86,8 +90,10 @@ static _Noreturn void end_here(void) {
 /* What happens to the next operation; sets errno for a failure. */
 static verdict judge(const char *operation, need need, const char *path) {
     const char *at = getenv("FAULT_AT"), *kind = getenv("FAULT_KIND");
-    const int number = atomic_fetch_add(&counter, 1) + 1;
+    pthread_mutex_lock(&counting);
+    const int number = ++counter;
     note(number, operation, path);
+    pthread_mutex_unlock(&counting);
     if (!at || !kind) return FAULT_NONE;
     if (atomic_load(&full) && need == NEEDS_ROOM) {
         errno = ENOSPC;
