@@ -10,14 +10,15 @@ from transformers.modeling_outputs import CausalLMOutput
 
 class DtrainConfig(PretrainedConfig):
     """digit_ids: tokens that are digits; mark_ids: those of them with which a number begins; carry_ids: those that are part of a number
-    behind a digit; addend_ids: those that are so behind a carry. places: of digits, and 0 for all else. positions: learned: how
+    behind a digit; addend_ids: those that are so behind a carry, a mark or each other. places: of digits, and 0 for all else.
+    place_embedding: rotary: queries and keys are turned by the place; otherwise it is added. positions: learned: how
     many tokens that are part of no number come before, none, or index: how many tokens come before, and no places. sharpness: factor of
     attention's scores."""
 
     model_type = "dtrain"
 
     def __init__(self, vocab_size=17, max_position_embeddings=64, hidden_size=128, num_hidden_layers=3, num_attention_heads=4, places=8,
-                 positions="learned", sharpness=1.0, digit_ids=(), mark_ids=(), carry_ids=(), addend_ids=(), **others):
+                 positions="learned", place_embedding="learned", sharpness=1.0, digit_ids=(), mark_ids=(), carry_ids=(), addend_ids=(), **others):
         self.vocab_size = vocab_size
         self.max_position_embeddings = max_position_embeddings
         self.hidden_size = hidden_size
@@ -25,6 +26,7 @@ class DtrainConfig(PretrainedConfig):
         self.num_attention_heads = num_attention_heads
         self.places = places
         self.positions = positions
+        self.place_embedding = place_embedding
         self.sharpness = sharpness
         self.digit_ids = list(digit_ids)
         self.mark_ids = list(mark_ids)
@@ -48,10 +50,13 @@ class DtrainLayer(nn.Module):
         self.mlp_in = nn.Linear(width, 4 * width)
         self.mlp_out = nn.Linear(4 * width, width)
 
-    def forward(self, x):
+    def forward(self, x, turns):
         texts, tokens, width = x.shape
-        qkv = self.attn_qkv(self.attn_norm(x)).view(texts, tokens, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        qkv = self.attn_qkv(self.attn_norm(x)).view(texts, tokens, 3, width)
+        if turns is not None:
+            pairs = torch.view_as_complex(qkv[:, :, :2].unflatten(-1, (-1, 2)).contiguous()) * turns[:, :, None]
+            qkv = torch.cat([torch.view_as_real(pairs).flatten(-2), qkv[:, :, 2:]], 2)
+        q, k, v = qkv.view(texts, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=self.score_factor)
         x = x + self.attn_out(attended.transpose(1, 2).reshape(texts, tokens, width))
         return x + self.mlp_out(functional.gelu(self.mlp_in(self.mlp_norm(x)), approximate="tanh"))
@@ -91,28 +96,32 @@ class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
         is_carry, is_addend = those(self.config.carry_ids), those(self.config.addend_ids)
         before = torch.zeros_like(ids[:, 0])
         digits = torch.zeros_like(before)
-        carried = torch.zeros_like(before, dtype=torch.bool)
+        opens = torch.zeros_like(before, dtype=torch.bool)
         positions, places = [], []
         for at in range(ids.shape[1]):
             in_number = digits > 0
             carry = in_number & is_carry[:, at]
-            within = carry | (carried & is_addend[:, at])
+            within = carry | (opens & is_addend[:, at])
             digit = ~within & is_digit[:, at]
             positions.append(before)
             places.append(torch.where(digit | in_number, digits + 1, 0))
             before = before + (~within & ~digit)
             counted = torch.where(is_mark[:, at], 1, digits + 1)
             digits = torch.where(within, digits, torch.where(digit, counted, 0))
-            carried = carry
+            opens = within | is_mark[:, at]
         return torch.stack(positions, 1), torch.stack(places, 1).clamp(max=self.config.places - 1)
 
     def forward(self, input_ids, labels=None, **others):
         positions, places = self.where(input_ids)
         if self.config.positions == "none":
             positions = torch.zeros_like(positions)
-        x = self.tok_embed(input_ids) + self.pos_embed(positions) + self.place_embed(places)
+        x, turns = self.tok_embed(input_ids) + self.pos_embed(positions), None
+        if self.config.place_embedding == "rotary":
+            turns = torch.view_as_complex(self.place_embed(places).unflatten(-1, (-1, 2)))
+        else:
+            x = x + self.place_embed(places)
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, turns)
         logits = functional.linear(self.final_norm(x), self.tok_embed.weight)
         loss = None
         if labels is not None:

@@ -58,7 +58,7 @@ static void describe_step(onnx_graph *step) {
     } node[] = {
         {"Greater", "in_number", "digits none"},
         {"And", "carry", "in_number is_carry"},
-        {"And", "added", "carried is_addend"},
+        {"And", "added", "opens is_addend"},
         {"Or", "within", "carry added"},
         {"Not", "not_within", "within"},
         {"And", "digit", "not_within is_digit"},
@@ -68,7 +68,7 @@ static void describe_step(onnx_graph *step) {
         {"Where", "next_of_digit", "is_mark one next"},
         {"Where", "counted", "digit next_of_digit none"},
         {"Where", "digits_after", "within digits counted"},
-        {"Identity", "carried_after", "carry"},
+        {"Or", "opens_after", "within is_mark"},
         {"Where", "moved", "outside one none"},
         {"Add", "before_after", "before moved"},
         {"Or", "has_place", "digit in_number"},
@@ -79,14 +79,14 @@ static void describe_step(onnx_graph *step) {
     for (size_t i = 0; i < sizeof node / sizeof *node; i++)
         onnx_node(step, node[i].operation, node[i].output, node[i].inputs, NULL);
     onnx_input(step, "digits", ONNX_INT64, "texts");
-    onnx_input(step, "carried", ONNX_BOOL, "texts");
+    onnx_input(step, "opens", ONNX_BOOL, "texts");
     onnx_input(step, "before", ONNX_INT64, "texts");
     onnx_input(step, "is_digit", ONNX_BOOL, "texts");
     onnx_input(step, "is_mark", ONNX_BOOL, "texts");
     onnx_input(step, "is_carry", ONNX_BOOL, "texts");
     onnx_input(step, "is_addend", ONNX_BOOL, "texts");
     onnx_output(step, "digits_after", ONNX_INT64, "texts");
-    onnx_output(step, "carried_after", ONNX_BOOL, "texts");
+    onnx_output(step, "opens_after", ONNX_BOOL, "texts");
     onnx_output(step, "before_after", ONNX_INT64, "texts");
     onnx_output(step, "position", ONNX_INT64, "texts");
     onnx_output(step, "place", ONNX_INT64, "texts");
@@ -125,7 +125,7 @@ static dt_status scan_numbers(onnx_graph *graph, const dt_checkpoint *c) {
     DT_TRY_DONE(look_up_class(graph, &classes, EXPORT_ADDEND, "addend_table", "are_addends"));
     onnx_constant(graph, "last_place", &last_place, 0, 1);
     zeros(graph, "first_digits", ONNX_INT64);
-    zeros(graph, "first_carried", ONNX_BOOL);
+    zeros(graph, "first_opens", ONNX_BOOL);
     zeros(graph, "first_before", ONNX_INT64);
     describe_step(&step);
     DT_TRY_DONE(dt_message_text(&step.fields, GRAPH_NAME, "step"));
@@ -133,14 +133,65 @@ static dt_status scan_numbers(onnx_graph *graph, const dt_checkpoint *c) {
     onnx_attribute_int(&a, "num_scan_inputs", 4);
     onnx_attribute_ints(&a, "scan_input_axes", along, 4);
     onnx_attribute_ints(&a, "scan_output_axes", along, 2);
-    onnx_node(
-        graph, "Scan", "last_digits last_carried last_before counted_positions places",
-        "first_digits first_carried first_before are_digits are_marks are_carries are_addends", &a);
+    onnx_node(graph, "Scan", "last_digits last_opens last_before counted_positions places",
+              "first_digits first_opens first_before are_digits are_marks are_carries are_addends",
+              &a);
 done:
     dt_text_destroy(&a.fields);
     dt_text_destroy(&step.fields);
     export_classes_destroy(&classes);
     return status;
+}
+
+static void split_pairs(onnx_graph *graph, size_t layer, const char *outputs, const char *pairs) {
+    onnx_attributes a = {0};
+    onnx_attribute_int(&a, "axis", -1);
+    onnx_attribute_int(&a, "num_outputs", 2);
+    layer_node(graph, layer, "Split", outputs, pairs, &a);
+}
+
+/* Of each token and pair of channels: "cosine" and "sine", (texts,tokens,C/2,1). */
+static void describe_turns(onnx_graph *graph) {
+    const int64_t pairs[] = {0, 0, -1, 2}, channels[] = {0, 0, -1};
+    onnx_constant(graph, "into_pairs", pairs, 1, 4);
+    onnx_constant(graph, "out_of_pairs", channels, 1, 3);
+    onnx_node(graph, "Reshape", "place_pairs", "place_vectors into_pairs", NULL);
+    split_pairs(graph, 0, "cosine sine", "place_pairs");
+}
+
+/* "?" stands for the part. */
+static const char *named(char text[ONNX_NAME_MAX], const char *names, char part) {
+    size_t i = 0;
+    for (; names[i] && i + 1 < ONNX_NAME_MAX; i++) text[i] = names[i] == '?' ? part : names[i];
+    text[i] = '\0';
+    return text;
+}
+
+/* "%q" is turned to "%q_turned". */
+static void turn(onnx_graph *graph, size_t l, char part) {
+    static const struct {
+        const char *operation, *output, *inputs;
+    } node[] = {
+        {"Mul", "%?_a_cosine", "%?_a cosine"},
+        {"Mul", "%?_b_sine", "%?_b sine"},
+        {"Sub", "%?_a_turned", "%?_a_cosine %?_b_sine"},
+        {"Mul", "%?_a_sine", "%?_a sine"},
+        {"Mul", "%?_b_cosine", "%?_b cosine"},
+        {"Add", "%?_b_turned", "%?_a_sine %?_b_cosine"},
+    };
+    char output[ONNX_NAME_MAX], inputs[ONNX_NAME_MAX];
+    onnx_attributes a = {0};
+    layer_node(graph, l, "Reshape", named(output, "%?_pairs", part),
+               named(inputs, "%? into_pairs", part), NULL);
+    split_pairs(graph, l, named(output, "%?_a %?_b", part), named(inputs, "%?_pairs", part));
+    for (size_t i = 0; i < sizeof node / sizeof *node; i++)
+        layer_node(graph, l, node[i].operation, named(output, node[i].output, part),
+                   named(inputs, node[i].inputs, part), NULL);
+    onnx_attribute_int(&a, "axis", -1);
+    layer_node(graph, l, "Concat", named(output, "%?_turned_pairs", part),
+               named(inputs, "%?_a_turned %?_b_turned", part), &a);
+    layer_node(graph, l, "Reshape", named(output, "%?_turned", part),
+               named(inputs, "%?_turned_pairs out_of_pairs", part), NULL);
 }
 
 /* The sum of the embeddings: "x". */
@@ -157,6 +208,11 @@ static dt_status embed(onnx_graph *graph, const dt_checkpoint *c) {
                                     : "pos_embed.weight counted_positions",
               NULL);
     onnx_node(graph, "Gather", "place_vectors", "place_embed.weight places", NULL);
+    if (c->shape.rotary) {
+        describe_turns(graph);
+        onnx_node(graph, "Add", "x", "tok pos", NULL);
+        return DT_OK;
+    }
     onnx_node(graph, "Add", "placed", "tok pos", NULL);
     onnx_node(graph, "Add", "x", "placed place_vectors", NULL);
     return DT_OK;
@@ -187,14 +243,20 @@ static void describe_index(onnx_graph *graph) {
     onnx_node(graph, "LessOrEqual", "seen", "index_before index_of", NULL);
 }
 
-static void attend(onnx_graph *graph, size_t l) {
+static void attend(onnx_graph *graph, size_t l, bool rotary) {
     static const int64_t heads_first[] = {0, 2, 1, 3}, keys_last[] = {0, 2, 3, 1};
     onnx_attributes a = {0};
     onnx_attribute_int(&a, "axis", 2);
     onnx_attribute_int(&a, "num_outputs", 3);
     layer_node(graph, l, "Split", "%q %k %v", "%qkv", &a);
-    layer_node(graph, l, "Reshape", "%q_rows", "%q into_heads", NULL);
-    layer_node(graph, l, "Reshape", "%k_rows", "%k into_heads", NULL);
+    if (rotary) {
+        turn(graph, l, 'q');
+        turn(graph, l, 'k');
+    }
+    layer_node(graph, l, "Reshape", "%q_rows", rotary ? "%q_turned into_heads" : "%q into_heads",
+               NULL);
+    layer_node(graph, l, "Reshape", "%k_rows", rotary ? "%k_turned into_heads" : "%k into_heads",
+               NULL);
     layer_node(graph, l, "Reshape", "%v_rows", "%v into_heads", NULL);
     transpose(graph, l, "%q_heads", "%q_rows", heads_first, 4);
     transpose(graph, l, "%k_heads", "%k_rows", keys_last, 4);
@@ -224,13 +286,14 @@ static void multiply(onnx_graph *graph, size_t l, const char *output, const char
     layer_node(graph, l, "Add", output, text[3], NULL);
 }
 
-static void describe_layer(onnx_graph *graph, size_t l, const char *x, char next[ONNX_NAME_MAX]) {
+static void describe_layer(onnx_graph *graph, size_t l, bool rotary, const char *x,
+                           char next[ONNX_NAME_MAX]) {
     char inputs[2 * ONNX_NAME_MAX];
     onnx_attributes a = {0};
     snprintf(inputs, sizeof inputs, "%s %%attn_norm.weight %%attn_norm.bias", x);
     normalise(graph, l, "%attn_normed", inputs);
     multiply(graph, l, "%qkv", "%attn_normed", "attn_qkv");
-    attend(graph, l);
+    attend(graph, l, rotary);
     multiply(graph, l, "%attn_branch", "%attended_all", "attn_out");
     snprintf(inputs, sizeof inputs, "%s %%attn_branch", x);
     layer_node(graph, l, "Add", "%middle", inputs, NULL);
@@ -256,7 +319,7 @@ static dt_status describe(onnx_graph *graph, const dt_checkpoint *c) {
                         (float)(s->sharpness / sqrt((double)s->C / (double)s->H)));
     onnx_constant_float(graph, "never", -INFINITY);
     DT_TRY(embed(graph, c));
-    for (size_t l = 0; l < s->L; l++) describe_layer(graph, l, x, x);
+    for (size_t l = 0; l < s->L; l++) describe_layer(graph, l, s->rotary, x, x);
     snprintf(inputs, sizeof inputs, "%s final_norm.weight final_norm.bias", x);
     normalise(graph, 0, "features", inputs);
     transpose(graph, 0, "output.transposed", "tok_embed.weight", swapped, 2);

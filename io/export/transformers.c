@@ -115,8 +115,10 @@ static dt_status write_dtrain_config(FILE *out, const dt_export *to) {
     const dt_checkpoint *c = to->checkpoint;
     const dt_model_shape *s = &c->shape;
     export_classes classes;
-    char positions[32];
+    char positions[32], place_embedding[32];
     dt_config_text(positions, sizeof positions, &c->config, dt_setting_find("positions"));
+    dt_config_text(place_embedding, sizeof place_embedding, &c->config,
+                   dt_setting_find("place-embedding"));
     DT_TRY(export_classes_find(&classes, c->tokenizer));
     fprintf(out, "{\n  \"architectures\": [\"DtrainForCausalLM\"],\n  \"model_type\": \"dtrain\",\n"
                  "  \"auto_map\": {\n    \"AutoConfig\": \"modeling_dtrain.DtrainConfig\",\n"
@@ -125,8 +127,9 @@ static dt_status write_dtrain_config(FILE *out, const dt_export *to) {
     fprintf(out,
             "  \"vocab_size\": %zu,\n  \"max_position_embeddings\": %zu,\n  \"hidden_size\": %zu,\n"
             "  \"num_hidden_layers\": %zu,\n  \"num_attention_heads\": %zu,\n  \"places\": %zu,\n"
-            "  \"positions\": \"%s\",\n  \"sharpness\": %.9g,\n",
-            s->V, s->T, s->C, s->L, s->H, s->P, positions, s->sharpness);
+            "  \"positions\": \"%s\",\n  \"place_embedding\": \"%s\",\n"
+            "  \"sharpness\": %.9g,\n",
+            s->V, s->T, s->C, s->L, s->H, s->P, positions, place_embedding, s->sharpness);
     write_ids(out, "digit_ids", &classes, EXPORT_DIGIT);
     write_ids(out, "mark_ids", &classes, EXPORT_MARK);
     write_ids(out, "carry_ids", &classes, EXPORT_CARRY);

@@ -58,6 +58,7 @@ static const operation OPERATIONS[] = {
     OPERATION(fill_zero),
     OPERATION(embed_forward),
     OPERATION(embed_backward),
+    OPERATION(turn),
     OPERATION(norm_forward),
     OPERATION(norm_backward),
     OPERATION(linear_forward),

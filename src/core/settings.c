@@ -117,6 +117,12 @@ static const dt_setting table[] = {
            "numbers, and no line is learned but those that come up, so that longer numbers than "
            "--digits are never seen in training",
            .absent = "any"),
+    CHOICE(
+        "working", "data", FIXED, working, "KIND", "plain|near", "plain",
+        "how products and divisions of expressions are worked out: plain, or near: the digit that "
+        "is multiplied by, or brought down, is repeated where it is needed, so that it is found "
+        "in numbers longer than those trained on, too",
+        .absent = "plain"),
     WHOLE("decimals", "data", FIXED, decimals, 0, 7, "4",
           "decimals that an answer without end is rounded to", .absent = "4"),
     CHOICE(
@@ -174,10 +180,13 @@ static const dt_setting table[] = {
     WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),
-    CHOICE("place-embedding", "model", FIXED, place_embedding, "KIND", "learned|waves", "learned",
-           "what stands for a place: numbers that are learned, or waves: sines and cosines of the "
+    CHOICE("place-embedding", "model", FIXED, place_embedding, "KIND", "learned|waves|rotary",
+           "learned",
+           "what stands for a place: numbers that are learned; waves: sines and cosines of the "
            "place, which stay as they are, so that with --place-offset what is learned at some "
-           "places holds at all",
+           "places holds at all; or rotary: half of each query and key is turned by an angle for "
+           "its place, so that attention sees how far apart two places are, and nothing else of "
+           "them",
            .absent = "learned"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
            "what tokens know of where they stand: learned: how many numbers and operators come "

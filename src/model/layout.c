@@ -147,7 +147,8 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .no_positions = config->positions == DT_POSITIONS_NONE,
         .index_positions = index,
         .place_waves = offset > 0 || config->place_embedding == DT_PLACES_WAVES,
-        .places_constant = config->place_embedding == DT_PLACES_WAVES,
+        .places_constant = config->place_embedding != DT_PLACES_LEARNED,
+        .rotary = config->place_embedding == DT_PLACES_ROTARY,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
         .lora = {.rank = (size_t)config->lora_rank,
                  .alpha = config->lora_alpha,
@@ -168,6 +169,10 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
     DT_TRY(check_blocks(shape, shape->lora.matrices, "leave --base-quant out"));
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
+    DT_REQUIRE(!shape->rotary || C / shape->H % 2 == 0, DT_ERR_ARG,
+               "--place-embedding rotary turns pairs of channels, and a head has an odd number of "
+               "them, %zu; give another --width or --heads",
+               C / shape->H);
     DT_REQUIRE(shape->T > 0 && (index || shape->P > 1), DT_ERR_ARG,
                "--context and --places of a model of %s are not settled; give them",
                dt_source_kind_of(config)->subject(config));
@@ -198,7 +203,7 @@ static size_t size_of(size_name name, const dt_model_shape *shape) {
 static bool is_adapter(const description *d) { return d->lowers || d->lifts; }
 
 static bool has_waves(const description *d, const dt_model_shape *shape) {
-    return d == &EMBEDDING[PLACE_EMBED] && shape->place_waves;
+    return d == &EMBEDDING[PLACE_EMBED] && shape->place_waves && !shape->rotary;
 }
 
 /* Each layer adds twice to the residual stream. With this factor the variance does not depend on
@@ -224,6 +229,7 @@ static void append(dt_layout *layout, const description *d, const char *before,
         .initial = d->initial,
         .deviation = deviation_of(d, shape),
         .waves = has_waves(d, shape),
+        .turned = d == &EMBEDDING[PLACE_EMBED] && shape->rotary ? shape->H : 0,
     };
     if (p->frozen && d->role == DT_ROLE_MATRIX) p->element = dt_model_shape_matrices(shape);
     if (d->lowers) p->bound = 1 / sqrt((double)p->extent[1]);
@@ -373,6 +379,26 @@ static void put_waves(float *w, size_t rows, size_t width, double deviation) {
     }
 }
 
+/* Turns of the pairs of channels of each head by an angle that grows with the number of the row (Su
+ * et al. 2021, arXiv:2104.09864): cosine and sine. The second half of each head is not turned, so
+ * that what has no place, or is looked for whatever its place is, is found, too. Wavelengths from
+ * pi to 100 rows are shared out among the heads. */
+static void put_turns(float *w, size_t rows, size_t width, size_t heads) {
+    const double pi = 3.14159265358979323846, shortest = pi, longest = 100;
+    const size_t pairs = width / heads / 2, turned = pairs / 2, last = turned * heads - 1;
+    for (size_t k = 0; k < width / 2; k++) {
+        const size_t head = k / pairs, pair = k % pairs;
+        const double share = last > 0 ? (double)(pair * heads + head) / (double)last : 0,
+                     length = shortest * pow(longest / shortest, share);
+        for (size_t r = 0; r < rows; r++) {
+            const double place = (double)dt_max_size(r, 1),
+                         angle = pair < turned ? 2 * pi * place / length : 0;
+            w[r * width + 2 * k] = (float)cos(angle);
+            w[r * width + 2 * k + 1] = (float)sin(angle);
+        }
+    }
+}
+
 void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed, size_t worker,
                          size_t workers) {
     for (size_t i = 0; i < layout->parameters; i++) {
@@ -382,7 +408,9 @@ void dt_model_initialise(float *weights, const dt_layout *layout, uint64_t seed,
          * middle. */
         if ((p->offset + p->count / 2) * workers / layout->count != worker) continue;
         float *w = weights + p->offset;
-        if (p->waves) {
+        if (p->turned > 0) {
+            put_turns(w, p->extent[0], p->extent[1], p->turned);
+        } else if (p->waves) {
             put_waves(w, p->extent[0], p->extent[1], p->deviation);
         } else if (p->deviation > 0) {
             dt_random_normal(w, p->count, p->deviation, seed, DT_RANDOM_WEIGHTS, (uint32_t)i);

@@ -58,6 +58,8 @@ static dt_status layer_forward(dt_model *model, const forward_pass *pass, size_t
     RUN(model, norm_forward, a->attn_normed, a->attn_mean, a->attn_rstd, a->input,
         model_weight(model, l, ATTN_NORM_SCALE), model_weight(model, l, ATTN_NORM_BIAS), N, C);
     DT_TRY(model_linear_forward(model, &qkv, a->qkv, DT_NO_TENSOR, a->attn_normed, DT_NO_TENSOR));
+    if (model->shape.rotary)
+        RUN(model, turn, a->qkv, pass->batch, embedding_weight(model, PLACE_EMBED), C, false);
     DT_TRY(pass->attend(pass->context, l, a));
     DT_TRY(close_branch(model, pass, a, a->middle, a->input, a->attended, l, ATTN_OUT_WEIGHT));
     RUN(model, norm_forward, a->mlp_normed, a->mlp_mean, a->mlp_rstd, a->middle,
@@ -72,7 +74,8 @@ dt_status model_pass(dt_model *model, const forward_pass *pass) {
     const size_t N = pass->batch->tokens, C = model->shape.C, L = model->shape.L;
     const dt_tensor first = L ? pass->layer[0].input : f->input;
     RUN(model, embed_forward, first, pass->batch, embedding_weight(model, TOK_EMBED),
-        embedding_weight(model, POS_EMBED), embedding_weight(model, PLACE_EMBED), C);
+        embedding_weight(model, POS_EMBED),
+        model->shape.rotary ? DT_NO_TENSOR : embedding_weight(model, PLACE_EMBED), C);
     if (drops(model, pass->key)) DT_TRY(drop_out(model, first, first, DT_NO_TENSOR, 0, pass->key));
     for (size_t l = 0; l < L; l++) {
         const dt_tensor next = l + 1 < L ? pass->layer[pass->keep ? l + 1 : 0].input : f->input;
@@ -182,6 +185,7 @@ static dt_status mlp_backward(dt_model *model, dt_buffer *gradient, size_t l,
 static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
                                const dt_step_key *key) {
     const layer_activations *a = &model->layer[l];
+    const dt_packed embedded = model_embedded(model);
     const size_t C = model->shape.C;
     dt_tensor d_end;
     DT_TRY(open_branch(model, &d_end, dropout_site(l, false), key));
@@ -190,6 +194,8 @@ static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
     if (is_lowest(model_parameter(model, l, ATTN_OUT_WEIGHT))) return DT_OK;
     RUN(model, attention_backward, model->d_wide, model->d_attended, a->attended, a->lse, a->qkv,
         &model->documents, C, model->shape.H);
+    if (model->shape.rotary)
+        RUN(model, turn, model->d_wide, &embedded, embedding_weight(model, PLACE_EMBED), C, true);
     DT_TRY(tell(model, model_parameter(model, l, ATTN_OUT_WEIGHT)));
     DT_TRY(linear_backward(model, gradient, model->d_branch, model->d_wide, DT_NO_TENSOR,
                            a->attn_normed, l, ATTN_QKV_WEIGHT, key));

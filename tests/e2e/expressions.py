@@ -170,6 +170,8 @@ def answer_value(text):
 def frame_value(line):
     """What a line stands for, so that lines that take its place must stand for the same; None: not a number."""
     letter, rest = line[0], line[1:]
+    if letter in "ML":  # the highest digit of a number may stand apart from those below it
+        rest = re.sub(r"(\^\d*),(\d)(?=[,+])", r"\1\2", rest, count=1)
     if letter in "EPBSD":
         return value_of(rest)
     if letter == "M":

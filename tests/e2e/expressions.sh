@@ -14,12 +14,15 @@ check 60000 --digits 3 --operations 4
 check 20000 --digits 1 --operations 2 --seed 2
 check 15000 --digits 8 --operations 8 --depth 3 --seed 3
 check 5000 --digits 17 --operations 10 --depth 3 --seed 4
+check 10000 --digits 5 --operations 4 --working near
 
 # ---- the same calculation is never in two splits, whichever of its numbers comes first ----
 
-for split in train validation test; do
-    expect_exit 0 "$dtrain" data --format expression --digits 1 --operations 1 --split "$split" --count 20000 --tsv
-    cut -f 4 out >"$split"
+for working in plain near; do
+    for split in train validation test; do
+        expect_exit 0 "$dtrain" data --format expression --working $working --digits 1 --operations 1 --split "$split" --count 20000 --tsv
+        cut -f 4 out >>"$split"
+    done
 done
 /usr/bin/python3 -B -c '
 import re
@@ -27,7 +30,7 @@ def calculations(name):
     """Sums and products of two whole numbers that lines of this split begin with."""
     found = set()
     for line in open(name):
-        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~])?\$", line.split("\t")[-1]):
+        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~])?\$", re.sub(r",(?=\d\+)", "", line.split("\t")[-1])):
             found.add((match[2], *sorted((match[1], match[3]))))
         elif match := re.match(r"Q([\^~]\d+)([+*])([\^~]\d+)\$", line):
             found.add((match[2], *sorted((match[1], match[3]))))

@@ -38,6 +38,8 @@ class Checkpoint:
             self.layers = int(file["config"].attrs["layers"])
             self.heads = int(file["config"].attrs["heads"])
             self.width = int(file["config"].attrs["width"])
+            embedding = file["config"].attrs.get("place-embedding", "learned")
+            self.rotary = (embedding.decode() if isinstance(embedding, bytes) else str(embedding)) == "rotary"
             self.vocabulary = [
                 word.decode() if isinstance(word, bytes) else str(word)
                 for word in file["tokenizer/vocab"][:]
@@ -102,13 +104,24 @@ class Checkpoint:
             is_digit = self.vocabulary[token] in tuple("0123456789jklmnopqst")
             places.append(digits + 1 if is_digit or digits else 0)
             behind_carry = carried and self.vocabulary[token] in tuple("KLMNOPQRST")
-            carried = bool(digits) and self.vocabulary[token] in tuple("abcdefghi")
-            if carried or behind_carry:
+            carried = bool(digits) and self.vocabulary[token] in tuple("abcdefghi") or behind_carry
+            if carried:
                 positions.append(positions[-1])
                 continue
             digits = digits + 1 if is_digit else 0
             positions.append(positions[-1] + (not is_digit))
         return positions[:-1], places
+
+    def turned(self, x, places):
+        """Queries or keys (n, C). In the first half of each head a pair of channels turns once in a wavelength of pi to 100 places."""
+        pairs = self.width // self.heads // 2
+        turning = pairs // 2
+        step = np.arange(turning) * self.heads + np.arange(self.heads)[:, None]
+        turn = np.zeros((self.heads, pairs))
+        turn[:, :turning] = 2 * np.pi / (np.pi * (100 / np.pi) ** (step / (turning * self.heads - 1)))
+        complex_x = x.reshape(len(x), self.heads, pairs, 2) @ np.array([1, 1j])
+        complex_x = complex_x * np.exp(1j * turn * np.maximum(places, 1)[:, None, None])
+        return np.stack([complex_x.real, complex_x.imag], axis=-1).reshape(x.shape)
 
     def attention(self, qkv):
         """Causal, over the whole of one problem: (n, 3C) to (n, C)."""
@@ -126,10 +139,16 @@ class Checkpoint:
         """Of one problem: (n tokens) to (n, V)."""
         weights = self.weights
         positions, places = self.places(tokens)
-        x = weights["tok_embed"][tokens] + weights["pos_embed"][positions] + weights["place_embed"][places]
+        x = weights["tok_embed"][tokens] + weights["pos_embed"][positions]
+        if not self.rotary:
+            x = x + weights["place_embed"][places]
         for layer in range(self.layers):
             at = f"layers/{layer}/"
-            attended = self.attention(self.linear(at + "attn_qkv", self.norm(at + "attn_norm", x)))
+            qkv = self.linear(at + "attn_qkv", self.norm(at + "attn_norm", x))
+            if self.rotary:
+                q, k, v = np.split(qkv, 3, axis=1)
+                qkv = np.concatenate([self.turned(q, places), self.turned(k, places), v], axis=1)
+            attended = self.attention(qkv)
             x = x + self.linear(at + "attn_out", attended)
             hidden = gelu(self.linear(at + "mlp_in", self.norm(at + "mlp_norm", x)))
             x = x + self.linear(at + "mlp_out", hidden)

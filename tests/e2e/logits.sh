@@ -10,6 +10,10 @@ for format in scratchpad plain; do
     expect_exit 0 /usr/bin/python3 -B "$here/logits.py" "$format/best.h5" "$format.json"
     say "$format: $(cat out)"
 done
+expect_exit 0 start 2 --steps 20 "${small[@]}" --precision float32 --place-embedding rotary --place-offset 7 --out rotary
+expect_exit 0 start 2 eval rotary --count 64 --dump-logits rotary.json
+expect_exit 0 /usr/bin/python3 -B "$here/logits.py" rotary/best.h5 rotary.json
+say "rotary: $(cat out)"
 
 # A small change of one weight is detected.
 cp -L plain/best.h5 off.h5

@@ -14,10 +14,10 @@
 enum { DECIMALS = 4 };
 
 /* A calculation of more lines than a model may write has no answer. */
-static void solve(const dt_text *prompt) {
+static void solve(const dt_text *prompt, bool near) {
     dt_text whole = {0}, answer = {0}, right[2] = {{0}};
     MUST(dt_text_append(&whole, prompt->bytes, prompt->length) == DT_OK);
-    MUST(dt_expression_solve(&whole, DECIMALS) == DT_OK);
+    MUST(dt_expression_solve(&whole, (dt_line_rules){DECIMALS, near}) == DT_OK);
     MUST(dt_exact_answers(right, prompt->bytes, DECIMALS) == DT_OK);
     const dt_status status = dt_people_answer(&answer, whole.bytes);
     MUST(status == DT_OK || status == DT_ERR_DATA);
@@ -36,19 +36,20 @@ static void ask(const dt_source *source, const char *text) {
     const dt_line line = dt_line_of(text);
     const dt_status status = dt_expression_source.ask(&prompt, source, &line);
     MUST(status == DT_OK || status == DT_ERR_ARG);
-    if (status == DT_OK) solve(&prompt);
+    for (size_t near = 0; status == DT_OK && near < 2; near++) solve(&prompt, near);
     MUST(status == DT_OK || strchr(dt_error_text(), '\n'));
     dt_error_clear();
     dt_text_destroy(&prompt);
 }
 
 /* A text as a model might write it. */
-static void read_lines(const char *text) {
+static void read_lines(const char *text, bool near) {
     dt_text seen = {0}, next = {0}, shown = {0};
     bool ended;
     MUST(dt_expression_window(&seen, &ended, text) == DT_OK);
     if (!ended) {
-        const dt_status status = dt_expression_next(&next, seen.bytes, seen.length, DECIMALS);
+        const dt_status status =
+            dt_expression_next(&next, seen.bytes, seen.length, (dt_line_rules){DECIMALS, near});
         MUST(status == DT_OK || status == DT_ERR_DATA);
         dt_error_clear();
         if (seen.length > 1) dt_line_hash(seen.bytes, seen.length);
@@ -72,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     char *text = fuzz_text(data, size);
     ask(&source, text);
-    if (text[0]) read_lines(text);
+    for (size_t near = 0; text[0] && near < 2; near++) read_lines(text, near);
     free(text);
     return 0;
 }

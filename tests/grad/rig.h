@@ -12,6 +12,7 @@ typedef struct {
     double dropout;
     size_t problems;
     dt_positions positions;
+    dt_place_embedding place_embedding;
 } rig_choice;
 
 typedef struct {

@@ -37,6 +37,18 @@ static const rig_choice CHOICES[] = {
      .heads = 3,
      .problems = 6,
      .positions = DT_POSITIONS_INDEX},
+    {.format = DT_FORMAT_SCRATCHPAD,
+     .layers = 2,
+     .width = 24,
+     .heads = 2,
+     .problems = 6,
+     .place_embedding = DT_PLACES_WAVES},
+    {.format = DT_FORMAT_SCRATCHPAD,
+     .layers = 2,
+     .width = 30,
+     .heads = 3,
+     .problems = 6,
+     .place_embedding = DT_PLACES_ROTARY},
 };
 
 /* ---- parameters ---- */

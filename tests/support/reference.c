@@ -1,6 +1,7 @@
 /* Each operation of the model in double precision, one loop per formula. */
 #include "reference.h"
 
+#include <complex.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,19 @@ void reference_embed_backward(double *d_tok_embed, double *d_pos_embed, double *
             d_tok_embed[(size_t)batch->token[n] * C + c] += d_x[n * C + c];
             d_pos_embed[(size_t)batch->position[n] * C + c] += d_x[n * C + c];
             d_place_embed[(size_t)batch->place[n] * C + c] += d_x[n * C + c];
+        }
+    }
+}
+
+void reference_turn(double *qkv, const dt_batch *batch, const double *turns, size_t C, bool back) {
+    for (size_t n = 0; n < batch->tokens; n++) {
+        for (size_t i = 0; i + 1 < 2 * C; i += 2) {
+            const double *pair = turns + (size_t)batch->place[n] * C + i % C;
+            double *re = qkv + n * 3 * C + i, *im = re + 1;
+            const double complex turn = pair[0] + I * pair[1],
+                                 turned = (*re + I * *im) * (back ? conj(turn) : turn);
+            *re = creal(turned);
+            *im = cimag(turned);
         }
     }
 }

@@ -17,6 +17,10 @@ void reference_embed_forward(double *x, const dt_batch *batch, const double *tok
 void reference_embed_backward(double *d_tok_embed, double *d_pos_embed, double *d_place_embed,
                               const dt_batch *batch, const double *d_x, size_t C);
 
+/* Pairs of channels of q and k in qkv (N,3C), as complex numbers, times those of row place[n] of
+ * turns (P,C), or times their conjugates. */
+void reference_turn(double *qkv, const dt_batch *batch, const double *turns, size_t C, bool back);
+
 /* y = (x - mean) / sqrt(variance + 1e-5) * scale + bias. mean, rstd (N) or NULL. Source:
  * arXiv:1607.06450, eq. 4. */
 void reference_norm_forward(double *y, double *mean, double *rstd, const double *x,

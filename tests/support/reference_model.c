@@ -136,6 +136,7 @@ typedef struct {
     const double *weights;
     const dt_model_shape *shape;
     const dt_batch *batch;
+    const double *places; /* (P,C), added; or rather turns, if the model is rotary */
 } run_input;
 
 static void layer_forward(double *x_out, layer_state *s, const run_input *in,
@@ -148,6 +149,7 @@ static void layer_forward(double *x_out, layer_state *s, const run_input *in,
                            N, C);
     reference_linear_forward(s->qkv, NULL, s->attn_normed, w + at->qkv_weight, w + at->qkv_bias, N,
                              C, 3 * C, DT_IDENTITY);
+    if (in->shape->rotary) reference_turn(s->qkv, in->batch, in->places, C, false);
     reference_attention_forward(s->attended, NULL, s->qkv, in->batch, C, in->shape->H);
     reference_linear_forward(s->middle, NULL, s->attended, w + at->out_weight, w + at->out_bias, N,
                              C, C, DT_IDENTITY);
@@ -189,6 +191,7 @@ static void layer_backward(double *d_x, double *gradient, const layer_state *s, 
     reference_linear_backward(d_normed, g + at->out_weight, g + at->out_bias, d_z, d_branch, NULL,
                               s->attended, w + at->out_weight, N, C, C, DT_IDENTITY);
     reference_attention_backward(d_hidden, d_normed, s->qkv, in->batch, C, in->shape->H);
+    if (in->shape->rotary) reference_turn(d_hidden, in->batch, in->places, C, true);
     reference_linear_backward(d_normed, g + at->qkv_weight, g + at->qkv_bias, d_z, d_hidden, NULL,
                               s->attn_normed, w + at->qkv_weight, N, C, 3 * C, DT_IDENTITY);
     reference_norm_backward(d_x, g + at->attn_scale, g + at->attn_bias, d_normed, s->x,
@@ -227,8 +230,11 @@ static void model_backward(double *gradient, const double *d_logits, const layer
                        layer_mask(mask, l, 1));
     }
     apply_mask(d_x, mask ? mask[0] : NULL, N * C);
-    reference_embed_backward(gradient + tok_embed, gradient + offset_of(layout, "pos_embed"),
-                             gradient + offset_of(layout, "place_embed"), in->batch, d_x, C);
+    double *none = reference_doubles(s->P * C);
+    reference_embed_backward(
+        gradient + tok_embed, gradient + offset_of(layout, "pos_embed"),
+        s->places_constant ? none : gradient + offset_of(layout, "place_embed"), in->batch, d_x, C);
+    free(none);
     free(d_normed);
     free(d_x);
     free(d_z);
@@ -250,7 +256,8 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
         seen.position = index;
         seen.place = first;
     }
-    const run_input in = {weights, shape, &seen};
+    const run_input in = {weights, shape, &seen, weights + offset_of(layout, "place_embed")};
+    double *zeros = reference_doubles(shape->P * C);
     const double *tok_embed = weights + offset_of(layout, "tok_embed");
     /* One more than there are layers: it holds the output of the last layer. */
     layer_state *state = reference_alloc(L + 1, sizeof *state);
@@ -259,7 +266,8 @@ void reference_model_run(dt_score *score, double *logits, double *gradient, cons
 
     for (size_t l = 0; l <= L; l++) layer_state_create(&state[l], N, C, shape->F);
     reference_embed_forward(state[0].x, &seen, tok_embed, weights + offset_of(layout, "pos_embed"),
-                            weights + offset_of(layout, "place_embed"), C);
+                            shape->rotary ? zeros : in.places, C);
+    free(zeros);
     apply_mask(state[0].x, mask ? mask[0] : NULL, N * C);
     for (size_t l = 0; l < L; l++) {
         const layer_offsets at = layer_find(layout, l);

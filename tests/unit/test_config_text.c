@@ -56,6 +56,7 @@ static void fill_unusual(dt_config *config) {
         {"places", "12"},
         {"place-offset", "20"},
         {"place-embedding", "waves"},
+        {"working", "near"},
         {"positions", "none"},
         {"dropout", "0.1"},
         {"optimizer", "adamw"},

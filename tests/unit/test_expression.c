@@ -14,6 +14,8 @@
 #include "dtrain/expression/machine.h"
 #include "dtrain/expression/source.h"
 
+static const dt_line_rules plain = {4, false}, near = {4, true};
+
 static dt_source calculator(void) {
     dt_config config;
     dt_config_defaults(&config);
@@ -124,7 +126,7 @@ static void what_cannot_be_read_is_refused_with_its_place(void **state) {
 }
 
 /* What a model that makes no mistake answers. */
-static void solve(dt_text *reply, dt_text *whole, const char *asked, int64_t decimals,
+static void solve(dt_text *reply, dt_text *whole, const char *asked, dt_line_rules rules,
                   bool working) {
     const dt_source source = calculator();
     const dt_line line = dt_line_of(asked);
@@ -132,7 +134,7 @@ static void solve(dt_text *reply, dt_text *whole, const char *asked, int64_t dec
     assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
     dt_text_clear(whole);
     assert_int_equal(dt_text_append(whole, prompt.bytes, prompt.length), DT_OK);
-    assert_int_equal(dt_expression_solve(whole, decimals), DT_OK);
+    assert_int_equal(dt_expression_solve(whole, rules), DT_OK);
     assert_int_equal(dt_expression_source.reply(reply, &source, &prompt, &line,
                                                 whole->bytes + prompt.length, working),
                      DT_OK);
@@ -170,16 +172,16 @@ static void answers_have_the_form_that_was_asked_for(void **state) {
     };
     dt_text reply = {0}, whole = {0};
     for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) {
-        solve(&reply, &whole, answer[i][0], 4, false);
+        solve(&reply, &whole, answer[i][0], plain, false);
         assert_string_equal(reply.bytes, answer[i][1]);
     }
-    solve(&reply, &whole, "(3-5)*12", 4, true);
+    solve(&reply, &whole, "(3-5)*12", plain, true);
     assert_string_equal(reply.bytes, "(3-5)*12\n  3-5 = -2\n= -2*12\n  -2*12 = -24\n-24\n");
-    solve(&reply, &whole, "-2/3", 4, true);
+    solve(&reply, &whole, "-2/3", plain, true);
     assert_string_equal(reply.bytes, "-2/3\n  2/3 = 0 r 2\n≈ -0.6667\n");
-    solve(&reply, &whole, "-8/3", 0, false);
+    solve(&reply, &whole, "-8/3", (dt_line_rules){0, false}, false);
     assert_string_equal(reply.bytes, "≈ -3\n");
-    solve(&reply, &whole, "-7/3", 0, false);
+    solve(&reply, &whole, "-7/3", (dt_line_rules){0, false}, false);
     assert_string_equal(reply.bytes, "≈ -2\n");
     dt_text_destroy(&reply);
     dt_text_destroy(&whole);
@@ -206,7 +208,7 @@ static void answers_are_compared_with_values(void **state) {
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         bool right;
         const dt_line line = dt_line_of(given[i].asked);
-        solve(&reply, &whole, given[i].asked, 4, false);
+        solve(&reply, &whole, given[i].asked, plain, false);
         assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
         assert_int_equal(dt_expression_source.is_value(&right, &source, &prompt,
                                                        whole.bytes + prompt.length, given[i].value),
@@ -290,20 +292,20 @@ static void a_line_without_sense_has_none_that_follows(void **state) {
     dt_text next = {0};
     for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
         dt_text_clear(&next);
-        if (dt_expression_next(&next, line[i], strlen(line[i]), 4) == DT_OK)
+        if (dt_expression_next(&next, line[i], strlen(line[i]), plain) == DT_OK)
             print_error("%s: %s\n", line[i], next.bytes);
         dt_text_clear(&next);
-        assert_int_equal(dt_expression_next(&next, line[i], strlen(line[i]), 4), DT_ERR_DATA);
+        assert_int_equal(dt_expression_next(&next, line[i], strlen(line[i]), plain), DT_ERR_DATA);
         dt_error_clear();
     }
     dt_text_destroy(&next);
 }
 
-static void follow_as_wanted(const char *const line[][2], size_t count) {
+static void follow_as_wanted(const char *const line[][2], size_t count, dt_line_rules rules) {
     dt_text next = {0};
     for (size_t i = 0; i < count; i++) {
         dt_text_clear(&next);
-        assert_int_equal(dt_expression_next(&next, line[i][0], strlen(line[i][0]), 4), DT_OK);
+        assert_int_equal(dt_expression_next(&next, line[i][0], strlen(line[i][0]), rules), DT_OK);
         assert_string_equal(next.bytes, line[i][1]);
     }
     dt_text_destroy(&next);
@@ -329,7 +331,7 @@ static void the_operation_that_comes_next_is_marked(void **state) {
         {"P(^3]-[^4)}~1$", "}~1$"},
         {"P^3+^4[/]^0}!$", "}!$"},
     };
-    follow_as_wanted(line, sizeof line / sizeof *line);
+    follow_as_wanted(line, sizeof line / sizeof *line, plain);
 }
 
 static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
@@ -361,7 +363,55 @@ static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
         {"M^52*^00+^57$", ">M^52*^0+^057$"},
         {"M^52*^0+~57$", "}~057$"},
     };
-    follow_as_wanted(line, sizeof line / sizeof *line);
+    follow_as_wanted(line, sizeof line / sizeof *line, plain);
+}
+
+/* The digit that is multiplied by, or brought down, is at the same place as what needs it. */
+static void what_is_needed_is_near(void **state) {
+    (void)state;
+    static const char *const line[][2] = {
+        {"B^52*^725$", ">M^52*^72,5+^$"},
+        {"B~52*^7$", ">M^52*^,7+~$"},
+        {"M^98*^72,3+^$", "^N7cNO62>M^98*^7,2+^762$"},
+        {"M^98*^7,2+^762$", "^M8bMQ71+^8n820>M^98*^,7+^8482$"},
+        {"M^98*^,7+^8482$", "^R3gRQ26+^3jk920}^30192$"},
+        {"M^52*^,0+~57$", "}~057$"},
+        {"M^52*^0,0+^57$", ">M^52*^,0+^057$"},
+        {"W^0602:^17$", "{L^060,2,^17,^,^$"},
+        {"L^060,2,^17,^,^$", "{G^2,^17$"},
+        {"L^060,2,^17,^,^}^0,^2$", ">L^06,0,^17,^,^2$"},
+        {"L^,0,^17,^2,^46$", "{G^046,^17$"},
+        {"L^,0,^17,^2,^46}^9,^1$", "}^92,^1$"},
+    };
+    static const char *const senseless[] = {"M^98*^723+^$",   "M^98*^72,+^$", "M^98*^72,34+^$",
+                                            "M^98*,3+^$",     "M^*^,3+^$",    "L^060,,^17,^,^$",
+                                            "L^0602,^17,^,^$"};
+    dt_text next = {0};
+    follow_as_wanted(line, sizeof line / sizeof *line, near);
+    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
+        dt_text_clear(&next);
+        assert_int_equal(dt_expression_next(&next, senseless[i], strlen(senseless[i]), near),
+                         DT_ERR_DATA);
+        dt_error_clear();
+    }
+    dt_text_destroy(&next);
+}
+
+static void a_question_has_the_same_answer_however_it_is_worked_out(void **state) {
+    (void)state;
+    static const char *const asked[] = {"2060/71",   "29*71", "0.37*120", "1000*1000",
+                                        "-45*207/9", "5/7",   "0/3",      "900/30"};
+    dt_text reply[2] = {{0}}, whole = {0};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        for (size_t way = 0; way < 2; way++) {
+            dt_text_clear(&reply[way]);
+            solve(&reply[way], &whole, asked[i], way ? near : plain, true);
+        }
+        assert_string_equal(reply[0].bytes, reply[1].bytes);
+    }
+    dt_text_destroy(&reply[0]);
+    dt_text_destroy(&reply[1]);
+    dt_text_destroy(&whole);
 }
 
 enum { TOKENS_MAX = 2000 };
@@ -402,6 +452,13 @@ static void a_value_has_one_position_whole_or_fraction(void **state) {
     check_positions("Q^3%+^4$", (const int32_t[]){0, 2, 2, 2, 2, 4, 4, 4});
     /* behind a bracket it is a division of expressions */
     check_positions("E(^3):^4$", (const int32_t[]){0, 2, 4, 4, 4, 6, 8, 8, 8});
+}
+
+/* The letters of a row, of which two or three stand between its digits. */
+static void letters_of_a_row_are_part_of_it(void **state) {
+    (void)state;
+    check_positions("M^9,2+^$^M8bMQ71",
+                    (const int32_t[]){0, 2, 2, 2, 4, 4, 6, 6, 0, 0, 0, 0, 0, 0, 0, 0});
 }
 
 /* The model has an embedding for each position below its longest text. */
@@ -540,7 +597,7 @@ static void natural_numbers_are_as_long_as_they_come_up(void **state) {
             assert_int_equal(dt_expression_source.write(&text, &source, DT_TEST, i), DT_OK);
             assert_int_equal(longest_number(text.bytes), of[o].ops[0] == '/' ? 9 : 12);
             assert_in_range(longest_number(text.bytes), 1, most);
-            assert_int_equal(dt_expression_solve(&text, 4), DT_OK);
+            assert_int_equal(dt_expression_solve(&text, dt_line_rules_of(&config)), DT_OK);
         }
     }
     dt_text_destroy(&text);
@@ -552,6 +609,9 @@ int main(void) {
         cmocka_unit_test(the_longest_numbers_fit),
         cmocka_unit_test(a_model_of_natural_numbers_is_asked_for_nothing_else),
         cmocka_unit_test(natural_numbers_are_as_long_as_they_come_up),
+        cmocka_unit_test(what_is_needed_is_near),
+        cmocka_unit_test(a_question_has_the_same_answer_however_it_is_worked_out),
+        cmocka_unit_test(letters_of_a_row_are_part_of_it),
         cmocka_unit_test(positions_begin_again_behind_what_is_seen),
         cmocka_unit_test(a_value_has_one_position_whole_or_fraction),
         cmocka_unit_test(each_form_is_read),

@@ -184,7 +184,7 @@ static char *right_answer(const dt_source *source, dt_text *text) {
     if (source->kind->window) {
         text->length = text->prompt_length;
         text->bytes[text->length] = '\0';
-        assert_int_equal(dt_expression_solve(text, source->config.decimals), DT_OK);
+        assert_int_equal(dt_expression_solve(text, dt_line_rules_of(&source->config)), DT_OK);
     }
     return strndup(text->bytes + text->prompt_length, text->length - text->prompt_length - 1);
 }

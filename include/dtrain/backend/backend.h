@@ -160,7 +160,8 @@ typedef struct {
     dt_status (*download)(dt_backend *backend, void *to, dt_tensor from, size_t count);
     dt_status (*fill_zero)(dt_backend *backend, dt_tensor tensor, size_t count);
 
-    /* -- embedding -- x (N,C) = tok_embed[token] + pos_embed[position] + place_embed[place] */
+    /* -- embedding -- x (N,C) = tok_embed[token] + pos_embed[position] + place_embed[place];
+     * without the last if its buffer is NULL */
     dt_status (*embed_forward)(dt_backend *backend, dt_tensor x, const dt_packed *batch,
                                dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
                                size_t C);
@@ -195,6 +196,12 @@ typedef struct {
                                  dt_tensor d_bias, dt_tensor d_y, dt_tensor slope, dt_tensor x,
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
+
+    /* -- rotary places -- Turns queries and keys of qkv (N,3C), which may be bfloat16, in place:
+     * channels 2j and 2j+1, as a complex number, are multiplied by cosine and sine, channels 2j and
+     * 2j+1 of row place[n] of turns (P,C). back: by the conjugate, as their gradients are. */
+    dt_status (*turn)(dt_backend *backend, dt_tensor qkv, const dt_packed *batch, dt_tensor turns,
+                      size_t C, bool back);
 
     /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C); both may be bfloat16, and
      * then so are their gradients. Heads of D = C/H; scores are multiplied by `scale`, which

@@ -17,9 +17,10 @@ typedef enum {
 typedef enum { DT_SHARPEN_FIXED, DT_SHARPEN_VALIDATION } dt_sharpen;
 typedef enum { DT_MARKS_NONE, DT_MARKS_START } dt_marks;
 typedef enum { DT_WINDOWS_AUTO, DT_WINDOWS_FIXED, DT_WINDOWS_MOVED } dt_windows_cut;
+typedef enum { DT_WORKING_PLAIN, DT_WORKING_NEAR } dt_working;
 typedef enum { DT_NUMBERS_ANY, DT_NUMBERS_NATURAL } dt_numbers;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
-typedef enum { DT_PLACES_LEARNED, DT_PLACES_WAVES } dt_place_embedding;
+typedef enum { DT_PLACES_LEARNED, DT_PLACES_WAVES, DT_PLACES_ROTARY } dt_place_embedding;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum {
@@ -98,6 +99,7 @@ typedef struct {
     int64_t divisor_digits;
     int64_t format;                            /* dt_format */
     int64_t operations;                        /* most of them in an expression */
+    int64_t working;                           /* dt_working: of expressions */
     int64_t numbers;                           /* dt_numbers: of expressions */
     int64_t depth;                             /* most brackets within each other */
     int64_t decimals;                          /* of an answer that has no end */

@@ -2,6 +2,7 @@
 #ifndef DTRAIN_MACHINE_H
 #define DTRAIN_MACHINE_H
 
+#include "dtrain/core/config.h"
 #include "dtrain/data/text.h"
 
 /* Most bytes of a line that is written; what the model reads at once has less than half as many. */
@@ -10,14 +11,21 @@ enum { DT_LINE_BYTES_MAX = 8192 };
 /* What ends a line, and what tells what becomes of it. */
 enum { DT_LINE_END = '$', DT_LINE_CALL = '{', DT_LINE_GO_ON = '>', DT_LINE_RETURN = '}' };
 
+/* How lines are written. */
+typedef struct {
+    int64_t decimals; /* of an answer without end */
+    bool near;        /* all that a step needs is at its place or the one before or behind it */
+} dt_line_rules;
+
+dt_line_rules dt_line_rules_of(const dt_config *config);
+
 /**
  * Append the right line after what the model sees: its working, what becomes of it, and its end.
  *
  * @param seen      as dt_expression_window gives it: "B^21+^43$"; no part of `line`, which may move
- * @param decimals  of an answer without end
  * @return DT_ERR_DATA: nothing follows from that
  */
-dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, int64_t decimals);
+dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, dt_line_rules rules);
 
 /**
  * What the model sees of a text: the line that is being worked on, and what was found for it.
@@ -32,6 +40,6 @@ dt_status dt_expression_window(dt_text *seen, bool *ended, const char *text);
 bool dt_expression_is_complete(const char *text);
 
 /* Append all lines of a calculation to its first, as far as one may have lines. */
-dt_status dt_expression_solve(dt_text *text, int64_t decimals);
+dt_status dt_expression_solve(dt_text *text, dt_line_rules rules);
 
 #endif

@@ -26,6 +26,7 @@ typedef struct {
                              place_embed has one row */
     bool place_waves;     /* place_embed begins as sines and cosines of the place */
     bool places_constant; /* it is not trained */
+    bool rotary;          /* it holds the turns of queries and keys, and is added to nothing */
     bool bfloat16;        /* the operands of products; otherwise float32 */
     dt_lora lora;
     dt_element quantised; /* how the matrices of the layers are stored in a model of which nothing
@@ -77,6 +78,7 @@ typedef struct {
     double initial;   /* mean of the initial values */
     double deviation; /* of the initial values; 0: all are the same */
     bool waves;       /* deviation is that of sines and cosines of the number of the row */
+    size_t turned;    /* of rotary places: the heads that a row's turns are for; otherwise 0 */
     double bound;     /* they are uniform between -bound and bound instead; 0: they are not */
 } dt_parameter;
 

@@ -155,6 +155,7 @@ typedef struct {
 #define cpu_norm_forward CPU_OF(cpu_norm_forward)
 #define cpu_right_open CPU_OF(cpu_right_open)
 #define cpu_square_sum CPU_OF(cpu_square_sum)
+#define cpu_turn CPU_OF(cpu_turn)
 #define cpu_unpack_columns CPU_OF(cpu_unpack_columns)
 
 /* Whether our own kernel is faster than BLAS for a linear layer. Depends only on sizes and
@@ -228,6 +229,8 @@ dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *b
 dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
                              dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                              size_t C);
+dt_status cpu_turn(dt_backend *backend, dt_tensor qkv, const dt_packed *batch, dt_tensor turns,
+                   size_t C, bool back);
 dt_status cpu_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
                            dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);
 dt_status cpu_norm_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_scale, dt_tensor d_bias,

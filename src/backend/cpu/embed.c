@@ -1,5 +1,5 @@
 /* Token, position and place embeddings. */
-#include "cpu.h"
+#include "mixed.h"
 
 static void gather(float *x, const dt_packed *batch, const float *tok_embed, const float *pos_embed,
                    const float *place_embed, size_t C) {
@@ -8,8 +8,12 @@ static void gather(float *x, const dt_packed *batch, const float *tok_embed, con
     for (size_t i = 0; i < batch->tokens; i++) {
         const float *t = tok_embed + (size_t)token[i] * C;
         const float *p = pos_embed + (size_t)position[i] * C;
-        const float *q = place_embed + (size_t)place[i] * C;
         float *row = x + i * C;
+        if (!place_embed) {
+            for (size_t c = 0; c < C; c++) row[c] = t[c] + p[c];
+            continue;
+        }
+        const float *q = place_embed + (size_t)place[i] * C;
         for (size_t c = 0; c < C; c++) row[c] = t[c] + p[c] + q[c];
     }
 }
@@ -18,7 +22,8 @@ dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *b
                             dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
                             size_t C) {
     (void)backend;
-    CPU_FLOATS("embed_forward", x, tok_embed, pos_embed, place_embed);
+    CPU_FLOATS("embed_forward", x, tok_embed, pos_embed);
+    if (place_embed.buffer) CPU_FLOATS("embed_forward", place_embed);
     CPU_INTS("embed_forward", batch->token, batch->position, batch->place);
     gather(cpu_f32(x), batch, cpu_f32(tok_embed), cpu_f32(pos_embed), cpu_f32(place_embed), C);
     return DT_OK;
@@ -64,6 +69,46 @@ dt_status cpu_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tens
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (table[i].buffer)
             scatter_one(cpu_f32(table[i]), cpu_i32(id[i]), batch->tokens, cpu_f32(d_x), C);
+    }
+    return DT_OK;
+}
+
+/* One row of queries or keys. */
+static void turn_floats(float *restrict x, const float *restrict turns, float sign, size_t C) {
+    for (size_t c = 0; c + 1 < C; c += 2) {
+        const float cosine = turns[c], sine = sign * turns[c + 1], a = x[c], b = x[c + 1];
+        x[c] = cosine * a - sine * b;
+        x[c + 1] = sine * a + cosine * b;
+    }
+}
+static void turn_halves(dt_tensor x, const float *restrict turns, float sign, size_t C) {
+    for (size_t c = 0; c + 1 < C; c += 2) {
+        const float cosine = turns[c], sine = sign * turns[c + 1], a = mixed_load(x, c),
+                    b = mixed_load(x, c + 1);
+        mixed_store(x, c, cosine * a - sine * b);
+        mixed_store(x, c + 1, sine * a + cosine * b);
+    }
+}
+
+dt_status cpu_turn(dt_backend *backend, dt_tensor qkv, const dt_packed *batch, dt_tensor turns,
+                   size_t C, bool back) {
+    (void)backend;
+    CPU_MIXED("turn", qkv);
+    CPU_FLOATS("turn", turns);
+    CPU_INTS("turn", batch->place);
+    const int32_t *place = cpu_i32(batch->place);
+    const float sign = back ? -1 : 1;
+    const bool halves = qkv.element == DT_ELEMENT_BFLOAT16;
+    for (size_t i = 0; i < batch->tokens; i++) {
+        const float *row = cpu_f32(turns) + (size_t)place[i] * C;
+        for (size_t part = 0; part < 2; part++) { /* queries, keys */
+            const size_t at = i * 3 * C + part * C;
+            if (halves) {
+                turn_halves(dt_tensor_at(qkv, at), row, sign, C);
+            } else {
+                turn_floats(cpu_f32(qkv) + at, row, sign, C);
+            }
+        }
     }
     return DT_OK;
 }

@@ -5,6 +5,7 @@
 static void enter(dt_backend_table *table, dt_update_table *update) {
     table->embed_forward = cpu_embed_forward;
     table->embed_backward = cpu_embed_backward;
+    table->turn = cpu_turn;
     table->norm_forward = cpu_norm_forward;
     table->norm_backward = cpu_norm_backward;
     table->linear_forward = cpu_linear_forward;

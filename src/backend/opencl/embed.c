@@ -11,9 +11,21 @@ dt_status opencl_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed
     launch_ids(&l, batch->place);
     launch_tensor(&l, tok_embed);
     launch_tensor(&l, pos_embed);
-    launch_tensor(&l, place_embed);
+    launch_tensor(&l, place_embed.buffer ? place_embed : pos_embed);
+    launch_uint(&l, place_embed.buffer != NULL);
     launch_uint(&l, C);
     return launch_run(&l, C, batch->tokens, 1);
+}
+
+dt_status opencl_turn(dt_backend *backend, dt_tensor qkv, const dt_packed *batch, dt_tensor turns,
+                      size_t C, bool back) {
+    launch l = launch_begin(backend, KERNEL_TURN);
+    launch_tensor(&l, qkv);
+    launch_ids(&l, batch->place);
+    launch_tensor(&l, turns);
+    launch_uint(&l, back);
+    launch_uint(&l, C);
+    return launch_run(&l, C, batch->tokens, 1); /* a pair of queries or of keys each */
 }
 
 dt_status opencl_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,

@@ -13,6 +13,7 @@ typedef enum {
     KERNEL_ADD_PARTIALS,
     KERNEL_EMBED_FORWARD,
     KERNEL_EMBED_BACKWARD,
+    KERNEL_TURN,
     KERNEL_NORM_FORWARD,
     KERNEL_NORM_BACKWARD,
     KERNEL_NORM_COLUMNS,
@@ -159,6 +160,8 @@ dt_status opencl_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed
 dt_status opencl_embed_backward(dt_backend *backend, dt_tensor d_tok_embed, dt_tensor d_pos_embed,
                                 dt_tensor d_place_embed, const dt_packed *batch, dt_tensor d_x,
                                 size_t C);
+dt_status opencl_turn(dt_backend *backend, dt_tensor qkv, const dt_packed *batch, dt_tensor turns,
+                      size_t C, bool back);
 
 dt_status opencl_norm_forward(dt_backend *backend, dt_tensor y, dt_tensor mean, dt_tensor rstd,
                               dt_tensor x, dt_tensor scale, dt_tensor bias, size_t N, size_t C);

@@ -8,6 +8,7 @@ static const char *const NAME[KERNELS] = {
     [KERNEL_ADD_PARTIALS] = "add_partials",
     [KERNEL_EMBED_FORWARD] = "embed_forward",
     [KERNEL_EMBED_BACKWARD] = "embed_backward",
+    [KERNEL_TURN] = "turn",
     [KERNEL_NORM_FORWARD] = "norm_forward",
     [KERNEL_NORM_BACKWARD] = "norm_backward",
     [KERNEL_NORM_COLUMNS] = "norm_columns",

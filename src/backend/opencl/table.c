@@ -42,6 +42,7 @@ static const dt_backend_table OPENCL_TABLE = {
     .fill_zero = opencl_fill_zero,
     .embed_forward = opencl_embed_forward,
     .embed_backward = opencl_embed_backward,
+    .turn = opencl_turn,
     .norm_forward = opencl_norm_forward,
     .norm_backward = opencl_norm_backward,
     .linear_forward = opencl_linear_forward,

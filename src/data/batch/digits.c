@@ -17,12 +17,13 @@ int dt_digit_value(char character) {
 
 dt_character_kind dt_digit_run_take(dt_digit_run *run, char character) {
     const bool carried = run->digits > 0 && character >= 'a' && character <= 'i';
-    const bool within = carried || (run->carried && character >= 'K' && character <= 'T');
+    const bool within = carried || (run->opens && character >= 'K' && character <= 'T');
     const bool point = run->is_signed && run->digits > 0 && character == '.';
-    run->carried = carried;
+    const bool mark = (run->marked && character == DT_NUMBER_MARK) ||
+                      (run->is_signed && character == DT_NEGATIVE_MARK);
+    run->opens = within || mark;
     if (within || point) return DT_WITHIN;
-    if ((run->marked && character == DT_NUMBER_MARK) ||
-        (run->is_signed && character == DT_NEGATIVE_MARK)) {
+    if (mark) {
         run->digits = 1;
         return DT_DIGIT;
     }

@@ -44,8 +44,11 @@ int32_t dt_place_offset(const dt_config *config, uint64_t position) {
 dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t position) {
     DT_TRY(source->kind->train(&batch->text, source, position));
     DT_TRY(dt_batch_append(batch, &batch->text, position, source->tokenizer));
-    dt_batch_shift_places(batch, batch->problems - 1, dt_place_offset(&source->config, position));
+    const int32_t offset = dt_place_offset(&source->config, position);
+    dt_batch_shift_places(batch, batch->problems - 1, offset);
     dt_batch_distract(batch, &source->config, source->tokenizer, position);
+    if (source->config.place_embedding == DT_PLACES_ROTARY)
+        dt_batch_place_rest(batch, batch->problems - 1, offset + 1);
     return DT_OK;
 }
 

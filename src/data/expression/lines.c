@@ -25,6 +25,18 @@ bool dt_scan_figure(dt_figure *figure, dt_scan *scan) {
     return true;
 }
 
+bool dt_scan_digits(dt_figure *below, char *highest, dt_scan *scan, bool apart) {
+    if (!dt_scan_figure(below, scan)) return false;
+    if (apart) {
+        if (!dt_scan_take(scan, ',') || !is_digit(scan)) return false;
+        *highest = *scan->at++;
+        return true;
+    }
+    if (below->count == 0) return false;
+    *highest = below->digit[--below->count];
+    return true;
+}
+
 bool dt_scan_value(dt_value *value, dt_scan *scan) {
     dt_scan behind;
     value->below = (dt_figure){0};
@@ -46,11 +58,23 @@ void dt_pen_string(dt_pen *pen, const char *string) { dt_pen_bytes(pen, string, 
 
 void dt_pen_char(dt_pen *pen, char character) { dt_pen_bytes(pen, &character, 1); }
 
+dt_figure dt_figure_trimmed(const dt_figure *figure) {
+    dt_figure trimmed = *figure;
+    while (trimmed.count > 0 && trimmed.digit[trimmed.count - 1] == '0') trimmed.count--;
+    return trimmed.count ? trimmed : (dt_figure){DT_NUMBER_MARK, "0", 1};
+}
+
 void dt_pen_number(dt_pen *pen, char mark, const char *digit, size_t count) {
-    while (count > 0 && digit[count - 1] == '0') count--;
-    dt_pen_char(pen, count ? mark : (char)DT_NUMBER_MARK);
-    if (count) dt_pen_bytes(pen, digit, count);
-    if (!count) dt_pen_char(pen, '0');
+    const dt_figure number = dt_figure_trimmed(&(dt_figure){mark, digit, count});
+    dt_pen_char(pen, number.mark);
+    dt_pen_bytes(pen, number.digit, number.count);
+}
+
+void dt_pen_digits(dt_pen *pen, const char *digit, size_t count, bool apart) {
+    dt_pen_char(pen, DT_NUMBER_MARK);
+    dt_pen_bytes(pen, digit, count - 1);
+    if (apart) dt_pen_char(pen, ',');
+    dt_pen_char(pen, digit[count - 1]);
 }
 
 void dt_pen_figure(dt_pen *pen, char mark, const dt_figure *figure) {

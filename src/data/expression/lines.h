@@ -26,6 +26,8 @@ typedef struct {
 static inline bool dt_scan_ends(const dt_scan *scan) { return scan->at == scan->end; }
 bool dt_scan_take(dt_scan *scan, char character);
 bool dt_scan_figure(dt_figure *figure, dt_scan *scan);
+/* What dt_pen_digits wrote: the digits below the highest, and that. */
+bool dt_scan_digits(dt_figure *below, char *highest, dt_scan *scan, bool apart);
 bool dt_scan_value(dt_value *value, dt_scan *scan);
 
 /* A line that is written; after an error nothing is added. */
@@ -40,11 +42,15 @@ void dt_pen_backwards(dt_pen *pen, const char *bytes, size_t count);
 void dt_pen_string(dt_pen *pen, const char *string);
 void dt_pen_char(dt_pen *pen, char character);
 
-/* A number of these digits, without zeros above the highest other one; 0 is "^0". */
+/* A number of these digits, trimmed. */
 void dt_pen_number(dt_pen *pen, char mark, const char *digit, size_t count);
+/* At least one digit; the highest of them, which is worked on next, may stand apart: "^21,3". */
+void dt_pen_digits(dt_pen *pen, const char *digit, size_t count, bool apart);
 void dt_pen_figure(dt_pen *pen, char mark, const dt_figure *figure);
 void dt_pen_value(dt_pen *pen, const dt_value *value);
 
+/* Without zeros above the highest other digit; 0 is "^0". */
+dt_figure dt_figure_trimmed(const dt_figure *figure);
 /* The digit at a place, 0 above the highest. */
 unsigned dt_figure_digit(const dt_figure *figure, size_t place);
 bool dt_figure_is_zero(const dt_figure *figure);

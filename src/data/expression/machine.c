@@ -181,7 +181,7 @@ static void multiply_power(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
     (power_b > 0 ? put_tenth : put_tenfold)(pen, b);
 }
 
-static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
+static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b, bool near) {
     if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
         dt_pen_string(pen, "}^0");
         return;
@@ -193,7 +193,8 @@ static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
     dt_pen_string(pen, ">M");
     dt_pen_figure(pen, '^', a);
     dt_pen_char(pen, '*');
-    dt_pen_figure(pen, '^', b);
+    const dt_figure factor = dt_figure_trimmed(b);
+    dt_pen_digits(pen, factor.digit, factor.count, near);
     dt_pen_char(pen, '+');
     dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
 }
@@ -207,9 +208,10 @@ static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
     dt_pen_figure(pen, '^', b);
 }
 
-static void combine_whole(dt_pen *pen, const dt_figure *a, char operation, const dt_figure *b) {
+static void combine_whole(dt_pen *pen, const dt_figure *a, char operation, const dt_figure *b,
+                          bool near) {
     switch (operation) {
-    case '*': multiply_whole(pen, a, b); return;
+    case '*': multiply_whole(pen, a, b, near); return;
     case '/': divide_whole(pen, a, b); return;
     default: add_whole(pen, a, b);
     }
@@ -311,7 +313,7 @@ static void combine_fractions(dt_pen *pen, const dt_value *a, char operation, co
     }
 }
 
-static bool follow_two(dt_pen *pen, dt_scan line) {
+static bool follow_two(dt_pen *pen, dt_scan line, bool near) {
     dt_value a, b;
     if (!dt_scan_value(&a, &line) || dt_scan_ends(&line)) return false;
     const char operation = *line.at++;
@@ -323,7 +325,7 @@ static bool follow_two(dt_pen *pen, dt_scan line) {
         dt_pen_string(pen, "}!");
     } else if (whole) {
         if (operation == '-') b.above.mark = dt_opposite(b.above.mark);
-        combine_whole(pen, &a.above, operation, &b.above);
+        combine_whole(pen, &a.above, operation, &b.above, near);
     } else {
         combine_fractions(pen, &a, operation, &b);
     }
@@ -342,7 +344,7 @@ static void write_point(dt_pen *pen, char mark, const dt_figure *number, size_t 
 }
 
 /* R or W, ~5:^7: a fraction becomes an answer; W: of two natural numbers. */
-static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natural) {
+static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natural, bool near) {
     dt_value value;
     dt_figure quotient, rest;
     if (!dt_scan_value(&value, &line) || !dt_scan_ends(&line) || !value.below.count) return false;
@@ -353,8 +355,9 @@ static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natur
         return true;
     }
     if (dt_scan_ends(&found)) {
+        const dt_figure dividend = dt_figure_trimmed(&value.above);
         dt_pen_string(pen, "{L");
-        dt_pen_figure(pen, '^', &value.above);
+        dt_pen_digits(pen, dividend.digit, dividend.count, near);
         dt_pen_char(pen, ',');
         put(pen, &value.below);
         dt_pen_string(pen, ",^,^");
@@ -445,14 +448,15 @@ static bool follow_rounded(dt_pen *pen, dt_scan line, dt_scan found, size_t kept
 
 /* ---- all ---- */
 
-static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t kept) {
+static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, dt_line_rules rules) {
+    const size_t kept = (size_t)rules.decimals;
     if (dt_scan_ends(&found)) {
         switch (letter) {
         case 'E': return follow_expression(pen, line);
-        case 'B': return follow_two(pen, line);
+        case 'B': return follow_two(pen, line, rules.near);
         case 'S': return dt_step_sum(pen, line);
         case 'D': return dt_step_difference(pen, line);
-        case 'M': return dt_step_product(pen, line);
+        case 'M': return dt_step_product(pen, line, rules.near);
         case 'G': return dt_step_digit(pen, line);
         default: break;
         }
@@ -460,10 +464,10 @@ static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t
     switch (letter) {
     case 'Q': return dt_question_follow(pen, line, found);
     case 'P': return follow_chosen(pen, line, found);
-    case 'L': return dt_step_quotient(pen, line, found);
+    case 'L': return dt_step_quotient(pen, line, found, rules.near);
     case 'F': return dt_step_decimals(pen, line, found);
-    case 'R': return follow_fraction(pen, line, found, false);
-    case 'W': return follow_fraction(pen, line, found, true);
+    case 'R': return follow_fraction(pen, line, found, false, rules.near);
+    case 'W': return follow_fraction(pen, line, found, true, rules.near);
     case 'A': return follow_parts(pen, line, found, false, kept);
     case 'C': return follow_parts(pen, line, found, true, kept);
     case 'H': return follow_rounded(pen, line, found, kept);
@@ -471,13 +475,17 @@ static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, size_t
     }
 }
 
-dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, int64_t decimals) {
+dt_line_rules dt_line_rules_of(const dt_config *config) {
+    return (dt_line_rules){config->decimals, config->working == DT_WORKING_NEAR};
+}
+
+dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, dt_line_rules rules) {
     dt_pen pen = {line, DT_OK};
     DT_REQUIRE(length > 1 && length < DT_LINE_BYTES_MAX / 2 && seen[length - 1] == DT_LINE_END,
                DT_ERR_DATA, "a line of %zu bytes is none of a calculation", length);
     const char *end = seen + length - 1, *mark = memchr(seen, DT_LINE_RETURN, length);
     const dt_scan from = {seen + 1, mark ? mark : end}, found = {mark ? mark + 1 : end, end};
-    DT_REQUIRE(follow(&pen, seen[0], from, found, (size_t)decimals), DT_ERR_DATA,
+    DT_REQUIRE(follow(&pen, seen[0], from, found, rules), DT_ERR_DATA,
                "nothing follows from \"%.*s\"", (int)length, seen);
     dt_pen_char(&pen, DT_LINE_END);
     return pen.status;

@@ -107,14 +107,25 @@ static dt_status write_line(dt_text *working, size_t depth, const char *before, 
     return dt_text_append(working, "\n", 1);
 }
 
+/* The first two numbers of at … end. A digit behind a comma is the highest of the first one. */
 static dt_status write_parts(dt_text *working, const char *at, const char *end,
                              const char *between) {
+    dt_text first = {0};
     const char *comma = memchr(at, ',', (size_t)(end - at));
     if (!comma) return dt_people_write(working, at, (size_t)(end - at));
+    dt_status status = dt_text_append(&first, at, (size_t)(comma - at));
+    if (status == DT_OK && comma + 2 < end && is_digit(comma[1]) && comma[2] == ',') {
+        status = dt_text_append(&first, comma + 1, 1);
+        comma += 2;
+    }
     const char *next = memchr(comma + 1, ',', (size_t)(end - comma - 1));
-    DT_TRY(dt_people_write(working, at, (size_t)(comma - at)));
-    DT_TRY(dt_text_append(working, between, strlen(between)));
-    return dt_people_write(working, comma + 1, (size_t)((next ? next : end) - comma - 1));
+    DT_TRY_DONE(status);
+    DT_TRY_DONE(dt_people_write(working, first.bytes, first.length));
+    DT_TRY_DONE(dt_text_append(working, between, strlen(between)));
+    status = dt_people_write(working, comma + 1, (size_t)((next ? next : end) - comma - 1));
+done:
+    dt_text_destroy(&first);
+    return status;
 }
 
 /* "5*7 = 35", once it is known; "2060/71 = 29 r 1". Fractions that stay are not shown. */

@@ -33,7 +33,10 @@ size_t dt_expression_digits(const dt_config *config) {
 }
 
 size_t dt_expression_longest(const dt_config *config) {
-    return 48 + 8 * (dt_expression_digits(config) + (size_t)config->operations);
+    /* In the line of a product and the next one, most digits of its first number stand seven times,
+     * and with a row that repeats its factor eight times. */
+    const size_t each = dt_line_rules_of(config).near ? 9 : 8;
+    return 48 + each * (dt_expression_digits(config) + (size_t)config->operations);
 }
 
 /* ---- lines ---- */
@@ -45,7 +48,8 @@ static bool follow(dt_drawing *d, dt_text *next, const char *becomes) {
     dt_pen_char(&d->pen, DT_LINE_END);
     if (d->pen.status == DT_OK) {
         dt_text_clear(next);
-        d->pen.status = dt_expression_next(next, text->bytes, text->length, d->config->decimals);
+        d->pen.status =
+            dt_expression_next(next, text->bytes, text->length, dt_line_rules_of(d->config));
     }
     if (d->pen.status != DT_OK) return false;
     text->length--;
@@ -191,8 +195,8 @@ static void put_product(dt_drawing *d) {
     const size_t done = one_in(d, 4) ? 0 : below(d, b->count);
     dt_pen_char(&d->pen, 'M');
     dt_drawn_write(&d->pen, '^', a);
-    dt_pen_string(&d->pen, "*^");
-    dt_pen_bytes(&d->pen, b->digit, b->count - done);
+    dt_pen_char(&d->pen, '*');
+    dt_pen_digits(&d->pen, b->digit, b->count - done, dt_line_rules_of(d->config).near);
     dt_pen_char(&d->pen, '+');
     const char mark = any_mark(d);
     if (done == 0) {
@@ -250,7 +254,7 @@ static void put_quotient(dt_drawing *d) {
     dt_drawn_digits(&quotient, &d->dice,
                     one_in(d, 3) ? 0 : dt_dice_length(&d->dice, dt_drawing_longest(d) - 4));
     dt_pen_char(&d->pen, 'L');
-    put_digits(d, &left);
+    dt_pen_digits(&d->pen, left.digit, left.count, dt_line_rules_of(d->config).near);
     dt_pen_char(&d->pen, ',');
     dt_drawn_write(&d->pen, '^', &divisor);
     dt_pen_char(&d->pen, ',');
@@ -398,7 +402,8 @@ static void put_line_of_calculation(dt_drawing *d, dt_split split) {
             dt_text_clear(text);
             dt_pen_bytes(&d->pen, seen.bytes, seen.length - 1);
         }
-        DT_TRY_DONE(dt_expression_next(&whole, seen.bytes, seen.length, d->config->decimals));
+        DT_TRY_DONE(
+            dt_expression_next(&whole, seen.bytes, seen.length, dt_line_rules_of(d->config)));
     }
 done:
     if (d->pen.status == DT_OK) d->pen.status = status;
@@ -494,7 +499,7 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
         /* From a copy of the prompt, since the text may move while it grows. */
         dt_text_clear(&next);
         DT_TRY_DONE(dt_text_append(&next, text->bytes, text->length));
-        DT_TRY_DONE(dt_expression_next(text, next.bytes, next.length, config->decimals));
+        DT_TRY_DONE(dt_expression_next(text, next.bytes, next.length, dt_line_rules_of(config)));
         if (fits(text, config)) goto done;
     }
     status = dt_error_raise(DT_ERR_ARG, __FILE__, __LINE__,

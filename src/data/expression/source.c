@@ -367,7 +367,7 @@ static dt_status show_question(FILE *out, const dt_source *source, const dt_text
     dt_text whole = {0}, asked = {0}, answer = {0};
     dt_status status;
     DT_TRY_DONE(dt_text_append(&whole, text->bytes, text->prompt_length));
-    DT_TRY_DONE(dt_expression_solve(&whole, source->config.decimals));
+    DT_TRY_DONE(dt_expression_solve(&whole, dt_line_rules_of(&source->config)));
     DT_TRY_DONE(dt_people_write(&asked, text->bytes + 1, text->prompt_length - 2));
     DT_TRY_DONE(dt_people_answer(&answer, whole.bytes));
     if (as == DT_SHOW_JSON) {

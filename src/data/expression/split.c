@@ -83,13 +83,13 @@ static uint64_t hash_question(dt_scan line) {
     return hash;
 }
 
-/* Without the marks of the operation that comes next. */
-static uint64_t hash_chosen(dt_scan line) {
+/* Without the marks of the operation that comes next, or the comma before the highest digit. */
+static uint64_t hash_without(const char *left_out, dt_scan line) {
     dt_text text = {0};
     dt_pen pen = {&text, DT_OK};
     uint64_t hash = hash_bytes(line.at, line.end);
     for (; !dt_scan_ends(&line); line.at++) {
-        if (*line.at != '[' && *line.at != ']') dt_pen_char(&pen, *line.at);
+        if (!strchr(left_out, *line.at)) dt_pen_char(&pen, *line.at);
     }
     if (pen.status == DT_OK) hash = hash_text(&text, hash);
     dt_text_destroy(&text);
@@ -102,14 +102,14 @@ uint64_t dt_line_hash(const char *seen, size_t length) {
     dt_scan line = {seen + 1, end};
     switch (seen[0]) {
     case 'Q': return hash_question(line);
-    case 'P': return hash_chosen(line);
+    case 'P': return hash_without("[]", line);
     case 'E':
     case 'B':
     case 'S':
     case 'D': return hash_ratio(&line);
     case 'M': /* the first line of a product has no sum yet */
-        if (end[-1] == '^' || end[-1] == '~') line.end = end - 2;
-        return hash_ratio(&line);
+        if (end - line.at > 2 && (end[-1] == '^' || end[-1] == '~')) line.end = end - 2;
+        return hash_without(",", line);
     default: return hash_bytes(seen, seen + length);
     }
 }

@@ -80,16 +80,16 @@ bool dt_step_difference(dt_pen *pen, dt_scan line) {
 }
 
 /* a times one digit. Before each digit but the first and the last stand what was carried to it, and
- * the last digit of the product of the two digits alone. */
-static void write_row(dt_pen *pen, result *row, const dt_figure *a, unsigned factor) {
+ * the last digit of the product of the two digits alone. If `near`, the factor stands before each
+ * digit but the last, too. */
+static void write_row(dt_pen *pen, result *row, const dt_figure *a, unsigned factor, bool near) {
     unsigned carry = 0;
     row->count = 0;
     for (size_t i = 0; i < a->count; i++) {
         const unsigned product = dt_figure_digit(a, i) * factor;
-        if (i > 0) {
-            dt_pen_char(pen, (char)('a' + carry));
-            dt_pen_char(pen, (char)('K' + product % 10));
-        }
+        if (i > 0) dt_pen_char(pen, (char)('a' + carry));
+        if (near) dt_pen_char(pen, (char)('K' + factor));
+        if (i > 0) dt_pen_char(pen, (char)('K' + product % 10));
         add_digit(row, (product + carry) % 10);
         dt_pen_char(pen, row->digit[i]);
         carry = (product + carry) / 10;
@@ -99,23 +99,24 @@ static void write_row(dt_pen *pen, result *row, const dt_figure *a, unsigned fac
 }
 
 /* The highest digit of b, times a, is added to ten times the sum so far. */
-bool dt_step_product(dt_pen *pen, dt_scan line) {
-    dt_figure a, b, sum, shifted;
+bool dt_step_product(dt_pen *pen, dt_scan line, bool near) {
+    dt_figure a, rest, sum, shifted;
+    char highest;
     result row, total, ten_times = {.count = 0};
-    if (!take_two(&a, &b, &line, '*') || !dt_scan_take(&line, '+') ||
+    if (!dt_scan_figure(&a, &line) || a.count == 0 || !dt_scan_take(&line, '*') ||
+        !dt_scan_digits(&rest, &highest, &line, near) || !dt_scan_take(&line, '+') ||
         !dt_scan_figure(&sum, &line) || !dt_scan_ends(&line) ||
         sum.count + 2 > DT_LINE_BYTES_MAX / 2) {
         return false;
     }
-    const unsigned factor = dt_figure_digit(&b, b.count - 1);
-    const dt_figure rest = {b.mark, b.digit, b.count - 1};
+    const unsigned factor = (unsigned)(highest - '0');
     if (sum.count > 0) add_digit(&ten_times, 0);
     memcpy(ten_times.digit + ten_times.count, sum.digit, sum.count);
     ten_times.count += sum.count;
     shifted = figure_of(&ten_times);
     if (factor > 0) {
         dt_pen_char(pen, '^');
-        write_row(pen, &row, &a, factor);
+        write_row(pen, &row, &a, factor, near);
         const dt_figure product = figure_of(&row);
         if (sum.count > 0) {
             dt_pen_string(pen, "+^");
@@ -128,8 +129,8 @@ bool dt_step_product(dt_pen *pen, dt_scan line) {
     if (rest.count > 0) {
         dt_pen_string(pen, ">M");
         dt_pen_figure(pen, '^', &a);
-        dt_pen_string(pen, "*^");
-        dt_pen_bytes(pen, rest.digit, rest.count);
+        dt_pen_char(pen, '*');
+        dt_pen_digits(pen, rest.digit, rest.count, near);
         dt_pen_char(pen, '+');
     } else {
         dt_pen_char(pen, DT_LINE_RETURN);
@@ -182,17 +183,19 @@ static void write_result(dt_pen *pen, const dt_figure *quotient, const dt_figure
     dt_pen_figure(pen, '^', rest);
 }
 
-bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found) {
+bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found, bool near) {
     dt_figure rest, divisor, quotient, left, digit, now_left;
+    char highest;
     result longer = {.count = 0};
-    if (!take_two(&rest, &divisor, &line, ',') || !dt_scan_take(&line, ',') ||
+    if (!dt_scan_digits(&rest, &highest, &line, near) || !dt_scan_take(&line, ',') ||
+        !dt_scan_figure(&divisor, &line) || divisor.count == 0 || !dt_scan_take(&line, ',') ||
         !dt_scan_figure(&quotient, &line) || !dt_scan_take(&line, ',') ||
         !dt_scan_figure(&left, &line) || !dt_scan_ends(&line)) {
         return false;
     }
     if (dt_scan_ends(&found)) {
         dt_pen_string(pen, "{G");
-        write_below(pen, rest.digit[rest.count - 1], &left);
+        write_below(pen, highest, &left);
         dt_pen_char(pen, ',');
         dt_pen_figure(pen, '^', &divisor);
         return true;
@@ -204,12 +207,12 @@ bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found) {
         longer.count += quotient.count;
     }
     const dt_figure now = figure_of(&longer);
-    if (rest.count == 1) {
+    if (rest.count == 0) {
         write_result(pen, &now, &now_left);
         return true;
     }
-    dt_pen_string(pen, ">L^");
-    dt_pen_bytes(pen, rest.digit, rest.count - 1);
+    dt_pen_string(pen, ">L");
+    dt_pen_digits(pen, rest.digit, rest.count, near);
     dt_pen_char(pen, ',');
     dt_pen_figure(pen, '^', &divisor);
     dt_pen_string(pen, ",^");

@@ -83,14 +83,14 @@ dt_status dt_expression_window(dt_text *seen, bool *ended, const char *text) {
     return dt_text_append(seen, "$", 1);
 }
 
-dt_status dt_expression_solve(dt_text *text, int64_t decimals) {
+dt_status dt_expression_solve(dt_text *text, dt_line_rules rules) {
     dt_text seen = {0};
     bool ended = false;
     dt_status status = DT_OK;
     for (;;) {
         DT_TRY_DONE(dt_expression_window(&seen, &ended, text->bytes));
         if (ended) break;
-        DT_TRY_DONE(dt_expression_next(text, seen.bytes, seen.length, decimals));
+        DT_TRY_DONE(dt_expression_next(text, seen.bytes, seen.length, rules));
     }
 done:
     dt_text_destroy(&seen);
