@@ -30,7 +30,7 @@ def calculations(name):
     """Sums and products of two whole numbers that lines of this split begin with."""
     found = set()
     for line in open(name):
-        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~])?\$", re.sub(r",(?=\d\+)", "", line.split("\t")[-1])):
+        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~]0?)?\$", re.sub(r",(?=\d\+)", "", line.split("\t")[-1])):
             found.add((match[2], *sorted((match[1], match[3]))))
         elif match := re.match(r"Q([\^~]\d+)([+*])([\^~]\d+)\$", line):
             found.add((match[2], *sorted((match[1], match[3]))))

@@ -88,16 +88,16 @@ print(f"{texts} tokens, and {more} with distractors")
 # Up to nine, 4.5 on average, for each of 32 texts in 12 steps, as far as the short context has room.
 assert 32 * 12 * 1 < more - texts < 32 * 12 * 5, (texts, more)
 END
-# In rows, and with places that are not trained: the same on any number of ranks.
-waves=("${distracted[@]}" --distractor-run 6 --place-embedding waves --schedule constant)
-expect_exit 0 start alone "${waves[@]}" --out waves
-expect_exit 0 start 3 "${waves[@]}" --steps 6 --out waves-parts
-expect_exit 0 start 2 "${waves[@]}" --out waves-parts
-compare_runs waves/latest.h5 waves-parts/latest.h5
-expect_exit 0 start 2 verify --replay waves-parts/checkpoint-00000006.h5 waves-parts/latest.h5
-expect_exit 0 start alone "${waves[@]}" --steps 1 --out waves-begin
-expect_exit 0 start alone "${waves[@]}" --distractor-run 0 --out waves-apart
-/usr/bin/python3 -B - waves-begin/latest.h5 waves/latest.h5 distracted-whole/latest.h5 waves-apart/latest.h5 <<'END' || fail "the embeddings of places are not constant, or no others"
+# In rows, and with places that turn queries and keys, and are not trained: the same on any number of ranks.
+rotary=("${distracted[@]}" --distractor-run 6 --place-embedding rotary --schedule constant)
+expect_exit 0 start alone "${rotary[@]}" --out rotary
+expect_exit 0 start 3 "${rotary[@]}" --steps 6 --out rotary-parts
+expect_exit 0 start 2 "${rotary[@]}" --out rotary-parts
+compare_runs rotary/latest.h5 rotary-parts/latest.h5
+expect_exit 0 start 2 verify --replay rotary-parts/checkpoint-00000006.h5 rotary-parts/latest.h5
+expect_exit 0 start alone "${rotary[@]}" --steps 1 --out rotary-begin
+expect_exit 0 start alone "${rotary[@]}" --distractor-run 0 --out rotary-apart
+/usr/bin/python3 -B - rotary-begin/latest.h5 rotary/latest.h5 distracted-whole/latest.h5 rotary-apart/latest.h5 <<'END' || fail "turns are not constant, or all else is"
 import h5py, numpy, sys
 begin, end, learned, apart = (h5py.File(name) for name in sys.argv[1:])
 places = "weights/place_embed"
@@ -106,10 +106,10 @@ assert not numpy.array_equal(learned[places][...], end[places][...])
 for other in (begin, apart):
     assert not numpy.array_equal(other["weights/tok_embed"][...], end["weights/tok_embed"][...])
 END
-expect_exit 0 start alone "${waves[@]}" --check-gradients --fresh --out waves-gradients
+expect_exit 0 start alone "${rotary[@]}" --check-gradients --fresh --out rotary-gradients
 # One of the settings may change on the way.
-expect_exit 0 start alone --out waves-parts --steps 13 --distractor-run 3
-expect_exit 0 start alone --out waves-parts --steps 14 --distractors 12
+expect_exit 0 start alone --out rotary-parts --steps 13 --distractor-run 3
+expect_exit 0 start alone --out rotary-parts --steps 14 --distractors 12
 expect_text err "changed: steps 13 -> 14, distractors 9 -> 12"
 expect_exit 64 start alone "${distracted[@]}" --place-offset 0 --out small
 expect_text err "--distractors 9: they have the places that --place-offset moves digits to"

@@ -55,7 +55,7 @@ static void fill_unusual(dt_config *config) {
         {"context", "100"},
         {"places", "12"},
         {"place-offset", "20"},
-        {"place-embedding", "waves"},
+        {"place-embedding", "rotary"},
         {"working", "near"},
         {"positions", "none"},
         {"dropout", "0.1"},

@@ -20,6 +20,7 @@ typedef struct {
     int32_t *target;   /* (N) the next token, or -1 where the loss does not count (the prompt) */
     uint64_t *index;   /* (B) the text's number in its split, for what is keyed by it */
     dt_note *note;     /* (B) */
+    int32_t *apart;    /* scratch: of each token of the last text, what is added to its place */
     size_t problem_capacity, token_capacity;
     dt_text text; /* scratch: the text that is appended next */
 } dt_batch;

@@ -135,6 +135,10 @@ struct dt_source_kind {
     dt_status (*train_length)(uint32_t *tokens, dt_text *scratch, const dt_source *source,
                               uint64_t position);
 
+    /* Which numbers of a training text have to do with each other, so that they have the same place
+     * offset: of each byte, 0 or another group. Only with --place-embedding rotary. NULL: all. */
+    dt_status (*groups)(uint16_t *group, const dt_source *source, const dt_text *text);
+
     /* What the model sees of a text so far, whose last end token may be missing: replaces *seen.
      * ended: nothing follows, and *seen is empty. Texts of the training and validation splits are
      * single parts. NULL: it sees all of it, and the first end token ends it. */

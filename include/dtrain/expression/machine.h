@@ -28,6 +28,18 @@ dt_line_rules dt_line_rules_of(const dt_config *config);
 dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, dt_line_rules rules);
 
 /**
+ * Which numbers of a line, and of the right one after it, have to do with each other: those that
+ * are calculated with, place by place, and what comes out; and each number that is only copied, or
+ * of which one digit is taken, with its copies.
+ *
+ * @param[out] group  (length of the text) of each byte of a number and the one behind it; 0: of the
+ *                    former, or of no number
+ * @param      text   its prompt is the line
+ * @return DT_ERR_DATA: nothing follows from that; DT_ERR_INTERNAL: not the rest of the text
+ */
+dt_status dt_expression_groups(uint16_t *group, const dt_text *text, dt_line_rules rules);
+
+/**
  * What the model sees of a text: the line that is being worked on, and what was found for it.
  *
  * @param[out] seen   replaced

@@ -14,7 +14,7 @@
 enum { GAP = 2 };
 
 /* Of distractors in a row, one in so many is a mark instead. */
-enum { MARK_SHARE = 8 };
+enum { MARK_SHARE = 3 };
 
 /* Places that distractors may have. */
 typedef struct {
@@ -113,8 +113,11 @@ static void draw(uint32_t word[4], const scene *s, size_t k, uint32_t of) {
                     (uint32_t)k + 1 + (of << 16), s->position);
 }
 
+/* Distractor k, which is like a token of the text. It goes along where that is moved. */
 static void put(const scene *s, size_t k, size_t like, int32_t place) {
     dt_batch *batch = s->batch;
+    const int32_t moved = place + batch->apart[like - s->first];
+    if (moved > 0 && moved <= s->free.last) place = moved;
     batch->token[s->begin + k] = batch->token[like];
     batch->position[s->begin + k] = batch->position[like];
     batch->place[s->begin + k] = place;

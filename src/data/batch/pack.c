@@ -20,6 +20,7 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens) {
     DT_TRY_DONE(dt_memory_alloc(&batch->position, tokens, sizeof *batch->position, "positions"));
     DT_TRY_DONE(dt_memory_alloc(&batch->place, tokens, sizeof *batch->place, "places"));
     DT_TRY_DONE(dt_memory_alloc(&batch->target, tokens, sizeof *batch->target, "targets"));
+    DT_TRY_DONE(dt_memory_alloc(&batch->apart, tokens, sizeof *batch->apart, "places"));
     DT_TRY_DONE(dt_memory_alloc(&batch->index, problems, sizeof *batch->index, "problem numbers"));
     DT_TRY_DONE(dt_memory_alloc(&batch->note, problems, sizeof *batch->note, "notes of texts"));
 done:
@@ -34,6 +35,7 @@ void dt_batch_destroy(dt_batch *batch) {
     dt_memory_free(&batch->position);
     dt_memory_free(&batch->place);
     dt_memory_free(&batch->target);
+    dt_memory_free(&batch->apart);
     dt_memory_free(&batch->index);
     dt_memory_free(&batch->note);
     dt_text_destroy(&batch->text);

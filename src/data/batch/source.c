@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/data/distract.h"
 
@@ -41,14 +42,58 @@ int32_t dt_place_offset(const dt_config *config, uint64_t position) {
     return (int32_t)(((uint64_t)word[0] * (most + 1)) >> 32);
 }
 
+/* Numbers that have nothing to do with each other begin at places of their own: in longer ones
+ * these are further apart than in any of the training, so nothing may be learned of how far. */
+static dt_status move_apart(dt_batch *batch, const dt_source *source, uint64_t position,
+                            int32_t offset) {
+    const dt_config *config = &source->config;
+    const size_t first = (size_t)batch->offset[batch->problems - 1], count = batch->tokens - first;
+    uint16_t *group = NULL;
+    dt_status status;
+    DT_TRY_DONE(dt_memory_alloc(&group, batch->text.length, sizeof *group, "groups of numbers"));
+    DT_TRY_DONE(source->kind->groups(group, source, &batch->text));
+    for (size_t i = 0, byte = 0; i < count; i++) {
+        uint32_t word[4];
+        const uint32_t of = group[byte];
+        byte += dt_tokenizer_bytes(source->tokenizer, batch->token[first + i]).count;
+        if (of == 0 || batch->place[first + i] == 0) continue;
+        dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 2 * of, position);
+        batch->apart[i] =
+            (int32_t)dt_random_below(word, (uint64_t)config->place_offset + 1) - offset;
+    }
+done:
+    dt_memory_free(&group);
+    return status;
+}
+
+/* What has no place may have any, so that it is found wherever it is. */
+static void settle_places(dt_batch *batch, const dt_config *config, uint64_t position,
+                          size_t count) {
+    const size_t first = batch->tokens - count;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t word[4];
+        int32_t *place = &batch->place[first + i];
+        *place += batch->apart[i];
+        if (*place > 0) continue;
+        dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 2 * (uint32_t)i + 1,
+                        position);
+        *place = 1 + (int32_t)dt_random_below(word, (uint64_t)config->place_offset + 1);
+    }
+}
+
 dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t position) {
+    const dt_config *config = &source->config;
+    const bool rotary = config->place_embedding == DT_PLACES_ROTARY;
+    const int32_t offset = dt_place_offset(config, position);
+    const size_t before = batch->tokens;
     DT_TRY(source->kind->train(&batch->text, source, position));
     DT_TRY(dt_batch_append(batch, &batch->text, position, source->tokenizer));
-    const int32_t offset = dt_place_offset(&source->config, position);
+    const size_t count = batch->tokens - before;
     dt_batch_shift_places(batch, batch->problems - 1, offset);
-    dt_batch_distract(batch, &source->config, source->tokenizer, position);
-    if (source->config.place_embedding == DT_PLACES_ROTARY)
-        dt_batch_place_rest(batch, batch->problems - 1, offset + 1);
+    memset(batch->apart, 0, count * sizeof *batch->apart);
+    if (rotary && source->kind->groups) DT_TRY(move_apart(batch, source, position, offset));
+    dt_batch_distract(batch, config, source->tokenizer, position);
+    if (rotary) settle_places(batch, config, position, count);
     return DT_OK;
 }
 

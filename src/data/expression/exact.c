@@ -95,7 +95,7 @@ static dt_status evaluate(mpq_t value, finding *f, const dt_wording **wording,
                           const char *question) {
     dt_scan expression[2], scan;
     dt_text text = {0};
-    dt_pen pen = {&text, DT_OK};
+    dt_pen pen = {.text = &text};
     dt_status status = DT_OK;
     const size_t length = strcspn(question, "$");
     *f = (finding){.readable = true};

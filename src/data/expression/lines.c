@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtrain/data/digits.h"
+#include "dtrain/expression/machine.h"
 
 bool dt_scan_take(dt_scan *scan, char character) {
     if (dt_scan_ends(scan) || *scan->at != character) return false;
@@ -50,7 +51,18 @@ void dt_pen_backwards(dt_pen *pen, const char *bytes, size_t count) {
     while (count > 0) dt_pen_char(pen, bytes[--count]);
 }
 
+static void note_origin(const dt_pen *pen, const char *bytes, size_t count) {
+    const uintptr_t at = (uintptr_t)bytes, first = (uintptr_t)pen->seen;
+    const bool copied = at >= first && at < first + pen->seen_length;
+    const size_t begin = pen->text->length;
+    if (begin + count > DT_LINE_BYTES_MAX) return;
+    for (size_t i = 0; i < count; i++)
+        pen->origin[begin + i] = copied ? (int32_t)(at - first + i) : -1;
+    if (count == 0 && copied && begin > 0) pen->origin[begin - 1] = (int32_t)(at - first);
+}
+
 void dt_pen_bytes(dt_pen *pen, const char *bytes, size_t count) {
+    if (pen->status == DT_OK && pen->origin) note_origin(pen, bytes, count);
     if (pen->status == DT_OK) pen->status = dt_text_append(pen->text, bytes, count);
 }
 

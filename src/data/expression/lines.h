@@ -34,6 +34,12 @@ bool dt_scan_value(dt_value *value, dt_scan *scan);
 typedef struct {
     dt_text *text;
     dt_status status;
+    /* Wanted for each byte of the text: which of these it was copied from, or -1. The mark before a
+     * number without digits counts as copied from what stood behind its mark. origin NULL: not
+     * wanted. */
+    const char *seen;
+    size_t seen_length;
+    int32_t *origin; /* (DT_LINE_BYTES_MAX) */
 } dt_pen;
 
 void dt_pen_bytes(dt_pen *pen, const char *bytes, size_t count);

@@ -1,9 +1,9 @@
 /* What follows from each line of a calculation. */
-#include "dtrain/expression/machine.h"
 
 #include <string.h>
 
 #include "dtrain/core/memory.h"
+#include "follow.h"
 #include "steps.h"
 #include "wording.h"
 
@@ -197,6 +197,7 @@ static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b, 
     dt_pen_digits(pen, factor.digit, factor.count, near);
     dt_pen_char(pen, '+');
     dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
+    if (near) dt_pen_char(pen, '0'); /* so that behind each row a sum follows */
 }
 
 static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
@@ -479,14 +480,18 @@ dt_line_rules dt_line_rules_of(const dt_config *config) {
     return (dt_line_rules){config->decimals, config->working == DT_WORKING_NEAR};
 }
 
-dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, dt_line_rules rules) {
-    dt_pen pen = {line, DT_OK};
+dt_status dt_line_follow(dt_pen *pen, const char *seen, size_t length, dt_line_rules rules) {
     DT_REQUIRE(length > 1 && length < DT_LINE_BYTES_MAX / 2 && seen[length - 1] == DT_LINE_END,
                DT_ERR_DATA, "a line of %zu bytes is none of a calculation", length);
     const char *end = seen + length - 1, *mark = memchr(seen, DT_LINE_RETURN, length);
     const dt_scan from = {seen + 1, mark ? mark : end}, found = {mark ? mark + 1 : end, end};
-    DT_REQUIRE(follow(&pen, seen[0], from, found, rules), DT_ERR_DATA,
+    DT_REQUIRE(follow(pen, seen[0], from, found, rules), DT_ERR_DATA,
                "nothing follows from \"%.*s\"", (int)length, seen);
-    dt_pen_char(&pen, DT_LINE_END);
-    return pen.status;
+    dt_pen_char(pen, DT_LINE_END);
+    return pen->status;
+}
+
+dt_status dt_expression_next(dt_text *line, const char *seen, size_t length, dt_line_rules rules) {
+    dt_pen pen = {.text = line};
+    return dt_line_follow(&pen, seen, length, rules);
 }

@@ -45,7 +45,7 @@ static size_t write_number(dt_pen *pen, const char *at, size_t left, bool rounde
 dt_status dt_people_write(dt_text *text, const char *part, size_t count) {
     static const char about[] = "≈";
     const size_t mark = sizeof about - 1;
-    dt_pen pen = {text, DT_OK};
+    dt_pen pen = {.text = text};
     bool rounded = false;
     for (size_t i = 0; i < count;) {
         const size_t left = count - i;

@@ -306,7 +306,7 @@ static bool read_as(reading *r, const dt_wording *wording) {
 
 /* First as the wordings have it, and if that fails with any operations in words. */
 dt_status dt_question_read(dt_text *text, const dt_line *typed) {
-    reading r = {.line = typed, .pen = {text, DT_OK}};
+    reading r = {.line = typed, .pen = {.text = text}};
     for (int in_words = 0; in_words < 2; in_words++) {
         r.in_words = in_words;
         for (size_t i = 0; i < dt_wording_count; i++) {

@@ -201,6 +201,7 @@ static void put_product(dt_drawing *d) {
     const char mark = any_mark(d);
     if (done == 0) {
         dt_pen_char(&d->pen, mark);
+        if (dt_line_rules_of(d->config).near) dt_pen_char(&d->pen, '0');
         return;
     }
     dt_drawn_digits(&sum, &d->dice, a->count + done - one_in(d, 2));
@@ -483,7 +484,7 @@ static dt_status sample(dt_text *text, const dt_config *config, dt_split split, 
     for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++) {
         dt_drawing d = {.dice = dt_dice_for((uint64_t)config->seed, purpose, index, attempt),
                         .config = config,
-                        .pen = {text, DT_OK}};
+                        .pen = {.text = text}};
         const size_t drawn = below(&d, CHOICES);
         if (attempt == 0) choice = drawn;
         d.digits = dt_min_size(most_digits[below(&d, 4)], (size_t)config->digits);

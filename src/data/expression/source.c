@@ -166,6 +166,10 @@ static dt_status train(dt_text *text, const dt_source *source, uint64_t position
     return write(text, source, DT_TRAIN, index);
 }
 
+static dt_status groups(uint16_t *group, const dt_source *source, const dt_text *text) {
+    return dt_expression_groups(group, text, dt_line_rules_of(&source->config));
+}
+
 static dt_status train_length(uint32_t *tokens, dt_text *scratch, const dt_source *source,
                               uint64_t position) {
     size_t length = 0;
@@ -411,6 +415,7 @@ const dt_source_kind dt_expression_source = {
     .write = write,
     .train = train,
     .train_length = train_length,
+    .groups = groups,
     .window = window,
     .kind = kinds,
     .kinds = KINDS,

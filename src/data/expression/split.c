@@ -73,7 +73,7 @@ static uint64_t hash_question(dt_scan line) {
     dt_scan expression[2];
     const dt_wording *wording;
     dt_text text = {0};
-    dt_pen pen = {&text, DT_OK};
+    dt_pen pen = {.text = &text};
     uint64_t hash = hash_bytes(line.at, line.end);
     if (dt_question_find(&wording, expression, line)) {
         dt_question_write(&pen, wording, expression);
@@ -86,7 +86,7 @@ static uint64_t hash_question(dt_scan line) {
 /* Without the marks of the operation that comes next, or the comma before the highest digit. */
 static uint64_t hash_without(const char *left_out, dt_scan line) {
     dt_text text = {0};
-    dt_pen pen = {&text, DT_OK};
+    dt_pen pen = {.text = &text};
     uint64_t hash = hash_bytes(line.at, line.end);
     for (; !dt_scan_ends(&line); line.at++) {
         if (!strchr(left_out, *line.at)) dt_pen_char(&pen, *line.at);
@@ -107,7 +107,8 @@ uint64_t dt_line_hash(const char *seen, size_t length) {
     case 'B':
     case 'S':
     case 'D': return hash_ratio(&line);
-    case 'M': /* the first line of a product has no sum yet */
+    case 'M': /* the first line of a product has no sum yet, or 0 */
+        if (end - line.at > 3 && end[-1] == '0' && end[-3] == '+') line.end = --end;
         if (end - line.at > 2 && (end[-1] == '^' || end[-1] == '~')) line.end = end - 2;
         return hash_without(",", line);
     default: return hash_bytes(seen, seen + length);
