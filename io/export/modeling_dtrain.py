@@ -54,8 +54,10 @@ class DtrainLayer(nn.Module):
         texts, tokens, width = x.shape
         qkv = self.attn_qkv(self.attn_norm(x)).view(texts, tokens, 3, width)
         if turns is not None:
-            pairs = torch.view_as_complex(qkv[:, :, :2].unflatten(-1, (-1, 2)).contiguous()) * turns[:, :, None]
-            qkv = torch.cat([torch.view_as_real(pairs).flatten(-2), qkv[:, :, 2:]], 2)
+            a, b = qkv[:, :, :2].unflatten(-1, (-1, 2)).unbind(-1)
+            cosine, sine = turns[:, :, None].unflatten(-1, (-1, 2)).unbind(-1)
+            turned = torch.stack([cosine * a - sine * b, sine * a + cosine * b], -1).flatten(-2)
+            qkv = torch.cat([turned, qkv[:, :, 2:]], 2)
         q, k, v = qkv.view(texts, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=self.score_factor)
         x = x + self.attn_out(attended.transpose(1, 2).reshape(texts, tokens, width))
@@ -73,6 +75,7 @@ class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
         self.tok_embed = nn.Embedding(config.vocab_size, config.hidden_size)
         self.pos_embed = nn.Embedding(1 if config.positions == "none" else config.max_position_embeddings, config.hidden_size)
         self.place_embed = nn.Embedding(config.places, config.hidden_size)
+        self.place_embed.weight.requires_grad_(config.place_embedding != "rotary")
         self.layers = nn.ModuleList(DtrainLayer(config) for _ in range(config.num_hidden_layers))
         self.final_norm = nn.LayerNorm(config.hidden_size)
         self.post_init()
@@ -117,7 +120,7 @@ class DtrainForCausalLM(PreTrainedModel, GenerationMixin):
             positions = torch.zeros_like(positions)
         x, turns = self.tok_embed(input_ids) + self.pos_embed(positions), None
         if self.config.place_embedding == "rotary":
-            turns = torch.view_as_complex(self.place_embed(places).unflatten(-1, (-1, 2)))
+            turns = self.place_embed(places)
         else:
             x = x + self.place_embed(places)
         for layer in self.layers:

@@ -395,6 +395,11 @@ dt_status dt_config_check(const dt_config *config) {
                "--places %lld and --place-offset %lld: with --positions index, as for running "
                "text, digits have no places; leave them out",
                (long long)config->places, (long long)config->place_offset);
+    DT_REQUIRE(config->positions != DT_POSITIONS_INDEX ||
+                   config->place_embedding != DT_PLACES_ROTARY,
+               DT_ERR_ARG,
+               "--place-embedding rotary: with --positions index, as for running text, digits have "
+               "no places to turn by; leave it out");
     return check_costs(config);
 }
 

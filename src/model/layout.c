@@ -168,9 +168,9 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
     DT_TRY(check_blocks(shape, shape->lora.matrices, "leave --base-quant out"));
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);
-    DT_REQUIRE(!shape->rotary || C / shape->H % 2 == 0, DT_ERR_ARG,
-               "--place-embedding rotary turns pairs of channels, and a head has an odd number of "
-               "them, %zu; give another --width or --heads",
+    DT_REQUIRE(!shape->rotary || C / shape->H % 4 == 0, DT_ERR_ARG,
+               "--place-embedding rotary turns half of the pairs of channels of each head, and a "
+               "head has %zu channels, which is no multiple of 4; give another --width or --heads",
                C / shape->H);
     DT_REQUIRE(shape->T > 0 && (index || shape->P > 1), DT_ERR_ARG,
                "--context and --places of a model of %s are not settled; give them",
@@ -384,10 +384,11 @@ static void put_waves(float *w, size_t rows, size_t width, double deviation) {
  * pi to 100 rows are shared out among the heads. */
 static void put_turns(float *w, size_t rows, size_t width, size_t heads) {
     const double pi = 3.14159265358979323846, shortest = pi, longest = 100;
-    const size_t pairs = width / heads / 2, turned = pairs / 2, last = turned * heads - 1;
+    const size_t pairs = width / heads / 2, turned = pairs / 2,
+                 last = dt_max_size(1, turned * heads - 1);
     for (size_t k = 0; k < width / 2; k++) {
         const size_t head = k / pairs, pair = k % pairs;
-        const double share = last > 0 ? (double)(pair * heads + head) / (double)last : 0,
+        const double share = (double)(pair * heads + head) / (double)last,
                      length = shortest * pow(longest / shortest, share);
         for (size_t r = 0; r < rows; r++) {
             const double place = (double)dt_max_size(r, 1),

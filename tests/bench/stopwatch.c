@@ -84,6 +84,11 @@ TIMED(PART_EMBEDDING, BACKWARD, embed_backward,
        const dt_packed *batch, dt_tensor d_x, size_t C),
       d_tok_embed, d_pos_embed, d_place_embed, batch, d_x, C)
 
+TIMED(PART_EMBEDDING, back ? BACKWARD : FORWARD, turn,
+      (dt_backend * backend, dt_tensor qkv, const dt_packed *batch, dt_tensor turns, size_t C,
+       bool back),
+      qkv, batch, turns, C, back)
+
 TIMED(PART_NORM, FORWARD, norm_forward,
       (dt_backend * backend, dt_tensor y, dt_tensor mean, dt_tensor rstd, dt_tensor x,
        dt_tensor scale, dt_tensor bias, size_t N, size_t C),
@@ -166,6 +171,7 @@ void stopwatch_install(stopwatch *watch, dt_backend *backend, clock_reader *now)
     table->download = timed_download;
     table->embed_forward = timed_embed_forward;
     table->embed_backward = timed_embed_backward;
+    table->turn = timed_turn;
     table->norm_forward = timed_norm_forward;
     table->norm_backward = timed_norm_backward;
     table->linear_forward = timed_linear_forward;

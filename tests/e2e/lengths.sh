@@ -70,6 +70,10 @@ expect_exit 0 start 2 "${run[@]}" --marks start --out marked-2
 compare_runs marked/latest.h5 marked-2/latest.h5
 expect_exit 0 "$dtrain" data --count 1 --ops + --format reverse --marks start
 grep -qE ' \^[0-9]+\+\^[0-9]+=\^[0-9]+\$$' out || fail "the numbers have no marks: $(cat out)"
+expect_exit 64 start alone "${run[@]}" --place-offset 0 --positions index --place-embedding rotary --out small
+expect_text err "digits have no places to turn by"
+expect_exit 64 start alone "${run[@]}" --width 12 --heads 2 --place-embedding rotary --out small
+expect_text err "no multiple of 4"
 expect_exit 64 start alone "${run[@]}" --marks start --place-offset 0 --positions index --out small
 expect_text err "digits and marks have no places"
 # Distractors change what is learned, the same on any number of ranks, and over a stop.

@@ -198,6 +198,33 @@ static void attention_head(const attention_case *a, size_t h) {
     free(ds);
 }
 
+/* Forward and back: the same numbers, but for rounding. */
+static void turns_agree(void **state) {
+    enum { C = 24, P = 9 };
+    dt_backend *backend = *state;
+    fixture_random random = {5};
+    dt_batch batch;
+    device_batch device;
+    fixture_batch_create(&batch, &(fixture_lengths){{3, 17, 1}}, 2, P, &random);
+    device_batch_create(&device, backend, &batch);
+    const size_t N = batch.tokens;
+    double *exact = half_values(N * 3 * C, 1.5, &random);
+    device_tensor turns = device_random("turns", backend, P * C, 0, 1, &random);
+    for (size_t back = 0; back < 2; back++) {
+        half_tensor qkv = half_create(backend, exact, N * 3 * C);
+        double *before = half_read(backend, &qkv);
+        expect_ok(backend->op->turn(backend, qkv.at, &device.packed, turns.at, C, back));
+        reference_turn(before, &batch, turns.host, C, back);
+        expect_rounded("turned queries and keys", backend, &qkv, before, 0.005);
+        backend->op->buffer_destroy(&qkv.buffer, backend);
+        free(before);
+    }
+    device_destroy(&turns, NULL);
+    device_batch_destroy(&device);
+    fixture_batch_destroy(&batch);
+    free(exact);
+}
+
 static void attention_check(dt_backend *backend, const fixture_lengths *lengths, size_t C,
                             size_t H) {
     fixture_random random = {C * 100 + H};
@@ -262,6 +289,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_forward_agrees),
         cmocka_unit_test(linear_backward_agrees),
+        cmocka_unit_test(turns_agree),
         cmocka_unit_test(attention_agrees),
     };
     return cmocka_run_group_tests_name("bfloat16", tests, device_open, device_close);

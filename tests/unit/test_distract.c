@@ -206,6 +206,36 @@ static void rows_go_on_with_a_number(void **state) {
     dt_tokenizer_destroy(&tokenizer);
 }
 
+/* Where one number of a text begins further up or down, so do those that are like it. */
+static void they_go_along_with_a_number_that_is_moved(void **state) {
+    enum { OF_TEXT = 20 };
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    size_t seen[2] = {0}, between = 0;
+    assert_int_equal(dt_batch_create(b, 1, ROOM), DT_OK);
+    for (uint64_t position = 0; position < 4000; position++) {
+        dt_config config = settings;
+        const int32_t apart = (int32_t)(position % 41) - 20; /* of 7 and what is behind it */
+        config.distractor_run = position % 2 ? 4 : 0;
+        const int32_t gap = config.distractor_run ? 0 : 2;
+        dt_batch_clear(b);
+        append(s, OF_TEXT);
+        memset(b->apart, 0, LENGTH * sizeof *b->apart);
+        b->apart[3] = b->apart[4] = apart;
+        dt_batch_distract(b, &config, s->tokenizer, position);
+        for (size_t i = 0; i + LENGTH < b->tokens; i++) {
+            const bool moved = b->position[i] == 1;
+            const int32_t least = OF_TEXT + 1 + (moved ? apart : 0), most = least + WIDTH - 1;
+            assert_in_range(b->place[i], 1, OFFSET + WIDTH);
+            assert_true(b->place[i] < least - gap || b->place[i] > most + gap);
+            seen[moved]++;
+            between += moved && b->place[i] > OF_TEXT && b->place[i] <= OF_TEXT + WIDTH;
+        }
+    }
+    memset(b->apart, 0, LENGTH * sizeof *b->apart);
+    assert_true(seen[0] > 5000 && seen[1] > 2000 && between > 50);
+}
+
 /* Each text has an equal share of the batch's tokens. */
 static void as_many_as_there_is_room_for(void **state) {
     scene *s = *state;
@@ -256,6 +286,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(they_stand_before_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(they_repeat_what_numbers_are_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_go_on_with_a_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(they_go_along_with_a_number_that_is_moved, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(as_many_as_there_is_room_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(none_without_a_place_or_a_setting, set_up, tear_down),
         cmocka_unit_test(others_with_another_seed),

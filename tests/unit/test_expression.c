@@ -604,6 +604,7 @@ static void the_longest_numbers_fit(void **state) {
     (void)state;
     dt_config config;
     dt_config_defaults(&config);
+    config.working = DT_WORKING_NEAR; /* in which lines are longer */
     config.format = DT_FORMAT_EXPRESSION;
     config.digits = 100;
     config.operations = 24;

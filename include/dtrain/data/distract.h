@@ -18,6 +18,9 @@ size_t dt_distractors(const dt_config *config, uint64_t position);
  * the two beside them. They are not scored. So what is learned tells a place from all others, as
  * longer numbers have them, and not only from the few of the text.
  *
+ * Where batch->apart says that a token of the text is moved, those that are like it go along; the
+ * text itself is moved afterwards.
+ *
  * With distractor_run R they stand in rows of 1 … R. A row goes on with one of the text's numbers:
  * up from the text's last place, or down from its first. Half of the rows that go up and leave room
  * have what ends their number behind them. Where texts have start marks one distractor in three is

@@ -42,8 +42,6 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
 
 /* Let the places of text b's digits begin at `offset` more. */
 void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset);
-/* Give what has no place in text b this one. */
-void dt_batch_place_rest(dt_batch *batch, size_t b, int32_t place);
 
 /* The whole of text b, its end included, and how much of it is given; its note. */
 dt_status dt_batch_text(dt_text *text, const dt_batch *batch, size_t b,

@@ -59,7 +59,7 @@ static bool is_mark(const dt_batch *batch, size_t i, const dt_tokenizer *tokeniz
 static size_t end_of_number(const dt_batch *batch, size_t begin, size_t end,
                             const dt_tokenizer *tokenizer) {
     const bool marked = is_mark(batch, begin, tokenizer);
-    dt_digit_run run = {.is_signed = true, .digits = marked};
+    dt_digit_run run = {.is_signed = true, .digits = marked, .opens = marked};
     size_t i = begin + marked;
     for (; i < end && !is_mark(batch, i, tokenizer); i++) {
         const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
@@ -113,11 +113,20 @@ static void draw(uint32_t word[4], const scene *s, size_t k, uint32_t of) {
                     (uint32_t)k + 1 + (of << 16), s->position);
 }
 
-/* Distractor k, which is like a token of the text. It goes along where that is moved. */
+/* Where distractors like this token may stand, which go along where it is moved. */
+static free_places free_for(const scene *s, size_t like) {
+    const int32_t apart = s->batch->apart[like - s->first];
+    free_places f = s->free;
+    f.below += apart;
+    f.above += apart;
+    if (f.below < 0) f.below = 0;
+    if (f.below > f.last) f.below = f.last;
+    if (f.above < 1) f.above = 1;
+    return f.below + count_above(&f) > 0 ? f : s->free;
+}
+
 static void put(const scene *s, size_t k, size_t like, int32_t place) {
     dt_batch *batch = s->batch;
-    const int32_t moved = place + batch->apart[like - s->first];
-    if (moved > 0 && moved <= s->free.last) place = moved;
     batch->token[s->begin + k] = batch->token[like];
     batch->position[s->begin + k] = batch->position[like];
     batch->place[s->begin + k] = place;
@@ -126,14 +135,14 @@ static void put(const scene *s, size_t k, size_t like, int32_t place) {
 
 /* Distractor k, which stands alone. */
 static void put_alone(const scene *s, size_t k) {
-    const free_places *f = &s->free;
     uint32_t word[4];
     draw(word, s, k, 0);
     const size_t from = s->first + dt_random_below(word, s->end - s->first);
     const size_t like = find(is_of_number, s->batch, s->first, s->end, from, s->tokenizer);
-    const uint64_t places = (uint64_t)f->below + (uint64_t)count_above(f);
+    const free_places f = free_for(s, like);
+    const uint64_t places = (uint64_t)f.below + (uint64_t)count_above(&f);
     const int32_t place = (int32_t)dt_random_below(word + 2, places);
-    put(s, k, like, place < f->below ? place + 1 : f->above + place - f->below);
+    put(s, k, like, place < f.below ? place + 1 : f.above + place - f.below);
 }
 
 /* Digits in a row, which go on with one of the text's numbers. */
@@ -147,7 +156,8 @@ typedef struct {
 /* `like`: a digit of the number. */
 static row begin_row(const scene *s, size_t k, size_t like) {
     const dt_batch *batch = s->batch;
-    const int32_t above = count_above(&s->free), below = s->free.below;
+    const free_places f = free_for(s, like);
+    const int32_t above = count_above(&f), below = f.below;
     uint32_t word[4];
     row r = {.begin = like};
     while (r.begin > s->first && batch->position[r.begin - 1] == batch->position[like]) r.begin--;
@@ -156,7 +166,7 @@ static row begin_row(const scene *s, size_t k, size_t like) {
     const bool up = below == 0 || (above > 0 && word[0] % 2 == 0);
     const int32_t room = up ? above : below;
     r.step = up ? 1 : -1;
-    r.place = up ? s->free.above : below;
+    r.place = up ? f.above : below;
     r.left = 1 + (int32_t)dt_random_below(word + 2, (uint64_t)s->config->distractor_run);
     /* What ends the text's last number is none of its inputs. */
     const bool has_end =

@@ -115,12 +115,6 @@ void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset) {
     }
 }
 
-void dt_batch_place_rest(dt_batch *batch, size_t b, int32_t place) {
-    for (int32_t i = batch->offset[b]; i < batch->offset[b + 1]; i++) {
-        if (batch->place[i] == 0) batch->place[i] = place;
-    }
-}
-
 dt_status dt_batch_text(dt_text *text, const dt_batch *batch, size_t b,
                         const dt_tokenizer *tokenizer) {
     const size_t begin = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];

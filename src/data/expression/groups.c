@@ -7,17 +7,35 @@
 
 static bool begins_number(char c) { return c == DT_NUMBER_MARK || c == DT_NEGATIVE_MARK; }
 
-/* Lines that calculate compare their numbers place by place: number `index` of them is alone if
- * it is only copied, or one digit at a time taken off it. Other lines only copy. */
-static bool is_alone(char letter, size_t index) {
-    switch (letter) {
+/* Whether a line sets a point or lines up decimals: it compares its numbers place by place. */
+static bool has_decimals(dt_scan line) {
+    dt_value value;
+    const bool divides = memchr(line.at, ':', (size_t)(line.end - line.at));
+    switch (line.at[-1]) {
+    case 'B': return divides;
+    case 'W':
+        return !dt_scan_value(&value, &line) || !value.below.count ||
+               dt_figure_power(&value.below) >= 0;
+    default:
+        return memchr(line.at, '.', (size_t)(line.end - line.at)) ||
+               memchr(line.at, '%', (size_t)(line.end - line.at));
+    }
+}
+
+/* Lines that calculate compare their numbers place by place, too: number `index` of them is alone
+ * if it is only copied, or one digit at a time taken off it. Other lines only copy. */
+static bool is_alone(dt_scan line, size_t index) {
+    switch (line.at[-1]) {
     case 'S':
     case 'D':
     case 'G':
-    case 'F': return false;
+    case 'F':
+    case 'R':
+    case 'A':
+    case 'H': return false;
     case 'M': return index == 1;
     case 'L': return index == 0;
-    default: return true;
+    default: return !has_decimals(line);
     }
 }
 
@@ -36,13 +54,15 @@ static void fill(uint16_t *group, size_t begin, size_t end, uint16_t with) {
 
 /* The numbers of what the model sees; 0 is the group of those that belong together. */
 static void group_seen(uint16_t *group, const char *seen, size_t length) {
+    const char *found = memchr(seen, DT_LINE_RETURN, length);
+    const dt_scan line = {seen + 1, found ? found : seen + length - 1};
     uint16_t groups = 0;
     size_t index = 0;
     for (size_t i = 0; i < length; index++) {
         while (i < length && !begins_number(seen[i])) group[i++] = 0;
         if (i == length) return;
         const size_t end = end_of(seen, i, length);
-        fill(group, i, end, is_alone(seen[0], index) ? ++groups : 0);
+        fill(group, i, end, is_alone(line, index) ? ++groups : 0);
         i = end;
     }
 }

@@ -1,5 +1,4 @@
 /* What follows from each line of a calculation. */
-
 #include <string.h>
 
 #include "dtrain/core/memory.h"

@@ -13,7 +13,7 @@ enum { DT_DECIMALS_MAX = 8 };
  */
 bool dt_step_sum(dt_pen *pen, dt_scan line);        /* S^21+^43 */
 bool dt_step_difference(dt_pen *pen, dt_scan line); /* D^21-^43 */
-/* M^21*^43+^, or M^21*^4,3+^ if `near`: both, and the sum so far */
+/* M^21*^43+^, or M^21*^4,3+^0 if `near`: both, and the sum so far */
 bool dt_step_product(dt_pen *pen, dt_scan line, bool near);
 bool dt_step_digit(dt_pen *pen, dt_scan line); /* G^602,^17: the next digit of a quotient */
 /* L^0602,^17,^,^, or L^060,2,^17,^,^ if `near`: what is left of the dividend, divisor, quotient so

@@ -148,11 +148,12 @@ static const char *write_number(dt_pen *pen, dt_scan scan) {
     char digit[DT_LINE_BYTES_MAX] = "";
     const char mark = *scan.at++, *first = scan.at;
     size_t count = 0, decimals = 0;
+    bool point = false;
     for (; !dt_scan_ends(&scan) && strchr("0123456789.", *scan.at); scan.at++) {
-        if (*scan.at == '.') decimals = count;
+        if (*scan.at == '.') decimals = count, point = true;
         if (*scan.at != '.') digit[count++] = *scan.at;
     }
-    dt_pen_number(pen, mark, decimals ? digit : first, count);
+    dt_pen_number(pen, mark, point ? digit : first, count);
     if (dt_scan_take(&scan, '%')) decimals += 2;
     if (decimals == 0) return scan.at;
     dt_pen_string(pen, ":^");
