@@ -201,8 +201,7 @@ bool dt_step_quotient(dt_pen *pen, dt_scan line, dt_scan found, bool near) {
         return true;
     }
     if (!take_two(&digit, &now_left, &found, ',') || !dt_scan_ends(&found)) return false;
-    /* Near: zeros before it stay until the end, so that none asks for what has been found before.
-     */
+    /* Near: zeros before it stay until the end; so what has been found before does not matter. */
     if (near || quotient.count > 0 || digit.digit[0] != '0') {
         longer.digit[longer.count++] = digit.digit[0];
         memcpy(longer.digit + 1, quotient.digit, quotient.count);
