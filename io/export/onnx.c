@@ -34,6 +34,10 @@ static void layer_node(onnx_graph *graph, size_t layer, const char *operation, c
               attributes);
 }
 
+typedef struct {
+    const char *operation, *output, *inputs;
+} described;
+
 static void normalise(onnx_graph *graph, size_t layer, const char *output, const char *inputs) {
     onnx_attributes a = {0};
     onnx_attribute_int(&a, "axis", -1);
@@ -53,9 +57,7 @@ static void transpose(onnx_graph *graph, size_t layer, const char *output, const
 /* One token of each text: the state before and after it, and what it is. The same rules as those
  * of dt_tokenizer_places. */
 static void describe_step(onnx_graph *step) {
-    static const struct {
-        const char *operation, *output, *inputs;
-    } node[] = {
+    static const described node[] = {
         {"Greater", "in_number", "digits none"},
         {"And", "carry", "in_number is_carry"},
         {"And", "added", "opens is_addend"},
@@ -169,9 +171,7 @@ static const char *named(char text[ONNX_NAME_MAX], const char *names, char part)
 
 /* "%q" is turned to "%q_turned". */
 static void turn(onnx_graph *graph, size_t l, char part) {
-    static const struct {
-        const char *operation, *output, *inputs;
-    } node[] = {
+    static const described node[] = {
         {"Mul", "%?_a_cosine", "%?_a cosine"},
         {"Mul", "%?_b_sine", "%?_b sine"},
         {"Sub", "%?_a_turned", "%?_a_cosine %?_b_sine"},

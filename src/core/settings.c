@@ -180,10 +180,12 @@ static const dt_setting table[] = {
     WHOLE("place-offset", "model", FIXED, place_offset, 0, 4000, "0",
           "let the places of a training problem's digits begin at up to N more, drawn for each "
           "problem, so that longer numbers than those trained on can be read"),
-    CHOICE("place-embedding", "model", FIXED, place_embedding, "KIND", "learned|rotary", "learned",
-           "what stands for a place: numbers that are learned, and added; or rotary: half of each "
-           "query and key is turned by an angle for its place, so that attention sees how far "
-           "apart two places are, and nothing else of them",
+    CHOICE("place-embedding", "model", FIXED, place_embedding, "KIND", "learned|waves|rotary",
+           "learned",
+           "what stands for a place: numbers that are learned, and added; waves: sines and cosines "
+           "of the place, which are added and stay as they are; or rotary: half of each query and "
+           "key is turned by an angle for its place, so that attention sees how far apart two "
+           "places are, and nothing else of them",
            .absent = "learned"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
            "what tokens know of where they stand: learned: how many numbers and operators come "

@@ -117,6 +117,14 @@ expect_exit 0 start alone --out rotary-parts --steps 14 --distractors 12
 expect_text err "changed: steps 13 -> 14, distractors 9 -> 12"
 expect_exit 64 start alone "${distracted[@]}" --place-offset 0 --out small
 expect_text err "--distractors 9: they have the places that --place-offset moves digits to"
+# So have numbers of expressions that begin at places of their own.
+near=(--format expression --numbers natural --working near --ops '*/' --digits 3 --eval-digits 8 --place-embedding rotary --place-offset 40
+    --distractors 32 --distractor-run 8 --layers 1 --width 32 --heads 2 --batch 32 --steps 12 --schedule constant --eval-every 6 --eval-examples 32)
+expect_exit 0 start alone "${near[@]}" --out near
+expect_exit 0 start 3 "${near[@]}" --steps 6 --out near-parts
+expect_exit 0 start 2 "${near[@]}" --out near-parts
+compare_runs near/latest.h5 near-parts/latest.h5
+expect_exit 0 start 2 verify --replay near-parts/checkpoint-00000006.h5 near-parts/latest.h5
 # Sharpness changes what validations see, but not what is learned.
 expect_exit 0 start alone "${run[@]}" --sharpness 4 --out sharp
 /usr/bin/python3 -B - alone/latest.h5 sharp/latest.h5 <<'END' || fail "sharpness changes training, or not its validations"

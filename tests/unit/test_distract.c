@@ -196,13 +196,37 @@ static void rows_go_on_with_a_number(void **state) {
     }
     /* Ten of a text on average; rows of three; of those that go up half end. */
     const size_t digits = begins + ups + downs;
-    assert_in_range(digits, 5500, 7500);
-    assert_in_range(marks, digits * 2 / 5, digits * 2 / 3);
+    assert_in_range(digits, 7500, 9500);
+    assert_in_range(marks, digits / 9, digits / 6);
     assert_in_range(within, marks / 9, marks / 3); /* 8 of 48 places */
     assert_in_range(begins, digits / 5, digits / 2);
     assert_in_range(ups, digits / 5, digits / 2);
     assert_in_range(downs, digits / 5, digits / 2);
     assert_in_range(ends, begins / 8, begins / 3);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
+/* Where places turn queries and keys one in three is a mark. */
+static void marks_are_more_where_places_turn(void **state) {
+    scene *s = *state;
+    dt_batch *b = &s->batch;
+    dt_config config = settings;
+    dt_tokenizer *tokenizer;
+    size_t marks = 0, all = 0;
+    config.format = DT_FORMAT_SCRATCHPAD;
+    config.marks = DT_MARKS_START;
+    config.distractor_run = 5;
+    config.place_embedding = DT_PLACES_ROTARY;
+    assert_int_equal(dt_tokenizer_create(&tokenizer, config.format, config.marks), DT_OK);
+    assert_int_equal(dt_batch_create(b, 1, 1000), DT_OK);
+    for (uint64_t position = 0; position < 1000; position++) {
+        const size_t first = distract_product(b, &config, tokenizer, position);
+        for (size_t i = 0; i < first; i++)
+            marks += dt_tokenizer_token(tokenizer, b->token[i])[0] == DT_NUMBER_MARK;
+        all += first;
+    }
+    assert_true(all > 8000);
+    assert_in_range(marks, all * 3 / 10, all * 4 / 10);
     dt_tokenizer_destroy(&tokenizer);
 }
 
@@ -286,6 +310,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(they_stand_before_a_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(they_repeat_what_numbers_are_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_go_on_with_a_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(marks_are_more_where_places_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(they_go_along_with_a_number_that_is_moved, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(as_many_as_there_is_room_for, set_up, tear_down),

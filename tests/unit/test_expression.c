@@ -457,101 +457,6 @@ static void a_value_has_one_position_whole_or_fraction(void **state) {
     check_positions("E(^3):^4$", (const int32_t[]){0, 2, 4, 4, 4, 6, 8, 8, 8});
 }
 
-/* The digits of `wanted` are the groups, "." for 0. */
-static void check_groups(const char *line, const char *wanted) {
-    dt_text text = {0};
-    uint16_t group[TOKENS_MAX] = {0};
-    assert_int_equal(dt_text_append(&text, line, strlen(line)), DT_OK);
-    text.prompt_length = text.length;
-    assert_int_equal(dt_expression_next(&text, line, strlen(line), near), DT_OK);
-    assert_int_equal(dt_expression_groups(group, &text, near), DT_OK);
-    assert_int_equal(text.length, strlen(wanted));
-    for (size_t i = 0; i < text.length; i++) {
-        const char is = (char)(group[i] == 0 ? '.' : '0' + group[i]);
-        if (is != wanted[i])
-            fail_msg("%s: byte %zu is of group %c, not %c", text.bytes, i, is, wanted[i]);
-    }
-    text.length--;
-    assert_int_equal(dt_expression_groups(group, &text, near), DT_ERR_INTERNAL);
-    dt_error_clear();
-    dt_text_destroy(&text);
-}
-
-static void numbers_that_are_calculated_with_are_one_group(void **state) {
-    (void)state;
-    /* Q^21*^43$ {E^21*^43$ */
-    check_groups("Q^21*^43$", ".11112222..11112222");
-    /* >M^21*^4,3+^0$; what has no digits belongs to the number, too: >M^21*^,4+^0$ */
-    check_groups("B^21*^43$", ".11112222..1111222.....");
-    check_groups("B^21*^4$", ".1111222..111122.....");
-    /* >B^052*^01$ */
-    check_groups("B^52*^001$", ".111122222..111112222");
-    check_groups("S^21+^43$", "..................");
-    /* ^N6aNN30+^6300>M^21*^,4+^63$ */
-    check_groups("M^21*^4,3+^0$", ".....111.........................11......");
-    /* {L^060,2,^17,^,^$ {G^2,^17$ >L^06,0,^17,^0,^2$ */
-    check_groups("W^0602:^17$", ".1111112222..11111..2222....");
-    check_groups("L^060,2,^17,^,^$", ".11111...................");
-    check_groups("L^060,2,^17,^,^}^0,^2$", ".11111..................1111............");
-    /* }=^92r^1$ */
-    check_groups("C^92,^1:^17}~48$", ".111122233334444..1111222");
-}
-
-/* Of the first token like this from `from` on; its place afterwards. */
-static int32_t place_of(const dt_batch *b, const dt_tokenizer *tokenizer, size_t *from,
-                        const char *token) {
-    while (strcmp(dt_tokenizer_token(tokenizer, b->token[*from]), token) != 0)
-        assert_true(++*from < b->tokens);
-    return b->place[(*from)++];
-}
-
-/* In "M^21*^4,3+^0$^N6a…": the second factor alone begins at another place than all other numbers,
- * and its copy at the same one; M and $ are anywhere. */
-static void numbers_that_are_only_copied_have_places_of_their_own(void **state) {
-    (void)state;
-    enum { OFFSET = 40, TOKENS = 1000 };
-    dt_config config;
-    dt_tokenizer *tokenizer;
-    dt_batch b;
-    dt_config_defaults(&config);
-    config.format = DT_FORMAT_EXPRESSION;
-    config.numbers = DT_NUMBERS_NATURAL;
-    config.working = DT_WORKING_NEAR;
-    config.place_embedding = DT_PLACES_ROTARY;
-    config.place_offset = OFFSET;
-    strcpy(config.ops, "*");
-    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
-    const dt_source source = dt_source_for_asking(&config, tokenizer);
-    assert_int_equal(dt_batch_create(&b, 1, TOKENS), DT_OK);
-    size_t lines = 0, apart = 0, copies = 0, elsewhere = 0;
-    for (uint64_t position = 0; position < 600; position++) {
-        dt_batch_clear(&b);
-        assert_int_equal(dt_source_train(&b, &source, position), DT_OK);
-        for (size_t i = 0; i < b.tokens; i++) assert_in_range(b.place[i], 1, OFFSET + 8);
-        if (strcmp(dt_tokenizer_token(tokenizer, b.token[0]), "M") != 0) continue;
-        size_t at = 0;
-        const int32_t line = place_of(&b, tokenizer, &at, "M"),
-                      a = place_of(&b, tokenizer, &at, "^"),
-                      times = place_of(&b, tokenizer, &at, "*"),
-                      second = place_of(&b, tokenizer, &at, "^"),
-                      sum = place_of(&b, tokenizer, &at, "^");
-        lines++;
-        assert_int_equal(sum, a);
-        assert_in_range(times, a + 2, a + 1 + config.digits);
-        apart += second != a;
-        elsewhere += line != a;
-        if (!strstr(b.text.bytes, ">M")) continue;
-        place_of(&b, tokenizer, &at, ">");
-        assert_int_equal(place_of(&b, tokenizer, &at, "^"), a);
-        assert_int_equal(place_of(&b, tokenizer, &at, "^"), second);
-        copies++;
-    }
-    assert_true(lines > 50 && copies > 10);
-    assert_true(apart > lines * 9 / 10 && elsewhere > lines * 9 / 10);
-    dt_batch_destroy(&b);
-    dt_tokenizer_destroy(&tokenizer);
-}
-
 /* The letters of a row, of which two or three stand between its digits. */
 static void letters_of_a_row_are_part_of_it(void **state) {
     (void)state;
@@ -600,11 +505,10 @@ static void numbers_that_are_too_long_are_refused(void **state) {
     dt_text_destroy(&prompt);
 }
 
-static void the_longest_numbers_fit(void **state) {
-    (void)state;
+static void longest_numbers_fit(dt_working working) {
     dt_config config;
     dt_config_defaults(&config);
-    config.working = DT_WORKING_NEAR; /* in which lines are longer */
+    config.working = working;
     config.format = DT_FORMAT_EXPRESSION;
     config.digits = 100;
     config.operations = 24;
@@ -628,6 +532,12 @@ static void the_longest_numbers_fit(void **state) {
     assert_int_equal(dt_source_check(&config), DT_ERR_ARG);
     assert_non_null(strstr(dt_error_text(), "--eval-digits 101"));
     dt_error_clear();
+}
+
+static void the_longest_numbers_fit(void **state) {
+    (void)state;
+    longest_numbers_fit(DT_WORKING_PLAIN);
+    longest_numbers_fit(DT_WORKING_NEAR);
 }
 
 static size_t longest_number(const char *text) {
@@ -710,8 +620,6 @@ int main(void) {
         cmocka_unit_test(natural_numbers_are_as_long_as_they_come_up),
         cmocka_unit_test(what_is_needed_is_near),
         cmocka_unit_test(a_question_has_the_same_answer_however_it_is_worked_out),
-        cmocka_unit_test(numbers_that_are_calculated_with_are_one_group),
-        cmocka_unit_test(numbers_that_are_only_copied_have_places_of_their_own),
         cmocka_unit_test(letters_of_a_row_are_part_of_it),
         cmocka_unit_test(positions_begin_again_behind_what_is_seen),
         cmocka_unit_test(a_value_has_one_position_whole_or_fraction),

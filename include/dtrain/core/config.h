@@ -20,7 +20,7 @@ typedef enum { DT_WINDOWS_AUTO, DT_WINDOWS_FIXED, DT_WINDOWS_MOVED } dt_windows_
 typedef enum { DT_WORKING_PLAIN, DT_WORKING_NEAR } dt_working;
 typedef enum { DT_NUMBERS_ANY, DT_NUMBERS_NATURAL } dt_numbers;
 typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_MUON } dt_optimizer_kind;
-typedef enum { DT_PLACES_LEARNED, DT_PLACES_ROTARY } dt_place_embedding;
+typedef enum { DT_PLACES_LEARNED, DT_PLACES_WAVES, DT_PLACES_ROTARY } dt_place_embedding;
 typedef enum { DT_POSITIONS_LEARNED, DT_POSITIONS_NONE, DT_POSITIONS_INDEX } dt_positions;
 typedef enum { DT_SCHEDULE_COSINE, DT_SCHEDULE_CONSTANT } dt_schedule_kind;
 typedef enum {

@@ -25,7 +25,8 @@ typedef struct {
     bool index_positions; /* a token's position is its index in its text; no token has a place, and
                              place_embed has one row */
     bool place_waves;     /* place_embed begins as sines and cosines of the place */
-    bool rotary;          /* it holds the turns of queries and keys instead, which are constant */
+    bool places_constant; /* it is not trained */
+    bool rotary;          /* it holds the turns of queries and keys, and is added to nothing */
     bool bfloat16;        /* the operands of products; otherwise float32 */
     dt_lora lora;
     dt_element quantised; /* how the matrices of the layers are stored in a model of which nothing

@@ -13,8 +13,11 @@
  * numbers end. */
 enum { GAP = 2 };
 
-/* Of distractors in a row, one in so many is a mark instead. */
-enum { MARK_SHARE = 3 };
+/* Of distractors in a row, one in so many is a mark instead: more where queries and keys are
+ * turned, which would count from the mark of a number to its end. */
+static uint32_t mark_share(const dt_config *config) {
+    return config->place_embedding == DT_PLACES_ROTARY ? 3 : 8;
+}
 
 /* Places that distractors may have. */
 typedef struct {
@@ -183,7 +186,7 @@ static void put_next(row *r, const scene *s, size_t k) {
     uint32_t word[4];
     draw(word, s, k, 0);
     const size_t from = s->first + dt_random_below(word, s->end - s->first);
-    const size_t mark = word[3] % MARK_SHARE == 0
+    const size_t mark = word[3] % mark_share(s->config) == 0
                             ? find(is_mark, batch, s->first, s->end, from, s->tokenizer)
                             : s->end;
     if (mark < s->end) {

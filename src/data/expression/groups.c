@@ -89,9 +89,10 @@ dt_status dt_expression_groups(uint16_t *group, const dt_text *text, dt_line_rul
     dt_pen pen = {&line, DT_OK, .seen = text->bytes, .seen_length = text->prompt_length,
                   .origin = origin};
     DT_TRY_DONE(dt_line_follow(&pen, text->bytes, text->prompt_length, rules));
-    DT_REQUIRE_DONE(line.length == text->length - text->prompt_length, DT_ERR_INTERNAL,
-                    "a line is not what follows from \"%.*s\"", (int)text->prompt_length,
-                    text->bytes);
+    DT_REQUIRE_DONE(line.length == text->length - text->prompt_length &&
+                        line.length <= DT_LINE_BYTES_MAX,
+                    DT_ERR_INTERNAL, "a line is not what follows from \"%.*s\"",
+                    (int)text->prompt_length, text->bytes);
     group_seen(group, text->bytes, text->prompt_length);
     group_written(group + text->prompt_length, line.bytes, line.length, origin, group);
 done:

@@ -1,0 +1,119 @@
+/* Which numbers of expressions have to do with each other, and where they begin in training. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "dtrain/core/config.h"
+#include "dtrain/expression/machine.h"
+#include "dtrain/expression/source.h"
+
+enum { BYTES_MAX = 200 };
+
+static const dt_line_rules near = {4, true};
+
+/* The digits of `wanted` are the groups, "." for 0. */
+static void check_groups(const char *line, const char *wanted) {
+    dt_text text = {0};
+    uint16_t group[BYTES_MAX] = {0};
+    assert_int_equal(dt_text_append(&text, line, strlen(line)), DT_OK);
+    text.prompt_length = text.length;
+    assert_int_equal(dt_expression_next(&text, line, strlen(line), near), DT_OK);
+    assert_int_equal(dt_expression_groups(group, &text, near), DT_OK);
+    assert_int_equal(text.length, strlen(wanted));
+    for (size_t i = 0; i < text.length; i++) {
+        const char is = (char)(group[i] == 0 ? '.' : '0' + group[i]);
+        if (is != wanted[i])
+            fail_msg("%s: byte %zu is of group %c, not %c", text.bytes, i, is, wanted[i]);
+    }
+    text.length--;
+    assert_int_equal(dt_expression_groups(group, &text, near), DT_ERR_INTERNAL);
+    dt_error_clear();
+    dt_text_destroy(&text);
+}
+
+static void numbers_that_are_calculated_with_are_one_group(void **state) {
+    (void)state;
+    /* Q^21*^43$ {E^21*^43$ */
+    check_groups("Q^21*^43$", ".11112222..11112222");
+    /* >M^21*^4,3+^0$; what has no digits belongs to the number, too: >M^21*^,4+^0$ */
+    check_groups("B^21*^43$", ".11112222..1111222.....");
+    check_groups("B^21*^4$", ".1111222..111122.....");
+    /* >B^052*^01$ */
+    check_groups("B^52*^001$", ".111122222..111112222");
+    check_groups("S^21+^43$", "..................");
+    /* ^N6aNN30+^6300>M^21*^,4+^63$ */
+    check_groups("M^21*^4,3+^0$", ".....111.........................11......");
+    /* {L^060,2,^17,^,^$ {G^2,^17$ >L^06,0,^17,^0,^2$ */
+    check_groups("W^0602:^17$", ".1111112222..11111..2222....");
+    check_groups("L^060,2,^17,^,^$", ".11111...................");
+    check_groups("L^060,2,^17,^,^}^0,^2$", ".11111..................1111............");
+    /* }=^92r^1$ */
+    check_groups("C^92,^1:^17}~48$", ".111122233334444..1111222");
+}
+
+/* Of the first token like this from `from` on; its place afterwards. */
+static int32_t place_of(const dt_batch *b, const dt_tokenizer *tokenizer, size_t *from,
+                        const char *token) {
+    while (strcmp(dt_tokenizer_token(tokenizer, b->token[*from]), token) != 0)
+        assert_true(++*from < b->tokens);
+    return b->place[(*from)++];
+}
+
+/* In "M^21*^4,3+^0$^N6a…": the second factor alone begins at another place than all other numbers,
+ * and its copy at the same one; M and $ are anywhere. */
+static void numbers_that_are_only_copied_have_places_of_their_own(void **state) {
+    (void)state;
+    enum { OFFSET = 40, TOKENS = 1000 };
+    dt_config config;
+    dt_tokenizer *tokenizer;
+    dt_batch b;
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    config.numbers = DT_NUMBERS_NATURAL;
+    config.working = DT_WORKING_NEAR;
+    config.place_embedding = DT_PLACES_ROTARY;
+    config.place_offset = OFFSET;
+    strcpy(config.ops, "*");
+    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
+    const dt_source source = dt_source_for_asking(&config, tokenizer);
+    assert_int_equal(dt_batch_create(&b, 1, TOKENS), DT_OK);
+    size_t lines = 0, apart = 0, copies = 0, elsewhere = 0;
+    for (uint64_t position = 0; position < 600; position++) {
+        dt_batch_clear(&b);
+        assert_int_equal(dt_source_train(&b, &source, position), DT_OK);
+        for (size_t i = 0; i < b.tokens; i++) assert_in_range(b.place[i], 1, OFFSET + 8);
+        if (strcmp(dt_tokenizer_token(tokenizer, b.token[0]), "M") != 0) continue;
+        size_t at = 0;
+        const int32_t line = place_of(&b, tokenizer, &at, "M"),
+                      a = place_of(&b, tokenizer, &at, "^"),
+                      times = place_of(&b, tokenizer, &at, "*"),
+                      second = place_of(&b, tokenizer, &at, "^"),
+                      sum = place_of(&b, tokenizer, &at, "^");
+        lines++;
+        assert_int_equal(sum, a);
+        assert_in_range(times, a + 2, a + 1 + config.digits);
+        apart += second != a;
+        elsewhere += line != a;
+        if (!strstr(b.text.bytes, ">M")) continue;
+        place_of(&b, tokenizer, &at, ">");
+        assert_int_equal(place_of(&b, tokenizer, &at, "^"), a);
+        assert_int_equal(place_of(&b, tokenizer, &at, "^"), second);
+        copies++;
+    }
+    assert_true(lines > 50 && copies > 10);
+    assert_true(apart > lines * 9 / 10 && elsewhere > lines * 9 / 10);
+    dt_batch_destroy(&b);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_that_are_calculated_with_are_one_group),
+        cmocka_unit_test(numbers_that_are_only_copied_have_places_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
