@@ -231,9 +231,9 @@ static void model_backward(double *gradient, const double *d_logits, const layer
     }
     apply_mask(d_x, mask ? mask[0] : NULL, N * C);
     double *none = reference_doubles(s->P * C);
-    reference_embed_backward(gradient + tok_embed, gradient + offset_of(layout, "pos_embed"),
-                             s->places_constant ? none : gradient + offset_of(layout, "place_embed"),
-                             in->batch, d_x, C);
+    reference_embed_backward(
+        gradient + tok_embed, gradient + offset_of(layout, "pos_embed"),
+        s->places_constant ? none : gradient + offset_of(layout, "place_embed"), in->batch, d_x, C);
     free(none);
     free(d_normed);
     free(d_x);

@@ -23,8 +23,8 @@ size_t dt_distractors(const dt_config *config, uint64_t position);
  *
  * With distractor_run R they stand in rows of 1 … R. A row goes on with one of the text's numbers:
  * up from the text's last place, or down from its first. Half of the rows that go up and leave room
- * have what ends their number behind them. Where texts have start marks one distractor in eight (rotary: three) is
- * a mark instead, at any place.
+ * have what ends their number behind them. Where texts have start marks one distractor in eight
+ * (rotary: three) is a mark instead, at any place.
  */
 void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokenizer *tokenizer,
                        uint64_t position);
