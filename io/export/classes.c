@@ -7,7 +7,7 @@
 static int32_t place_of_last(const dt_tokenizer *tokenizer, const int32_t *id, size_t count) {
     enum { MOST = 4 };
     int32_t position[MOST], place[MOST];
-    dt_tokenizer_places(position, place, tokenizer, id, count);
+    dt_tokenizer_places(position, place, NULL, tokenizer, id, count);
     return place[count - 1];
 }
 

@@ -60,7 +60,7 @@ static void describe_step(onnx_graph *step) {
     static const described node[] = {
         {"Greater", "in_number", "digits none"},
         {"And", "carry", "in_number is_carry"},
-        {"And", "added", "opens is_addend"},
+        {"And", "added", "carried is_addend"},
         {"Or", "within", "carry added"},
         {"Not", "not_within", "within"},
         {"And", "digit", "not_within is_digit"},
@@ -70,28 +70,31 @@ static void describe_step(onnx_graph *step) {
         {"Where", "next_of_digit", "is_mark one next"},
         {"Where", "counted", "digit next_of_digit none"},
         {"Where", "digits_after", "within digits counted"},
-        {"Or", "opens_after", "within is_mark"},
+        {"Identity", "carried_after", "carry"},
         {"Where", "moved", "outside one none"},
         {"Add", "before_after", "before moved"},
         {"Or", "has_place", "digit in_number"},
         {"Where", "wide_place", "has_place next none"},
         {"Min", "place", "wide_place last_place"},
         {"Identity", "position", "before"},
+        {"Neg", "minus_place", "wide_place"},
+        {"Where", "spot", "outside minus_place wide_place"},
     };
     for (size_t i = 0; i < sizeof node / sizeof *node; i++)
         onnx_node(step, node[i].operation, node[i].output, node[i].inputs, NULL);
     onnx_input(step, "digits", ONNX_INT64, "texts");
-    onnx_input(step, "opens", ONNX_BOOL, "texts");
+    onnx_input(step, "carried", ONNX_BOOL, "texts");
     onnx_input(step, "before", ONNX_INT64, "texts");
     onnx_input(step, "is_digit", ONNX_BOOL, "texts");
     onnx_input(step, "is_mark", ONNX_BOOL, "texts");
     onnx_input(step, "is_carry", ONNX_BOOL, "texts");
     onnx_input(step, "is_addend", ONNX_BOOL, "texts");
     onnx_output(step, "digits_after", ONNX_INT64, "texts");
-    onnx_output(step, "opens_after", ONNX_BOOL, "texts");
+    onnx_output(step, "carried_after", ONNX_BOOL, "texts");
     onnx_output(step, "before_after", ONNX_INT64, "texts");
     onnx_output(step, "position", ONNX_INT64, "texts");
     onnx_output(step, "place", ONNX_INT64, "texts");
+    onnx_output(step, "spot", ONNX_INT64, "texts");
 }
 
 /* Which tokens belong to a class: (V) bools; and what the ids are: (texts,tokens). */
@@ -127,17 +130,17 @@ static dt_status scan_numbers(onnx_graph *graph, const dt_checkpoint *c) {
     DT_TRY_DONE(look_up_class(graph, &classes, EXPORT_ADDEND, "addend_table", "are_addends"));
     onnx_constant(graph, "last_place", &last_place, 0, 1);
     zeros(graph, "first_digits", ONNX_INT64);
-    zeros(graph, "first_opens", ONNX_BOOL);
+    zeros(graph, "first_carried", ONNX_BOOL);
     zeros(graph, "first_before", ONNX_INT64);
     describe_step(&step);
     DT_TRY_DONE(dt_message_text(&step.fields, GRAPH_NAME, "step"));
     onnx_attribute_graph(&a, "body", &step);
     onnx_attribute_int(&a, "num_scan_inputs", 4);
     onnx_attribute_ints(&a, "scan_input_axes", along, 4);
-    onnx_attribute_ints(&a, "scan_output_axes", along, 2);
-    onnx_node(graph, "Scan", "last_digits last_opens last_before counted_positions places",
-              "first_digits first_opens first_before are_digits are_marks are_carries are_addends",
-              &a);
+    onnx_attribute_ints(&a, "scan_output_axes", along, 3);
+    onnx_node(
+        graph, "Scan", "last_digits last_carried last_before counted_positions places spots",
+        "first_digits first_carried first_before are_digits are_marks are_carries are_addends", &a);
 done:
     dt_text_destroy(&a.fields);
     dt_text_destroy(&step.fields);
@@ -243,7 +246,36 @@ static void describe_index(onnx_graph *graph) {
     onnx_node(graph, "LessOrEqual", "seen", "index_before index_of", NULL);
 }
 
-static void attend(onnx_graph *graph, size_t l, bool rotary) {
+/* "visible" (texts,1,tokens,tokens): which of those each may look at in a window of places. */
+static void describe_window(onnx_graph *graph, int64_t window) {
+    static const described node[] = {
+        {"Unsqueeze", "spot_before", "spots second_axis"},
+        {"Unsqueeze", "spot_of", "spots third_axis"},
+        {"Abs", "place_before", "spot_before"},
+        {"Abs", "place_of", "spot_of"},
+        {"Sub", "further", "place_before place_of"},
+        {"Abs", "apart", "further"},
+        {"LessOrEqual", "is_close", "apart window"},
+        {"Greater", "has_place_itself", "place_of none"},
+        {"And", "is_near", "is_close has_place_itself"},
+        {"Equal", "is_free", "spot_before none"},
+        {"LessOrEqual", "is_no_digit", "spot_of none"},
+        {"Less", "ends_number", "spot_before none"},
+        {"And", "between_numbers", "is_no_digit ends_number"},
+        {"Or", "near_or_free", "is_near is_free"},
+        {"Or", "in_window", "near_or_free between_numbers"},
+        {"And", "seen_there", "seen in_window"},
+        {"Unsqueeze", "visible", "seen_there second_axis"},
+    };
+    const int64_t two = 2;
+    onnx_constant(graph, "window", &window, 0, 1);
+    onnx_constant(graph, "third_axis", &two, 1, 1);
+    for (size_t i = 0; i < sizeof node / sizeof *node; i++)
+        onnx_node(graph, node[i].operation, node[i].output, node[i].inputs, NULL);
+}
+
+static void attend(onnx_graph *graph, size_t l, const dt_model_shape *shape) {
+    const bool rotary = shape->rotary;
     static const int64_t heads_first[] = {0, 2, 1, 3}, keys_last[] = {0, 2, 3, 1};
     onnx_attributes a = {0};
     onnx_attribute_int(&a, "axis", 2);
@@ -263,7 +295,8 @@ static void attend(onnx_graph *graph, size_t l, bool rotary) {
     transpose(graph, l, "%v_heads", "%v_rows", heads_first, 4);
     layer_node(graph, l, "MatMul", "%products", "%q_heads %k_heads", NULL);
     layer_node(graph, l, "Mul", "%scores", "%products score_factor", NULL);
-    layer_node(graph, l, "Where", "%masked", "seen %scores never", NULL);
+    layer_node(graph, l, "Where", "%masked",
+               shape->window > 0 ? "visible %scores never" : "seen %scores never", NULL);
     onnx_attribute_int(&a, "axis", -1);
     layer_node(graph, l, "Softmax", "%weights", "%masked", &a);
     layer_node(graph, l, "MatMul", "%attended", "%weights %v_heads", NULL);
@@ -286,14 +319,14 @@ static void multiply(onnx_graph *graph, size_t l, const char *output, const char
     layer_node(graph, l, "Add", output, text[3], NULL);
 }
 
-static void describe_layer(onnx_graph *graph, size_t l, bool rotary, const char *x,
+static void describe_layer(onnx_graph *graph, size_t l, const dt_model_shape *shape, const char *x,
                            char next[ONNX_NAME_MAX]) {
     char inputs[2 * ONNX_NAME_MAX];
     onnx_attributes a = {0};
     snprintf(inputs, sizeof inputs, "%s %%attn_norm.weight %%attn_norm.bias", x);
     normalise(graph, l, "%attn_normed", inputs);
     multiply(graph, l, "%qkv", "%attn_normed", "attn_qkv");
-    attend(graph, l, rotary);
+    attend(graph, l, shape);
     multiply(graph, l, "%attn_branch", "%attended_all", "attn_out");
     snprintf(inputs, sizeof inputs, "%s %%attn_branch", x);
     layer_node(graph, l, "Add", "%middle", inputs, NULL);
@@ -319,7 +352,8 @@ static dt_status describe(onnx_graph *graph, const dt_checkpoint *c) {
                         (float)(s->sharpness / sqrt((double)s->C / (double)s->H)));
     onnx_constant_float(graph, "never", -INFINITY);
     DT_TRY(embed(graph, c));
-    for (size_t l = 0; l < s->L; l++) describe_layer(graph, l, s->rotary, x, x);
+    if (s->window > 0) describe_window(graph, s->window);
+    for (size_t l = 0; l < s->L; l++) describe_layer(graph, l, s, x, x);
     snprintf(inputs, sizeof inputs, "%s final_norm.weight final_norm.bias", x);
     normalise(graph, 0, "features", inputs);
     transpose(graph, 0, "output.transposed", "tok_embed.weight", swapped, 2);

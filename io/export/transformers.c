@@ -128,8 +128,9 @@ static dt_status write_dtrain_config(FILE *out, const dt_export *to) {
             "  \"vocab_size\": %zu,\n  \"max_position_embeddings\": %zu,\n  \"hidden_size\": %zu,\n"
             "  \"num_hidden_layers\": %zu,\n  \"num_attention_heads\": %zu,\n  \"places\": %zu,\n"
             "  \"positions\": \"%s\",\n  \"place_embedding\": \"%s\",\n"
-            "  \"sharpness\": %.9g,\n",
-            s->V, s->T, s->C, s->L, s->H, s->P, positions, place_embedding, s->sharpness);
+            "  \"place_window\": %d,\n  \"sharpness\": %.9g,\n",
+            s->V, s->T, s->C, s->L, s->H, s->P, positions, place_embedding, (int)s->window,
+            s->sharpness);
     write_ids(out, "digit_ids", &classes, EXPORT_DIGIT);
     write_ids(out, "mark_ids", &classes, EXPORT_MARK);
     write_ids(out, "carry_ids", &classes, EXPORT_CARRY);

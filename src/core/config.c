@@ -400,6 +400,10 @@ dt_status dt_config_check(const dt_config *config) {
                DT_ERR_ARG,
                "--place-embedding rotary: with --positions index, as for running text, digits have "
                "no places to turn by; leave it out");
+    DT_REQUIRE(config->positions != DT_POSITIONS_INDEX || config->place_window == 0, DT_ERR_ARG,
+               "--place-window %lld: with --positions index, as for running text, digits have no "
+               "places; leave it out",
+               (long long)config->place_window);
     return check_costs(config);
 }
 

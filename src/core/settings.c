@@ -119,9 +119,9 @@ static const dt_setting table[] = {
            .absent = "any"),
     CHOICE(
         "working", "data", FIXED, working, "KIND", "plain|near", "plain",
-        "how products and divisions of expressions are worked out: plain, or near: the digit that "
-        "is multiplied by, or brought down, is repeated where it is needed, so that it is found "
-        "in numbers longer than those trained on, too",
+        "how expressions of natural numbers are worked out: plain, or near: what a step needs is "
+        "near it, or a letter that is found wherever it stands, so that --place-window can hide "
+        "the rest; divisions have a remainder",
         .absent = "plain"),
     WHOLE("decimals", "data", FIXED, decimals, 0, 7, "4",
           "decimals that an answer without end is rounded to", .absent = "4"),
@@ -187,6 +187,10 @@ static const dt_setting table[] = {
            "key is turned by an angle for its place, so that attention sees how far apart two "
            "places are, and nothing else of them",
            .absent = "learned"),
+    WHOLE("place-window", "model", FIXED, place_window, 0, 4096, "0",
+          "let digits see only what is at most N places away, and what has no place, so that what "
+          "is learned of short numbers holds of longer ones; 0: they see all that stands before",
+          .absent = "0"),
     CHOICE("positions", "model", FIXED, positions, "KIND", "learned|none|index", "learned",
            "what tokens know of where they stand: learned: how many numbers and operators come "
            "before them, and digits their place in their number; none: their place alone; index: "

@@ -13,23 +13,28 @@ struct dt_generator {
     dt_packed packed; /* one token of each sequence */
     dt_tensor length; /* (B) int32: index of the new token in its sequence */
     dt_tensor index;  /* (T) int32: 0, 1, 2 … */
+    dt_tensor spots;  /* (B,T) int32 of the tokens so far; of a window */
     dt_buffer *rows;
     layer_activations layer; /* used by all layers in turn */
     final_activations final;
     /* host */
-    int32_t *token, *position, *place, *offset, *length_now;
-    int32_t *text;               /* (B,T) */
-    size_t *count;               /* (B) tokens known */
-    int32_t *positions, *places; /* (T) of one sequence, scratch */
+    int32_t *token, *position, *place, *spot, *offset, *length_now;
+    int32_t *text;                           /* (B,T) */
+    size_t *count;                           /* (B) tokens known */
+    int32_t *positions, *places, *spots_now; /* (T) of one sequence, scratch */
     float *host_logits;
     /* one text token by token: sequence 0 */
     const dt_tokenizer *tokenizer;
     size_t cached; /* tokens whose keys and values are in the cache */
 };
 
-static dt_tensor cache_at(const dt_generator *g, size_t layer, bool values) {
+static dt_attention_cache cache_of(const dt_generator *g, size_t layer) {
     const dt_model_shape *s = &g->model->shape;
-    return dt_floats(g->cache, (2 * layer + values) * g->B * s->T * s->C);
+    const size_t each = g->B * s->T * s->C;
+    return (dt_attention_cache){.k = dt_floats(g->cache, 2 * layer * each),
+                                .v = dt_floats(g->cache, (2 * layer + 1) * each),
+                                .spot = g->spots,
+                                .T = s->T};
 }
 
 static dt_status create_rows(dt_generator *g) {
@@ -66,14 +71,18 @@ static dt_status create_rows(dt_generator *g) {
 
 static dt_status create_ids(dt_generator *g) {
     const size_t step = dt_round_up(g->B + 1, DT_ALIGNED_FLOATS), T = g->model->shape.T;
-    DT_TRY(g->model->backend->op->buffer_create(&g->ids, g->model->backend,
-                                                (5 * step + T) * sizeof(int32_t), "generation"));
+    const size_t index = dt_round_up(T, DT_ALIGNED_FLOATS),
+                 spots = g->model->shape.window > 0 ? g->B * T : 0;
+    DT_TRY(g->model->backend->op->buffer_create(
+        &g->ids, g->model->backend, (6 * step + index + spots) * sizeof(int32_t), "generation"));
     g->packed.token = dt_ints(g->ids, 0);
     g->packed.position = dt_ints(g->ids, step);
     g->packed.place = dt_ints(g->ids, 2 * step);
     g->packed.offset = dt_ints(g->ids, 3 * step);
     g->length = dt_ints(g->ids, 4 * step);
-    g->index = dt_ints(g->ids, 5 * step);
+    g->packed.spot = dt_ints(g->ids, 5 * step);
+    g->index = dt_ints(g->ids, 6 * step);
+    g->spots = dt_ints(g->ids, 6 * step + index);
     for (size_t i = 0; i < T; i++) g->positions[i] = (int32_t)i;
     RUN(g->model, upload, g->index, g->positions, T);
     return DT_OK;
@@ -85,11 +94,13 @@ static dt_status create_host(dt_generator *g) {
     DT_TRY(dt_memory_alloc(&g->position, g->B, sizeof *g->position, "generation"));
     DT_TRY(dt_memory_alloc(&g->length_now, g->B, sizeof *g->length_now, "generation"));
     DT_TRY(dt_memory_alloc(&g->place, g->B, sizeof *g->place, "generation"));
+    DT_TRY(dt_memory_alloc(&g->spot, g->B, sizeof *g->spot, "generation"));
     DT_TRY(dt_memory_alloc(&g->offset, g->B + 1, sizeof *g->offset, "generation"));
     DT_TRY(dt_memory_alloc(&g->text, g->B * s->T, sizeof *g->text, "generation"));
     DT_TRY(dt_memory_alloc(&g->count, g->B, sizeof *g->count, "generation"));
     DT_TRY(dt_memory_alloc(&g->positions, s->T, sizeof *g->positions, "generation"));
     DT_TRY(dt_memory_alloc(&g->places, s->T, sizeof *g->places, "generation"));
+    DT_TRY(dt_memory_alloc(&g->spots_now, s->T, sizeof *g->spots_now, "generation"));
     DT_TRY(dt_memory_alloc(&g->host_logits, g->B * s->V, sizeof *g->host_logits, "generation"));
     for (size_t b = 0; b <= g->B; b++) g->offset[b] = (int32_t)b;
     return DT_OK;
@@ -129,11 +140,13 @@ void dt_generator_destroy(dt_generator **out) {
     dt_memory_free(&g->position);
     dt_memory_free(&g->length_now);
     dt_memory_free(&g->place);
+    dt_memory_free(&g->spot);
     dt_memory_free(&g->offset);
     dt_memory_free(&g->text);
     dt_memory_free(&g->count);
     dt_memory_free(&g->positions);
     dt_memory_free(&g->places);
+    dt_memory_free(&g->spots_now);
     dt_memory_free(&g->host_logits);
     dt_memory_free(out);
 }
@@ -141,9 +154,10 @@ void dt_generator_destroy(dt_generator **out) {
 /* Attends over the tokens of each sequence so far. */
 static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_generator *g = context;
-    RUN(g->model, attention_decode, a->attended, cache_at(g, l, false), cache_at(g, l, true),
-        a->qkv, g->length, g->used, g->model->shape.T, g->model->shape.C, g->model->shape.H,
-        model_sharp_scale(g->model));
+    const dt_attention_cache cache = cache_of(g, l);
+    const dt_heads heads = model_heads(g->model, true);
+    RUN(g->model, attention_decode, a->attended, &cache, a->qkv, g->packed.spot, g->length, g->used,
+        g->model->shape.C, &heads);
     return DT_OK;
 }
 
@@ -157,6 +171,7 @@ static dt_status decode(dt_generator *g) {
     /* with no_positions they stay 0 */
     if (!model->shape.no_positions) RUN(model, upload, g->packed.position, g->position, B);
     RUN(model, upload, g->packed.place, g->place, B);
+    if (model->shape.window > 0) RUN(model, upload, g->packed.spot, g->spot, B);
     RUN(model, upload, g->length, g->length_now, B);
     const forward_pass pass = {
         .batch = &g->packed, .layer = &g->layer, .final = g->final, .attend = attend, .context = g};
@@ -165,17 +180,18 @@ static dt_status decode(dt_generator *g) {
     return DT_OK;
 }
 
-/* Positions and places of a sequence's first tokens. */
+/* Positions, places and spots of a sequence's first tokens. */
 static void find_places(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, size_t count) {
     const dt_model_shape *s = &g->model->shape;
     if (s->index_positions) {
         for (size_t i = 0; i < count; i++) {
             g->positions[i] = (int32_t)i;
-            g->places[i] = 0;
+            g->places[i] = g->spots_now[i] = 0;
         }
         return;
     }
-    dt_tokenizer_places(g->positions, g->places, tokenizer, g->text + b * s->T, count);
+    dt_tokenizer_places(g->positions, g->places, g->spots_now, tokenizer, g->text + b * s->T,
+                        count);
     /* An untrained model may write more than there are positions, or places, for. */
     for (size_t i = 0; i < count; i++) {
         g->positions[i] = (int32_t)dt_min_size((size_t)g->positions[i], s->T - 1);
@@ -192,6 +208,7 @@ static void set_input(dt_generator *g, const dt_tokenizer *tokenizer, size_t b, 
     g->length_now[b] = (int32_t)at;
     g->position[b] = g->positions[at];
     g->place[b] = g->places[at];
+    g->spot[b] = g->spots_now[at];
 }
 
 static int32_t most_likely(const float *logit, size_t V) {
@@ -289,12 +306,14 @@ void dt_generator_append(dt_generator *g, const int32_t *id, size_t count) {
 /* Attends over the text for each token of the pass in turn. */
 static dt_status attend_all(void *context, size_t l, const layer_activations *a) {
     dt_generator *g = context;
-    const dt_model_shape *s = &g->model->shape;
-    for (size_t i = 0; i < g->model->packed.tokens; i++) {
-        RUN(g->model, attention_decode, dt_tensor_at(a->attended, i * s->C), cache_at(g, l, false),
-            cache_at(g, l, true), dt_tensor_at(a->qkv, i * 3 * s->C),
-            dt_tensor_at(g->index, g->cached + i), 1, s->T, s->C, s->H,
-            model_sharp_scale(g->model));
+    const dt_model *model = g->model;
+    const size_t C = model->shape.C;
+    const dt_attention_cache cache = cache_of(g, l);
+    const dt_heads heads = model_heads(model, true);
+    for (size_t i = 0; i < model->packed.tokens; i++) {
+        RUN(model, attention_decode, dt_tensor_at(a->attended, i * C), &cache,
+            dt_tensor_at(a->qkv, i * 3 * C), dt_tensor_at(model->packed.spot, i),
+            dt_tensor_at(g->index, g->cached + i), 1, C, &heads);
     }
     return DT_OK;
 }
@@ -312,6 +331,7 @@ static dt_status fill_cache(dt_generator *g, size_t count) {
     RUN(model, upload, p->token, g->text + first, count);
     RUN(model, upload, p->position, g->positions + first, count);
     RUN(model, upload, p->place, g->places + first, count);
+    if (model->shape.window > 0) RUN(model, upload, p->spot, g->spots_now + first, count);
     const dt_packed embedded = model_embedded(model);
     const forward_pass pass = {.batch = &embedded,
                                .layer = model->layer,

@@ -82,8 +82,8 @@ struct dt_model {
     dt_tensor added;   /* (N,3C) or (N,F) float32: what they add to a product or to d_x */
     dt_tensor thinned; /* (N,F) their input after dropout */
 
-    float sharpness;       /* of attention in evaluation and generation */
-    float attention_scale; /* of the scores in the forward pass that is under way */
+    float sharpness; /* of attention in evaluation and generation */
+    dt_heads heads;  /* of the forward pass that is under way */
 
     dt_model_watcher *watcher; /* of backward passes; NULL: none */
     void *watcher_context;
@@ -106,13 +106,11 @@ static inline dt_tensor model_weight(const dt_model *model, size_t l, size_t whi
     return parameter_weight(model, model_parameter(model, l, which));
 }
 
-/* What the scores of attention are multiplied by: in training, and in evaluation and generation. */
-static inline float model_plain_scale(const dt_model *model) {
-    const size_t D = model->shape.C / model->shape.H;
-    return 1.0f / sqrtf((float)D);
-}
-static inline float model_sharp_scale(const dt_model *model) {
-    return model->sharpness * model_plain_scale(model);
+/* How attention looks in training; `sharp`: in evaluation and generation. */
+static inline dt_heads model_heads(const dt_model *model, bool sharp) {
+    const size_t H = model->shape.H, D = model->shape.C / H;
+    const float plain = 1.0f / sqrtf((float)D);
+    return (dt_heads){H, sharp ? model->sharpness * plain : plain, model->shape.window};
 }
 
 /* Run `call` of the backend table, pass errors on. */

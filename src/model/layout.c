@@ -149,6 +149,7 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
         .place_waves = offset > 0 || config->place_embedding == DT_PLACES_WAVES,
         .places_constant = config->place_embedding != DT_PLACES_LEARNED,
         .rotary = config->place_embedding == DT_PLACES_ROTARY,
+        .window = (int32_t)config->place_window,
         .bfloat16 = config->precision == DT_PRECISION_BFLOAT16,
         .lora = {.rank = (size_t)config->lora_rank,
                  .alpha = config->lora_alpha,
@@ -166,6 +167,10 @@ dt_status dt_model_shape_from(dt_model_shape *shape, const dt_config *config, si
                "--distractors %lld: they have the places that --place-offset moves digits to; give "
                "one, such as --place-offset 100, or leave them out",
                (long long)config->distractors);
+    DT_REQUIRE(
+        config->working != DT_WORKING_NEAR || config->place_window > 0, DT_ERR_ARG,
+        "--working near is made for a --place-window, such as 3; give one, too. (A model "
+        "without one has learned an earlier working of that name, which is no longer read.)");
     DT_TRY(check_blocks(shape, shape->lora.matrices, "leave --base-quant out"));
     DT_REQUIRE(shape->H && C % shape->H == 0, DT_ERR_ARG, "--heads %zu does not divide --width %zu",
                shape->H, C);

@@ -36,6 +36,7 @@ static void lay_out_ids(dt_model *model, arena *a) {
         .place = take_ids(a, N),
         .target = take_ids(a, N),
     };
+    if (model->shape.window > 0) model->packed.spot = take_ids(a, N);
     model->documents.offset = take_ids(a, N + 1);
     model->matched = take_ids(a, model->problems);
     model->no_position = take_ids(a, N);
@@ -205,6 +206,7 @@ dt_status model_upload(dt_model *model, const dt_batch *batch) {
     RUN(model, upload, p->position, positions_of(model, batch), batch->tokens);
     RUN(model, upload, p->place, batch->place, batch->tokens);
     RUN(model, upload, p->target, batch->target, batch->tokens);
+    if (model->shape.window > 0) RUN(model, upload, p->spot, batch->spot, batch->tokens);
     dt_packed *documents = &model->documents;
     const dt_tensor offset = documents->offset;
     *documents = *p;

@@ -97,14 +97,14 @@ static dt_status attend(void *context, size_t l, const layer_activations *a) {
     dt_model *model = context;
     (void)l;
     RUN(model, attention_forward, a->attended, a->lse, a->qkv, &model->documents, model->shape.C,
-        model->shape.H, model->attention_scale);
+        &model->heads);
     return DT_OK;
 }
 
 /* The forward pass over the model's packed batch; `keep` as in forward_pass. */
 static dt_status forward(dt_model *model, const dt_step_key *key, bool keep) {
     const dt_packed embedded = model_embedded(model);
-    model->attention_scale = keep ? model_plain_scale(model) : model_sharp_scale(model);
+    model->heads = model_heads(model, !keep);
     const forward_pass pass = {.batch = &embedded,
                                .layer = model->layer,
                                .keep = keep,
@@ -193,7 +193,7 @@ static dt_status attn_backward(dt_model *model, dt_buffer *gradient, size_t l,
                            ATTN_OUT_WEIGHT, key));
     if (is_lowest(model_parameter(model, l, ATTN_OUT_WEIGHT))) return DT_OK;
     RUN(model, attention_backward, model->d_wide, model->d_attended, a->attended, a->lse, a->qkv,
-        &model->documents, C, model->shape.H);
+        &model->documents, C, &model->heads);
     if (model->shape.rotary)
         RUN(model, turn, model->d_wide, &embedded, embedding_weight(model, PLACE_EMBED), C, true);
     DT_TRY(tell(model, model_parameter(model, l, ATTN_OUT_WEIGHT)));

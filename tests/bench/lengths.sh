@@ -2,7 +2,6 @@
 # How well models calculate beyond the lengths they were trained on: a Markdown table of exact answers by length, over seeds.
 #
 #   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/addition.ini
-#   SEEDS="1 2 3 4 5" EVAL=8192 tests/bench/lengths.sh build/dtrain --config jobs/division.ini
 #   LENGTHS="30 50" … tests/bench/lengths.sh …    # both operands of exactly so many digits; up to the --eval-digits of the training
 #   ASK="10*3 16/2" … tests/bench/lengths.sh …    # the first operand of so many digits, the second of so many (--format expression)
 #

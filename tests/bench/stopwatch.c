@@ -111,16 +111,16 @@ TIMED(part_of_product(watch, in, out), BACKWARD, linear_backward,
 
 TIMED(PART_ATTENTION, FORWARD, attention_forward,
       (dt_backend * backend, dt_tensor y, dt_tensor lse, dt_tensor qkv, const dt_packed *batch,
-       size_t C, size_t H, float scale),
-      y, lse, qkv, batch, C, H, scale)
+       size_t C, const dt_heads *heads),
+      y, lse, qkv, batch, C, heads)
 TIMED(PART_ATTENTION, BACKWARD, attention_backward,
       (dt_backend * backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y, dt_tensor lse,
-       dt_tensor qkv, const dt_packed *batch, size_t C, size_t H),
-      d_qkv, d_y, y, lse, qkv, batch, C, H)
+       dt_tensor qkv, const dt_packed *batch, size_t C, const dt_heads *heads),
+      d_qkv, d_y, y, lse, qkv, batch, C, heads)
 TIMED(PART_ATTENTION, FORWARD, attention_decode,
-      (dt_backend * backend, dt_tensor y, dt_tensor k_cache, dt_tensor v_cache, dt_tensor qkv,
-       dt_tensor length, size_t B, size_t T, size_t C, size_t H, float scale),
-      y, k_cache, v_cache, qkv, length, B, T, C, H, scale)
+      (dt_backend * backend, dt_tensor y, const dt_attention_cache *cache, dt_tensor qkv,
+       dt_tensor spot, dt_tensor length, size_t B, size_t C, const dt_heads *heads),
+      y, cache, qkv, spot, length, B, C, heads)
 
 TIMED(PART_DROPOUT, FORWARD, dropout,
       (dt_backend * backend, dt_tensor y, dt_tensor x, dt_tensor residual, const dt_packed *batch,

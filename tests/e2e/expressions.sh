@@ -14,23 +14,28 @@ check 60000 --digits 3 --operations 4
 check 20000 --digits 1 --operations 2 --seed 2
 check 15000 --digits 8 --operations 8 --depth 3 --seed 3
 check 5000 --digits 17 --operations 10 --depth 3 --seed 4
-check 10000 --digits 5 --operations 4 --working near
+check 10000 --digits 5 --dividend-digits 9 --divisor-digits 3 --numbers natural --working near
 
 # ---- the same calculation is never in two splits, whichever of its numbers comes first ----
 
-for working in plain near; do
+for working in plain "near --numbers natural"; do
     for split in train validation test; do
+        # shellcheck disable=SC2086 # words
         expect_exit 0 "$dtrain" data --format expression --working $working --digits 1 --operations 1 --split "$split" --count 20000 --tsv
         cut -f 4 out >>"$split"
     done
 done
 /usr/bin/python3 -B -c '
 import re
+def plain(line):
+    """Where the highest digit is a letter behind the others, and - stands for no sum."""
+    line = re.sub(r"[,!]([K-T])\+", lambda part: chr(ord(part[1]) - ord("K") + ord("0")) + "+", line, count=1)
+    return line.replace("+-$", "+^$")
 def calculations(name):
     """Sums and products of two whole numbers that lines of this split begin with."""
     found = set()
     for line in open(name):
-        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~]0?)?\$", re.sub(r",(?=\d\+)", "", line.split("\t")[-1])):
+        if match := re.match(r"[EBSM]([\^~]\d+)([+*])([\^~]\d+)(?:\+[\^~])?\$", plain(line.split("\t")[-1])):
             found.add((match[2], *sorted((match[1], match[3]))))
         elif match := re.match(r"Q([\^~]\d+)([+*])([\^~]\d+)\$", line):
             found.add((match[2], *sorted((match[1], match[3]))))
@@ -64,6 +69,12 @@ expect_exit 0 "$dtrain" info preset --json
 import json
 settings = json.load(open("out"))["settings"]
 assert settings["format"] == "expression" and settings["digits"] == 15 and settings["steps"] == 2, settings' || fail "not the settings of the file"
+
+for file in multiplication division; do
+    expect_exit 0 start 2 --config "$here/../../jobs/$file.ini" --width 16 --batch 8 --steps 2 --eval-every 2 --eval-examples 8 --out $file
+    expect_exit 0 "$dtrain" info $file --json
+    grep -qE '"place-window":[23]' out || fail "not the settings of $file.ini"
+done
 
 # ---- a signal stops the questions of a file ----
 

@@ -40,6 +40,7 @@ class Checkpoint:
             self.width = int(file["config"].attrs["width"])
             embedding = file["config"].attrs.get("place-embedding", "learned")
             self.rotary = (embedding.decode() if isinstance(embedding, bytes) else str(embedding)) == "rotary"
+            self.window = int(file["config"].attrs.get("place-window", 0))
             self.vocabulary = [
                 word.decode() if isinstance(word, bytes) else str(word)
                 for word in file["tokenizer/vocab"][:]
@@ -99,18 +100,31 @@ class Checkpoint:
     def places(self, tokens):
         """Positions: how many tokens before are not part of a number. Places: 1 for the first digit of a number, 2 for the next, and so
         on to the token after the number; otherwise 0. A carry in a number, and the letter after it, have the number's next position."""
-        positions, places, digits, carried = [0], [], 0, False
+        positions, places, of_number, digits, carried = [0], [], [], 0, False
         for token in tokens:
             is_digit = self.vocabulary[token] in tuple("0123456789jklmnopqst")
             places.append(digits + 1 if is_digit or digits else 0)
             behind_carry = carried and self.vocabulary[token] in tuple("KLMNOPQRST")
-            carried = bool(digits) and self.vocabulary[token] in tuple("abcdefghi") or behind_carry
-            if carried:
+            carried = bool(digits) and self.vocabulary[token] in tuple("abcdefghi")
+            of_number.append(is_digit or carried or behind_carry)
+            if carried or behind_carry:
                 positions.append(positions[-1])
                 continue
             digits = digits + 1 if is_digit else 0
             positions.append(positions[-1] + (not is_digit))
-        return positions[:-1], places
+        return positions[:-1], np.array(places), np.array(of_number)
+
+    def seen(self, places, of_number):
+        """In a window a token that is part of a number sees what is near and what has no place; another one no digit that is not near."""
+        count = len(places)
+        seen = np.tril(np.ones((count, count), dtype=bool))
+        if self.window == 0:
+            return seen
+        for i in range(count):
+            for j in range(i + 1):
+                near = places[i] and places[j] and abs(places[i] - places[j]) <= self.window
+                seen[i, j] = near or (not places[j] if of_number[i] else not of_number[j])
+        return seen
 
     def turned(self, x, places):
         """Queries or keys (n, C). In the first half of each head a pair of channels turns once in a wavelength of pi to 100 places."""
@@ -123,14 +137,14 @@ class Checkpoint:
         complex_x = complex_x * np.exp(1j * turn * np.maximum(places, 1)[:, None, None])
         return np.stack([complex_x.real, complex_x.imag], axis=-1).reshape(x.shape)
 
-    def attention(self, qkv):
+    def attention(self, qkv, seen):
         """Causal, over the whole of one problem: (n, 3C) to (n, C)."""
         count, depth = len(qkv), self.width // self.heads
         q, k, v = (
             part.reshape(count, self.heads, depth).transpose(1, 0, 2) for part in np.split(qkv, 3, axis=1)
         )
         score = q @ k.transpose(0, 2, 1) / np.sqrt(depth)
-        score = np.where(np.tril(np.ones((count, count), dtype=bool)), score, -np.inf)
+        score = np.where(seen, score, -np.inf)
         share = np.exp(score - score.max(axis=-1, keepdims=True))
         share /= share.sum(axis=-1, keepdims=True)
         return (share @ v).transpose(1, 0, 2).reshape(count, self.width)
@@ -138,7 +152,8 @@ class Checkpoint:
     def logits(self, tokens):
         """Of one problem: (n tokens) to (n, V)."""
         weights = self.weights
-        positions, places = self.places(tokens)
+        positions, places, of_number = self.places(tokens)
+        seen = self.seen(places, of_number)
         x = weights["tok_embed"][tokens] + weights["pos_embed"][positions]
         if not self.rotary:
             x = x + weights["place_embed"][places]
@@ -148,7 +163,7 @@ class Checkpoint:
             if self.rotary:
                 q, k, v = np.split(qkv, 3, axis=1)
                 qkv = np.concatenate([self.turned(q, places), self.turned(k, places), v], axis=1)
-            attended = self.attention(qkv)
+            attended = self.attention(qkv, seen)
             x = x + self.linear(at + "attn_out", attended)
             hidden = gelu(self.linear(at + "mlp_in", self.norm(at + "mlp_norm", x)))
             x = x + self.linear(at + "mlp_out", hidden)

@@ -10,10 +10,13 @@ for format in scratchpad plain; do
     expect_exit 0 /usr/bin/python3 -B "$here/logits.py" "$format/best.h5" "$format.json"
     say "$format: $(cat out)"
 done
-expect_exit 0 start 2 --steps 20 "${small[@]}" --precision float32 --place-embedding rotary --place-offset 7 --out rotary
-expect_exit 0 start 2 eval rotary --count 64 --dump-logits rotary.json
-expect_exit 0 /usr/bin/python3 -B "$here/logits.py" rotary/best.h5 rotary.json
-say "rotary: $(cat out)"
+for window in 0 1; do
+    expect_exit 0 start 2 --steps 20 "${small[@]}" --precision float32 --place-embedding rotary --place-offset 7 --place-window $window \
+        --out rotary$window
+    expect_exit 0 start 2 eval rotary$window --count 64 --dump-logits rotary.json
+    expect_exit 0 /usr/bin/python3 -B "$here/logits.py" rotary$window/best.h5 rotary.json
+    say "rotary, window $window: $(cat out)"
+done
 
 # A small change of one weight is detected.
 cp -L plain/best.h5 off.h5

@@ -10,6 +10,7 @@
 #include "exact.h"
 #include "people.h"
 #include "split.h"
+#include "wording.h"
 
 enum { DECIMALS = 4 };
 
@@ -18,8 +19,9 @@ static void solve(const dt_text *prompt, bool near) {
     dt_text whole = {0}, answer = {0}, right[2] = {{0}};
     MUST(dt_text_append(&whole, prompt->bytes, prompt->length) == DT_OK);
     MUST(dt_expression_solve(&whole, (dt_line_rules){DECIMALS, near}) == DT_OK);
-    MUST(dt_exact_answers(right, prompt->bytes, DECIMALS) == DT_OK);
-    const dt_status status = dt_people_answer(&answer, whole.bytes);
+    MUST(dt_exact_answers(right, prompt->bytes, (dt_line_rules){DECIMALS, near}) == DT_OK);
+    const dt_status status =
+        dt_people_answer(&answer, whole.bytes, (dt_line_rules){DECIMALS, near});
     MUST(status == DT_OK || status == DT_ERR_DATA);
     if (status == DT_OK) {
         MUST(strcmp(answer.bytes, right[0].bytes) == 0 ||
@@ -36,7 +38,11 @@ static void ask(const dt_source *source, const char *text) {
     const dt_line line = dt_line_of(text);
     const dt_status status = dt_expression_source.ask(&prompt, source, &line);
     MUST(status == DT_OK || status == DT_ERR_ARG);
-    for (size_t near = 0; status == DT_OK && near < 2; near++) solve(&prompt, near);
+    if (status == DT_OK) {
+        const dt_scan asked = {prompt.bytes + 1, prompt.bytes + prompt.length - 1};
+        solve(&prompt, false);
+        if (dt_scan_two_naturals(asked, "+-*/")) solve(&prompt, true);
+    }
     MUST(status == DT_OK || strchr(dt_error_text(), '\n'));
     dt_error_clear();
     dt_text_destroy(&prompt);
@@ -55,7 +61,7 @@ static void read_lines(const char *text, bool near) {
         if (seen.length > 1) dt_line_hash(seen.bytes, seen.length);
     }
     MUST(dt_people_working(&shown, text) == DT_OK);
-    const dt_status status = dt_people_answer(&shown, text);
+    const dt_status status = dt_people_answer(&shown, text, (dt_line_rules){DECIMALS, near});
     MUST(status == DT_OK || status == DT_ERR_DATA);
     dt_error_clear();
     dt_text_destroy(&seen);

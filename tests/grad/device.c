@@ -182,6 +182,7 @@ void device_batch_create(device_batch *device, dt_backend *backend, const dt_bat
         .token = device_ints(&device->token, backend, batch->token, N),
         .position = device_ints(&device->position, backend, batch->position, N),
         .place = device_ints(&device->place, backend, batch->place, N),
+        .spot = device_ints(&device->spot, backend, batch->spot, N),
         .target = device_ints(&device->target, backend, batch->target, N),
         .host_offset = batch->offset,
     };
@@ -193,5 +194,6 @@ void device_batch_destroy(device_batch *device) {
     op->buffer_destroy(&device->token, device->backend);
     op->buffer_destroy(&device->position, device->backend);
     op->buffer_destroy(&device->place, device->backend);
+    op->buffer_destroy(&device->spot, device->backend);
     op->buffer_destroy(&device->target, device->backend);
 }

@@ -46,7 +46,7 @@ dt_tensor device_ints(dt_buffer **buffer, dt_backend *backend, const int32_t *va
 /* A batch's arrays on the device. */
 typedef struct {
     dt_backend *backend;
-    dt_buffer *offset, *token, *position, *place, *target;
+    dt_buffer *offset, *token, *position, *place, *spot, *target;
     dt_packed packed;
 } device_batch;
 
@@ -66,10 +66,10 @@ void device_expect_ok(dt_status status, const char *what, const char *file, int 
 int device_open(void **state);
 int device_close(void **state);
 
-/* What a model multiplies attention's scores by: 1/sqrt(D), D = C/H. */
-static inline float attention_scale(size_t C, size_t H) {
+/* A model's in training: scores are multiplied by 1/sqrt(D), D = C/H. */
+static inline dt_heads heads_of(size_t C, size_t H, int32_t window) {
     const size_t D = C / H;
-    return 1.0f / sqrtf((float)D);
+    return (dt_heads){H, 1.0f / sqrtf((float)D), window};
 }
 
 #endif

@@ -47,6 +47,7 @@ void fixture_batch_create(dt_batch *batch, const fixture_lengths *lengths, size_
     batch->token = reference_alloc(batch->tokens, sizeof(int32_t));
     batch->position = reference_alloc(batch->tokens, sizeof(int32_t));
     batch->place = reference_alloc(batch->tokens, sizeof(int32_t));
+    batch->spot = reference_alloc(batch->tokens, sizeof(int32_t));
     batch->target = reference_alloc(batch->tokens, sizeof(int32_t));
     size_t n = 0;
     for (size_t b = 0; b < batch->problems; b++) {
@@ -55,6 +56,8 @@ void fixture_batch_create(dt_batch *batch, const fixture_lengths *lengths, size_
             batch->token[n] = (int32_t)fixture_below(random, V);
             batch->position[n] = (int32_t)t;
             batch->place[n] = (int32_t)fixture_below(random, P);
+            batch->spot[n] = batch->place[n] ? batch->place[n] + (int32_t)(n / 2 % 3 << 16) : 0;
+            if (n % 3 == 2) batch->spot[n] = -batch->spot[n];
             batch->target[n] = scored ? (int32_t)fixture_below(random, V) : -1;
             batch->scored += scored;
         }
@@ -70,6 +73,7 @@ void fixture_batch_destroy(dt_batch *batch) {
     free(batch->token);
     free(batch->position);
     free(batch->place);
+    free(batch->spot);
     free(batch->target);
     *batch = (dt_batch){0};
 }

@@ -44,6 +44,7 @@ void rig_create(rig *r, dt_backend *backend, const rig_choice *choice) {
     r->config.dropout = choice->dropout;
     r->config.positions = choice->positions;
     r->config.place_embedding = choice->place_embedding;
+    r->config.place_window = choice->place_window;
     expect_ok(dt_tokenizer_create(&r->tokenizer, choice->format, DT_MARKS_NONE));
     expect_ok(dt_model_shape_from(&r->shape, &r->config, dt_tokenizer_size(r->tokenizer)));
     rig_batch_create(&r->batch, r, 0, choice->problems);

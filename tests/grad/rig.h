@@ -13,6 +13,7 @@ typedef struct {
     size_t problems;
     dt_positions positions;
     dt_place_embedding place_embedding;
+    int64_t place_window;
 } rig_choice;
 
 typedef struct {

@@ -26,21 +26,30 @@ static const struct {
 static void forward_and_backward_agree(void **state) {
     for (size_t b = 0; b < LENGTH(BATCHES); b++) {
         for (size_t i = 0; i < LENGTH(SHAPES); i++) {
-            attention_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H, 1.5);
+            attention_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H, 1.5, 0);
         }
     }
 }
 
+/* Digits see what is near, others see no digits but near ones; all see what has no place. */
+static void windows_agree(void **state) {
+    for (size_t b = 0; b < LENGTH(BATCHES); b++) {
+        attention_check(*state, &BATCHES[b], 24, 3, 1.5, 1);
+        attention_check(*state, &BATCHES[b], 80, 2, 12, 3);
+    }
+    attention_check(*state, &(fixture_lengths){{257, 1, 600}}, 24, 3, 1.5, 2);
+}
+
 /* More queries than are computed at a time. */
 static void long_problems_agree(void **state) {
-    attention_check(*state, &(fixture_lengths){{257, 1, 600}}, 24, 3, 1.5);
-    attention_check(*state, &(fixture_lengths){{256, 513}}, 32, 1, 1.5);
+    attention_check(*state, &(fixture_lengths){{257, 1, 600}}, 24, 3, 1.5, 0);
+    attention_check(*state, &(fixture_lengths){{256, 513}}, 32, 1, 1.5, 0);
 }
 
 /* Scores in the hundreds: the largest is subtracted before exp. */
 static void large_scores_stay_finite(void **state) {
-    attention_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12);
-    attention_check(*state, &(fixture_lengths){{70}}, 80, 2, 8);
+    attention_check(*state, &(fixture_lengths){{20, 1, 40}}, 24, 3, 12, 0);
+    attention_check(*state, &(fixture_lengths){{70}}, 80, 2, 8, 0);
 }
 
 /* Scores are multiplied by the scale that is given: twice the scale does what twice the queries
@@ -48,7 +57,8 @@ static void large_scores_stay_finite(void **state) {
 static void the_scale_multiplies_scores(void **state) {
     enum { C = 24, H = 3 };
     dt_backend *backend = *state;
-    const float scale = attention_scale(C, H);
+    const dt_heads heads = heads_of(C, H, 0);
+    const dt_heads sharp = {H, 2 * heads.scale, 0};
     fixture_random random = {5};
     dt_batch batch;
     device_batch device;
@@ -61,10 +71,10 @@ static void the_scale_multiplies_scores(void **state) {
     device_tensor doubled = device_from("qkv", backend, twice, N * 3 * C);
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
     device_tensor z = device_blank("z", backend, N * C);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             2 * scale));
+    expect_ok(
+        backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, &sharp));
     expect_ok(backend->op->attention_forward(backend, z.at, lse.at, doubled.at, &device.packed, C,
-                                             H, scale));
+                                             &heads));
     double *of_scale = device_read(&y), *of_queries = device_read(&z);
     for (size_t i = 0; i < N * C; i++) assert_true(fabs(of_scale[i] - of_queries[i]) < 1e-5);
     free(of_scale);
@@ -90,7 +100,8 @@ static void nan_is_kept(void **state) {
                               .tokens = N,
                               .offset = device_ints(&buffer, backend, offset, 3),
                               .host_offset = offset};
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, in.at, &packed, 1, 1, 1.0f));
+    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, in.at, &packed, 1,
+                                             &(dt_heads){1, 1.0f, 0}));
     double *actual = device_read(&y);
     for (size_t n = 0; n < N; n++) assert_true(isnan(actual[n]) == (n == 1 || n == 2));
     free(actual);
@@ -103,7 +114,9 @@ typedef struct {
     dt_backend *backend;
     const dt_batch *batch;
     size_t T, C, H;
+    int32_t window;
     device_tensor k_cache, v_cache;
+    dt_tensor spot_cache;
 } decode_run;
 
 /* Tokens of problem b in the caches before a round; the problems start one after another. */
@@ -116,69 +129,84 @@ static size_t decode_length(const dt_batch *batch, size_t b, size_t round) {
 static void decode_round(const decode_run *run, const double *qkv, const double *y, size_t round) {
     const size_t B = run->batch->problems, C = run->C;
     double *rows = reference_doubles(B * 3 * C), *expected = reference_doubles(B * C);
-    int32_t *length = reference_alloc(B, sizeof *length);
+    int32_t *length = reference_alloc(B, sizeof *length), *spot = reference_alloc(B, sizeof *spot);
     for (size_t b = 0; b < B; b++) {
         const size_t t = decode_length(run->batch, b, round), n = (size_t)run->batch->offset[b] + t;
         length[b] = (int32_t)t;
+        spot[b] = run->batch->spot[n];
         memcpy(rows + b * 3 * C, qkv + n * 3 * C, 3 * C * sizeof *rows);
         memcpy(expected + b * C, y + n * C, C * sizeof *expected);
         memcpy(run->k_cache.host + (b * run->T + t) * C, qkv + n * 3 * C + C, C * sizeof *rows);
         memcpy(run->v_cache.host + (b * run->T + t) * C, qkv + n * 3 * C + 2 * C, C * sizeof *rows);
     }
-    dt_buffer *buffer = NULL;
+    dt_buffer *buffer = NULL, *spots = NULL;
     const dt_tensor at = device_ints(&buffer, run->backend, length, B);
+    const dt_tensor now = device_ints(&spots, run->backend, spot, B);
+    const dt_attention_cache cache = {run->k_cache.at, run->v_cache.at, run->spot_cache, run->T};
+    const dt_heads heads = heads_of(C, run->H, run->window);
     device_tensor row = device_from("qkv", run->backend, rows, B * 3 * C);
     device_tensor out = device_blank("y", run->backend, B * C);
-    expect_ok(run->backend->op->attention_decode(run->backend, out.at, run->k_cache.at,
-                                                 run->v_cache.at, row.at, at, B, run->T, C, run->H,
-                                                 attention_scale(C, run->H)));
+    expect_ok(run->backend->op->attention_decode(run->backend, out.at, &cache, row.at, now, at, B,
+                                                 C, &heads));
     memcpy(out.host, expected, B * C * sizeof *expected);
     char what[80];
     snprintf(what, sizeof what, "decode of C %zu, H %zu, round %zu", C, run->H, round);
     expect_device(what, &out, &row, &run->k_cache, &run->v_cache, NULL);
     device_destroy(&row, &out, NULL);
     run->backend->op->buffer_destroy(&buffer, run->backend);
+    run->backend->op->buffer_destroy(&spots, run->backend);
+    free(spot);
     free(rows);
     free(expected);
     free(length);
 }
 
-static void decode_check(dt_backend *backend, const fixture_lengths *lengths, size_t C, size_t H) {
+static void decode_check(dt_backend *backend, const fixture_lengths *lengths, size_t C, size_t H,
+                         int32_t window) {
+    const dt_heads heads = heads_of(C, H, window);
     fixture_random random = {C + H};
     dt_batch batch;
     device_batch device;
-    fixture_batch_create(&batch, lengths, 2, 2, &random);
+    fixture_batch_create(&batch, lengths, 2, 12, &random);
     device_batch_create(&device, backend, &batch);
     const size_t N = batch.tokens, T = 80;
     device_tensor qkv = device_random("qkv", backend, N * 3 * C, 0, 1.5, &random);
     device_tensor y = device_blank("y", backend, N * C), lse = device_blank("lse", backend, N * H);
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             attention_scale(C, H)));
+    expect_ok(
+        backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, &heads));
     double *forward = device_read(&y);
 
     /* Cache content after the end of a sequence must have no effect, and must not change. */
-    decode_run run = {.backend = backend, .batch = &batch, .T = T, .C = C, .H = H};
+    decode_run run = {
+        .backend = backend, .batch = &batch, .T = T, .C = C, .H = H, .window = window};
+    dt_buffer *spots = NULL;
+    int32_t *any = reference_alloc(batch.problems * T, sizeof *any);
+    run.spot_cache = device_ints(&spots, backend, any, batch.problems * T);
     run.k_cache = device_random("k_cache", backend, batch.problems * T * C, 0, 9, &random);
     run.v_cache = device_random("v_cache", backend, batch.problems * T * C, 0, 9, &random);
     for (size_t round = 0; round < T; round++) decode_round(&run, qkv.host, forward, round);
 
     free(forward);
+    free(any);
+    backend->op->buffer_destroy(&spots, backend);
     device_destroy(&qkv, &y, &lse, &run.k_cache, &run.v_cache, NULL);
     device_batch_destroy(&device);
     fixture_batch_destroy(&batch);
 }
 
 static void decode_gives_the_rows_of_forward(void **state) {
-    decode_check(*state, &(fixture_lengths){{1}}, 8, 1);
-    decode_check(*state, &(fixture_lengths){{17, 1, 65}}, 24, 3);
-    decode_check(*state, &(fixture_lengths){{5, 79, 33, 16}}, 80, 2);
-    decode_check(*state, &(fixture_lengths){{30, 2}}, 3, 3);
-    decode_check(*state, &(fixture_lengths){{80, 12, 47}}, 128, 4);
+    decode_check(*state, &(fixture_lengths){{1}}, 8, 1, 0);
+    decode_check(*state, &(fixture_lengths){{17, 1, 65}}, 24, 3, 0);
+    decode_check(*state, &(fixture_lengths){{5, 79, 33, 16}}, 80, 2, 0);
+    decode_check(*state, &(fixture_lengths){{5, 79, 33, 16}}, 24, 3, 2);
+    decode_check(*state, &(fixture_lengths){{30, 2}}, 3, 3, 0);
+    decode_check(*state, &(fixture_lengths){{80, 12, 47}}, 128, 4, 0);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_and_backward_agree),
+        cmocka_unit_test(windows_agree),
         cmocka_unit_test(long_problems_agree),
         cmocka_unit_test(large_scores_stay_finite),
         cmocka_unit_test(the_scale_multiplies_scores),

@@ -151,6 +151,9 @@ typedef struct {
     const double *qkv, *d_y;
     double *y, *lse, *d_qkv;
     size_t n, C, H; /* of one problem */
+    const dt_batch *batch;
+    size_t first; /* its first token there */
+    int32_t window;
 } attention_case;
 
 static void attention_head(const attention_case *a, size_t h) {
@@ -164,6 +167,8 @@ static void attention_head(const attention_case *a, size_t h) {
         for (size_t j = 0; j <= i; j++) {
             for (size_t d = 0; d < D; d++) p[i * n + j] += q[i * 3 * C + d] * k[j * 3 * C + d];
             p[i * n + j] *= scale;
+            if (!reference_sees(a->batch, a->first + i, a->first + j, a->window))
+                p[i * n + j] = -INFINITY;
             most = fmax(most, p[i * n + j]);
         }
         for (size_t j = 0; j <= i; j++) {
@@ -225,12 +230,13 @@ static void turns_agree(void **state) {
     free(exact);
 }
 
-static void attention_check(dt_backend *backend, const fixture_lengths *lengths, size_t C,
-                            size_t H) {
+static void attention_check(dt_backend *backend, const fixture_lengths *lengths, size_t C, size_t H,
+                            int32_t window) {
+    const dt_heads heads = heads_of(C, H, window);
     fixture_random random = {C * 100 + H};
     dt_batch batch;
     device_batch device;
-    fixture_batch_create(&batch, lengths, 2, 2, &random);
+    fixture_batch_create(&batch, lengths, 2, 12, &random);
     device_batch_create(&device, backend, &batch);
     const size_t N = batch.tokens;
     double *qkv_values = half_values(N * 3 * C, 1.5, &random);
@@ -249,16 +255,19 @@ static void attention_check(dt_backend *backend, const fixture_lengths *lengths,
                                   .d_qkv = d_exact + first * 3 * C,
                                   .n = (size_t)batch.offset[b + 1] - first,
                                   .C = C,
-                                  .H = H};
+                                  .H = H,
+                                  .batch = &batch,
+                                  .first = first,
+                                  .window = window};
         for (size_t h = 0; h < H; h++) attention_head(&a, h);
     }
-    expect_ok(backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, H,
-                                             attention_scale(C, H)));
+    expect_ok(
+        backend->op->attention_forward(backend, y.at, lse.at, qkv.at, &device.packed, C, &heads));
     expect_rounded("y of attention", backend, &y, y_exact, 0.005);
     double *sums = device_read(&lse);
     expect_close("log-sums of attention", sums, lse.host, N * H, 1e-5);
     expect_ok(backend->op->attention_backward(backend, d_qkv.at, d_y.at, y.at, lse.at, qkv.at,
-                                              &device.packed, C, H));
+                                              &device.packed, C, &heads));
     expect_rounded("d_qkv of attention", backend, &d_qkv, d_exact, 0.05);
     half_tensor *const halves[] = {&qkv, &y, &d_y, &d_qkv};
     for (size_t k = 0; k < LENGTH(halves); k++)
@@ -278,11 +287,13 @@ static void attention_agrees(void **state) {
     } SHAPES[] = {{1, 1}, {21, 3}, {24, 3}, {64, 4}, {80, 2}, {128, 4}, {128, 1}, {33, 1}};
     for (size_t b = 0; b < LENGTH(BATCHES); b++) {
         for (size_t i = 0; i < LENGTH(SHAPES); i++)
-            attention_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H);
+            attention_check(*state, &BATCHES[b], SHAPES[i].C, SHAPES[i].H, 0);
     }
     /* More queries than are computed at a time. */
-    attention_check(*state, &(fixture_lengths){{257, 1, 531}}, 24, 3);
-    attention_check(*state, &(fixture_lengths){{256, 512}}, 33, 1);
+    attention_check(*state, &(fixture_lengths){{257, 1, 531}}, 24, 3, 0);
+    attention_check(*state, &(fixture_lengths){{257, 1, 531}}, 24, 3, 2);
+    attention_check(*state, &(fixture_lengths){{31, 1, 70, 8}}, 80, 2, 1);
+    attention_check(*state, &(fixture_lengths){{256, 512}}, 33, 1, 0);
 }
 
 int main(void) {

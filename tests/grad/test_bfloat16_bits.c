@@ -363,16 +363,16 @@ static void rounding_is_as_documented(void **state) {
 /* Attention's passes with one variant: y, then d_qkv, as bfloat16. */
 static cpu_bfloat16 *attend(cpu_backend *cpu, const cpu_bf16_kernels *kernels,
                             const dt_packed *batch, size_t N, const half_tensor *qkv,
-                            const half_tensor *d_y, size_t C, size_t H) {
+                            const half_tensor *d_y, size_t C, const dt_heads *heads) {
+    const size_t H = heads->count;
     dt_backend *backend = &cpu->base;
     half_tensor y = half_create(backend, NULL, N * C),
                 d_qkv = half_create(backend, NULL, N * 3 * C);
     device_tensor lse = device_blank("lse", backend, N * H);
     cpu_bfloat16 *all = reference_alloc(N * 4 * C, sizeof *all);
-    expect_ok(
-        kernels->attention_forward(cpu, y.at, lse.at, qkv->at, batch, C, H, attention_scale(C, H)));
-    expect_ok(
-        kernels->attention_backward(cpu, d_qkv.at, d_y->at, y.at, lse.at, qkv->at, batch, C, H));
+    expect_ok(kernels->attention_forward(cpu, y.at, lse.at, qkv->at, batch, C, heads));
+    expect_ok(kernels->attention_backward(cpu, d_qkv.at, d_y->at, y.at, lse.at, qkv->at, batch, C,
+                                          heads));
     expect_ok(backend->op->download(backend, all, y.at, N * C));
     expect_ok(backend->op->download(backend, all + N * C, d_qkv.at, N * 3 * C));
     backend->op->buffer_destroy(&y.buffer, backend);
@@ -387,10 +387,12 @@ static void attention_has_the_same_bits(void **state) {
     cpu_backend *cpu = *state;
     dt_backend *backend = *state;
     fixture_random random = {17};
-    for (int tiny = 0; tiny < 2; tiny++) {
+    for (int kind = 0; kind < 4; kind++) {
+        const bool tiny = kind % 2;
+        const dt_heads heads = heads_of(C, H, kind / 2 * 2);
         dt_batch batch;
         device_batch device;
-        fixture_batch_create(&batch, &(fixture_lengths){{31, 1, 300}}, 2, 2, &random);
+        fixture_batch_create(&batch, &(fixture_lengths){{31, 1, 300}}, 2, 12, &random);
         device_batch_create(&device, backend, &batch);
         const size_t N = batch.tokens;
         double *qkv_values = half_values(N * 3 * C, 1.5, &random);
@@ -400,12 +402,13 @@ static void attention_has_the_same_bits(void **state) {
         }
         half_tensor qkv = half_create(backend, qkv_values, N * 3 * C),
                     d_y = half_create(backend, dy_values, N * C);
-        cpu_bfloat16 *plain = attend(cpu, cpu->kernels->bf16, &device.packed, N, &qkv, &d_y, C, H);
+        cpu_bfloat16 *plain =
+            attend(cpu, cpu->kernels->bf16, &device.packed, N, &qkv, &d_y, C, &heads);
         const cpu_bf16_kernels *const others[] = {cpu_bf16_native(cpu->kernels),
                                                   cpu_bf16_fused(cpu->kernels)};
         for (size_t v = 0; v < LENGTH(others); v++) {
             if (!others[v]) continue;
-            cpu_bfloat16 *other = attend(cpu, others[v], &device.packed, N, &qkv, &d_y, C, H);
+            cpu_bfloat16 *other = attend(cpu, others[v], &device.packed, N, &qkv, &d_y, C, &heads);
             assert_memory_equal(other, plain, N * 4 * C * sizeof *plain);
             free(other);
         }

@@ -34,6 +34,13 @@ static const rig_choice CHOICES[] = {
      .place_embedding = DT_PLACES_ROTARY},
     {.format = DT_FORMAT_SCRATCHPAD,
      .layers = 2,
+     .width = 24,
+     .heads = 3,
+     .problems = 12,
+     .place_embedding = DT_PLACES_ROTARY,
+     .place_window = 1},
+    {.format = DT_FORMAT_SCRATCHPAD,
+     .layers = 2,
      .width = 16,
      .heads = 2,
      .problems = 12,
@@ -65,7 +72,7 @@ static void last_logits(float *logits, const rig *r, const int32_t *id, size_t c
     fixture_batch_create(&batch, &(fixture_lengths){{count}}, r->shape.V, 1, &random);
     memcpy(batch.token, id, count * sizeof *id);
     if (!r->shape.index_positions) /* the model counts index positions itself */
-        dt_tokenizer_places(batch.position, batch.place, r->tokenizer, id, count);
+        dt_tokenizer_places(batch.position, batch.place, batch.spot, r->tokenizer, id, count);
     for (size_t n = 0; n < count; n++) {
         /* In numbers longer than those of any problem, the digits beyond share the last place. */
         if (batch.place[n] >= (int32_t)r->shape.P) batch.place[n] = (int32_t)r->shape.P - 1;

@@ -82,16 +82,20 @@ static void backward_and_dropout(void **state) {
 
 /* Longer than a tile and than a work-group. */
 static void longer_attention(void **state) {
-    attention_check(*state, &(fixture_lengths){{19, 1, 35}}, 6, 2, 1);
+    attention_check(*state, &(fixture_lengths){{19, 1, 35}}, 6, 2, 1, 0);
+    attention_check(*state, &(fixture_lengths){{19, 1, 35}}, 6, 2, 1, 2);
 }
 
 static void generation(void **state) {
     enum { PROMPTS = 2 };
     rig r;
-    rig_create(
-        &r, *state,
-        &(rig_choice){
-            .format = DT_FORMAT_PLAIN, .layers = 1, .width = 6, .heads = 3, .problems = PROMPTS});
+    rig_create(&r, *state,
+               &(rig_choice){.format = DT_FORMAT_PLAIN,
+                             .layers = 1,
+                             .width = 6,
+                             .heads = 3,
+                             .problems = PROMPTS,
+                             .place_window = 1});
     dt_generator *generator = NULL;
     dt_text produced[PROMPTS] = {0};
     const char *const prompt[PROMPTS] = {"12+3=", "7*8="};

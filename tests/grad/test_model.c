@@ -49,6 +49,13 @@ static const rig_choice CHOICES[] = {
      .heads = 3,
      .problems = 6,
      .place_embedding = DT_PLACES_ROTARY},
+    {.format = DT_FORMAT_SCRATCHPAD,
+     .layers = 2,
+     .width = 36,
+     .heads = 3,
+     .problems = 6,
+     .place_embedding = DT_PLACES_ROTARY,
+     .place_window = 1},
 };
 
 /* ---- parameters ---- */

@@ -245,6 +245,7 @@ static void a_tie_counts_for_the_lower_id(void **state) {
                             .token = (int32_t *)ids,
                             .position = (int32_t *)ids,
                             .place = (int32_t *)ids,
+                            .spot = (int32_t *)ids,
                             .target = (int32_t *)target};
     device_batch device;
     device_batch_create(&device, backend, &batch);
@@ -274,7 +275,10 @@ static void other_elements_are_refused(void **state) {
     expect_ok(op->buffer_create(&buffer, backend, 64 * sizeof(float), "numbers"));
     const int32_t offset[] = {0, 1};
     const dt_tensor f = dt_floats(buffer, 0), i = dt_ints(buffer, 32), none = DT_NO_TENSOR;
-    const dt_packed ids = {1, 1, i, i, i, i, i, offset}, floats = {1, 1, f, f, f, f, f, offset};
+    const dt_packed ids = {1, 1, i, i, i, i, i, i, offset},
+                    floats = {1, 1, f, f, f, f, f, f, offset};
+    const dt_heads heads = {1, 1.0f, 0};
+    const dt_attention_cache cache = {f, f, i, 1};
     const dt_dropout dropout = {.probability = 0.5f, .T = 1};
     dt_score score = {0};
     expect_refused(op->embed_forward(backend, f, &ids, f, i, f, 2), "embed_forward", "int32");
@@ -287,11 +291,10 @@ static void other_elements_are_refused(void **state) {
                    NULL, "int32");
     expect_refused(op->linear_backward(backend, none, f, none, i, none, f, f, 1, 1, 1, DT_IDENTITY),
                    NULL, "int32");
-    expect_refused(op->attention_forward(backend, f, f, i, &ids, 1, 1, 1.0f), "attention_",
+    expect_refused(op->attention_forward(backend, f, f, i, &ids, 1, &heads), "attention_", "int32");
+    expect_refused(op->attention_backward(backend, f, i, f, f, f, &ids, 1, &heads), "attention_",
                    "int32");
-    expect_refused(op->attention_backward(backend, f, i, f, f, f, &ids, 1, 1), "attention_",
-                   "int32");
-    expect_refused(op->attention_decode(backend, f, f, f, f, f, 1, 1, 1, 1, 1.0f),
+    expect_refused(op->attention_decode(backend, f, &cache, f, i, f, 1, 1, &heads),
                    "attention_decode", "float32");
     expect_refused(op->dropout(backend, f, f, i, &ids, 1, &dropout), "dropout", "int32");
     expect_refused(op->loss(backend, &score, none, i, &ids, 2, true), "loss", "int32");

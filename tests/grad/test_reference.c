@@ -21,6 +21,7 @@ typedef struct {
     double *x, *weight, *bias, *third, *y, *d_y;
     const dt_batch *batch;
     size_t N, C, out, H;
+    int32_t window;
     dt_activation activation;
 } operation;
 
@@ -151,24 +152,27 @@ static void gelu_gives_known_values(void **state) {
 
 static double attention_value(void *context) {
     operation *o = context;
-    reference_attention_forward(o->y, NULL, o->x, o->batch, o->C, o->H);
+    reference_attention_forward(o->y, NULL, o->x, o->batch, o->C, o->H, o->window);
     return dot(o->y, o->d_y, o->N * o->C);
 }
 
 static void attention_gradient_is_the_slope(void **state) {
     (void)state;
-    const struct { size_t C, H; } shape[] = {{6, 3}, {3, 3}, {5, 1}};
+    const struct {
+        size_t C, H;
+        int32_t window;
+    } shape[] = {{6, 3, 0}, {3, 3, 1}, {5, 1, 0}};
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
         fixture_random random = {4};
         dt_batch batch;
-        fixture_batch_create(&batch, &(fixture_lengths){{1, 6, 3}}, 2, 2, &random);
+        fixture_batch_create(&batch, &(fixture_lengths){{1, 6, 3}}, 2, 6, &random);
         const size_t N = batch.tokens, C = shape[i].C;
-        operation o = {.batch = &batch, .N = N, .C = C, .H = shape[i].H};
+        operation o = {.batch = &batch, .N = N, .C = C, .H = shape[i].H, .window = shape[i].window};
         o.x = fixture_values(N * 3 * C, 0, 1.5, &random);
         o.y = reference_doubles(N * C);
         o.d_y = fixture_values(N * C, 0, 1, &random);
         double *d_qkv = reference_doubles(N * 3 * C);
-        reference_attention_backward(d_qkv, o.d_y, o.x, &batch, C, o.H);
+        reference_attention_backward(d_qkv, o.d_y, o.x, &batch, C, o.H, o.window);
         expect_gradient("d_qkv", o.x, d_qkv, N * 3 * C, attention_value, &o);
         free(d_qkv);
         free(o.x);
@@ -190,7 +194,7 @@ static void attention_with_equal_keys_is_a_running_mean(void **state) {
         qkv[n * 3 * C + 2 * C] = (double)(n + 1);
         qkv[n * 3 * C + 2 * C + 1] = -10 * (double)(n + 1);
     }
-    reference_attention_forward(y, lse, qkv, &batch, C, H);
+    reference_attention_forward(y, lse, qkv, &batch, C, H, 0);
     const double expected[N * C] = {1, -10, 1.5, -15, 3, -30, 3.5, -35, 4, -40};
     expect_close("y", y, expected, N * C, 1e-14);
     assert_true(fabs(lse[4 * H] - log(3)) < 1e-14);

@@ -20,17 +20,18 @@ for i in {1..400}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$(
 for i in {1..200}; do printf 'Zeile %d und noch mehr von ihr, %d Worte.\n<|endoftext|>\n' "$((i * 7919))" "$i"; done >documents.txt
 declare -A settings=([places]="--positions learned" [unplaced]="--positions none" [marked]="--marks start --sharpness 2"
     [rotary]="--marks start --place-embedding rotary --place-offset 9"
+    [window]="--marks start --place-embedding rotary --place-offset 9 --place-window 1"
     [sharpened]="--positions index --sharpness 1.5" [plain]="--positions index --format plain" [documents]="--text documents.txt --context 24"
     [merged]="--text text.txt --context 24 --tokenizer bpe:300"
     [chars]="--text text.txt --context 48" [bytes]="--text text.txt --context 48 --tokenizer bytes")
-for run in places unplaced marked rotary sharpened plain documents merged chars bytes; do
+for run in places unplaced marked rotary window sharpened plain documents merged chars bytes; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --out "$run"
     expect_exit 0 start alone eval "$run" --precision float32 --count 32 --dump-logits "$run.json"
     expect_exit 0 "$dtrain" export "$run" --to "$run.onnx" --format onnx
     peer onnx "$run.onnx" "$run.json"
     peer tokenizer "$run.onnx" "$run.json"
-    [[ $run != *place* && $run != marked && $run != rotary && $run != sharpened ]] || continue
+    [[ $run != *place* && $run != marked && $run != rotary && $run != window && $run != sharpened ]] || continue
     expect_exit 0 "$dtrain" export "$run" --to "$run.st"
     peer safetensors "$run.st" "$run.json"
     for quant in f32 q8_0 q4_0; do

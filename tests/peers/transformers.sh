@@ -20,11 +20,12 @@ peer() {
 tiny=(--layers 2 --width 64 --heads 2 --batch 32 --warmup 10 --lr 5e-3 --eval-examples 64 --log-level error --ops '+-' --digits 2)
 for i in {1..400}; do printf 'Zeile %d: schön, 猫 sagt „miau“ 🙂.\n' "$((i * 7919))"; done >text.txt
 declare -A settings=([places]="--steps 100" [marked]="--steps 40 --marks start --sharpness 2"
-    [rotary]="--steps 40 --marks start --place-embedding rotary --place-offset 9" [sharpened]="--steps 40 --positions index --sharpness 1.5"
+    [rotary]="--steps 40 --marks start --place-embedding rotary --place-offset 9"
+    [window]="--steps 40 --marks start --place-embedding rotary --place-offset 9 --place-window 1" [sharpened]="--steps 40 --positions index --sharpness 1.5"
     [plain]="--steps 100 --positions index --format reverse"
     [chars]="--steps 100 --text text.txt --context 48" [bytes]="--steps 100 --text text.txt --context 48 --tokenizer bytes"
     [merged]="--steps 100 --text text.txt --context 48 --tokenizer bpe:300")
-for run in places marked rotary sharpened plain chars bytes merged; do
+for run in places marked rotary window sharpened plain chars bytes merged; do
     # shellcheck disable=SC2086 # words
     expect_exit 0 start 2 "${tiny[@]}" ${settings[$run]} --out "$run"
     expect_exit 0 start alone eval "$run" --precision float32 --count 64 --dump-logits "$run.json"

@@ -152,16 +152,28 @@ static head_row head_at(const double *qkv, size_t n, size_t h, size_t C, size_t 
     return (head_row){row, row + C, row + 2 * C};
 }
 
+bool reference_sees(const dt_batch *batch, size_t t, size_t s, int32_t window) {
+    if (window == 0) return true;
+    const int32_t from = batch->spot[t], to = batch->spot[s];
+    const div_t query = div(abs(from), 1 << 16), key = div(abs(to), 1 << 16);
+    const bool strangers = query.quot > 0 && key.quot > 0 && query.quot != key.quot;
+    const bool both = from != 0 && to != 0;
+    if (both && !strangers && abs(query.rem - key.rem) <= window) return true;
+    return from > 0 ? to == 0 : to <= 0;
+}
+
 /* The attention of token t to each token s in first … t in one head: share[s - first]. Returns
  * log(sum(exp(score))). */
-static double attention_shares(double *share, const double *qkv, size_t first, size_t t, size_t h,
-                               size_t C, size_t D) {
+static double attention_shares(double *share, const double *qkv, const dt_batch *batch,
+                               size_t first, size_t t, size_t h, size_t C, size_t D,
+                               int32_t window) {
     double highest = -INFINITY, sum = 0;
     for (size_t s = first; s <= t; s++) {
         double score = 0;
         for (size_t d = 0; d < D; d++)
             score += head_at(qkv, t, h, C, D).q[d] * head_at(qkv, s, h, C, D).k[d];
-        share[s - first] = score / sqrt((double)D);
+        const bool sees = reference_sees(batch, t, s, window);
+        share[s - first] = sees ? score / sqrt((double)D) : -INFINITY;
         highest = fmax(highest, share[s - first]);
     }
     for (size_t s = first; s <= t; s++) sum += exp(share[s - first] - highest);
@@ -171,14 +183,14 @@ static double attention_shares(double *share, const double *qkv, size_t first, s
 }
 
 void reference_attention_forward(double *y, double *lse, const double *qkv, const dt_batch *batch,
-                                 size_t C, size_t H) {
+                                 size_t C, size_t H, int32_t window) {
     const size_t D = C / H;
     double *share = reference_doubles(batch->tokens);
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];
         for (size_t t = first; t < end; t++) {
             for (size_t h = 0; h < H; h++) {
-                const double total = attention_shares(share, qkv, first, t, h, C, D);
+                const double total = attention_shares(share, qkv, batch, first, t, h, C, D, window);
                 if (lse) lse[t * H + h] = total;
                 for (size_t d = 0; d < D; d++) {
                     double sum = 0;
@@ -194,11 +206,11 @@ void reference_attention_forward(double *y, double *lse, const double *qkv, cons
 
 /* Adds the contribution of one token's output in one head to the gradients of q, k and v. */
 static void attention_token_backward(double *d_qkv, double *share, const double *d_y,
-                                     const double *qkv, size_t first, size_t t, size_t h, size_t C,
-                                     size_t D) {
+                                     const double *qkv, const dt_batch *batch, size_t first,
+                                     size_t t, size_t h, size_t C, size_t D, int32_t window) {
     const double *d_out = d_y + t * C + h * D;
     double mean = 0; /* of d_share, weighted by share: the softmax subtracts it */
-    attention_shares(share, qkv, first, t, h, C, D);
+    attention_shares(share, qkv, batch, first, t, h, C, D, window);
     for (size_t s = first; s <= t; s++) {
         for (size_t d = 0; d < D; d++)
             mean += share[s - first] * d_out[d] * head_at(qkv, s, h, C, D).v[d];
@@ -217,14 +229,15 @@ static void attention_token_backward(double *d_qkv, double *share, const double 
 }
 
 void reference_attention_backward(double *d_qkv, const double *d_y, const double *qkv,
-                                  const dt_batch *batch, size_t C, size_t H) {
+                                  const dt_batch *batch, size_t C, size_t H, int32_t window) {
     double *share = reference_doubles(batch->tokens);
     for (size_t i = 0; i < batch->tokens * 3 * C; i++) d_qkv[i] = 0;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->offset[b], end = (size_t)batch->offset[b + 1];
         for (size_t t = first; t < end; t++) {
             for (size_t h = 0; h < H; h++) {
-                attention_token_backward(d_qkv, share, d_y, qkv, first, t, h, C, C / H);
+                attention_token_backward(d_qkv, share, d_y, qkv, batch, first, t, h, C, C / H,
+                                         window);
             }
         }
     }

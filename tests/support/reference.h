@@ -44,12 +44,16 @@ void reference_linear_backward(double *d_x, double *d_weight, double *d_bias, do
                                const double *weight, size_t N, size_t in, size_t out,
                                dt_activation activation);
 
-/* qkv (N,3C): q, k and v side by side, each with H heads side by side. lse (N,H) or NULL. Source:
- * arXiv:1706.03762, eq. 1. */
+/* Whether token t sees token s of its text in a window: digits see what is near and of no number
+ * with another letter, and what has no place; all else sees no digits but near ones. */
+bool reference_sees(const dt_batch *batch, size_t t, size_t s, int32_t window);
+
+/* qkv (N,3C): q, k and v side by side, each with H heads side by side. lse (N,H) or NULL. window:
+ * what tokens see of each other by the batch's spots; 0: all. Source: arXiv:1706.03762, eq. 1. */
 void reference_attention_forward(double *y, double *lse, const double *qkv, const dt_batch *batch,
-                                 size_t C, size_t H);
+                                 size_t C, size_t H, int32_t window);
 void reference_attention_backward(double *d_qkv, const double *d_y, const double *qkv,
-                                  const dt_batch *batch, size_t C, size_t H);
+                                  const dt_batch *batch, size_t C, size_t H, int32_t window);
 
 /* Adds to *score; d_logits (or NULL) is the gradient of the summed loss; matched (B) or NULL.
  * d_logits may be logits. */

@@ -150,7 +150,8 @@ static void layer_forward(double *x_out, layer_state *s, const run_input *in,
     reference_linear_forward(s->qkv, NULL, s->attn_normed, w + at->qkv_weight, w + at->qkv_bias, N,
                              C, 3 * C, DT_IDENTITY);
     if (in->shape->rotary) reference_turn(s->qkv, in->batch, in->places, C, false);
-    reference_attention_forward(s->attended, NULL, s->qkv, in->batch, C, in->shape->H);
+    reference_attention_forward(s->attended, NULL, s->qkv, in->batch, C, in->shape->H,
+                                in->shape->window);
     reference_linear_forward(s->middle, NULL, s->attended, w + at->out_weight, w + at->out_bias, N,
                              C, C, DT_IDENTITY);
     apply_mask(s->middle, attn_mask, N * C);
@@ -190,7 +191,8 @@ static void layer_backward(double *d_x, double *gradient, const layer_state *s, 
     apply_mask(d_branch, attn_mask, N * C);
     reference_linear_backward(d_normed, g + at->out_weight, g + at->out_bias, d_z, d_branch, NULL,
                               s->attended, w + at->out_weight, N, C, C, DT_IDENTITY);
-    reference_attention_backward(d_hidden, d_normed, s->qkv, in->batch, C, in->shape->H);
+    reference_attention_backward(d_hidden, d_normed, s->qkv, in->batch, C, in->shape->H,
+                                 in->shape->window);
     if (in->shape->rotary) reference_turn(d_hidden, in->batch, in->places, C, true);
     reference_linear_backward(d_normed, g + at->qkv_weight, g + at->qkv_bias, d_z, d_hidden, NULL,
                               s->attn_normed, w + at->qkv_weight, N, C, 3 * C, DT_IDENTITY);

@@ -56,6 +56,7 @@ static void fill_unusual(dt_config *config) {
         {"places", "12"},
         {"place-offset", "20"},
         {"place-embedding", "rotary"},
+        {"place-window", "3"},
         {"working", "near"},
         {"positions", "none"},
         {"dropout", "0.1"},

@@ -128,7 +128,8 @@ static void what_cannot_be_read_is_refused_with_its_place(void **state) {
 /* What a model that makes no mistake answers. */
 static void solve(dt_text *reply, dt_text *whole, const char *asked, dt_line_rules rules,
                   bool working) {
-    const dt_source source = calculator();
+    dt_source source = calculator();
+    source.config.working = rules.near ? DT_WORKING_NEAR : DT_WORKING_PLAIN;
     const dt_line line = dt_line_of(asked);
     dt_text prompt = {0};
     assert_int_equal(dt_expression_source.ask(&prompt, &source, &line), DT_OK);
@@ -366,29 +367,48 @@ static void decimals_are_lined_up_and_powers_of_ten_are_zeros(void **state) {
     follow_as_wanted(line, sizeof line / sizeof *line, plain);
 }
 
-/* The digit that is multiplied by, or brought down, is at the same place as what needs it. */
+/* The digit that is multiplied by, or brought down, or found is a letter, which has no place. */
 static void what_is_needed_is_near(void **state) {
     (void)state;
     static const char *const line[][2] = {
-        {"B^52*^725$", ">M^52*^72,5+^0$"},
-        {"B~52*^7$", ">M^52*^,7+~0$"},
-        {"M^98*^72,3+^0$", "^N7cNO62+^7620>M^98*^7,2+^762$"},
-        {"M^98*^7,2+^762$", "^M8bMQ71+^8n820>M^98*^,7+^8482$"},
-        {"M^98*^,7+^8482$", "^R3gRQ26+^3jk920}^30192$"},
-        {"M^52*^,0+~57$", "}~057$"},
-        {"M^52*^7,0+^0$", ">M^52*^,7+^0$"},
-        {"M^52*^0,0+^57$", ">M^52*^,0+^057$"},
-        {"W^0602:^17$", "{L^060,2,^17,^,^$"},
-        {"L^060,2,^17,^,^$", "{G^2,^17$"},
-        {"L^060,2,^17,^,^}^0,^2$", ">L^06,0,^17,^0,^2$"},
-        {"L^,0,^17,^20,^46}^0,^46$", "}^02,^46$"},
-        {"L^,0,^17,^00,^}^9,^1$", "}^9,^1$"},
-        {"L^,0,^17,^2,^46$", "{G^046,^17$"},
-        {"L^,0,^17,^2,^46}^9,^1$", "}^92,^1$"},
+        {"B^52*^725$", ">M^52*^72,P+-$"},
+        {"B^52*^7$", ">M^52*^!R+-$"},
+        {"B^0*^7$", ">M^0*^!R+-$"},
+        {"B^52*^001$", ">M^52*^00,L+-$"},
+        {"B^0+^7$", ">S^0+^7$"},
+        {"M^98*^72,N+-$", "^7cO62,>M^98*^7,M+^762$"},
+        {"M^98*^7,M+^762$", "^8bQ71+^8n820,>M^98*^!R+^8482$"},
+        {"M^98*^!R+^8482$", "^3gQ26+^3jk920,}^30192$"},
+        {"M^52*^!K+^57$", "}^057$"},
+        {"M^52*^7,K+^57$", ">M^52*^!R+^057$"},
+        {"M^0*^!R+-$", "^00,}^0$"},
+        {"M^7*^!K+-$", "}^0$"},
+        {"W^0602:^17$", "{La^060,M,b^17,c-,d^0$"},
+        {"W^0:^1$", "{La^!K,b^1,c-,d^0$"},
+        {"La^060,M,b^17,c-,d^0$", "{G^20,^17$"},
+        {"G^20,^17$", "K^1m}K,d^2$"},
+        {"La^060,M,b^17,c-,d^0}K,d^2$", ">La^06,K,b^17,c-,d^2$"},
+        {"La^!K,b^17,c^2,d^46}T,d^1$", "}c^29,d^1$"},
+        {"La^!K,b^17,c^2,d^46}K,d^46$", "}c^20,d^46$"},
+        {"La^!K,b^17,c-,d^0}K,d^0$", "}c^0,d^0$"},
+        {"La^!K,b^17,c^2,d^46$", "{G^046,^17$"},
+        {"W^0602:^17}c^29,d^1$", "}=c^29rd^1$"},
+        {"W^0602:^01}c^206,d^0$", "}=c^206rd^0$"},
     };
-    static const char *const senseless[] = {"M^98*^723+^$",   "M^98*^72,+^$", "M^98*^72,34+^$",
-                                            "M^98*,3+^$",     "M^*^,3+^$",    "L^060,,^17,^,^$",
-                                            "L^0602,^17,^,^$"};
+    static const char *const senseless[] = {"M^98*^723+-$",
+                                            "M^98*^72,+-$",
+                                            "M^98*^72,NO+-$",
+                                            "M^98*,N+-$",
+                                            "M^*^!N+-$",
+                                            "M^98*^72!N+-$",
+                                            "M^98*^,N+-$",
+                                            "M^98*^!3+-$",
+                                            "La^060,,b^17,c-,d^0$",
+                                            "La^0602,b^17,c-,d^0$",
+                                            "La^060,M,b^17,c-,d$",
+                                            "L^060,M,^17,-,^0$",
+                                            "W^0602:^17}^92,^1$",
+                                            "La^!M,b^17,c^2,d^46}^9,^1$"};
     dt_text next = {0};
     follow_as_wanted(line, sizeof line / sizeof *line, near);
     for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
@@ -402,8 +422,8 @@ static void what_is_needed_is_near(void **state) {
 
 static void a_question_has_the_same_answer_however_it_is_worked_out(void **state) {
     (void)state;
-    static const char *const asked[] = {"2060/71",   "29*71", "0.37*120", "1000*1000",
-                                        "-45*207/9", "5/7",   "0/3",      "900/30"};
+    static const char *const asked[] = {"2060/71", "29*71", "1000*1000", "45-207", "5/7",
+                                        "0/3",     "0*12",  "900/30",    "12+0",   "7/1"};
     dt_text reply[2] = {{0}}, whole = {0};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         for (size_t way = 0; way < 2; way++) {
@@ -430,7 +450,7 @@ static size_t find_positions(int32_t *position, const char *text) {
     assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
     assert_int_equal(dt_tokenizer_encode(id, TOKENS_MAX, &count, tokenizer, text, strlen(text)),
                      DT_OK);
-    dt_tokenizer_places(position, place, tokenizer, id, count);
+    dt_tokenizer_places(position, place, NULL, tokenizer, id, count);
     dt_tokenizer_destroy(&tokenizer);
     return count;
 }
@@ -457,11 +477,39 @@ static void a_value_has_one_position_whole_or_fraction(void **state) {
     check_positions("E(^3):^4$", (const int32_t[]){0, 2, 4, 4, 4, 6, 8, 8, 8});
 }
 
-/* The letters of a row, of which two or three stand between its digits. */
+/* What attention sees in a window: digits have their place, with a number's letter above it, what
+ * stands behind a number minus that, and all else nothing. */
+static void numbers_know_their_letter(void **state) {
+    (void)state;
+    enum { A = 1 << 16, B = 2 << 16, C = 3 << 16, D = 4 << 16 };
+    static const char text[] = "La^06,K,b^1,c-,d^!N}M,d^2$^3aL4";
+    static const int32_t wanted[] = {
+        0, 0,     A + 1,    A + 2,    A + 3, -(A + 4), 0, 0,     /* La^06,K, */
+        0, B + 1, B + 2,    -(B + 3), 0,     0,        0,        /* b^1,c-, */
+        0, D + 1, -(D + 2), 0,        0,     0,        0,        /* d^!N}M, */
+        0, D + 1, D + 2,    -(D + 3), 1,     2,        3, 3, 3}; /* d^2$^3aL4 */
+    int32_t id[TOKENS_MAX], position[TOKENS_MAX], place[TOKENS_MAX], spot[TOKENS_MAX];
+    const dt_config config = calculator().config;
+    dt_tokenizer *tokenizer;
+    size_t count;
+    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
+    assert_int_equal(dt_tokenizer_encode(id, TOKENS_MAX, &count, tokenizer, text, strlen(text)),
+                     DT_OK);
+    dt_tokenizer_places(position, place, spot, tokenizer, id, count);
+    assert_int_equal(count, sizeof wanted / sizeof *wanted);
+    for (size_t i = 0; i < count; i++) {
+        if (spot[i] != wanted[i]) fail_msg("token %zu: %#x, not %#x", i, spot[i], wanted[i]);
+    }
+    dt_tokenizer_destroy(&tokenizer);
+}
+
+/* The letters of a row stand between its digits; the factor, and what is found, between numbers. */
 static void letters_of_a_row_are_part_of_it(void **state) {
     (void)state;
-    check_positions("M^9,2+^$^M8bMQ71",
-                    (const int32_t[]){0, 2, 2, 2, 4, 4, 6, 6, 0, 0, 0, 0, 0, 0, 0, 0});
+    check_positions("M^9*^2,R+-$^8bQ7",
+                    (const int32_t[]){0, 2, 2, 2, 4, 4, 4, 6, 8, 10, 12, 0, 0, 0, 0, 0});
+    check_positions("c-,d^2}K,d^7$",
+                    (const int32_t[]){0, 2, 4, 6, 8, 8, 8, 10, 12, 14, 16, 16, 16});
 }
 
 /* The model has an embedding for each position below its longest text. */
@@ -509,8 +557,9 @@ static void longest_numbers_fit(dt_working working) {
     dt_config config;
     dt_config_defaults(&config);
     config.working = working;
+    if (working == DT_WORKING_NEAR) config.numbers = DT_NUMBERS_NATURAL;
     config.format = DT_FORMAT_EXPRESSION;
-    config.digits = 100;
+    config.digits = config.dividend_digits = config.divisor_digits = 100;
     config.operations = 24;
     config.depth = 8;
     assert_int_equal(dt_source_check(&config), DT_OK);
@@ -619,6 +668,7 @@ int main(void) {
         cmocka_unit_test(a_model_of_natural_numbers_is_asked_for_nothing_else),
         cmocka_unit_test(natural_numbers_are_as_long_as_they_come_up),
         cmocka_unit_test(what_is_needed_is_near),
+        cmocka_unit_test(numbers_know_their_letter),
         cmocka_unit_test(a_question_has_the_same_answer_however_it_is_worked_out),
         cmocka_unit_test(letters_of_a_row_are_part_of_it),
         cmocka_unit_test(positions_begin_again_behind_what_is_seen),

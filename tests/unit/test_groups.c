@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dtrain/core/config.h"
@@ -39,18 +40,17 @@ static void numbers_that_are_calculated_with_are_one_group(void **state) {
     (void)state;
     /* Q^21*^43$ {E^21*^43$ */
     check_groups("Q^21*^43$", ".11112222..11112222");
-    /* >M^21*^4,3+^0$; what has no digits belongs to the number, too: >M^21*^,4+^0$ */
-    check_groups("B^21*^43$", ".11112222..1111222.....");
-    check_groups("B^21*^4$", ".1111222..111122.....");
-    /* >B^052*^01$ */
-    check_groups("B^52*^001$", ".111122222..111112222");
+    /* >M^21*^4,N+-$; what has no digits belongs to the number, too: >M^21*^!O+-$ */
+    check_groups("B^21*^43$", ".11112222..1111222....");
+    check_groups("B^21*^4$", ".1111222..111122....");
     check_groups("S^21+^43$", "..................");
-    /* ^N6aNN30+^6300>M^21*^,4+^63$ */
-    check_groups("M^21*^4,3+^0$", ".....111.........................11......");
-    /* {L^060,2,^17,^,^$ {G^2,^17$ >L^06,0,^17,^0,^2$ */
-    check_groups("W^0602:^17$", ".1111112222..11111..2222....");
-    check_groups("L^060,2,^17,^,^$", ".11111...................");
-    check_groups("L^060,2,^17,^,^}^0,^2$", ".11111..................1111............");
+    /* ^6aN30,>M^21*^!O+^63$ */
+    check_groups("M^21*^4,N+-$", ".....111.................11......");
+    /* {La^060,M,b^17,c-,d^0$ {G^25,^17$ >La^06,K,b^17,c^43,d^2$ */
+    check_groups("W^0602:^17$", ".1111112222...11111...2222.......");
+    check_groups("La^060,M,b^17,c-,d^5$", "..11111...2222....333..33332222");
+    check_groups("La^060,M,b^17,c^3,d^5}O,d^2$",
+                 "..11111...2222.333.444...555...1111...2222.3333.555");
     /* }=^92r^1$ */
     check_groups("C^92,^1:^17}~48$", ".111122233334444..1111222");
 }
@@ -63,7 +63,7 @@ static int32_t place_of(const dt_batch *b, const dt_tokenizer *tokenizer, size_t
     return b->place[(*from)++];
 }
 
-/* In "M^21*^4,3+^0$^N6a…": the second factor alone begins at another place than all other numbers,
+/* In "M^21*^4,N+-$^6aN…": the second factor alone begins at another place than all other numbers,
  * and its copy at the same one; M and $ are anywhere. */
 static void numbers_that_are_only_copied_have_places_of_their_own(void **state) {
     (void)state;
@@ -110,10 +110,59 @@ static void numbers_that_are_only_copied_have_places_of_their_own(void **state) 
     dt_tokenizer_destroy(&tokenizer);
 }
 
+/* In a window every other text has all its numbers at one place, and in the others independent ones
+ * begin up to 2 * 3 + 2 places later, but not beyond the offset. What a window reads goes along. */
+static void in_a_window_numbers_stay_near(void **state) {
+    (void)state;
+    enum { OFFSET = 40, WINDOW = 3, TOKENS = 1000 };
+    dt_config config;
+    dt_tokenizer *tokenizer;
+    dt_batch b;
+    dt_config_defaults(&config);
+    config.format = DT_FORMAT_EXPRESSION;
+    config.numbers = DT_NUMBERS_NATURAL;
+    config.working = DT_WORKING_NEAR;
+    config.place_embedding = DT_PLACES_ROTARY;
+    config.place_offset = OFFSET;
+    config.place_window = WINDOW;
+    config.distractors = 20;
+    config.distractor_run = 5;
+    strcpy(config.ops, "*");
+    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
+    const dt_source source = dt_source_for_asking(&config, tokenizer);
+    assert_int_equal(dt_batch_create(&b, 1, TOKENS), DT_OK);
+    size_t texts = 0, apart[2 * WINDOW + 3] = {0};
+    for (uint64_t position = 0; position < 3000; position++) {
+        dt_batch_clear(&b);
+        assert_int_equal(dt_source_train(&b, &source, position), DT_OK);
+        for (size_t i = 0; i < b.tokens; i++) {
+            assert_in_range(b.place[i], 1, OFFSET + 10);
+            if (b.spot[i] != 0) assert_int_equal(abs(b.spot[i]) & 0xffff, b.place[i]);
+        }
+        size_t at = 0;
+        while (b.target[at] < 0 && b.spot[at] != 0) at++; /* the distractors */
+        const char *first = dt_tokenizer_token(tokenizer, b.token[at]);
+        assert_int_equal(b.spot[at], 0);
+        if (strcmp(first, "B") != 0) continue;
+        const int32_t a = place_of(&b, tokenizer, &at, "^"),
+                      second = place_of(&b, tokenizer, &at, "^");
+        const size_t further = (size_t)abs(second - a);
+        assert_in_range(further, 0, 2 * WINDOW + 2);
+        apart[further]++;
+        texts++;
+    }
+    assert_true(texts > 200);
+    assert_in_range(apart[0], texts / 2, texts * 3 / 4);
+    for (size_t i = 1; i < sizeof apart / sizeof *apart; i++) assert_true(apart[i] > 0);
+    dt_batch_destroy(&b);
+    dt_tokenizer_destroy(&tokenizer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_that_are_calculated_with_are_one_group),
         cmocka_unit_test(numbers_that_are_only_copied_have_places_of_their_own),
+        cmocka_unit_test(in_a_window_numbers_stay_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

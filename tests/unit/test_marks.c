@@ -134,7 +134,7 @@ static void they_have_the_first_place(void **state) {
     assert_int_equal(dt_tokenizer_create(&tokenizer, DT_FORMAT_REVERSE, DT_MARKS_START), DT_OK);
     assert_int_equal(dt_tokenizer_encode(id, 16, &count, tokenizer, "^98+^7=^501", 11), DT_OK);
     assert_int_equal(count, 11);
-    dt_tokenizer_places(position, place, tokenizer, id, count);
+    dt_tokenizer_places(position, place, NULL, tokenizer, id, count);
     static const int32_t places[] = {1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 4};
     static const int32_t positions[] = {0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2};
     assert_memory_equal(place, places, sizeof places);
@@ -151,7 +151,7 @@ static void it_is_no_mark_in_texts(void **state) {
     size_t count;
     assert_int_equal(dt_tokenizer_restore(&tokenizer, token, 4), DT_OK);
     assert_int_equal(dt_tokenizer_encode(id, 8, &count, tokenizer, "x^1x", 4), DT_OK);
-    dt_tokenizer_places(position, place, tokenizer, id, count);
+    dt_tokenizer_places(position, place, NULL, tokenizer, id, count);
     static const int32_t places[] = {0, 0, 1, 2};
     assert_memory_equal(place, places, sizeof places);
     dt_tokenizer_destroy(&tokenizer);

@@ -146,7 +146,7 @@ static void assert_places(const dt_tokenizer *tokenizer, const char *text, const
     size_t count;
     assert_int_equal(dt_tokenizer_encode(id, 32, &count, tokenizer, text, strlen(text)), DT_OK);
     for (size_t seen = 1; seen <= count; seen++) {
-        dt_tokenizer_places(found_position, found_place, tokenizer, id, seen);
+        dt_tokenizer_places(found_position, found_place, NULL, tokenizer, id, seen);
         assert_memory_equal(found_place, place, seen * sizeof *place);
         assert_memory_equal(found_position, position, seen * sizeof *position);
     }

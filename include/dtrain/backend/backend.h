@@ -79,6 +79,8 @@ typedef struct {
     dt_tensor token;            /* (N) */
     dt_tensor position;         /* (N) */
     dt_tensor place;            /* (N) */
+    dt_tensor spot;             /* (N) as dt_tokenizer_places gives it; only read with a
+                                   window */
     dt_tensor target;           /* (N), -1: not scored */
     const int32_t *host_offset; /* (B+1) a copy of `offset` on the host, for launching */
 } dt_packed;
@@ -114,6 +116,22 @@ static inline size_t dt_muon_scratch(size_t rows, size_t columns) {
     const size_t r = rows < columns ? rows : columns;
     return 2 * rows * columns + 2 * r * r;
 }
+
+/* How attention looks at the tokens before. With a window, tokens see each other whose places are
+ * at most so far apart, unless they are of numbers with different letters; all see those that have
+ * no place, and those that are no digits see each other. */
+typedef struct {
+    size_t count;   /* H heads of D = C/H channels */
+    float scale;    /* of the scores; the backward pass takes it to be 1/sqrt(D) */
+    int32_t window; /* places; 0: each token sees all before it */
+} dt_heads;
+
+/* What has been computed of B sequences of up to T tokens. */
+typedef struct {
+    dt_tensor k, v; /* (B,T,C) of a layer */
+    dt_tensor spot; /* (B,T) int32; only used with a window */
+    size_t T;
+} dt_attention_cache;
 
 /* Keyed dropout: whether an element is kept depends only on (seed, step, site, number of the
  * problem, number of the token in it, channel). */
@@ -204,15 +222,13 @@ typedef struct {
                       size_t C, bool back);
 
     /* -- causal attention inside each problem -- y (N,C) from qkv (N,3C); both may be bfloat16, and
-     * then so are their gradients. Heads of D = C/H; scores are multiplied by `scale`, which
-     * the backward pass takes to be 1/sqrt(D). lse (N,H) keeps log(sum(exp(score))) for the
-     * backward pass. */
+     * then so are their gradients. lse (N,H) keeps log(sum(exp(score))) for the backward pass. */
     dt_status (*attention_forward)(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                   const dt_packed *batch, size_t C, size_t H, float scale);
+                                   const dt_packed *batch, size_t C, const dt_heads *heads);
     /* d_qkv (N,3C) is replaced. */
     dt_status (*attention_backward)(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y,
                                     dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                    const dt_packed *batch, size_t C, size_t H);
+                                    const dt_packed *batch, size_t C, const dt_heads *heads);
 
     /* -- sums -- y (count) = factor * x + residual. Here and in dropout, each of them may be
      * bfloat16; residual.buffer NULL: none; y may be x or residual. */
@@ -230,12 +246,12 @@ typedef struct {
     dt_status (*loss)(dt_backend *backend, dt_score *score, dt_tensor matched, dt_tensor logits,
                       const dt_packed *batch, size_t V, bool want_gradient);
 
-    /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C) to the caches
-     * (B,T,C) at position length[b] (int32) and attends over 0 … length[b], scores multiplied by
-     * `scale`; y (B,C). */
-    dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
-                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                  size_t T, size_t C, size_t H, float scale);
+    /* -- generation -- B sequences, one new token each. Appends k and v of qkv (B,3C), and with a
+     * window spot (B), to the caches at position length[b] (int32) and attends over 0 … length[b];
+     * y (B,C). */
+    dt_status (*attention_decode)(dt_backend *backend, dt_tensor y, const dt_attention_cache *cache,
+                                  dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B,
+                                  size_t C, const dt_heads *heads);
 } dt_backend_table;
 
 /* The update of weights, on slices of the shared windows. */

@@ -122,6 +122,7 @@ typedef struct {
     int64_t places;          /* digits of the longest number and the operator after; 0: as needed */
     int64_t place_offset;    /* training adds up to this to a problem's place ids */
     int64_t place_embedding; /* dt_place_embedding */
+    int64_t place_window;    /* of attention; 0: none */
     int64_t positions;       /* dt_positions */
     double sharpness;        /* factor of attention's scores in evaluation */
     int64_t sharpen;         /* dt_sharpen: what decides it */

@@ -18,12 +18,11 @@ typedef struct {
     bool marked;    /* the vocabulary has start marks */
     bool is_signed; /* and those of negative numbers */
     size_t digits;  /* so far; 0: the last character was no part of a number */
-    bool opens;     /* letters may follow the last character */
+    bool carried;   /* the last character was a carry */
 } dt_digit_run;
 
-/* What a character is to the number it stands in or behind. Within it, before a digit of a
- * partial product, stand a carry, a to i for 0 to 8, and then K to T for 0 to 9: what it is added
- * to, or the factor and that. Behind its mark the factor may stand alone. */
+/* What a character is to the number it stands in or behind. Within it, between two digits of a
+ * partial product, stand a carry, a to i for 0 to 8, and what it is added to, K to T for 0 to 9. */
 typedef enum { DT_OUTSIDE, DT_DIGIT, DT_WITHIN } dt_character_kind;
 
 dt_character_kind dt_digit_run_take(dt_digit_run *run, char character);

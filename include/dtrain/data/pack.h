@@ -17,6 +17,7 @@ typedef struct {
     int32_t *token;    /* (N) */
     int32_t *position; /* (N) as dt_tokenizer_places gives it */
     int32_t *place;    /* (N) */
+    int32_t *spot;     /* (N) */
     int32_t *target;   /* (N) the next token, or -1 where the loss does not count (the prompt) */
     uint64_t *index;   /* (B) the text's number in its split, for what is keyed by it */
     dt_note *note;     /* (B) */
@@ -39,6 +40,13 @@ dt_status dt_text_tokens(int32_t *id, size_t capacity, size_t *count, const dt_t
  * DT_ERR_INTERNAL if there is no room. */
 dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
                           const dt_tokenizer *tokenizer);
+
+/* Let token i have another place; one that had none keeps its spot. */
+static inline void dt_batch_move(dt_batch *batch, size_t i, int32_t place) {
+    const int32_t spot = batch->spot[i], further = place - batch->place[i];
+    batch->place[i] = place;
+    if (spot != 0) batch->spot[i] = spot > 0 ? spot + further : spot - further;
+}
 
 /* Let the places of text b's digits begin at `offset` more. */
 void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset);

@@ -71,8 +71,13 @@ dt_status dt_tokenizer_decode(dt_text *text, const dt_tokenizer *tokenizer, cons
  * as it goes.
  *
  * @param[out] position, place  (count)
+ * @param[out] spot  (count) for a window of attention, or NULL: the place, in the lowest 16 bits,
+ *                   and above them the number's letter, 1 to 9 for a to i directly before its mark
+ *                   in a calculation, 0 for none. Of what is part of a number, a digit, a letter
+ *                   between digits or a start mark; minus that of what stands behind one; 0 of what
+ *                   has no place.
  */
-void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
-                         const int32_t *id, size_t count);
+void dt_tokenizer_places(int32_t *position, int32_t *place, int32_t *spot,
+                         const dt_tokenizer *tokenizer, const int32_t *id, size_t count);
 
 #endif

@@ -14,7 +14,7 @@ enum { DT_LINE_END = '$', DT_LINE_CALL = '{', DT_LINE_GO_ON = '>', DT_LINE_RETUR
 /* How lines are written. */
 typedef struct {
     int64_t decimals; /* of an answer without end */
-    bool near;        /* all that a step looks for by its place is at most two places away */
+    bool near;        /* of natural numbers: what a step needs is near it, or has no place */
 } dt_line_rules;
 
 dt_line_rules dt_line_rules_of(const dt_config *config);

@@ -27,6 +27,7 @@ typedef struct {
     bool place_waves;     /* place_embed begins as sines and cosines of the place */
     bool places_constant; /* it is not trained */
     bool rotary;          /* it holds the turns of queries and keys, and is added to nothing */
+    int32_t window;       /* of attention, in places; 0: none */
     bool bfloat16;        /* the operands of products; otherwise float32 */
     dt_lora lora;
     dt_element quantised; /* how the matrices of the layers are stored in a model of which nothing

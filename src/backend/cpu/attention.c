@@ -6,6 +6,7 @@
 
 #include "cpu.h"
 #include "vector.h"
+#include "window.h"
 
 /* Rows of a tile: at most LANES, so that the zeros after a row of scores reach as far as the tile.
  */
@@ -82,6 +83,8 @@ CPU_INLINE void add_queries(float *out, const block *q, const float *scores, siz
  * width D padded to `width` (of LANES). */
 typedef struct {
     size_t n, D, rows, keys, width;
+    int32_t window;
+    int32_t *spot;            /* (keys) padded with 0; of a window */
     float *q, *k, *v;         /* (rows, width) */
     float *kt, *vt;           /* (width, keys) transposed, for scores and their gradients */
     float *d_out, *d_k, *d_v; /* (rows, width) */
@@ -89,15 +92,20 @@ typedef struct {
     float *out;               /* (BLOCK, width) */
 } workspace;
 
-static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
+/* For problem b. */
+static dt_status reserve(cpu_backend *cpu, workspace *w, const dt_packed *batch, size_t b, size_t C,
+                         const dt_heads *heads) {
+    const size_t first = (size_t)batch->host_offset[b],
+                 n = (size_t)batch->host_offset[b + 1] - first, D = C / heads->count;
     *w = (workspace){.n = n,
                      .D = D,
                      .rows = dt_round_up(n, ROWS),
                      .keys = dt_round_up(n, LANES),
-                     .width = dt_round_up(D, LANES)};
+                     .width = dt_round_up(D, LANES),
+                     .window = heads->window};
     const size_t tall = w->rows * w->width, wide = w->width * w->keys;
     const size_t queries = dt_min_size(w->rows, BLOCK), scores = queries * w->keys;
-    const size_t wanted = 6 * tall + 2 * wide + 2 * scores + queries * w->width;
+    const size_t wanted = 6 * tall + 2 * wide + 2 * scores + queries * w->width + w->keys;
     DT_TRY(cpu_reserve(&cpu->scratch, wanted, "attention scratch"));
     float *at = cpu->scratch.at;
     float **const part[] = {&w->q,  &w->k,  &w->v, &w->d_out, &w->d_k, &w->d_v,
@@ -107,6 +115,11 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
     for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
         *part[i] = at;
         at += size[i];
+    }
+    w->spot = (int32_t *)(void *)at;
+    if (w->window > 0) {
+        memcpy(w->spot, cpu_i32(batch->spot) + first, n * sizeof *w->spot);
+        memset(w->spot + n, 0, (w->keys - n) * sizeof *w->spot);
     }
     return DT_OK;
 }
@@ -184,21 +197,24 @@ CPU_INLINE void clear_rest(const workspace *w, const block *q, float *scores) {
  * writing single elements first would delay the load of the vector. */
 CPU_INLINE size_t row_end(size_t i) { return dt_round_up(i + 1, LANES); }
 
-/* x where column j + lane is at most i, otherwise `masked`. */
-CPU_INLINE vec mask_future(vec x, size_t j, size_t i, float masked) {
+/* x where query i sees key j + lane, otherwise `masked`. */
+CPU_INLINE vec mask_unseen(vec x, const workspace *w, size_t j, size_t i, float masked) {
     const ivec lane = VEC_COUNT;
-    return vec_choose(lane <= (int32_t)(i - j), x, vec_all(masked));
+    ivec seen = lane <= (int32_t)(i - j);
+    if (w->window > 0) seen &= spots_see(ivec_all(w->spot[i]), ivec_load(w->spot + j), w->window);
+    return vec_choose(seen, x, vec_all(masked));
 }
 
 /* exp(score - highest) of a row, in place; their sum and the highest. */
-CPU_INLINE float exponentials(float *most, float *row, size_t i) {
+CPU_INLINE float exponentials(float *most, float *row, const workspace *w, size_t i) {
     const size_t end = row_end(i), last = end - LANES;
-    vec highest = mask_future(vec_load(row + last), last, i, -INFINITY);
-    for (size_t j = 0; j < last; j += LANES) highest = vec_max(highest, vec_load(row + j));
+    vec highest = mask_unseen(vec_load(row + last), w, last, i, -INFINITY);
+    for (size_t j = 0; j < last; j += LANES)
+        highest = vec_max(highest, mask_unseen(vec_load(row + j), w, j, i, -INFINITY));
     *most = vec_most(highest);
     vec sum = vec_all(0);
     for (size_t j = 0; j < end; j += LANES) {
-        const vec e = mask_future(vec_exp(vec_load(row + j) - *most), j, i, 0);
+        const vec e = mask_unseen(vec_exp(vec_load(row + j) - *most), w, j, i, 0);
         vec_store(row + j, e);
         sum += e;
     }
@@ -216,7 +232,7 @@ static void head_forward(float *y, float *lse, const workspace *w, const float *
         score(w, &q);
         for (size_t i = 0; i < q.count; i++) {
             float most;
-            const float sum = exponentials(&most, w->p + i * w->keys, first + i);
+            const float sum = exponentials(&most, w->p + i * w->keys, w, first + i);
             inverse[i] = 1.0f / sum;
             lse[(first + i) * H] = most + logf(sum);
         }
@@ -228,19 +244,20 @@ static void head_forward(float *y, float *lse, const workspace *w, const float *
 }
 
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                const dt_packed *batch, size_t C, size_t H, float scale) {
-    const size_t D = C / H;
+                                const dt_packed *batch, size_t C, const dt_heads *heads) {
+    const size_t H = heads->count, D = C / H;
     cpu_backend *cpu = (cpu_backend *)backend;
+    if (heads->window > 0) CPU_INTS("attention_forward", batch->spot);
     if (qkv.element == DT_ELEMENT_BFLOAT16)
-        return cpu->bf16->attention_forward(cpu, y, lse, qkv, batch, C, H, scale);
+        return cpu->bf16->attention_forward(cpu, y, lse, qkv, batch, C, heads);
     CPU_FLOATS("attention_forward", y, lse, qkv);
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
         workspace w;
-        DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
+        DT_TRY(reserve(cpu, &w, batch, b, C, heads));
         for (size_t h = 0; h < H; h++) {
             head_forward(cpu_f32(y) + first * C + h * D, cpu_f32(lse) + first * H + h, &w,
-                         cpu_f32(qkv) + first * 3 * C + h * D, C, H, scale);
+                         cpu_f32(qkv) + first * 3 * C + h * D, C, H, heads->scale);
         }
     }
     return DT_OK;
@@ -253,7 +270,7 @@ CPU_INLINE void probabilities(const workspace *w, const block *q, const float *l
         float *row = w->p + r * w->keys;
         for (size_t j = 0; j < row_end(i); j += LANES) {
             const vec p = vec_exp(vec_load(row + j) - lse[i * H]);
-            vec_store(row + j, mask_future(p, j, i, 0));
+            vec_store(row + j, mask_unseen(p, w, j, i, 0));
         }
     }
     clear_rest(w, q, w->p);
@@ -299,16 +316,17 @@ static void head_backward(float *d_qkv, const workspace *w, const float *d_y, co
 
 dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                  dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
-                                 size_t H) {
-    const size_t D = C / H;
+                                 const dt_heads *heads) {
+    const size_t H = heads->count, D = C / H;
     cpu_backend *cpu = (cpu_backend *)backend;
+    if (heads->window > 0) CPU_INTS("attention_backward", batch->spot);
     if (qkv.element == DT_ELEMENT_BFLOAT16)
-        return cpu->bf16->attention_backward(cpu, d_qkv, d_y, y, lse, qkv, batch, C, H);
+        return cpu->bf16->attention_backward(cpu, d_qkv, d_y, y, lse, qkv, batch, C, heads);
     CPU_FLOATS("attention_backward", d_qkv, d_y, y, lse, qkv);
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
         workspace w;
-        DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
+        DT_TRY(reserve(cpu, &w, batch, b, C, heads));
         for (size_t h = 0; h < H; h++) {
             const size_t one = first * C + h * D, three = first * 3 * C + h * D;
             head_backward(cpu_f32(d_qkv) + three, &w, cpu_f32(d_y) + one, cpu_f32(y) + one,
@@ -318,45 +336,55 @@ dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor
     return DT_OK;
 }
 
-/* One query over the cached keys and values of its sequence. */
-static void head_decode(float *y, float *score, const float *q, const float *keys,
-                        const float *values, size_t n, size_t D, size_t C, float scale) {
+/* One sequence: keys and values of its n tokens so far, the last of which is the query. */
+typedef struct {
+    const float *keys, *values; /* of a head, C apart */
+    const int32_t *spot;        /* (n) of a window */
+    size_t n;
+} sequence;
+
+static void head_decode(float *y, float *score, const float *q, const sequence *s, size_t D,
+                        size_t C, const dt_heads *heads) {
+    const int32_t window = heads->window;
     float most = -INFINITY;
-    for (size_t j = 0; j < n; j++) {
-        score[j] = vec_dot(q, keys + j * C, D) * scale;
+    for (size_t j = 0; j < s->n; j++) {
+        const bool sees = window == 0 || spot_sees(s->spot[s->n - 1], s->spot[j], window);
+        score[j] = sees ? vec_dot(q, s->keys + j * C, D) * heads->scale : -INFINITY;
         most = score[j] > most ? score[j] : most;
     }
     float total = 0;
-    for (size_t j = 0; j < n; j++) total += score[j] = expf(score[j] - most);
+    for (size_t j = 0; j < s->n; j++) total += score[j] = expf(score[j] - most);
     memset(y, 0, D * sizeof *y);
-    for (size_t j = 0; j < n; j++) {
+    for (size_t j = 0; j < s->n; j++) {
         const float p = score[j] / total;
-        for (size_t d = 0; d < D; d++) y[d] += p * values[j * C + d];
+        for (size_t d = 0; d < D; d++) y[d] += p * s->values[j * C + d];
     }
 }
 
-dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
-                               dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                               size_t T, size_t C, size_t H, float scale) {
+dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, const dt_attention_cache *cache,
+                               dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B, size_t C,
+                               const dt_heads *heads) {
     CPU_INTS("attention_decode", length);
-    const size_t D = C / H;
+    if (heads->window > 0) CPU_INTS("attention_decode", spot, cache->spot);
+    const size_t D = C / heads->count, T = cache->T;
     cpu_backend *cpu = (cpu_backend *)backend;
     if (qkv.element == DT_ELEMENT_BFLOAT16)
-        return cpu->bf16->attention_decode(cpu, y, k_cache, v_cache, qkv, length, B, T, C, H,
-                                           scale);
-    CPU_FLOATS("attention_decode", y, k_cache, v_cache, qkv);
+        return cpu->bf16->attention_decode(cpu, y, cache, qkv, spot, length, B, C, heads);
+    CPU_FLOATS("attention_decode", y, cache->k, cache->v, qkv);
     DT_TRY(cpu_reserve(&cpu->scratch, T, "attention scratch"));
     for (size_t b = 0; b < B; b++) {
         const size_t at = (size_t)cpu_i32(length)[b];
         DT_REQUIRE(at < T, DT_ERR_INTERNAL,
                    "sequence %zu is %zu tokens long, its cache has room for %zu", b, at, T);
-        float *keys = cpu_f32(k_cache) + b * T * C, *values = cpu_f32(v_cache) + b * T * C;
+        float *keys = cpu_f32(cache->k) + b * T * C, *values = cpu_f32(cache->v) + b * T * C;
+        int32_t *spots = heads->window > 0 ? cpu_i32(cache->spot) + b * T : NULL;
         const float *row = cpu_f32(qkv) + b * 3 * C;
         memcpy(keys + at * C, row + C, C * sizeof *keys);
         memcpy(values + at * C, row + 2 * C, C * sizeof *values);
-        for (size_t h = 0; h < H; h++) {
-            head_decode(cpu_f32(y) + b * C + h * D, cpu->scratch.at, row + h * D, keys + h * D,
-                        values + h * D, at + 1, D, C, scale);
+        if (spots) spots[at] = cpu_i32(spot)[b];
+        for (size_t h = 0; h < heads->count; h++) {
+            const sequence s = {keys + h * D, values + h * D, spots, at + 1};
+            head_decode(cpu_f32(y) + b * C + h * D, cpu->scratch.at, row + h * D, &s, D, C, heads);
         }
     }
     return DT_OK;

@@ -8,6 +8,7 @@
 
 #include "bfloat16.h"
 #include "cpu.h"
+#include "window.h"
 
 /* Rows of a tile: at most LANES, so that the zeros after a row of scores reach as far as the tile.
  */
@@ -112,6 +113,8 @@ CPU_INLINE void add_queries(float *out, const block *q, operand a, const uint32_
  * */
 typedef struct {
     size_t n, D, depth, rows, lanes, width;
+    int32_t window;
+    int32_t *spot;        /* (lanes) padded with 0; of a window */
     uint32_t *words;      /* (rows, depth) one of q, k, v or the output's gradient */
     uint32_t *transposed; /* (depth, lanes) */
     uint32_t *paired;     /* (lanes / 2, width) */
@@ -122,13 +125,18 @@ typedef struct {
     float *row;           /* (BLOCK) one number for each query */
 } workspace;
 
-static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
+/* For problem b. */
+static dt_status reserve(cpu_backend *cpu, workspace *w, const dt_packed *batch, size_t b, size_t C,
+                         const dt_heads *heads) {
+    const size_t first = (size_t)batch->host_offset[b],
+                 n = (size_t)batch->host_offset[b + 1] - first, D = C / heads->count;
     *w = (workspace){.n = n,
                      .D = D,
                      .depth = words(D),
                      .rows = dt_round_up(n, ROWS),
                      .lanes = dt_round_up(n, LANES),
-                     .width = dt_round_up(D, LANES)};
+                     .width = dt_round_up(D, LANES),
+                     .window = heads->window};
     const size_t queries = dt_min_size(w->lanes, BLOCK), scores = w->lanes * queries;
     const size_t tall = w->lanes * w->width;
     const size_t size[] = {dt_round_up(w->rows * w->depth, LANES),
@@ -143,13 +151,18 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, size_t n, size_t D) {
                            queries};
     uint32_t **const word[] = {&w->words, &w->transposed, &w->paired, &w->rounded};
     float **const part[] = {&w->p, &w->ds, &w->out, &w->d_k, &w->d_v, &w->row};
-    size_t wanted = 0;
+    size_t wanted = w->lanes;
     for (size_t i = 0; i < sizeof size / sizeof *size; i++) wanted += size[i];
     DT_TRY(cpu_reserve(&cpu->scratch, wanted, "attention scratch"));
     float *at = cpu->scratch.at;
     for (size_t i = 0; i < sizeof size / sizeof *size; at += size[i++]) {
         if (i < 4) *word[i] = (uint32_t *)(void *)at;
         if (i >= 4) *part[i - 4] = at;
+    }
+    w->spot = (int32_t *)(void *)at;
+    if (w->window > 0) {
+        memcpy(w->spot, cpu_i32(batch->spot) + first, n * sizeof *w->spot);
+        memset(w->spot + n, 0, (w->lanes - n) * sizeof *w->spot);
     }
     return DT_OK;
 }
@@ -237,10 +250,12 @@ CPU_INLINE operand by_query(const workspace *w, const block *q, const float *sco
     return (operand){w->rounded, 1, q->lanes};
 }
 
-/* x where query j + lane is key i or later, and so sees it; elsewhere `otherwise`. */
-CPU_INLINE vec mask_past(vec x, size_t i, size_t j, float otherwise) {
+/* x where query j + lane sees key i; elsewhere `otherwise`. */
+CPU_INLINE vec mask_unseen(vec x, const workspace *w, size_t i, size_t j, float otherwise) {
     const ivec lane = VEC_COUNT;
-    return vec_choose(lane + (int32_t)j >= (int32_t)i, x, vec_all(otherwise));
+    ivec seen = lane + (int32_t)j >= (int32_t)i;
+    if (w->window > 0) seen &= spots_see(ivec_load(w->spot + j), ivec_all(w->spot[i]), w->window);
+    return vec_choose(seen, x, vec_all(otherwise));
 }
 
 /* Sets the rows after the last key to 0 for the products. */
@@ -262,12 +277,12 @@ CPU_INLINE vec exponentials(vec *most, const workspace *w, const block *q, size_
     vec highest = vec_all(-INFINITY), sum = vec_all(0);
     for (size_t i = 0; i < keys; i++) {
         const vec x = vec_load(w->p + i * q->lanes + j);
-        highest = vec_max(highest, mask_past(x, i, first, -INFINITY));
+        highest = vec_max(highest, mask_unseen(x, w, i, first, -INFINITY));
     }
     *most = highest * scale;
     for (size_t i = 0; i < keys; i++) {
         float *at = w->p + i * q->lanes + j;
-        const vec e = mask_past(vec_exp(vec_load(at) * scale - *most), i, first, 0);
+        const vec e = mask_unseen(vec_exp(vec_load(at) * scale - *most), w, i, first, 0);
         vec_store(at, e);
         sum += e;
     }
@@ -307,19 +322,19 @@ static void head_forward(bfloat16 *y, float *lse, const workspace *w, const bflo
 }
 
 dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                     const dt_packed *batch, size_t C, size_t H, float scale) {
+                                     const dt_packed *batch, size_t C, const dt_heads *heads) {
     CPU_HALVES("attention_forward", y, qkv);
     CPU_FLOATS("attention_forward", lse);
     DT_REQUIRE(y.buffer && lse.buffer && qkv.buffer, DT_ERR_INTERNAL,
                "attention_forward without a tensor");
-    const size_t D = C / H;
+    const size_t H = heads->count, D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
         workspace w;
-        DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
+        DT_TRY(reserve(cpu, &w, batch, b, C, heads));
         for (size_t h = 0; h < H; h++) {
             head_forward(cpu_bf16(y) + first * C + h * D, cpu_f32(lse) + first * H + h, &w,
-                         cpu_bf16(qkv) + first * 3 * C + h * D, C, H, scale);
+                         cpu_bf16(qkv) + first * 3 * C + h * D, C, H, heads->scale);
         }
     }
     return DT_OK;
@@ -333,7 +348,7 @@ CPU_INLINE void probabilities(const workspace *w, const block *q, const float *l
         for (size_t j = first_column(q, i); j < q->lanes; j += LANES) {
             float *at = w->p + i * q->lanes + j;
             const vec p = vec_exp(vec_load(at) * scale - vec_load(w->row + j));
-            vec_store(at, mask_past(p, i, q->first + j, 0));
+            vec_store(at, mask_unseen(p, w, i, q->first + j, 0));
         }
     }
     clear_rest(q, w->p);
@@ -409,16 +424,16 @@ static void head_backward(bfloat16 *d_qkv, const workspace *w, const bfloat16 *d
 
 dt_status cpu_bf16_attention_backward(cpu_backend *cpu, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                       dt_tensor lse, dt_tensor qkv, const dt_packed *batch,
-                                      size_t C, size_t H) {
+                                      size_t C, const dt_heads *heads) {
     CPU_HALVES("attention_backward", d_qkv, d_y, y, qkv);
     CPU_FLOATS("attention_backward", lse);
     DT_REQUIRE(d_qkv.buffer && d_y.buffer && y.buffer && lse.buffer && qkv.buffer, DT_ERR_INTERNAL,
                "attention_backward without a tensor");
-    const size_t D = C / H;
+    const size_t H = heads->count, D = C / H;
     for (size_t b = 0; b < batch->problems; b++) {
         const size_t first = (size_t)batch->host_offset[b];
         workspace w;
-        DT_TRY(reserve(cpu, &w, (size_t)batch->host_offset[b + 1] - first, D));
+        DT_TRY(reserve(cpu, &w, batch, b, C, heads));
         for (size_t h = 0; h < H; h++) {
             const size_t one = first * C + h * D, three = first * 3 * C + h * D;
             head_backward(cpu_bf16(d_qkv) + three, &w, cpu_bf16(d_y) + one, cpu_bf16(y) + one,

@@ -22,12 +22,6 @@
 
 /* A word holds two of them, the one with the even index in the lower half, as in memory. */
 typedef cpu_bfloat16 bfloat16;
-typedef int32_t __attribute__((vector_size(4 * CPU_LANES), aligned(2), may_alias)) loose_ivec;
-
-CPU_INLINE ivec ivec_load(const void *p) { return *(const loose_ivec *)p; }
-CPU_INLINE void ivec_store(void *p, ivec v) { *(loose_ivec *)p = v; }
-CPU_INLINE ivec ivec_all(int32_t x) { return (ivec){0} + x; }
-CPU_INLINE ivec ivec_choose(ivec mask, ivec a, ivec b) { return (a & mask) | (b & ~mask); }
 
 /* Rounded to the nearest bfloat16, ties to even, in the lower half of each lane; subnormal numbers
  * become 0, and a NaN stays one. The same as VCVTNEPS2BF16. */

@@ -215,13 +215,13 @@ dt_status cpu_bf16_linear_backward(cpu_backend *cpu, dt_tensor d_x, dt_tensor d_
                                    dt_tensor weight, size_t N, size_t in, size_t out,
                                    dt_activation activation);
 dt_status cpu_bf16_attention_forward(cpu_backend *cpu, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                     const dt_packed *batch, size_t C, size_t H, float scale);
+                                     const dt_packed *batch, size_t C, const dt_heads *heads);
 dt_status cpu_bf16_attention_backward(cpu_backend *cpu, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                       dt_tensor lse, dt_tensor qkv, const dt_packed *batch,
-                                      size_t C, size_t H);
-dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
-                                    dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                    size_t T, size_t C, size_t H, float scale);
+                                      size_t C, const dt_heads *heads);
+dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, const dt_attention_cache *cache,
+                                    dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B,
+                                    size_t C, const dt_heads *heads);
 
 dt_status cpu_embed_forward(dt_backend *backend, dt_tensor x, const dt_packed *batch,
                             dt_tensor tok_embed, dt_tensor pos_embed, dt_tensor place_embed,
@@ -244,13 +244,13 @@ dt_status cpu_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d_we
                               dt_tensor weight, size_t N, size_t in, size_t out,
                               dt_activation activation);
 dt_status cpu_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                const dt_packed *batch, size_t C, size_t H, float scale);
+                                const dt_packed *batch, size_t C, const dt_heads *heads);
 dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                  dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
-                                 size_t H);
-dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
-                               dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                               size_t T, size_t C, size_t H, float scale);
+                                 const dt_heads *heads);
+dt_status cpu_attention_decode(dt_backend *backend, dt_tensor y, const dt_attention_cache *cache,
+                               dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B, size_t C,
+                               const dt_heads *heads);
 dt_status cpu_adamw(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor v,
                     dt_tensor gradient, size_t count, const dt_adamw *constants);
 dt_status cpu_muon(dt_backend *backend, dt_tensor weight, dt_tensor m, dt_tensor gradient,
@@ -280,13 +280,13 @@ struct cpu_bf16_kernels {
                                  dt_tensor weight, size_t N, size_t in, size_t out,
                                  dt_activation activation);
     dt_status (*attention_forward)(cpu_backend *cpu, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                   const dt_packed *batch, size_t C, size_t H, float scale);
+                                   const dt_packed *batch, size_t C, const dt_heads *heads);
     dt_status (*attention_backward)(cpu_backend *cpu, dt_tensor d_qkv, dt_tensor d_y, dt_tensor y,
                                     dt_tensor lse, dt_tensor qkv, const dt_packed *batch, size_t C,
-                                    size_t H);
-    dt_status (*attention_decode)(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
-                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                  size_t T, size_t C, size_t H, float scale);
+                                    const dt_heads *heads);
+    dt_status (*attention_decode)(cpu_backend *cpu, dt_tensor y, const dt_attention_cache *cache,
+                                  dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B,
+                                  size_t C, const dt_heads *heads);
 };
 extern const cpu_bf16_kernels cpu_bf16_kernels_native, cpu_bf16_kernels_fused,
     cpu_bf16_kernels_avx512, cpu_bf16_kernels_avx2, cpu_bf16_kernels_base;

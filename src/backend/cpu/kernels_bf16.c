@@ -25,19 +25,19 @@ dt_status cpu_bf16_norm_forward(cpu_backend *cpu, dt_tensor y, dt_tensor mean, d
 }
 
 /* One token of each sequence: its few products are computed in float32. */
-dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, dt_tensor k_cache,
-                                    dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                    size_t T, size_t C, size_t H, float scale) {
+dt_status cpu_bf16_attention_decode(cpu_backend *cpu, dt_tensor y, const dt_attention_cache *cache,
+                                    dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B,
+                                    size_t C, const dt_heads *heads) {
     CPU_HALVES("attention_decode", y, qkv);
-    CPU_FLOATS("attention_decode", k_cache, v_cache);
+    CPU_FLOATS("attention_decode", cache->k, cache->v);
     const size_t wide = dt_round_up(B * 3 * C, LANES), narrow = dt_round_up(B * C, LANES);
     DT_TRY(cpu_reserve(&cpu->padded, wide + narrow, "queries, keys and values as floats"));
     float *at = cpu->padded.at;
     dt_buffer whole = {.data = at, .bytes = (wide + narrow) * sizeof *at};
     const dt_tensor floats = dt_floats(&whole, 0), attended = dt_floats(&whole, wide);
     for (size_t i = 0; i < B * 3 * C; i++) at[i] = bfloat16_float(cpu_bf16(qkv)[i]);
-    DT_TRY(cpu->table.attention_decode(&cpu->base, attended, k_cache, v_cache, floats, length, B, T,
-                                       C, H, scale));
+    DT_TRY(cpu->table.attention_decode(&cpu->base, attended, cache, floats, spot, length, B, C,
+                                       heads));
     for (size_t i = 0; i < B * C; i++) cpu_bf16(y)[i] = bfloat16_of(at[wide + i]);
     return DT_OK;
 }

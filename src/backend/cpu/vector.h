@@ -35,6 +35,7 @@ enum { LANES = CPU_LANES };
 typedef float vec __attribute__((vector_size(4 * CPU_LANES)));
 typedef int32_t ivec __attribute__((vector_size(4 * CPU_LANES)));
 typedef float loose_vec __attribute__((vector_size(4 * CPU_LANES), aligned(4), may_alias));
+typedef int32_t __attribute__((vector_size(4 * CPU_LANES), aligned(2), may_alias)) loose_ivec;
 typedef float vec4 __attribute__((vector_size(16)));
 typedef int32_t ivec4 __attribute__((vector_size(16)));
 
@@ -43,11 +44,16 @@ typedef int32_t ivec4 __attribute__((vector_size(16)));
 CPU_INLINE vec vec_load(const float *p) { return *(const loose_vec *)p; }
 CPU_INLINE void vec_store(float *p, vec v) { *(loose_vec *)p = v; }
 CPU_INLINE vec vec_all(float x) { return (vec){0} + x; }
+CPU_INLINE ivec ivec_load(const void *p) { return *(const loose_ivec *)p; }
+CPU_INLINE void ivec_store(void *p, ivec v) { *(loose_ivec *)p = v; }
+CPU_INLINE ivec ivec_all(int32_t x) { return (ivec){0} + x; }
 
 /* Lane by lane: a where the mask is set, else b. */
 CPU_INLINE vec vec_choose(ivec mask, vec a, vec b) {
     return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
 }
+
+CPU_INLINE ivec ivec_choose(ivec mask, ivec a, ivec b) { return (a & mask) | (b & ~mask); }
 
 CPU_INLINE vec vec_max(vec a, vec b) { return vec_choose(a > b, a, b); }
 

@@ -27,11 +27,26 @@ float dot_rows(__local const float *a, __local const float *b, const uint D) {
     return sum;
 }
 
-/* How many of the R keys that start at `from` token i sees: those up to i. */
+/* How many of the R keys that start at `from` token i may see: those up to i. */
 uint seen(const uint i, const uint from, const uint R) { return i < from ? 0 : min(R, i + 1 - from); }
 
+/* What is hidden by the window has this score: next to that of the token itself, which it sees, nothing is left of it. */
+#define HIDDEN -1e30f
+
+/* Whether a token sees another one in a window of places, by their spots as in dt_packed; token i of n token j of a problem. */
+bool spot_sees(const int query, const int key, const uint window) {
+    const uint q = abs(query), k = abs(key), letter = q >> 16, other = k >> 16;
+    const bool same = letter == other || letter == 0 || other == 0;
+    const bool near = q != 0 && same && abs_diff(q & 0xffff, k & 0xffff) <= window;
+    return near || key == 0 || (query <= 0 && key < 0);
+}
+
+bool sees(__global const int *spot, const uint i, const uint j, const uint n, const uint window) {
+    return window == 0 || spot_sees(spot[min(i, n - 1)], spot[min(j, n - 1)], window);
+}
+
 /* Groups (tiles, H, B). local: 4 tiles, (R,R), 3 (R). */
-KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), const uint C, const uint H, const uint R, const float scale,
+KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), INTS(spot), const uint window, const uint C, const uint H, const uint R, const float scale,
                               __local float *local_memory) {
     const uint D = C / H, W = D + 1, h = get_group_id(1), l = get_local_id(0), first = get_group_id(0) * R;
     const uint begin = offset[offset_at + get_group_id(2)], n = (uint)offset[offset_at + get_group_id(2) + 1] - begin;
@@ -39,6 +54,7 @@ KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), const uin
     __local float *q = local_memory, *k = q + R * W, *v = k + R * W, *o = v + R * W, *score = o + R * W;
     __local float *most = score + R * R, *total = most + R, *shrink = total + R;
     __global const float *head = qkv + qkv_at + begin * 3 * C + h * D;
+    __global const int *spots = spot + spot_at + (window > 0 ? begin : 0);
     load_tile(q, head, 3 * C, first, n, R, D, scale);
     clear_tile(o, R, D);
     for (uint r = l; r < R; r += GROUP) {
@@ -52,7 +68,8 @@ KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), const uin
         barrier(CLK_LOCAL_MEM_FENCE);
         for (uint i = l; i < R * R; i += GROUP) {
             const uint r = i / R, j = i % R;
-            if (j < seen(first + r, from, R)) score[i] = dot_rows(q + r * W, k + j * W, D);
+            if (j >= seen(first + r, from, R)) continue;
+            score[i] = sees(spots, first + r, from + j, n, window) ? dot_rows(q + r * W, k + j * W, D) : HIDDEN;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         /* The sums so far are scaled to the new largest score. */
@@ -83,14 +100,15 @@ KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), const uin
 
 /* The gradient of the queries, and delta (N,H) = d_y . y for the next kernel. Groups (tiles, H, B).
  * local: 5 tiles, (R,R), 2 (R). */
-KERNEL void attention_backward_q(OUT(d_qkv), OUT(delta), IN(d_y), IN(y), IN(lse), IN(qkv), INTS(offset), const uint C, const uint H,
-                                 const uint R, const float scale, __local float *local_memory) {
+KERNEL void attention_backward_q(OUT(d_qkv), OUT(delta), IN(d_y), IN(y), IN(lse), IN(qkv), INTS(offset), INTS(spot), const uint window,
+                                 const uint C, const uint H, const uint R, const float scale, __local float *local_memory) {
     const uint D = C / H, W = D + 1, h = get_group_id(1), l = get_local_id(0), first = get_group_id(0) * R;
     const uint begin = offset[offset_at + get_group_id(2)], n = (uint)offset[offset_at + get_group_id(2) + 1] - begin;
     if (first >= n) return;
     __local float *q = local_memory, *up = q + R * W, *k = up + R * W, *v = k + R * W, *d_q = v + R * W, *d_score = d_q + R * W;
     __local float *row_lse = d_score + R * R, *row_delta = row_lse + R;
     __global const float *head = qkv + qkv_at + begin * 3 * C + h * D;
+    __global const int *spots = spot + spot_at + (window > 0 ? begin : 0);
     load_tile(q, head, 3 * C, first, n, R, D, scale);
     load_tile(up, d_y + d_y_at + begin * C + h * D, C, first, n, R, D, 1.0f);
     load_tile(k, y + y_at + begin * C + h * D, C, first, n, R, D, 1.0f);
@@ -110,7 +128,8 @@ KERNEL void attention_backward_q(OUT(d_qkv), OUT(delta), IN(d_y), IN(y), IN(lse)
         for (uint i = l; i < R * R; i += GROUP) {
             const uint r = i / R, j = i % R;
             if (j >= seen(first + r, from, R)) continue;
-            const float p = exp(dot_rows(q + r * W, k + j * W, D) - row_lse[r]);
+            const bool hidden = !sees(spots, first + r, from + j, n, window);
+            const float p = hidden ? 0.0f : exp(dot_rows(q + r * W, k + j * W, D) - row_lse[r]);
             d_score[i] = p * (dot_rows(up + r * W, v + j * W, D) - row_delta[r]);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -125,14 +144,15 @@ KERNEL void attention_backward_q(OUT(d_qkv), OUT(delta), IN(d_y), IN(y), IN(lse)
 }
 
 /* The gradients of keys and values. Groups (tiles, H, B). local: 6 tiles, 2 (R,R), 2 (R). */
-KERNEL void attention_backward_kv(OUT(d_qkv), IN(delta), IN(d_y), IN(lse), IN(qkv), INTS(offset), const uint C, const uint H,
-                                  const uint R, const float scale, __local float *local_memory) {
+KERNEL void attention_backward_kv(OUT(d_qkv), IN(delta), IN(d_y), IN(lse), IN(qkv), INTS(offset), INTS(spot), const uint window, const uint C,
+                                  const uint H, const uint R, const float scale, __local float *local_memory) {
     const uint D = C / H, W = D + 1, h = get_group_id(1), l = get_local_id(0), first = get_group_id(0) * R;
     const uint begin = offset[offset_at + get_group_id(2)], n = (uint)offset[offset_at + get_group_id(2) + 1] - begin;
     if (first >= n) return;
     __local float *k = local_memory, *v = k + R * W, *q = v + R * W, *up = q + R * W, *d_k = up + R * W, *d_v = d_k + R * W;
     __local float *p = d_v + R * W, *d_score = p + R * R, *row_lse = d_score + R * R, *row_delta = row_lse + R;
     __global const float *head = qkv + qkv_at + begin * 3 * C + h * D;
+    __global const int *spots = spot + spot_at + (window > 0 ? begin : 0);
     load_tile(k, head + C, 3 * C, first, n, R, D, 1.0f);
     load_tile(v, head + 2 * C, 3 * C, first, n, R, D, 1.0f);
     clear_tile(d_k, R, D);
@@ -150,7 +170,8 @@ KERNEL void attention_backward_kv(OUT(d_qkv), IN(delta), IN(d_y), IN(lse), IN(qk
         for (uint i = l; i < R * R; i += GROUP) {
             const uint r = i / R, j = i % R;
             if (from + r >= n || j >= seen(from + r, first, R)) continue;
-            p[i] = exp(dot_rows(q + r * W, k + j * W, D) - row_lse[r]);
+            const bool hidden = !sees(spots, from + r, first + j, n, window);
+            p[i] = hidden ? 0.0f : exp(dot_rows(q + r * W, k + j * W, D) - row_lse[r]);
             d_score[i] = p[i] * (dot_rows(up + r * W, v + j * W, D) - row_delta[r]);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -172,7 +193,8 @@ KERNEL void attention_backward_kv(OUT(d_qkv), IN(delta), IN(d_y), IN(lse), IN(qk
 }
 
 /* One new token of each sequence. Groups (H, B). local: 2 (D), (GROUP). A sequence whose cache is full is skipped. */
-KERNEL void attention_decode(OUT(y), OUT(k_cache), OUT(v_cache), IN(qkv), INTS(length), const uint T, const uint C, const uint H,
+KERNEL void attention_decode(OUT(y), OUT(k_cache), OUT(v_cache), IN(qkv), INTS(length), __global int *spot_cache,
+                             const uint spot_cache_at, INTS(spot), const uint window, const uint T, const uint C, const uint H,
                              const float scale, __local float *local_memory) {
     __local float lane[GROUP];
     const uint D = C / H, h = get_group_id(0), b = get_group_id(1), l = get_local_id(0);
@@ -187,6 +209,9 @@ KERNEL void attention_decode(OUT(y), OUT(k_cache), OUT(v_cache), IN(qkv), INTS(l
         keys[at * C + d] = row[C + d];
         values[at * C + d] = row[2 * C + d];
     }
+    __global int *spots = spot_cache + spot_cache_at + (window > 0 ? b * T : 0);
+    const int own = window > 0 ? spot[spot_at + b] : 0;
+    if (window > 0 && h == 0 && l == 0) spots[at] = own;
     float most = -INFINITY, total = 0;
     for (uint from = 0; from <= at; from += GROUP) {
         barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
@@ -195,6 +220,7 @@ KERNEL void attention_decode(OUT(y), OUT(k_cache), OUT(v_cache), IN(qkv), INTS(l
         if (j <= at) {
             score = 0;
             for (uint d = 0; d < D; d++) score += q[d] * keys[j * C + d];
+            if (window > 0 && j < at && !spot_sees(own, spots[j], window)) score = HIDDEN;
         }
         const float top = fmax(most, group_max(score, lane)), shrink = exp(most - top);
         p[l] = j <= at ? exp(score - top) : 0.0f;

@@ -178,13 +178,13 @@ dt_status opencl_linear_backward(dt_backend *backend, dt_tensor d_x, dt_tensor d
                                  dt_activation activation);
 
 dt_status opencl_attention_forward(dt_backend *backend, dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                   const dt_packed *batch, size_t C, size_t H, float scale);
+                                   const dt_packed *batch, size_t C, const dt_heads *heads);
 dt_status opencl_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor d_y,
                                     dt_tensor y, dt_tensor lse, dt_tensor qkv,
-                                    const dt_packed *batch, size_t C, size_t H);
-dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, dt_tensor k_cache,
-                                  dt_tensor v_cache, dt_tensor qkv, dt_tensor length, size_t B,
-                                  size_t T, size_t C, size_t H, float scale);
+                                    const dt_packed *batch, size_t C, const dt_heads *heads);
+dt_status opencl_attention_decode(dt_backend *backend, dt_tensor y, const dt_attention_cache *cache,
+                                  dt_tensor qkv, dt_tensor spot, dt_tensor length, size_t B,
+                                  size_t C, const dt_heads *heads);
 
 dt_status opencl_add(dt_backend *backend, dt_tensor y, dt_tensor x, dt_tensor residual,
                      size_t count, float factor);

@@ -17,13 +17,12 @@ int dt_digit_value(char character) {
 
 dt_character_kind dt_digit_run_take(dt_digit_run *run, char character) {
     const bool carried = run->digits > 0 && character >= 'a' && character <= 'i';
-    const bool within = carried || (run->opens && character >= 'K' && character <= 'T');
+    const bool within = carried || (run->carried && character >= 'K' && character <= 'T');
     const bool point = run->is_signed && run->digits > 0 && character == '.';
-    const bool mark = (run->marked && character == DT_NUMBER_MARK) ||
-                      (run->is_signed && character == DT_NEGATIVE_MARK);
-    run->opens = within || mark;
+    run->carried = carried;
     if (within || point) return DT_WITHIN;
-    if (mark) {
+    if ((run->marked && character == DT_NUMBER_MARK) ||
+        (run->is_signed && character == DT_NEGATIVE_MARK)) {
         run->digits = 1;
         return DT_DIGIT;
     }

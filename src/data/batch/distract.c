@@ -62,7 +62,7 @@ static bool is_mark(const dt_batch *batch, size_t i, const dt_tokenizer *tokeniz
 static size_t end_of_number(const dt_batch *batch, size_t begin, size_t end,
                             const dt_tokenizer *tokenizer) {
     const bool marked = is_mark(batch, begin, tokenizer);
-    dt_digit_run run = {.is_signed = true, .digits = marked, .opens = marked};
+    dt_digit_run run = {.is_signed = true, .digits = marked};
     size_t i = begin + marked;
     for (; i < end && !is_mark(batch, i, tokenizer); i++) {
         const char *token = dt_tokenizer_token(tokenizer, batch->token[i]);
@@ -132,7 +132,9 @@ static void put(const scene *s, size_t k, size_t like, int32_t place) {
     dt_batch *batch = s->batch;
     batch->token[s->begin + k] = batch->token[like];
     batch->position[s->begin + k] = batch->position[like];
-    batch->place[s->begin + k] = place;
+    batch->place[s->begin + k] = batch->place[like];
+    batch->spot[s->begin + k] = batch->spot[like];
+    dt_batch_move(batch, s->begin + k, place);
     batch->target[s->begin + k] = -1;
 }
 
@@ -223,6 +225,7 @@ void dt_batch_distract(dt_batch *batch, const dt_config *config, const dt_tokeni
     move(batch->token, begin, end, count);
     move(batch->position, begin, end, count);
     move(batch->place, begin, end, count);
+    move(batch->spot, begin, end, count);
     move(batch->target, begin, end, count);
     batch->tokens += count;
     batch->offset[b + 1] = (int32_t)batch->tokens;

@@ -19,6 +19,7 @@ dt_status dt_batch_create(dt_batch *batch, size_t problems, size_t tokens) {
     DT_TRY_DONE(dt_memory_alloc(&batch->token, tokens + 1, sizeof *batch->token, "tokens"));
     DT_TRY_DONE(dt_memory_alloc(&batch->position, tokens, sizeof *batch->position, "positions"));
     DT_TRY_DONE(dt_memory_alloc(&batch->place, tokens, sizeof *batch->place, "places"));
+    DT_TRY_DONE(dt_memory_alloc(&batch->spot, tokens, sizeof *batch->spot, "places"));
     DT_TRY_DONE(dt_memory_alloc(&batch->target, tokens, sizeof *batch->target, "targets"));
     DT_TRY_DONE(dt_memory_alloc(&batch->apart, tokens, sizeof *batch->apart, "places"));
     DT_TRY_DONE(dt_memory_alloc(&batch->index, problems, sizeof *batch->index, "problem numbers"));
@@ -34,6 +35,7 @@ void dt_batch_destroy(dt_batch *batch) {
     dt_memory_free(&batch->token);
     dt_memory_free(&batch->position);
     dt_memory_free(&batch->place);
+    dt_memory_free(&batch->spot);
     dt_memory_free(&batch->target);
     dt_memory_free(&batch->apart);
     dt_memory_free(&batch->index);
@@ -94,7 +96,8 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
     DT_TRY(dt_text_tokens(id, batch->token_capacity - start + 1, &count, text, tokenizer));
     const size_t inputs = count - 1; /* after the last token there is nothing to predict */
     const size_t given = prompt_tokens(tokenizer, id, count, text->prompt_length);
-    dt_tokenizer_places(batch->position + start, batch->place + start, tokenizer, id, inputs);
+    dt_tokenizer_places(batch->position + start, batch->place + start, batch->spot + start,
+                        tokenizer, id, inputs);
     for (size_t i = 0; i < inputs; i++) {
         batch->target[start + i] = i + 1 < given ? -1 : id[i + 1];
     }
@@ -111,7 +114,7 @@ dt_status dt_batch_append(dt_batch *batch, const dt_text *text, uint64_t index,
 
 void dt_batch_shift_places(dt_batch *batch, size_t b, int32_t offset) {
     for (int32_t i = batch->offset[b]; i < batch->offset[b + 1]; i++) {
-        if (batch->place[i] > 0) batch->place[i] += offset;
+        if (batch->place[i] > 0) dt_batch_move(batch, (size_t)i, batch->place[i] + offset);
     }
 }
 

@@ -42,8 +42,26 @@ int32_t dt_place_offset(const dt_config *config, uint64_t position) {
     return (int32_t)(((uint64_t)word[0] * (most + 1)) >> 32);
 }
 
-/* Numbers that have nothing to do with each other begin at places of their own: in longer ones
- * these are further apart than in any of the training, so nothing may be learned of how far. */
+/* By how much the places of a number that has nothing to do with the others begin later than
+ * theirs. In longer numbers two are further apart than in any of the training, so nothing may be
+ * learned of how far; in a window, where only near places are seen, each of them should be near any
+ * of the others now and then. */
+static int32_t draw_apart(const uint32_t word[4], const dt_config *config, int32_t offset) {
+    const int32_t most = (int32_t)config->place_offset,
+                  near = 2 * (int32_t)config->place_window + 2;
+    if (config->place_window == 0)
+        return (int32_t)dt_random_below(word, (uint64_t)most + 1) - offset;
+    const int32_t further = (int32_t)dt_random_below(word, (uint64_t)near + 1);
+    return further < most - offset ? further : most - offset;
+}
+
+/* With a window every other text keeps its numbers at one place, as texts that are asked do. */
+static bool moves_apart(const dt_config *config, uint64_t position) {
+    uint32_t word[4];
+    dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 0, position);
+    return config->place_window == 0 || word[2] % 2 == 0;
+}
+
 static dt_status move_apart(dt_batch *batch, const dt_source *source, uint64_t position,
                             int32_t offset) {
     const dt_config *config = &source->config;
@@ -58,8 +76,7 @@ static dt_status move_apart(dt_batch *batch, const dt_source *source, uint64_t p
         byte += dt_tokenizer_bytes(source->tokenizer, batch->token[first + i]).count;
         if (of == 0 || batch->place[first + i] == 0) continue;
         dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 2 * of, position);
-        batch->apart[i] =
-            (int32_t)dt_random_below(word, (uint64_t)config->place_offset + 1) - offset;
+        batch->apart[i] = draw_apart(word, config, offset);
     }
 done:
     dt_memory_free(&group);
@@ -72,12 +89,13 @@ static void settle_places(dt_batch *batch, const dt_config *config, uint64_t pos
     const size_t first = batch->tokens - count;
     for (size_t i = 0; i < count; i++) {
         uint32_t word[4];
-        int32_t *place = &batch->place[first + i];
-        *place += batch->apart[i];
-        if (*place > 0) continue;
-        dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 2 * (uint32_t)i + 1,
-                        position);
-        *place = 1 + (int32_t)dt_random_below(word, (uint64_t)config->place_offset + 1);
+        int32_t place = batch->place[first + i] + batch->apart[i];
+        if (place == 0) {
+            dt_random_block(word, (uint64_t)config->seed, DT_RANDOM_PLACE, 2 * (uint32_t)i + 1,
+                            position);
+            place = 1 + (int32_t)dt_random_below(word, (uint64_t)config->place_offset + 1);
+        }
+        dt_batch_move(batch, first + i, place);
     }
 }
 
@@ -91,7 +109,8 @@ dt_status dt_source_train(dt_batch *batch, const dt_source *source, uint64_t pos
     const size_t count = batch->tokens - before;
     dt_batch_shift_places(batch, batch->problems - 1, offset);
     memset(batch->apart, 0, count * sizeof *batch->apart);
-    if (rotary && source->kind->groups) DT_TRY(move_apart(batch, source, position, offset));
+    if (rotary && source->kind->groups && moves_apart(config, position))
+        DT_TRY(move_apart(batch, source, position, offset));
     dt_batch_distract(batch, config, source->tokenizer, position);
     if (rotary) settle_places(batch, config, position, count);
     return DT_OK;

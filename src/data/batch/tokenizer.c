@@ -304,17 +304,27 @@ static char character_of(const dt_tokenizer *tokenizer, const char *token) {
                                                                                     : '\0';
 }
 
-void dt_tokenizer_places(int32_t *position, int32_t *place, const dt_tokenizer *tokenizer,
-                         const int32_t *id, size_t count) {
+static int32_t spot_of(int32_t place, int32_t letter, bool of_number) {
+    const int32_t spot = place > 0 ? place + letter * (1 << 16) : 0;
+    return of_number ? spot : -spot;
+}
+
+void dt_tokenizer_places(int32_t *position, int32_t *place, int32_t *spot,
+                         const dt_tokenizer *tokenizer, const int32_t *id, size_t count) {
     const bool calculation = tokenizer->has_signs;
     dt_digit_run run = {.marked = tokenizer->has_marks, .is_signed = calculation};
-    int32_t before = 0;
+    int32_t before = 0, letter = 0, next_letter = 0;
     bool below = false; /* the fraction's line */
     for (size_t i = 0; i < count; i++) {
         const size_t digits = run.digits;
         const char character = character_of(tokenizer, dt_tokenizer_token(tokenizer, id[i]));
         const dt_character_kind kind = dt_digit_run_take(&run, character);
         place[i] = kind == DT_DIGIT || digits > 0 ? (int32_t)digits + 1 : 0;
+        if (place[i] == 1) letter = next_letter; /* a number begins */
+        next_letter = calculation && kind == DT_OUTSIDE && character >= 'a' && character <= 'i'
+                          ? character - 'a' + 1
+                          : 0;
+        if (spot) spot[i] = spot_of(place[i], letter, kind != DT_OUTSIDE);
         position[i] = calculation ? 2 * before + (below && kind != DT_OUTSIDE) : before;
         if (kind != DT_OUTSIDE) continue;
         const bool of_value = calculation && digits > 0 && (character == ':' || character == '%');

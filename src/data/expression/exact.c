@@ -241,7 +241,7 @@ static dt_status in_words(dt_text *answer, const dt_answer_wording *words) {
     return DT_OK;
 }
 
-dt_status dt_exact_answers(dt_text right[2], const char *question, int64_t decimals) {
+dt_status dt_exact_answers(dt_text right[2], const char *question, dt_line_rules rules) {
     const dt_wording *wording = dt_wordings;
     finding f;
     mpq_t value;
@@ -256,7 +256,8 @@ dt_status dt_exact_answers(dt_text right[2], const char *question, int64_t decim
         status = dt_text_append(&right[0], words->none, strlen(words->none));
         goto done;
     }
-    const long exact = decimals_of(value);
+    long exact = decimals_of(value);
+    if (rules.near && exact > 0) exact = -1; /* quotient and remainder */
     const bool both = exact > DT_DECIMALS_MAX;
     dt_text *endless = &right[both];
     if (exact >= 0) {
@@ -265,7 +266,7 @@ dt_status dt_exact_answers(dt_text right[2], const char *question, int64_t decim
     }
     if (exact >= 0 && !both) goto done;
     DT_TRY_DONE(f.facts.natural ? append_quotient(endless, question)
-                                : append_rounded(endless, value, decimals));
+                                : append_rounded(endless, value, rules.decimals));
     DT_TRY_DONE(in_words(endless, words));
 done:
     mpq_clear(value);
@@ -303,7 +304,7 @@ static bool read_value(mpq_t value, const char *text) {
 }
 
 dt_status dt_exact_is(bool *right, const char *answer, const char *question, const char *value,
-                      int64_t decimals) {
+                      dt_line_rules rules) {
     const dt_wording *wording;
     finding f;
     mpq_t wanted, asked;
@@ -315,7 +316,7 @@ dt_status dt_exact_is(bool *right, const char *answer, const char *question, con
                     "the value \"%.80s\" is no number; write 7, -0.25 or 22/7", value);
     DT_TRY_DONE(evaluate(asked, &f, &wording, question));
     if (f.by_zero || !mpq_equal(wanted, asked)) goto done;
-    DT_TRY_DONE(dt_exact_answers(answers, question, decimals));
+    DT_TRY_DONE(dt_exact_answers(answers, question, rules));
     *right = strcmp(answer, answers[0].bytes) == 0 ||
              (answers[1].length > 0 && strcmp(answer, answers[1].bytes) == 0);
 done:

@@ -23,7 +23,8 @@ static bool has_decimals(dt_scan line) {
 }
 
 /* Lines that calculate compare their numbers place by place, too: number `index` of them is alone
- * if it is only copied, or one digit at a time taken off it. Other lines only copy. */
+ * if one digit at a time is taken off it. Other lines copy, or take a digit off (L): there each is.
+ */
 static bool is_alone(dt_scan line, size_t index) {
     switch (line.at[-1]) {
     case 'S':
@@ -34,7 +35,6 @@ static bool is_alone(dt_scan line, size_t index) {
     case 'A':
     case 'H': return false;
     case 'M': return index == 1;
-    case 'L': return index == 0;
     default: return !has_decimals(line);
     }
 }
@@ -67,7 +67,8 @@ static void group_seen(uint16_t *group, const char *seen, size_t length) {
     }
 }
 
-/* A number of the line that follows belongs to the one that it was copied from. */
+/* A number of the line that follows belongs to the one that it was copied from, or was below a
+ * digit that was added. */
 static void group_written(uint16_t *group, const char *line, size_t length, const int32_t *origin,
                           const uint16_t *seen) {
     for (size_t i = 0; i < length;) {
@@ -75,7 +76,7 @@ static void group_written(uint16_t *group, const char *line, size_t length, cons
         if (i == length) return;
         const size_t end = end_of(line, i, length);
         uint16_t with = 0;
-        for (size_t k = i; k < end && with == 0; k++) with = origin[k] < 0 ? 0 : seen[origin[k]];
+        for (size_t k = i; k < end; k++) with = origin[k] < 0 ? with : seen[origin[k]];
         fill(group, i, end, with);
         i = end;
     }

@@ -26,12 +26,16 @@ bool dt_scan_figure(dt_figure *figure, dt_scan *scan) {
     return true;
 }
 
+bool dt_scan_letter(char *digit, dt_scan *scan) {
+    if (scan->at == scan->end || *scan->at < 'K' || *scan->at > 'T') return false;
+    *digit = (char)('0' + *scan->at++ - 'K');
+    return true;
+}
+
 bool dt_scan_digits(dt_figure *below, char *highest, dt_scan *scan, bool apart) {
     if (!dt_scan_figure(below, scan)) return false;
     if (apart) {
-        if (!dt_scan_take(scan, ',') || !is_digit(scan)) return false;
-        *highest = *scan->at++;
-        return true;
+        return dt_scan_take(scan, below->count > 0 ? ',' : '!') && dt_scan_letter(highest, scan);
     }
     if (below->count == 0) return false;
     *highest = below->digit[--below->count];
@@ -84,10 +88,13 @@ void dt_pen_number(dt_pen *pen, char mark, const char *digit, size_t count) {
 
 void dt_pen_digits(dt_pen *pen, const char *digit, size_t count, bool apart) {
     dt_pen_char(pen, DT_NUMBER_MARK);
-    dt_pen_bytes(pen, digit, count - 1);
-    if (apart) dt_pen_char(pen, ',');
-    dt_pen_char(pen, digit[count - 1]);
+    dt_pen_bytes(pen, digit, apart ? count - 1 : count);
+    if (!apart) return;
+    dt_pen_char(pen, count > 1 ? ',' : '!');
+    dt_pen_letter(pen, digit[count - 1]);
 }
+
+void dt_pen_letter(dt_pen *pen, char digit) { dt_pen_char(pen, (char)('K' + digit - '0')); }
 
 void dt_pen_figure(dt_pen *pen, char mark, const dt_figure *figure) {
     dt_pen_number(pen, mark, figure->digit, figure->count);

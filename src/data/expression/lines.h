@@ -26,6 +26,8 @@ typedef struct {
 static inline bool dt_scan_ends(const dt_scan *scan) { return scan->at == scan->end; }
 bool dt_scan_take(dt_scan *scan, char character);
 bool dt_scan_figure(dt_figure *figure, dt_scan *scan);
+/* What dt_pen_letter wrote. */
+bool dt_scan_letter(char *digit, dt_scan *scan);
 /* What dt_pen_digits wrote: the digits below the highest, and that. */
 bool dt_scan_digits(dt_figure *below, char *highest, dt_scan *scan, bool apart);
 bool dt_scan_value(dt_value *value, dt_scan *scan);
@@ -50,7 +52,10 @@ void dt_pen_char(dt_pen *pen, char character);
 
 /* A number of these digits, trimmed. */
 void dt_pen_number(dt_pen *pen, char mark, const char *digit, size_t count);
-/* At least one digit; the highest of them, which is worked on next, may stand apart: "^21,3". */
+/* A digit as a letter, K to T: it is no part of a number, and has no place. */
+void dt_pen_letter(dt_pen *pen, char digit);
+/* At least one digit; the highest of them, which is worked on next, may stand apart: "^21,N", or
+ * "^!N" where it is the last. */
 void dt_pen_digits(dt_pen *pen, const char *digit, size_t count, bool apart);
 void dt_pen_figure(dt_pen *pen, char mark, const dt_figure *figure);
 void dt_pen_value(dt_pen *pen, const dt_value *value);

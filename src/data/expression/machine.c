@@ -132,8 +132,8 @@ static void put_in_brackets(dt_pen *pen, const dt_figure *a, char operation, con
 }
 
 /* Whole numbers: signs are settled, so that numbers alone are left. */
-static void add_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
-    if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
+static void add_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b, bool near) {
+    if (!near && (dt_figure_is_zero(a) || dt_figure_is_zero(b))) {
         dt_pen_char(pen, DT_LINE_RETURN);
         put(pen, dt_figure_is_zero(a) ? b : a);
         return;
@@ -181,11 +181,11 @@ static void multiply_power(dt_pen *pen, const dt_figure *a, const dt_figure *b) 
 }
 
 static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b, bool near) {
-    if (dt_figure_is_zero(a) || dt_figure_is_zero(b)) {
+    if (!near && (dt_figure_is_zero(a) || dt_figure_is_zero(b))) {
         dt_pen_string(pen, "}^0");
         return;
     }
-    if (dt_figure_power(a) >= 0 || dt_figure_power(b) >= 0) {
+    if (!near && (dt_figure_power(a) >= 0 || dt_figure_power(b) >= 0)) {
         multiply_power(pen, a, b);
         return;
     }
@@ -195,15 +195,14 @@ static void multiply_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b, 
     const dt_figure factor = dt_figure_trimmed(b);
     dt_pen_digits(pen, factor.digit, factor.count, near);
     dt_pen_char(pen, '+');
-    dt_pen_char(pen, a->mark == b->mark ? '^' : '~');
-    if (near) dt_pen_char(pen, '0'); /* so that behind each row a sum follows */
+    dt_pen_char(pen, near ? '-' : a->mark == b->mark ? '^' : '~');
 }
 
-static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b) {
+static void divide_whole(dt_pen *pen, const dt_figure *a, const dt_figure *b, bool near) {
     const char mark = a->mark == b->mark ? '^' : '~';
     dt_pen_char(pen, DT_LINE_RETURN);
     dt_pen_figure(pen, mark, a);
-    if (dt_figure_is_zero(a) || (b->count == 1 && b->digit[0] == '1')) return;
+    if (!near && (dt_figure_is_zero(a) || (b->count == 1 && b->digit[0] == '1'))) return;
     dt_pen_char(pen, ':');
     dt_pen_figure(pen, '^', b);
 }
@@ -212,8 +211,8 @@ static void combine_whole(dt_pen *pen, const dt_figure *a, char operation, const
                           bool near) {
     switch (operation) {
     case '*': multiply_whole(pen, a, b, near); return;
-    case '/': divide_whole(pen, a, b); return;
-    default: add_whole(pen, a, b);
+    case '/': divide_whole(pen, a, b, near); return;
+    default: add_whole(pen, a, b, near);
     }
 }
 
@@ -343,29 +342,27 @@ static void write_point(dt_pen *pen, char mark, const dt_figure *number, size_t 
     if (number->count <= n) dt_pen_char(pen, '0');
 }
 
-/* R or W, ~5:^7: a fraction becomes an answer; W: of two natural numbers. */
+/* R or W, ~5:^7: a fraction becomes an answer; W: of two natural numbers. Near: quotient and
+ * remainder, also where that is 0. */
 static bool follow_fraction(dt_pen *pen, dt_scan line, dt_scan found, bool natural, bool near) {
     dt_value value;
     dt_figure quotient, rest;
     if (!dt_scan_value(&value, &line) || !dt_scan_ends(&line) || !value.below.count) return false;
-    const int power = dt_figure_power(&value.below);
+    const int power = near ? 0 : dt_figure_power(&value.below);
     if (dt_scan_ends(&found) && power > 0) {
         dt_pen_string(pen, "}=");
         write_point(pen, value.above.mark, &value.above, (size_t)power);
         return true;
     }
     if (dt_scan_ends(&found)) {
-        const dt_figure dividend = dt_figure_trimmed(&value.above);
-        dt_pen_string(pen, "{L");
-        dt_pen_digits(pen, dividend.digit, dividend.count, near);
-        dt_pen_char(pen, ',');
-        put(pen, &value.below);
-        dt_pen_string(pen, ",^,^");
+        dt_pen_char(pen, DT_LINE_CALL);
+        dt_step_divide(pen, &value.above, &value.below, near);
         return true;
     }
-    if (!dt_scan_figure(&quotient, &found) || !dt_scan_take(&found, ',') ||
-        !dt_scan_figure(&rest, &found) || !dt_scan_ends(&found)) {
-        return false;
+    if (!dt_step_take_result(&quotient, &rest, found, near)) return false;
+    if (near) {
+        dt_step_write_result(pen, &quotient, &rest);
+        return true;
     }
     if (dt_figure_is_zero(&rest)) {
         dt_pen_string(pen, "}=");
@@ -457,7 +454,7 @@ static bool follow(dt_pen *pen, char letter, dt_scan line, dt_scan found, dt_lin
         case 'S': return dt_step_sum(pen, line);
         case 'D': return dt_step_difference(pen, line);
         case 'M': return dt_step_product(pen, line, rules.near);
-        case 'G': return dt_step_digit(pen, line);
+        case 'G': return dt_step_digit(pen, line, rules.near);
         default: break;
         }
     }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "dtrain/expression/machine.h"
+#include "lines.h"
+#include "steps.h"
 
 static bool is_mark(char c) { return c == '^' || c == '~'; }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -42,6 +44,18 @@ static size_t write_number(dt_pen *pen, const char *at, size_t left, bool rounde
     return 1 + count + 2 + decimals;
 }
 
+/* A letter that tells numbers of the near working apart. */
+static bool has_letter(const char *at, size_t left) {
+    return left > 1 && at[0] >= OF_REST && at[0] <= OF_LEFT && is_mark(at[1]);
+}
+
+/* "c^29", a quotient of the near working, which is as it is read. */
+static size_t write_as_read(dt_pen *pen, const char *at, size_t left) {
+    const size_t count = number_length(at + 2, left - 2);
+    dt_pen_bytes(pen, at + 2, count);
+    return 2 + count;
+}
+
 dt_status dt_people_write(dt_text *text, const char *part, size_t count) {
     static const char about[] = "≈";
     const size_t mark = sizeof about - 1;
@@ -53,8 +67,13 @@ dt_status dt_people_write(dt_text *text, const char *part, size_t count) {
             i += write_number(&pen, part + i, left, rounded);
             continue;
         }
+        if (has_letter(part + i, left)) {
+            i += part[i] == OF_QUOTIENT ? write_as_read(&pen, part + i, left) : 1;
+            continue;
+        }
         const bool is_about = left >= mark && memcmp(part + i, about, mark) == 0;
-        const bool remainder = part[i] == 'r' && left > 1 && is_mark(part[i + 1]);
+        const bool remainder = part[i] == 'r' && left > 1 &&
+                               (is_mark(part[i + 1]) || has_letter(part + i + 1, left - 1));
         if (is_about)
             dt_pen_string(&pen, "≈ ");
         else if (remainder)
@@ -81,14 +100,25 @@ static const char *find_mark(char *what, const char *line, const char *end) {
     return NULL;
 }
 
-dt_status dt_people_answer(dt_text *answer, const char *text) {
+/* In the near working an answer has a remainder, also where none is left. */
+static void drop_nothing_left(dt_text *answer) {
+    static const char none[] = " r 0";
+    const size_t count = sizeof none - 1, length = answer->length;
+    if (length <= count || strcmp(answer->bytes + length - count, none) != 0) return;
+    answer->length -= count;
+    answer->bytes[answer->length] = '\0';
+}
+
+dt_status dt_people_answer(dt_text *answer, const char *text, dt_line_rules rules) {
     char what = 0;
     const char *line = text, *end = line_end(line), *mark;
     while (*end && end[1]) line = end + 1, end = line_end(line);
     mark = find_mark(&what, line, end);
     DT_REQUIRE(dt_expression_is_complete(text) && mark && mark + 1 < end, DT_ERR_DATA,
                "there is no answer in the text");
-    return dt_people_write(answer, mark + 1, (size_t)(end - mark - 1));
+    DT_TRY(dt_people_write(answer, mark + 1, (size_t)(end - mark - 1)));
+    if (rules.near) drop_nothing_left(answer);
+    return DT_OK;
 }
 
 /* ---- the working ---- */
@@ -107,35 +137,47 @@ static dt_status write_line(dt_text *working, size_t depth, const char *before, 
     return dt_text_append(working, "\n", 1);
 }
 
-/* The first two numbers of at … end. A digit behind a comma is the highest of the first one. */
+/* A number, up to the comma behind it; the comma. */
+static dt_status write_part(const char **comma, dt_text *working, const char *at, const char *end) {
+    *comma = memchr(at, ',', (size_t)(end - at));
+    if (!*comma) *comma = end;
+    return dt_people_write(working, at, (size_t)(*comma - at));
+}
+
+/* The first two numbers of at … end. */
 static dt_status write_parts(dt_text *working, const char *at, const char *end,
                              const char *between) {
-    dt_text first = {0};
-    const char *comma = memchr(at, ',', (size_t)(end - at));
-    if (!comma) return dt_people_write(working, at, (size_t)(end - at));
-    dt_status status = dt_text_append(&first, at, (size_t)(comma - at));
-    if (status == DT_OK && comma + 2 < end && is_digit(comma[1]) && comma[2] == ',') {
-        status = dt_text_append(&first, comma + 1, 1);
-        comma += 2;
-    }
-    const char *next = memchr(comma + 1, ',', (size_t)(end - comma - 1));
-    DT_TRY_DONE(status);
-    DT_TRY_DONE(dt_people_write(working, first.bytes, first.length));
-    DT_TRY_DONE(dt_text_append(working, between, strlen(between)));
-    status = dt_people_write(working, comma + 1, (size_t)((next ? next : end) - comma - 1));
-done:
-    dt_text_destroy(&first);
-    return status;
+    const char *comma;
+    DT_TRY(write_part(&comma, working, at, end));
+    const bool none_left = *between == ' ' && end - comma > 2 && end[-1] == '0' && is_mark(end[-2]);
+    if (comma == end || none_left) return DT_OK;
+    DT_TRY(dt_text_append(working, between, strlen(between)));
+    return write_part(&comma, working, comma + 1, end);
+}
+
+/* The same where the highest digit of the first one is a letter. */
+static dt_status write_apart(dt_text *working, const dt_figure *below, char highest, dt_scan rest) {
+    dt_pen pen = {.text = working};
+    dt_pen_char(&pen, highest);
+    dt_pen_backwards(&pen, below->digit, below->count);
+    dt_pen_char(&pen, '/');
+    DT_TRY(pen.status);
+    return write_part(&rest.at, working, rest.at, rest.end);
 }
 
 /* "5*7 = 35", once it is known; "2060/71 = 29 r 1". Fractions that stay are not shown. */
 static dt_status write_result(dt_text *working, size_t depth, const asked *what, const char *at,
                               const char *end) {
+    char highest;
+    dt_figure number;
+    dt_scan line = {what->at + (what->at < what->end && *what->at == OF_REST), what->end};
     const bool stays = memchr(what->at, '/', (size_t)(what->end - what->at)) &&
                        memchr(at, ':', (size_t)(end - at));
     if (stays) return DT_OK;
     for (size_t i = 1; i < depth; i++) DT_TRY(dt_text_append(working, "  ", 2));
-    DT_TRY(write_parts(working, what->at, what->end, "/"));
+    const bool apart = dt_scan_digits(&number, &highest, &line, true) && dt_scan_take(&line, ',');
+    DT_TRY(apart ? write_apart(working, &number, highest, line)
+                 : write_parts(working, what->at, what->end, "/"));
     DT_TRY(dt_text_append(working, " = ", 3));
     if (*at == '!') return dt_text_append(working, "division by zero\n", 17);
     DT_TRY(write_parts(working, at, end, " r "));

@@ -33,10 +33,9 @@ size_t dt_expression_digits(const dt_config *config) {
 }
 
 size_t dt_expression_longest(const dt_config *config) {
-    /* In the line of a product and the next one, most digits of its first number stand seven times,
-     * and with a row that repeats its factor eight times. */
-    const size_t each = dt_line_rules_of(config).near ? 9 : 8;
-    return 48 + each * (dt_expression_digits(config) + (size_t)config->operations);
+    /* In the line of a product and the next one, most digits of its first number stand seven times.
+     */
+    return 48 + 8 * (dt_expression_digits(config) + (size_t)config->operations);
 }
 
 /* ---- lines ---- */
@@ -196,12 +195,11 @@ static void put_product(dt_drawing *d) {
     dt_pen_char(&d->pen, 'M');
     dt_drawn_write(&d->pen, '^', a);
     dt_pen_char(&d->pen, '*');
-    dt_pen_digits(&d->pen, b->digit, b->count - done, dt_line_rules_of(d->config).near);
+    dt_pen_digits(&d->pen, b->digit, b->count - done, false);
     dt_pen_char(&d->pen, '+');
     const char mark = any_mark(d);
     if (done == 0) {
         dt_pen_char(&d->pen, mark);
-        if (dt_line_rules_of(d->config).near) dt_pen_char(&d->pen, '0');
         return;
     }
     dt_drawn_digits(&sum, &d->dice, a->count + done - one_in(d, 2));
@@ -255,7 +253,7 @@ static void put_quotient(dt_drawing *d) {
     dt_drawn_digits(&quotient, &d->dice,
                     one_in(d, 3) ? 0 : dt_dice_length(&d->dice, dt_drawing_longest(d) - 4));
     dt_pen_char(&d->pen, 'L');
-    dt_pen_digits(&d->pen, left.digit, left.count, dt_line_rules_of(d->config).near);
+    dt_pen_digits(&d->pen, left.digit, left.count, false);
     dt_pen_char(&d->pen, ',');
     dt_drawn_write(&d->pen, '^', &divisor);
     dt_pen_char(&d->pen, ',');

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "drawing.h"
 #include "dtrain/core/memory.h"
 #include "dtrain/core/random.h"
 #include "dtrain/core/utf8.h"
@@ -34,6 +35,8 @@ static dt_status check(const dt_config *config) {
     DT_REQUIRE(config->eval_digits <= DIGITS_MOST, DT_ERR_ARG,
                "--eval-digits %lld: numbers of expressions have at most %d digits",
                (long long)config->eval_digits, DIGITS_MOST);
+    DT_REQUIRE(config->working != DT_WORKING_NEAR || dt_expression_is_natural(config), DT_ERR_ARG,
+               "--working near is the one of --numbers natural; give that, too, or leave it out");
     DT_REQUIRE(config->positions == DT_POSITIONS_LEARNED, DT_ERR_ARG,
                "--positions: expressions are read by learned positions; leave it out");
     return DT_OK;
@@ -200,15 +203,15 @@ static dt_status judge_line(bool *right, const dt_text *text, const char *produc
 }
 
 static dt_status judge_question(bool *right, dt_text *given, dt_text *answers, const dt_text *text,
-                                const char *produced, int64_t decimals) {
+                                const char *produced, dt_line_rules rules) {
     dt_text whole = {0};
     dt_status status;
     DT_TRY_DONE(dt_text_append(&whole, text->bytes, text->prompt_length));
     DT_TRY_DONE(dt_text_append(&whole, produced, strlen(produced)));
-    DT_TRY_DONE(dt_exact_answers(answers, text->bytes, decimals));
+    DT_TRY_DONE(dt_exact_answers(answers, text->bytes, rules));
     DT_TRY_DONE(dt_text_reserve(given, 0));
     *right = false;
-    status = dt_people_answer(given, whole.bytes);
+    status = dt_people_answer(given, whole.bytes, rules);
     if (status == DT_ERR_DATA) {
         dt_error_clear();
         dt_text_clear(given);
@@ -251,8 +254,8 @@ static dt_status judge_produced(bool *right, dt_text *errors, const dt_source *s
         DT_TRY(judge_line(right, text, answer->produced));
         return *right || !errors ? DT_OK : list_line(errors, answer, text);
     }
-    DT_TRY_DONE(
-        judge_question(right, &given, answers, text, answer->produced, source->config.decimals));
+    DT_TRY_DONE(judge_question(right, &given, answers, text, answer->produced,
+                               dt_line_rules_of(&source->config)));
     if (!*right && errors) {
         DT_TRY_DONE(list_error(errors, answer, text, given.bytes, answers[0].bytes));
     }
@@ -328,7 +331,7 @@ static dt_status reply_to(dt_text *reply, const dt_source *source, const dt_text
     DT_TRY_DONE(dt_text_append(&whole, prompt->bytes, prompt->prompt_length));
     DT_TRY_DONE(dt_text_append(&whole, produced, strlen(produced)));
     if (working) DT_TRY_DONE(dt_people_working(reply, whole.bytes));
-    status = dt_people_answer(reply, whole.bytes);
+    status = dt_people_answer(reply, whole.bytes, dt_line_rules_of(&source->config));
     if (status == DT_ERR_DATA) {
         status = dt_line_raise(DT_ERR_DATA, __FILE__, __LINE__, typed, typed->length,
                                "the model wrote no answer at the end of its %zu characters; it "
@@ -349,14 +352,15 @@ static dt_status is_value(bool *right, const dt_source *source, const dt_text *p
     DT_TRY_DONE(dt_text_append(&whole, prompt->bytes, prompt->prompt_length));
     DT_TRY_DONE(dt_text_append(&whole, produced, strlen(produced)));
     DT_TRY_DONE(dt_text_reserve(&answer, 0));
-    status = dt_people_answer(&answer, whole.bytes);
+    status = dt_people_answer(&answer, whole.bytes, dt_line_rules_of(&source->config));
     if (status == DT_ERR_DATA) {
         dt_error_clear();
         dt_text_clear(&answer);
         status = DT_OK;
     }
     DT_TRY_DONE(status);
-    status = dt_exact_is(right, answer.bytes, prompt->bytes, value, source->config.decimals);
+    status =
+        dt_exact_is(right, answer.bytes, prompt->bytes, value, dt_line_rules_of(&source->config));
 done:
     dt_text_destroy(&whole);
     dt_text_destroy(&answer);
@@ -373,7 +377,7 @@ static dt_status show_question(FILE *out, const dt_source *source, const dt_text
     DT_TRY_DONE(dt_text_append(&whole, text->bytes, text->prompt_length));
     DT_TRY_DONE(dt_expression_solve(&whole, dt_line_rules_of(&source->config)));
     DT_TRY_DONE(dt_people_write(&asked, text->bytes + 1, text->prompt_length - 2));
-    DT_TRY_DONE(dt_people_answer(&answer, whole.bytes));
+    DT_TRY_DONE(dt_people_answer(&answer, whole.bytes, dt_line_rules_of(&source->config)));
     if (as == DT_SHOW_JSON) {
         fprintf(out, "\"asked\":\"%s\",\"answer\":\"%s\",", asked.bytes, answer.bytes);
     } else if (as == DT_SHOW_TSV) {

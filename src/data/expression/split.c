@@ -83,13 +83,20 @@ static uint64_t hash_question(dt_scan line) {
     return hash;
 }
 
-/* Without the marks of the operation that comes next, or the comma before the highest digit. */
+/* Without the marks of the operation that comes next, or what is before the highest digit, which
+ * may be a letter. */
 static uint64_t hash_without(const char *left_out, dt_scan line) {
     dt_text text = {0};
     dt_pen pen = {.text = &text};
     uint64_t hash = hash_bytes(line.at, line.end);
-    for (; !dt_scan_ends(&line); line.at++) {
+    while (!dt_scan_ends(&line)) {
+        char digit;
+        if (dt_scan_letter(&digit, &line)) {
+            dt_pen_char(&pen, digit);
+            continue;
+        }
         if (!strchr(left_out, *line.at)) dt_pen_char(&pen, *line.at);
+        line.at++;
     }
     if (pen.status == DT_OK) hash = hash_text(&text, hash);
     dt_text_destroy(&text);
@@ -107,10 +114,9 @@ uint64_t dt_line_hash(const char *seen, size_t length) {
     case 'B':
     case 'S':
     case 'D': return hash_ratio(&line);
-    case 'M': /* the first line of a product has no sum yet, or 0 */
-        if (end - line.at > 3 && end[-1] == '0' && end[-3] == '+') line.end = --end;
-        if (end - line.at > 2 && (end[-1] == '^' || end[-1] == '~')) line.end = end - 2;
-        return hash_without(",", line);
+    case 'M': /* the first line of a product has no sum yet */
+        if (end - line.at > 2 && strchr("^~-", end[-1])) line.end = end - 2;
+        return hash_without(",!", line);
     default: return hash_bytes(seen, seen + length);
     }
 }
