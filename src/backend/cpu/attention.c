@@ -339,16 +339,15 @@ dt_status cpu_attention_backward(dt_backend *backend, dt_tensor d_qkv, dt_tensor
 /* One sequence: keys and values of its n tokens so far, the last of which is the query. */
 typedef struct {
     const float *keys, *values; /* of a head, C apart */
-    const int32_t *spot;        /* (n) of a window */
+    const int32_t *spot;        /* (n) of a window; NULL: there is none */
     size_t n;
 } sequence;
 
 static void head_decode(float *y, float *score, const float *q, const sequence *s, size_t D,
                         size_t C, const dt_heads *heads) {
-    const int32_t window = heads->window;
     float most = -INFINITY;
     for (size_t j = 0; j < s->n; j++) {
-        const bool sees = window == 0 || spot_sees(s->spot[s->n - 1], s->spot[j], window);
+        const bool sees = !s->spot || spot_sees(s->spot[s->n - 1], s->spot[j], heads->window);
         score[j] = sees ? vec_dot(q, s->keys + j * C, D) * heads->scale : -INFINITY;
         most = score[j] > most ? score[j] : most;
     }
