@@ -113,9 +113,10 @@ train_whole() {
 # checkpoints. Processes outside of this cluster are not visible here.
 signal_ranks() {
     local process
+    local -a lines
     # Of all processes these few are found at once: a fast run ends within seconds.
-    for process in $(grep -lzxF -e "$2" /proc/[0-9]*/cmdline); do
-        process=${process%/cmdline}
+    mapfile -t lines < <(grep -lzxF -e "$2" /proc/[0-9]*/cmdline 2>/dev/null)
+    for process in "${lines[@]%/cmdline}"; do
         if [[ $(readlink "$process/exe") == "$dtrain" ]] && tr '\0' ' ' <"$process/cmdline" | grep -qF -e "--out $2 " &&
             ! grep -qzx PMIX_RANK=0 "$process/environ"; then
             kill -s "$1" "${process#/proc/}" || true
