@@ -63,89 +63,96 @@ static int32_t place_of(const dt_batch *b, const dt_tokenizer *tokenizer, size_t
     return b->place[(*from)++];
 }
 
-/* In "M^21*^4,N+-$^6aN…": the second factor alone begins at another place than all other numbers,
- * and its copy at the same one; M and $ are anywhere. */
-static void numbers_that_are_only_copied_have_places_of_their_own(void **state) {
-    (void)state;
-    enum { OFFSET = 40, TOKENS = 1000 };
-    dt_config config;
+enum { OFFSET = 40, TOKENS = 1000 };
+
+/* Training texts of products. */
+typedef struct {
+    dt_source source;
+    dt_batch batch;
     dt_tokenizer *tokenizer;
-    dt_batch b;
+} products;
+
+static void products_open(products *p, int64_t window) {
+    dt_config config;
     dt_config_defaults(&config);
     config.format = DT_FORMAT_EXPRESSION;
     config.numbers = DT_NUMBERS_NATURAL;
     config.working = DT_WORKING_NEAR;
     config.place_embedding = DT_PLACES_ROTARY;
     config.place_offset = OFFSET;
+    config.place_window = window;
+    config.distractors = window > 0 ? 20 : 0;
+    config.distractor_run = 5;
     strcpy(config.ops, "*");
-    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
-    const dt_source source = dt_source_for_asking(&config, tokenizer);
-    assert_int_equal(dt_batch_create(&b, 1, TOKENS), DT_OK);
+    assert_int_equal(dt_expression_source.tokenizer(&p->tokenizer, &config, NULL), DT_OK);
+    p->source = dt_source_for_asking(&config, p->tokenizer);
+    assert_int_equal(dt_batch_create(&p->batch, 1, TOKENS), DT_OK);
+}
+
+static void products_close(products *p) {
+    dt_batch_destroy(&p->batch);
+    dt_tokenizer_destroy(&p->tokenizer);
+}
+
+/* In "M^21*^4,N+-$^6aN…": the second factor alone begins at another place than all other numbers,
+ * and its copy at the same one; M and $ are anywhere. */
+static void numbers_that_are_only_copied_have_places_of_their_own(void **state) {
+    (void)state;
+    products p;
+    products_open(&p, 0);
+    const dt_tokenizer *tokenizer = p.tokenizer;
+    const dt_batch *b = &p.batch;
     size_t lines = 0, apart = 0, copies = 0, elsewhere = 0;
     for (uint64_t position = 0; position < 600; position++) {
-        dt_batch_clear(&b);
-        assert_int_equal(dt_source_train(&b, &source, position), DT_OK);
-        for (size_t i = 0; i < b.tokens; i++) assert_in_range(b.place[i], 1, OFFSET + 8);
-        if (strcmp(dt_tokenizer_token(tokenizer, b.token[0]), "M") != 0) continue;
+        dt_batch_clear(&p.batch);
+        assert_int_equal(dt_source_train(&p.batch, &p.source, position), DT_OK);
+        for (size_t i = 0; i < b->tokens; i++) assert_in_range(b->place[i], 1, OFFSET + 8);
+        if (strcmp(dt_tokenizer_token(tokenizer, b->token[0]), "M") != 0) continue;
         size_t at = 0;
-        const int32_t line = place_of(&b, tokenizer, &at, "M"),
-                      a = place_of(&b, tokenizer, &at, "^"),
-                      times = place_of(&b, tokenizer, &at, "*"),
-                      second = place_of(&b, tokenizer, &at, "^"),
-                      sum = place_of(&b, tokenizer, &at, "^");
+        const int32_t line = place_of(b, tokenizer, &at, "M"), a = place_of(b, tokenizer, &at, "^"),
+                      times = place_of(b, tokenizer, &at, "*"),
+                      second = place_of(b, tokenizer, &at, "^"),
+                      sum = place_of(b, tokenizer, &at, "^");
         lines++;
         assert_int_equal(sum, a);
-        assert_in_range(times, a + 2, a + 1 + config.digits);
+        assert_in_range(times, a + 2, a + 1 + p.source.config.digits);
         apart += second != a;
         elsewhere += line != a;
-        if (!strstr(b.text.bytes, ">M")) continue;
-        place_of(&b, tokenizer, &at, ">");
-        assert_int_equal(place_of(&b, tokenizer, &at, "^"), a);
-        assert_int_equal(place_of(&b, tokenizer, &at, "^"), second);
+        if (!strstr(b->text.bytes, ">M")) continue;
+        place_of(b, tokenizer, &at, ">");
+        assert_int_equal(place_of(b, tokenizer, &at, "^"), a);
+        assert_int_equal(place_of(b, tokenizer, &at, "^"), second);
         copies++;
     }
     assert_true(lines > 50 && copies > 10);
     assert_true(apart > lines * 9 / 10 && elsewhere > lines * 9 / 10);
-    dt_batch_destroy(&b);
-    dt_tokenizer_destroy(&tokenizer);
+    products_close(&p);
 }
 
 /* In a window every other text has all its numbers at one place, and in the others independent ones
  * begin up to 2 * 3 + 2 places later, but not beyond the offset. What a window reads goes along. */
 static void in_a_window_numbers_stay_near(void **state) {
     (void)state;
-    enum { OFFSET = 40, WINDOW = 3, TOKENS = 1000 };
-    dt_config config;
-    dt_tokenizer *tokenizer;
-    dt_batch b;
-    dt_config_defaults(&config);
-    config.format = DT_FORMAT_EXPRESSION;
-    config.numbers = DT_NUMBERS_NATURAL;
-    config.working = DT_WORKING_NEAR;
-    config.place_embedding = DT_PLACES_ROTARY;
-    config.place_offset = OFFSET;
-    config.place_window = WINDOW;
-    config.distractors = 20;
-    config.distractor_run = 5;
-    strcpy(config.ops, "*");
-    assert_int_equal(dt_expression_source.tokenizer(&tokenizer, &config, NULL), DT_OK);
-    const dt_source source = dt_source_for_asking(&config, tokenizer);
-    assert_int_equal(dt_batch_create(&b, 1, TOKENS), DT_OK);
+    enum { WINDOW = 3 };
+    products p;
+    products_open(&p, WINDOW);
+    const dt_tokenizer *tokenizer = p.tokenizer;
+    const dt_batch *b = &p.batch;
     size_t texts = 0, apart[2 * WINDOW + 3] = {0};
     for (uint64_t position = 0; position < 3000; position++) {
-        dt_batch_clear(&b);
-        assert_int_equal(dt_source_train(&b, &source, position), DT_OK);
-        for (size_t i = 0; i < b.tokens; i++) {
-            assert_in_range(b.place[i], 1, OFFSET + 10);
-            if (b.spot[i] != 0) assert_int_equal(abs(b.spot[i]) & 0xffff, b.place[i]);
+        dt_batch_clear(&p.batch);
+        assert_int_equal(dt_source_train(&p.batch, &p.source, position), DT_OK);
+        for (size_t i = 0; i < b->tokens; i++) {
+            assert_in_range(b->place[i], 1, OFFSET + 10);
+            if (b->spot[i] != 0) assert_int_equal(abs(b->spot[i]) & 0xffff, b->place[i]);
         }
         size_t at = 0;
-        while (b.target[at] < 0 && b.spot[at] != 0) at++; /* the distractors */
-        const char *first = dt_tokenizer_token(tokenizer, b.token[at]);
-        assert_int_equal(b.spot[at], 0);
+        while (b->target[at] < 0 && b->spot[at] != 0) at++; /* the distractors */
+        const char *first = dt_tokenizer_token(tokenizer, b->token[at]);
+        assert_int_equal(b->spot[at], 0);
         if (strcmp(first, "B") != 0) continue;
-        const int32_t a = place_of(&b, tokenizer, &at, "^"),
-                      second = place_of(&b, tokenizer, &at, "^");
+        const int32_t a = place_of(b, tokenizer, &at, "^"),
+                      second = place_of(b, tokenizer, &at, "^");
         const size_t further = (size_t)abs(second - a);
         assert_in_range(further, 0, 2 * WINDOW + 2);
         apart[further]++;
@@ -154,8 +161,7 @@ static void in_a_window_numbers_stay_near(void **state) {
     assert_true(texts > 200);
     assert_in_range(apart[0], texts / 2, texts * 3 / 4);
     for (size_t i = 1; i < sizeof apart / sizeof *apart; i++) assert_true(apart[i] > 0);
-    dt_batch_destroy(&b);
-    dt_tokenizer_destroy(&tokenizer);
+    products_close(&p);
 }
 
 int main(void) {

@@ -117,10 +117,7 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, const dt_packed *batch,
         at += size[i];
     }
     w->spot = (int32_t *)(void *)at;
-    if (w->window > 0) {
-        memcpy(w->spot, cpu_i32(batch->spot) + first, n * sizeof *w->spot);
-        memset(w->spot + n, 0, (w->keys - n) * sizeof *w->spot);
-    }
+    if (w->window > 0) copy_spots(w->spot, batch, first, n, w->keys);
     return DT_OK;
 }
 

@@ -160,10 +160,7 @@ static dt_status reserve(cpu_backend *cpu, workspace *w, const dt_packed *batch,
         if (i >= 4) *part[i - 4] = at;
     }
     w->spot = (int32_t *)(void *)at;
-    if (w->window > 0) {
-        memcpy(w->spot, cpu_i32(batch->spot) + first, n * sizeof *w->spot);
-        memset(w->spot + n, 0, (w->lanes - n) * sizeof *w->spot);
-    }
+    if (w->window > 0) copy_spots(w->spot, batch, first, n, w->lanes);
     return DT_OK;
 }
 

@@ -5,7 +5,15 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "cpu.h"
 #include "vector.h"
+
+/* The spots of a problem, n from `first` on, and 0 up to `padded`: whole vectors are read. */
+static inline void copy_spots(int32_t *to, const dt_packed *batch, size_t first, size_t n,
+                              size_t padded) {
+    memcpy(to, cpu_i32(batch->spot) + first, n * sizeof *to);
+    memset(to + n, 0, (padded - n) * sizeof *to);
+}
 
 static inline bool spot_sees(int32_t query, int32_t key, int32_t window) {
     const int32_t q = abs(query), k = abs(key), letter = q >> 16, other = k >> 16;

@@ -46,8 +46,8 @@ bool sees(__global const int *spot, const uint i, const uint j, const uint n, co
 }
 
 /* Groups (tiles, H, B). local: 4 tiles, (R,R), 3 (R). */
-KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), INTS(spot), const uint window, const uint C, const uint H, const uint R, const float scale,
-                              __local float *local_memory) {
+KERNEL void attention_forward(OUT(y), OUT(lse), IN(qkv), INTS(offset), INTS(spot), const uint window, const uint C, const uint H,
+                              const uint R, const float scale, __local float *local_memory) {
     const uint D = C / H, W = D + 1, h = get_group_id(1), l = get_local_id(0), first = get_group_id(0) * R;
     const uint begin = offset[offset_at + get_group_id(2)], n = (uint)offset[offset_at + get_group_id(2) + 1] - begin;
     if (first >= n) return;
